@@ -1,0 +1,104 @@
+"""Parcels: the ranks that keep a late or repeated carrier event from moving one backwards, and who ships what."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.errors import OutOfStock
+
+
+class ParcelStatus(StrEnum):
+    """What the carrier last told of a parcel, or what we know before it told anything."""
+
+    PLANNED = "planned"
+    BOOKED = "booked"
+    DISPATCHED = "dispatched"
+    IN_TRANSIT = "in_transit"
+    OUT_FOR_DELIVERY = "out_for_delivery"
+    DELIVERED = "delivered"
+    EXCEPTION = "exception"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+    @property
+    def has_left(self) -> bool:
+        """The goods are out of the warehouse: the money may be captured, the booking no longer be cancelled."""
+        return self in _ON_THE_WAY
+
+    @property
+    def is_stopped(self) -> bool:
+        """Nothing will ever move again: never taken by the carrier, or taken back."""
+        return self in (ParcelStatus.REFUSED, ParcelStatus.CANCELLED)
+
+
+_RANK = {
+    ParcelStatus.PLANNED: 0,
+    ParcelStatus.BOOKED: 1,
+    ParcelStatus.DISPATCHED: 2,
+    ParcelStatus.EXCEPTION: 3,
+    ParcelStatus.IN_TRANSIT: 3,
+    ParcelStatus.OUT_FOR_DELIVERY: 4,
+    ParcelStatus.DELIVERED: 5,
+    ParcelStatus.REFUSED: 6,
+    ParcelStatus.CANCELLED: 6,
+}
+_ON_THE_WAY = frozenset(status for status, rank in _RANK.items() if 2 <= rank <= 5)
+
+
+def moves_forward(current: ParcelStatus, told: ParcelStatus) -> bool:
+    """Whether what the carrier tells is news; carriers repeat themselves and deliver events out of order."""
+    return _RANK[told] > _RANK[current]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """So many units of a SKU are wanted."""
+
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """So many units of a SKU come from a warehouse."""
+
+    sku: str
+    warehouse: str
+    quantity: int
+
+
+def allocate(demands: Sequence[Demand], available: Mapping[str, Mapping[str, int]]) -> list[Allocation]:
+    """Decide which warehouse ships what: one parcel when one warehouse has everything, else as few as greed finds.
+
+    `available[warehouse][sku]` is in units, warehouses in order of preference. Two lines of one SKU are served
+    as one demand. Raises OutOfStock naming every SKU that is short: all or nothing.
+    """
+    wanted: dict[str, int] = {}
+    for demand in demands:
+        wanted[demand.sku] = wanted.get(demand.sku, 0) + demand.quantity
+    _refuse_shortage(wanted, available)
+    remaining = dict(wanted)
+    by_cover = sorted(available, key=lambda house: -_covered(remaining, available[house]))
+    allocations = []
+    for warehouse in by_cover:
+        for sku in sorted(remaining):
+            taken = min(remaining[sku], available[warehouse].get(sku, 0))
+            if taken > 0:
+                allocations.append(Allocation(sku, warehouse, taken))
+                remaining[sku] -= taken
+    return allocations
+
+
+def _covered(wanted: Mapping[str, int], stock: Mapping[str, int]) -> int:
+    return sum(min(quantity, max(0, stock.get(sku, 0))) for sku, quantity in wanted.items())
+
+
+def _refuse_shortage(wanted: Mapping[str, int], available: Mapping[str, Mapping[str, int]]) -> None:
+    short = []
+    for sku, quantity in sorted(wanted.items()):
+        total = sum(max(0, stock.get(sku, 0)) for stock in available.values())
+        if total < quantity:
+            short.append({"sku": sku, "wanted": quantity, "available": total})
+    if short:
+        names = ", ".join(str(line["sku"]) for line in short)
+        raise OutOfStock(f"Not enough stock of {names}.", lines=short)

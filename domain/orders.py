@@ -1,0 +1,121 @@
+"""The life of an order: its statuses, the one table of allowed moves, what is derived from its parcels and money."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from domain.errors import IllegalMove
+from domain.fulfilment import ParcelStatus
+
+
+class OrderStatus(StrEnum):
+    """Where the order stands, as the customer is told."""
+
+    PENDING = "pending"
+    AWAITING_PAYMENT = "awaiting_payment"
+    AWAITING_CUSTOMER = "awaiting_customer"
+    ON_HOLD = "on_hold"
+    CONFIRMED = "confirmed"
+    PROCESSING = "processing"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    CLOSED = "closed"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    COMPENSATION_BLOCKED = "compensation_blocked"
+
+
+class PaymentStatus(StrEnum):
+    """Where the money stands, derived from the payments ledger."""
+
+    NOT_PAID = "not_paid"
+    AUTHORIZED = "authorized"
+    PARTIALLY_CAPTURED = "partially_captured"
+    CAPTURED = "captured"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    VOIDED = "voided"
+    DISPUTED = "disputed"
+
+
+class FulfilmentStatus(StrEnum):
+    """Where the goods stand, derived from the parcels."""
+
+    UNFULFILLED = "unfulfilled"
+    PARTIALLY_SHIPPED = "partially_shipped"
+    SHIPPED = "shipped"
+    PARTIALLY_DELIVERED = "partially_delivered"
+    DELIVERED = "delivered"
+    RETURNED = "returned"
+
+
+_S = OrderStatus
+_WAYS_OUT = {_S.CANCELLING, _S.COMPENSATION_BLOCKED}
+
+ALLOWED_MOVES: dict[OrderStatus, set[OrderStatus]] = {
+    _S.PENDING: {_S.AWAITING_PAYMENT, _S.AWAITING_CUSTOMER, _S.ON_HOLD, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
+    _S.AWAITING_PAYMENT: {_S.ON_HOLD, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
+    _S.AWAITING_CUSTOMER: {_S.PENDING, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
+    _S.ON_HOLD: {_S.CONFIRMED, _S.PROCESSING, _S.FAILED, *_WAYS_OUT},
+    _S.CONFIRMED: {_S.PROCESSING, _S.ON_HOLD, _S.FAILED, *_WAYS_OUT},
+    _S.PROCESSING: {_S.SHIPPED, _S.DELIVERED, _S.ON_HOLD, _S.FAILED, *_WAYS_OUT},  # a carrier may skip scans
+    _S.SHIPPED: {_S.DELIVERED, *_WAYS_OUT},
+    _S.DELIVERED: {_S.CLOSED},
+    _S.CLOSED: set(),
+    _S.CANCELLING: {_S.CANCELLED, _S.FAILED, _S.COMPENSATION_BLOCKED},
+    _S.CANCELLED: set(),
+    _S.FAILED: set(),
+    _S.COMPENSATION_BLOCKED: {_S.CANCELLING, _S.CANCELLED, _S.FAILED},
+}
+
+FINAL_STATUSES = frozenset({_S.DELIVERED, _S.CLOSED, _S.CANCELLED, _S.FAILED})
+
+
+def check_move(current: OrderStatus, target: OrderStatus) -> None:
+    """Raise IllegalMove with a sentence unless the order may go from `current` to `target`; staying is allowed."""
+    if target != current and target not in ALLOWED_MOVES[current]:
+        raise IllegalMove(
+            f"An order that is {current} cannot become {target}.", current=current.value, target=target.value
+        )
+
+
+def payment_status(authorized: int, captured: int, refunded: int, voided: int) -> PaymentStatus:
+    """The payment status told by the ledger's sums, all in minor units and ≥ 0."""
+    if refunded and refunded >= captured:
+        return PaymentStatus.REFUNDED
+    if refunded:
+        return PaymentStatus.PARTIALLY_REFUNDED
+    if captured and captured + voided >= authorized:
+        return PaymentStatus.CAPTURED
+    if captured:
+        return PaymentStatus.PARTIALLY_CAPTURED
+    if authorized and voided >= authorized:
+        return PaymentStatus.VOIDED
+    return PaymentStatus.AUTHORIZED if authorized else PaymentStatus.NOT_PAID
+
+
+def fulfilment_status(parcels: Sequence[ParcelStatus]) -> FulfilmentStatus:
+    """The fulfilment status told by the status of every parcel the order needs, `PLANNED` for those not yet booked."""
+    standing = [parcel for parcel in parcels if not parcel.is_stopped]
+    delivered = sum(parcel is ParcelStatus.DELIVERED for parcel in standing)
+    moving = sum(parcel.has_left for parcel in standing)
+    if standing and delivered == len(standing):
+        return FulfilmentStatus.DELIVERED
+    if delivered:
+        return FulfilmentStatus.PARTIALLY_DELIVERED
+    if standing and moving == len(standing):
+        return FulfilmentStatus.SHIPPED
+    return FulfilmentStatus.PARTIALLY_SHIPPED if moving else FulfilmentStatus.UNFULFILLED
+
+
+def status_after_parcels(current: OrderStatus, parcels: Sequence[ParcelStatus]) -> OrderStatus:
+    """Where the order stands once its parcels stand so; an order being taken back is not moved by a parcel."""
+    if current not in (_S.CONFIRMED, _S.PROCESSING, _S.SHIPPED):
+        return current
+    goods = fulfilment_status(parcels)
+    if goods is FulfilmentStatus.DELIVERED:
+        return _S.DELIVERED
+    standing = [parcel for parcel in parcels if not parcel.is_stopped]
+    if current is _S.SHIPPED or (standing and all(parcel.has_left for parcel in standing)):
+        return _S.SHIPPED
+    return _S.PROCESSING if any(parcel is not ParcelStatus.PLANNED for parcel in parcels) else current

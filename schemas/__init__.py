@@ -1,0 +1,1 @@
+"""What crosses a boundary: frozen Pydantic messages without behaviour."""

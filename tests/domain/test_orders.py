@@ -1,0 +1,83 @@
+"""The life of an order: one table of moves, and statuses derived from parcels and money."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import IllegalMove
+from domain.fulfilment import ParcelStatus
+from domain.orders import (
+    ALLOWED_MOVES,
+    FINAL_STATUSES,
+    FulfilmentStatus,
+    OrderStatus,
+    PaymentStatus,
+    check_move,
+    fulfilment_status,
+    payment_status,
+    status_after_parcels,
+)
+
+P = ParcelStatus
+
+
+def test_every_status_is_in_the_table() -> None:
+    assert set(ALLOWED_MOVES) == set(OrderStatus)
+
+
+def test_a_final_status_is_left_only_to_be_closed() -> None:
+    for status in FINAL_STATUSES:
+        assert ALLOWED_MOVES[status] <= {OrderStatus.CLOSED}
+
+
+def test_an_illegal_move_is_refused_with_a_sentence() -> None:
+    with pytest.raises(IllegalMove, match="An order that is delivered cannot become pending"):
+        check_move(OrderStatus.DELIVERED, OrderStatus.PENDING)
+
+
+@pytest.mark.parametrize(
+    ("sums", "status"),
+    [
+        ((0, 0, 0, 0), PaymentStatus.NOT_PAID),
+        ((100, 0, 0, 0), PaymentStatus.AUTHORIZED),
+        ((100, 0, 0, 100), PaymentStatus.VOIDED),
+        ((100, 60, 0, 0), PaymentStatus.PARTIALLY_CAPTURED),
+        ((100, 60, 0, 40), PaymentStatus.CAPTURED),
+        ((100, 100, 0, 0), PaymentStatus.CAPTURED),
+        ((100, 100, 30, 0), PaymentStatus.PARTIALLY_REFUNDED),
+        ((100, 100, 100, 0), PaymentStatus.REFUNDED),
+    ],
+)
+def test_payment_status_is_told_by_the_ledger(sums: tuple[int, int, int, int], status: PaymentStatus) -> None:
+    assert payment_status(*sums) is status
+
+
+@pytest.mark.parametrize(
+    ("parcels", "status"),
+    [
+        ([P.PLANNED, P.BOOKED], FulfilmentStatus.UNFULFILLED),
+        ([P.DISPATCHED, P.BOOKED], FulfilmentStatus.PARTIALLY_SHIPPED),
+        ([P.DISPATCHED, P.IN_TRANSIT], FulfilmentStatus.SHIPPED),
+        ([P.DELIVERED, P.BOOKED], FulfilmentStatus.PARTIALLY_DELIVERED),
+        ([P.DELIVERED, P.DELIVERED], FulfilmentStatus.DELIVERED),
+        ([P.DELIVERED, P.CANCELLED], FulfilmentStatus.DELIVERED),
+        ([P.REFUSED], FulfilmentStatus.UNFULFILLED),
+    ],
+)
+def test_fulfilment_status_is_told_by_the_parcels(parcels: list[ParcelStatus], status: FulfilmentStatus) -> None:
+    assert fulfilment_status(parcels) is status
+
+
+@given(st.sampled_from(list(OrderStatus)), st.lists(st.sampled_from(list(ParcelStatus)), min_size=1, max_size=4))
+def test_parcels_never_ask_for_an_illegal_move(current: OrderStatus, parcels: list[ParcelStatus]) -> None:
+    if current is OrderStatus.CONFIRMED:  # its parcels are booked, which makes it processing, before they move
+        current = status_after_parcels(current, [P.BOOKED])
+        check_move(OrderStatus.CONFIRMED, current)
+    check_move(current, status_after_parcels(current, parcels))
+
+
+def test_an_order_being_taken_back_is_not_moved_by_its_parcels() -> None:
+    for current, parcel in product([OrderStatus.CANCELLING, OrderStatus.FAILED], ParcelStatus):
+        assert status_after_parcels(current, [parcel]) is current
