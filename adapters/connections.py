@@ -1,0 +1,67 @@
+"""Every store of a process, opened and closed in one place."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+import sqlalchemy as sa
+from elasticsearch import Elasticsearch
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from adapters.settings import Settings
+
+
+@dataclass(frozen=True)
+class Connections:
+    """The open clients. All of them are thread-safe and connect on first use."""
+
+    settings: Settings
+    engine: sa.Engine
+    mongo: Database[dict[str, Any]]
+    redis: redis.Redis
+    elasticsearch: Elasticsearch
+
+
+def create_engine(settings: Settings, pool_size: int) -> sa.Engine:
+    """The engine of this process; `pool_size` is how many threads use it, so that none waits for a connection."""
+    return sa.create_engine(
+        settings.mysql_url.get_secret_value(),
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        pool_recycle=300,
+        pool_size=pool_size,
+        max_overflow=4,
+        pool_timeout=10,
+        connect_args={
+            "connect_timeout": 5,
+            "read_timeout": 30,
+            "write_timeout": 30,
+            "init_command": "SET time_zone='+00:00'",
+        },
+    )
+
+
+@contextmanager
+def connect(settings: Settings, pool_size: int = 40) -> Iterator[Connections]:
+    """Open every store for the length of the block; they are closed in reverse, also when the block fails."""
+    with ExitStack() as stack:
+        engine = create_engine(settings, pool_size)
+        stack.callback(engine.dispose)
+        mongo: MongoClient[dict[str, Any]] = MongoClient(
+            settings.mongo_url.get_secret_value(),
+            tz_aware=True,
+            serverSelectionTimeoutMS=3000,
+            timeoutMS=5000,
+            retryWrites=False,
+        )
+        stack.callback(mongo.close)
+        cache = redis.Redis.from_url(
+            settings.redis_url.get_secret_value(), socket_timeout=1, socket_connect_timeout=1, decode_responses=True
+        )
+        stack.callback(cache.close)
+        search = Elasticsearch(settings.elasticsearch_url, request_timeout=5, max_retries=1, retry_on_timeout=False)
+        stack.callback(search.close)
+        yield Connections(settings, engine, mongo[settings.mongo_database], cache, search)

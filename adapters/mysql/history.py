@@ -1,0 +1,144 @@
+"""The one way an order changes: lock its row, append one event with the next seq, in the caller's transaction.
+
+`order_events` is the customer's history, the live stream and the outbox at once, so an event is published if and
+only if the change it tells of was committed.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+import uuid_utils
+
+from adapters.mysql.tables import OUTBOX_PARTITIONS, order_events, orders
+from domain.errors import NotFound
+from domain.orders import FINAL_STATUSES, FulfilmentStatus, OrderStatus, PaymentStatus, check_move
+
+
+def now() -> datetime:
+    """This moment in UTC, without a zone, as DATETIME columns keep it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+@dataclass(frozen=True)
+class LockedOrder:
+    """An order whose row this transaction holds."""
+
+    id: str
+    status: OrderStatus
+    payment_status: PaymentStatus
+    fulfilment_status: FulfilmentStatus
+    last_seq: int
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An event in the history."""
+
+    event_id: str
+    seq: int
+    status: OrderStatus
+    payment_status: PaymentStatus
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happened to the order: the event to append and the statuses after it (None leaves one as it is)."""
+
+    step: str
+    type: str
+    actor: str
+    data: Mapping[str, object]
+    status: OrderStatus | None = None
+    payment_status: PaymentStatus | None = None
+    fulfilment_status: FulfilmentStatus | None = None
+    occurred_at: datetime | None = None
+
+
+def lock_order(connection: sa.Connection, order_id: str) -> LockedOrder:
+    """Take the order's row for this transaction; raises NotFound. Always lock it before any stock row."""
+    row = connection.execute(
+        sa.select(orders.c.id, orders.c.status, orders.c.payment_status, orders.c.fulfilment_status, orders.c.last_seq)
+        .where(orders.c.id == order_id)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no order {order_id}.")
+    return LockedOrder(
+        row.id,
+        OrderStatus(row.status),
+        PaymentStatus(row.payment_status),
+        FulfilmentStatus(row.fulfilment_status),
+        row.last_seq,
+    )
+
+
+def recorded(connection: sa.Connection, order_id: str, step: str) -> Recorded | None:
+    """The event an earlier attempt of this step left, if it got that far."""
+    row = connection.execute(
+        sa.select(
+            order_events.c.event_id, order_events.c.seq, order_events.c.status, order_events.c.payment_status
+        ).where(order_events.c.order_id == order_id, order_events.c.step == step)
+    ).one_or_none()
+    if row is None:
+        return None
+    return Recorded(row.event_id, row.seq, OrderStatus(row.status), PaymentStatus(row.payment_status))
+
+
+def append(connection: sa.Connection, order: LockedOrder, change: Change) -> Recorded:
+    """Write the event and move the order with it; raises IllegalMove when the order may not go there."""
+    status = change.status or order.status
+    check_move(order.status, status)
+    payment = change.payment_status or order.payment_status
+    fulfilment = change.fulfilment_status or order.fulfilment_status
+    seq = order.last_seq + 1
+    moment = now()
+    event_id = str(uuid_utils.uuid7())
+    connection.execute(
+        sa.insert(order_events).values(
+            event_id=event_id,
+            order_id=order.id,
+            seq=seq,
+            step=change.step,
+            type=change.type,
+            status=status,
+            payment_status=payment,
+            fulfilment_status=fulfilment,
+            actor=change.actor,
+            data=dict(change.data),
+            occurred_at=_naive(change.occurred_at) or moment,
+            partition_no=outbox_partition(order.id),
+        )
+    )
+    connection.execute(
+        sa.update(orders)
+        .where(orders.c.id == order.id)
+        .values(
+            status=status,
+            payment_status=payment,
+            fulfilment_status=fulfilment,
+            last_seq=seq,
+            updated_at=moment,
+            **_ending(status, change.data),
+        )
+    )
+    return Recorded(event_id, seq, status, payment)
+
+
+def outbox_partition(order_id: str) -> int:
+    """The outbox partition that all events of an order go through."""
+    return zlib.crc32(order_id.encode()) % OUTBOX_PARTITIONS
+
+
+def _ending(status: OrderStatus, data: Mapping[str, object]) -> dict[str, Any]:
+    """A failed or cancelled order says why, and lets go of its cart version so that the cart can be ordered again."""
+    if status not in FINAL_STATUSES or status in (OrderStatus.DELIVERED, OrderStatus.CLOSED):
+        return {}
+    return {"cart_claim": None, "failure_code": data.get("code")}
+
+
+def _naive(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None

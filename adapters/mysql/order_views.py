@@ -1,0 +1,106 @@
+"""Rows of the order tables as the messages that show them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from schemas.base import Address, Money
+from schemas.orders import (
+    OrderEvent,
+    OrderLineView,
+    OrderSummary,
+    OrderView,
+    ParcelLine,
+    ParcelPlan,
+    ParcelView,
+)
+
+Row = sa.Row[Any]
+
+
+def order_summary(row: Row) -> OrderSummary:
+    """An order as one row of a list."""
+    return OrderSummary(
+        id=row.id,
+        number=row.number,
+        status=row.status,
+        payment_status=row.payment_status,
+        fulfilment_status=row.fulfilment_status,
+        total=Money(amount=row.total, currency=row.currency),
+        created_at=aware(row.created_at),
+        updated_at=aware(row.updated_at),
+    )
+
+
+def order_view(row: Row, lines: Sequence[Row], boxes: Sequence[Row]) -> OrderView:
+    """An order in full."""
+    money = row.currency
+    return OrderView(
+        **order_summary(row).model_dump(),
+        customer_id=row.customer_id,
+        email=row.email,
+        subtotal=Money(amount=row.subtotal, currency=money),
+        shipping=Money(amount=row.shipping, currency=money),
+        tax=Money(amount=row.tax, currency=money),
+        lines=[_line_view(line, money) for line in lines],
+        parcels=[_parcel_view(box) for box in boxes],
+        shipping_address=Address.model_validate(row.shipping_address),
+        shipping_method=row.shipping_method,
+        failure_code=row.failure_code,
+        last_seq=row.last_seq,
+    )
+
+
+def order_event(row: Row) -> OrderEvent:
+    """One entry of the history."""
+    return OrderEvent(
+        id=row.event_id,
+        seq=row.seq,
+        type=row.type,
+        status=row.status,
+        payment_status=row.payment_status,
+        fulfilment_status=row.fulfilment_status,
+        actor=row.actor,
+        occurred_at=aware(row.occurred_at),
+        data=row.data,
+    )
+
+
+def parcel_plan(row: Row) -> ParcelPlan:
+    """What the warehouse was told to ship."""
+    return ParcelPlan(
+        number=row.number,
+        warehouse=row.warehouse,
+        lines=[ParcelLine.model_validate(line) for line in row.lines],
+        amount=row.amount,
+        weight_grams=row.weight_grams,
+    )
+
+
+def aware(moment: datetime) -> datetime:
+    """A DATETIME column, which keeps UTC without saying so."""
+    return moment.replace(tzinfo=UTC)
+
+
+def _line_view(row: Row, currency: str) -> OrderLineView:
+    return OrderLineView(
+        sku=row.sku,
+        name=row.name,
+        quantity=row.quantity,
+        unit_price=Money(amount=row.unit_price, currency=currency),
+        tax=Money(amount=row.tax, currency=currency),
+        subtotal=Money(amount=row.subtotal, currency=currency),
+    )
+
+
+def _parcel_view(row: Row) -> ParcelView:
+    return ParcelView(
+        number=row.number,
+        warehouse=row.warehouse,
+        status=row.status,
+        tracking_number=row.tracking_number,
+        tracking_url=row.tracking_url,
+        lines=[ParcelLine.model_validate(line) for line in row.lines],
+    )

@@ -1,0 +1,206 @@
+"""Orders: recorded with their stock in one transaction, moved with one event each, read for the customer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from adapters.mysql import order_views as views
+from adapters.mysql.history import Change, LockedOrder, append, lock_order, now, recorded
+from adapters.mysql.inventory import reserve
+from adapters.mysql.tables import order_events, order_lines, orders, parcels
+from domain.errors import CartChanged
+from domain.fulfilment import Allocation, Demand, ParcelStatus
+from domain.money import split
+from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
+from schemas.checkout import CheckoutInput, PricedOrder
+from schemas.orders import (
+    OrderHistory,
+    OrderPage,
+    OrderPlaced,
+    OrderView,
+    ParcelLine,
+    ParcelPlan,
+    PlaceOrder,
+    RecordStatus,
+    StatusRecorded,
+)
+
+
+class OrderStore:
+    """The order service's tables; alone writes orders, their lines, parcels and events."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def place(self, command: PlaceOrder) -> OrderPlaced:
+        """Record the order with its stock reserved, or neither. A repeat answers what the first attempt did.
+
+        Raises OutOfStock naming what is short, and CartChanged when this version of the cart is ordered already.
+        """
+        order, quote = command.order, command.quote
+        placed = self._placed(order.order_id)
+        if placed is not None:
+            return placed
+        try:
+            with self._engine.begin() as connection:
+                _insert_order(connection, order, quote)
+                actor = f"customer:{order.customer_id}"
+                demands = [Demand(line.sku, line.quantity) for line in order.lines]
+                allocations = reserve(connection, order.order_id, demands, actor)
+                plans = plan_parcels(allocations, quote)
+                _insert_parcels(connection, order.order_id, plans)
+                _append_placed(connection, order, quote, plans)
+        except IntegrityError:
+            placed = self._placed(order.order_id)
+            if placed is None:
+                raise CartChanged("This cart has been ordered already.", cart_version=order.cart_version) from None
+            return placed
+        placed = self._placed(order.order_id)
+        assert placed is not None
+        return placed
+
+    def record_status(self, command: RecordStatus) -> StatusRecorded:
+        """Move the order and say so; a repeat of the step answers the first. Raises NotFound, IllegalMove."""
+        with self._engine.begin() as connection:
+            order = lock_order(connection, command.order_id)
+            event = recorded(connection, command.order_id, command.step)
+            if event is None:
+                change = Change(command.step, command.event_type, command.actor, command.data, status=command.status)
+                event = append(connection, order, change)
+            return StatusRecorded(event_id=event.event_id, seq=event.seq, status=event.status)
+
+    def get(self, order_id: str) -> OrderView | None:
+        """The order in full."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
+            if row is None:
+                return None
+            lines = connection.execute(
+                sa.select(order_lines).where(order_lines.c.order_id == order_id).order_by(order_lines.c.position)
+            ).all()
+            boxes = connection.execute(
+                sa.select(parcels).where(parcels.c.order_id == order_id).order_by(parcels.c.number)
+            ).all()
+        return views.order_view(row, lines, boxes)
+
+    def page(self, customer_id: str, before_number: int | None, limit: int) -> OrderPage:
+        """A customer's orders, newest first; `next_cursor` is the number to continue before."""
+        query = sa.select(orders).where(orders.c.customer_id == customer_id)
+        if before_number is not None:
+            query = query.where(orders.c.number < before_number)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(orders.c.number.desc()).limit(limit + 1)).all()
+        more = len(rows) > limit
+        cursor = str(rows[limit - 1].number) if more else None
+        return OrderPage(items=[views.order_summary(row) for row in rows[:limit]], next_cursor=cursor)
+
+    def history(self, order_id: str, after_seq: int = 0, limit: int = 200) -> OrderHistory:
+        """The order's events after `after_seq`, oldest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(order_events)
+                .where(order_events.c.order_id == order_id, order_events.c.seq > after_seq)
+                .order_by(order_events.c.seq)
+                .limit(limit + 1)
+            ).all()
+        cursor = str(rows[limit - 1].seq) if len(rows) > limit else None
+        return OrderHistory(items=[views.order_event(row) for row in rows[:limit]], next_cursor=cursor)
+
+    def _placed(self, order_id: str) -> OrderPlaced | None:
+        with self._engine.connect() as connection:
+            number = connection.execute(sa.select(orders.c.number).where(orders.c.id == order_id)).scalar()
+            if number is None:
+                return None
+            boxes = connection.execute(
+                sa.select(parcels).where(parcels.c.order_id == order_id).order_by(parcels.c.number)
+            ).all()
+        return OrderPlaced(order_id=order_id, number=number, parcels=[views.parcel_plan(box) for box in boxes])
+
+
+def plan_parcels(allocations: Sequence[Allocation], quote: PricedOrder) -> list[ParcelPlan]:
+    """One parcel per warehouse; each carries its share of the order's total by the value of its goods.
+
+    The shares add up to the total, so that capturing every parcel captures exactly what was authorized.
+    """
+    priced = {line.sku: line for line in quote.lines}
+    houses = list(dict.fromkeys(allocation.warehouse for allocation in allocations))
+    contents = {house: [a for a in allocations if a.warehouse == house] for house in houses}
+    values = [sum(priced[a.sku].unit_price * a.quantity for a in contents[house]) for house in houses]
+    amounts = split(quote.total, values)
+    return [
+        ParcelPlan(
+            number=number,
+            warehouse=house,
+            lines=[ParcelLine(sku=a.sku, quantity=a.quantity) for a in contents[house]],
+            amount=amount,
+            weight_grams=sum(priced[a.sku].weight_grams * a.quantity for a in contents[house]),
+        )
+        for number, (house, amount) in enumerate(zip(houses, amounts, strict=True), start=1)
+    ]
+
+
+def _insert_order(connection: sa.Connection, order: CheckoutInput, quote: PricedOrder) -> None:
+    moment = now()
+    connection.execute(
+        sa.insert(orders).values(
+            id=order.order_id,
+            customer_id=order.customer_id,
+            email=order.email,
+            status=OrderStatus.PENDING,
+            payment_status=PaymentStatus.NOT_PAID,
+            fulfilment_status=FulfilmentStatus.UNFULFILLED,
+            currency=quote.currency,
+            subtotal=quote.subtotal,
+            shipping=quote.shipping,
+            tax=quote.tax,
+            total=quote.total,
+            cart_id=order.cart_id,
+            cart_version=order.cart_version,
+            cart_claim=f"{order.cart_id}:{order.cart_version}",
+            shipping_address=order.shipping_address.model_dump(mode="json"),
+            shipping_method=order.shipping_method,
+            created_at=moment,
+            updated_at=moment,
+        )
+    )
+    connection.execute(
+        sa.insert(order_lines),
+        [
+            {"order_id": order.order_id, "position": position, **line.model_dump()}
+            for position, line in enumerate(quote.lines, start=1)
+        ],
+    )
+
+
+def _insert_parcels(connection: sa.Connection, order_id: str, plans: Sequence[ParcelPlan]) -> None:
+    moment = now()
+    rows: list[dict[str, Any]] = [
+        {
+            "order_id": order_id,
+            **plan.model_dump(mode="json"),
+            "status": ParcelStatus.PLANNED,
+            "created_at": moment,
+            "updated_at": moment,
+        }
+        for plan in plans
+    ]
+    connection.execute(sa.insert(parcels), rows)
+
+
+def _append_placed(
+    connection: sa.Connection, order: CheckoutInput, quote: PricedOrder, plans: Sequence[ParcelPlan]
+) -> None:
+    actor = f"customer:{order.customer_id}"
+    total = quote.total_money.model_dump()
+    fresh = LockedOrder(
+        order.order_id, OrderStatus.PENDING, PaymentStatus.NOT_PAID, FulfilmentStatus.UNFULFILLED, last_seq=0
+    )
+    append(connection, fresh, Change("place", "order.placed", actor, {"total": total, "lines": len(quote.lines)}))
+    warehouses = [plan.warehouse for plan in plans]
+    append(
+        connection,
+        LockedOrder(fresh.id, fresh.status, fresh.payment_status, fresh.fulfilment_status, last_seq=1),
+        Change("reserve-stock", "order.stock_reserved", "system", {"warehouses": warehouses}),
+    )

@@ -1,0 +1,94 @@
+"""The payments ledger: append only, one row per effect at the provider, one effect per idempotency key."""
+
+import sqlalchemy as sa
+
+from adapters.mysql.history import Change, append, lock_order, now, recorded
+from adapters.mysql.order_views import aware
+from adapters.mysql.tables import payment_entries
+from domain.orders import PaymentStatus, payment_status
+from schemas.payments import EntryKind, PaymentEntry, PaymentRecorded, RecordDecline, RecordPayment
+
+_EVENT_TYPES = {
+    EntryKind.AUTHORIZATION: "payment.authorized",
+    EntryKind.CAPTURE: "payment.captured",
+    EntryKind.VOID: "payment.voided",
+    EntryKind.REFUND: "payment.refunded",
+}
+
+
+class Ledger:
+    """What moved, told by sums over the entries; nothing is ever updated."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def record(self, command: RecordPayment) -> PaymentRecorded:
+        """Write the entry, the order's derived payment status and the event together; a repeat changes nothing."""
+        with self._engine.begin() as connection:
+            order = lock_order(connection, command.order_id)
+            event = recorded(connection, command.order_id, command.idempotency_key)
+            if event is not None:
+                return PaymentRecorded(payment_status=event.payment_status)
+            connection.execute(
+                sa.insert(payment_entries).values(
+                    order_id=command.order_id,
+                    kind=command.kind,
+                    amount=command.amount,
+                    currency=command.currency,
+                    provider_id=command.provider_id,
+                    idempotency_key=command.idempotency_key,
+                    occurred_at=now(),
+                )
+            )
+            status = _derived_status(connection, command.order_id)
+            change = Change(
+                command.idempotency_key,
+                _EVENT_TYPES[command.kind],
+                "system",
+                {"amount": {"amount": command.amount, "currency": command.currency}, **command.data},
+                payment_status=status,
+            )
+            append(connection, order, change)
+            return PaymentRecorded(payment_status=status)
+
+    def record_decline(self, command: RecordDecline) -> PaymentRecorded:
+        """Note the refusal in the history; no money moved, so the ledger stays as it is."""
+        with self._engine.begin() as connection:
+            order = lock_order(connection, command.order_id)
+            if recorded(connection, command.order_id, command.idempotency_key) is None:
+                data = {"code": command.code, "message": command.message}
+                append(connection, order, Change(command.idempotency_key, "payment.declined", "system", data))
+            return PaymentRecorded(payment_status=order.payment_status)
+
+    def entries(self, order_id: str) -> list[PaymentEntry]:
+        """The order's ledger, oldest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(payment_entries).where(payment_entries.c.order_id == order_id).order_by(payment_entries.c.id)
+            )
+            return [
+                PaymentEntry(
+                    kind=row.kind,
+                    amount=row.amount,
+                    currency=row.currency,
+                    provider_id=row.provider_id,
+                    idempotency_key=row.idempotency_key,
+                    occurred_at=aware(row.occurred_at),
+                )
+                for row in rows
+            ]
+
+
+def _derived_status(connection: sa.Connection, order_id: str) -> PaymentStatus:
+    rows = connection.execute(
+        sa.select(payment_entries.c.kind, sa.func.sum(payment_entries.c.amount))
+        .where(payment_entries.c.order_id == order_id)
+        .group_by(payment_entries.c.kind)
+    )
+    sums = {kind: int(total) for kind, total in rows}
+    return payment_status(
+        authorized=sums.get(EntryKind.AUTHORIZATION, 0),
+        captured=sums.get(EntryKind.CAPTURE, 0),
+        refunded=sums.get(EntryKind.REFUND, 0),
+        voided=sums.get(EntryKind.VOID, 0),
+    )

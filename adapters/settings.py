@@ -1,0 +1,115 @@
+"""The one settings class: read from the environment, then from `.env`, and refused when unsafe.
+
+Names of the product start with `ORDERS_`; names a vendor's own tools know (`TEMPORAL_*`, `STRIPE_*`,
+`SMTP_*`) stay as the vendor spells them. `.env.example` lists every setting with its development value.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Service = Literal["user", "catalog", "cart", "order", "payment", "notification"]
+TaskQueue = Literal["orders", "payments", "fulfilment", "notifications"]
+
+_DEVELOPMENT_MARK = "development"
+_DEVELOPMENT_CARRIER_SECRET = "whsec_ZGV2ZWxvcG1lbnQtY2Fycmllci1zZWNyZXQ="  # noqa: S105 - the value refused below
+
+
+def _vendor(name: str) -> AliasChoices:
+    """A setting known by its vendor's name, without our prefix."""
+    return AliasChoices(name, name.lower())
+
+
+class Settings(BaseSettings):
+    """Everything a process of the order engine needs to know about the world around it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ORDERS_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    environment: Literal["development", "test", "production"] = "production"
+    public_url: str
+    name_prefix: str = Field(default="", pattern=r"^[a-z0-9-]*$")
+    """Put before topics, consumer groups and search indices, so that several engines can share servers."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "json"
+
+    services: Annotated[frozenset[Service], NoDecode] = frozenset(
+        {"user", "catalog", "cart", "order", "payment", "notification"}
+    )
+    task_queues: Annotated[frozenset[TaskQueue], NoDecode] = frozenset(
+        {"orders", "payments", "fulfilment", "notifications"}
+    )
+    api_host: str = "127.0.0.1"
+    api_port: int = 8080
+
+    mysql_url: SecretStr
+    mongo_url: SecretStr
+    mongo_database: str = "orders"
+    redis_url: SecretStr
+    elasticsearch_url: str
+    kafka_bootstrap: str
+
+    temporal_address: str = Field(validation_alias=_vendor("TEMPORAL_ADDRESS"))
+    temporal_namespace: str = Field(default="default", validation_alias=_vendor("TEMPORAL_NAMESPACE"))
+    temporal_ui_url: str
+
+    stripe_api_base: str = Field(default="https://api.stripe.com", validation_alias=_vendor("STRIPE_API_BASE"))
+    stripe_api_key: SecretStr = Field(validation_alias=_vendor("STRIPE_API_KEY"))
+    stripe_webhook_secret: SecretStr = Field(validation_alias=_vendor("STRIPE_WEBHOOK_SECRET"))
+
+    carrier_api_base: str = Field(validation_alias=_vendor("CARRIER_API_BASE"))
+    carrier_api_key: SecretStr = Field(validation_alias=_vendor("CARRIER_API_KEY"))
+    carrier_webhook_secret: SecretStr = Field(validation_alias=_vendor("CARRIER_WEBHOOK_SECRET"))
+
+    smtp_host: str = Field(validation_alias=_vendor("SMTP_HOST"))
+    smtp_port: int = Field(default=25, validation_alias=_vendor("SMTP_PORT"))
+    smtp_username: str | None = Field(default=None, validation_alias=_vendor("SMTP_USERNAME"))
+    smtp_password: SecretStr | None = Field(default=None, validation_alias=_vendor("SMTP_PASSWORD"))
+    smtp_starttls: bool = Field(default=False, validation_alias=_vendor("SMTP_STARTTLS"))
+    mail_from: str
+    mail_ui_url: str | None = None
+
+    auth_issuer: str
+    auth_audience: str = "order-engine"
+    auth_keys_dir: str
+    access_token_seconds: int = Field(default=600, gt=0, le=3600)
+
+    max_body_bytes: int = Field(default=1_048_576, gt=0)
+    checkout_answer_seconds: float = Field(default=10, gt=0)
+    idempotency_hours: int = Field(default=24, gt=0)
+
+    workflow_slots: int = Field(default=50, gt=1)
+    activity_slots: int = Field(default=16, gt=0)
+    local_activity_slots: int = Field(default=16, gt=0)
+    graceful_shutdown_seconds: int = Field(default=30, gt=0)
+
+    @field_validator("services", "task_queues", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return frozenset(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _refuse_development_secrets(self) -> Self:
+        if self.environment != "production":
+            return self
+        secrets = {name: value for name, value in self if isinstance(value, SecretStr)}
+        unsafe = sorted(
+            name
+            for name, value in secrets.items()
+            if _DEVELOPMENT_MARK in value.get_secret_value() or value.get_secret_value() == _DEVELOPMENT_CARRIER_SECRET
+        )
+        if unsafe:
+            raise ValueError(
+                f"{', '.join(unsafe)}: a development secret is set, but ORDERS_ENVIRONMENT is production; "
+                "give each its own secret (see .env.example)"
+            )
+        return self
+
+
+def load_settings() -> Settings:
+    """Read the settings of this process; raises pydantic.ValidationError naming every one missing or unsafe."""
+    return Settings()
