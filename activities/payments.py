@@ -1,0 +1,59 @@
+"""What is done at the payment provider, and what the ledger keeps of it."""
+
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.failures import typed_failures
+from schemas.payments import (
+    AuthorizePayment,
+    CapturePayment,
+    PaymentRecorded,
+    ProviderResult,
+    RecordDecline,
+    RecordPayment,
+    VoidPayment,
+)
+
+if TYPE_CHECKING:
+    from adapters.payments import PaymentProvider
+
+    from adapters.mysql.payments import Ledger
+
+
+class PaymentActivities:
+    """Calls to the provider are regular activities; ledger entries are local ones."""
+
+    def __init__(self, provider: "PaymentProvider", ledger: "Ledger") -> None:
+        self._provider = provider
+        self._ledger = ledger
+
+    @activity.defn
+    def authorize_payment(self, command: AuthorizePayment) -> ProviderResult:
+        """Hold the amount on the customer's method."""
+        with typed_failures():
+            return self._provider.authorize(command)
+
+    @activity.defn
+    def capture_payment(self, command: CapturePayment) -> ProviderResult:
+        """Take money that is held."""
+        with typed_failures():
+            return self._provider.capture(command)
+
+    @activity.defn
+    def void_payment(self, command: VoidPayment) -> ProviderResult:
+        """Give the hold back: the undo of authorizing."""
+        with typed_failures():
+            return self._provider.void(command)
+
+    @activity.defn
+    def record_payment(self, command: RecordPayment) -> PaymentRecorded:
+        """Write one ledger entry with its event."""
+        with typed_failures():
+            return self._ledger.record(command)
+
+    @activity.defn
+    def record_decline(self, command: RecordDecline) -> PaymentRecorded:
+        """Note that the bank said no."""
+        with typed_failures():
+            return self._ledger.record_decline(command)

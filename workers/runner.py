@@ -1,0 +1,156 @@
+"""How a Temporal worker is put together, in one place: tests and the replayer use the same pieces as production."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from activities.notifications import NotificationActivities
+from adapters.carrier import Carrier
+from adapters.mailer import Mailer
+from adapters.mysql.notifications import SentNotifications
+from adapters.payments import PaymentProvider
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from workflows.notification import NotificationWorkflow
+
+from activities.carts import CartActivities
+from activities.fulfilment import FulfilmentActivities
+from activities.inventory import InventoryActivities
+from activities.orders import OrderActivities
+from activities.payments import PaymentActivities
+from adapters.carts import CartStore
+from adapters.connections import Connections
+from adapters.mysql.catalog import Catalog
+from adapters.mysql.fulfilment import Parcels
+from adapters.mysql.inventory import Stock
+from adapters.mysql.orders import OrderStore
+from adapters.mysql.payments import Ledger
+from adapters.settings import Settings
+from workflows.checkout import CheckoutWorkflow
+from workflows.fulfilment import FulfilmentWorkflow
+from workflows.names import FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
+from workflows.payment import PaymentWorkflow
+
+log = structlog.get_logger(__name__)
+
+# What workflow code may see without being imported anew for each run. It is ours, pure, and holds no state:
+# passing it through halves the worker's CPU per workflow and keeps one identity for every message class.
+PASSED_THROUGH = (
+    "schemas",
+    "domain",
+    "activities",
+    "workflows.names",
+    "workflows.options",
+    "pydantic",
+    "pydantic_core",
+)
+
+WORKFLOWS: dict[str, list[type]] = {
+    ORDERS_QUEUE: [CheckoutWorkflow],
+    PAYMENTS_QUEUE: [PaymentWorkflow],
+    FULFILMENT_QUEUE: [FulfilmentWorkflow],
+    NOTIFICATIONS_QUEUE: [NotificationWorkflow],
+}
+
+
+def new_sandbox_runner() -> SandboxedWorkflowRunner:
+    """The one sandbox."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+
+
+async def connect_temporal(settings: Settings) -> Client:
+    """A client of this deployment's Temporal: address and namespace from settings, TLS and keys from `TEMPORAL_*`."""
+    config = ClientConfig.load_client_connect_config()
+    config["target_host"] = settings.temporal_address
+    config["namespace"] = settings.temporal_namespace
+    return await Client.connect(**config, data_converter=pydantic_data_converter)
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The activities of every queue, their adapters given in."""
+
+    by_queue: dict[str, list[Callable[..., Any]]]
+
+
+def hire(connections: Connections) -> Crew:
+    """Give every activity class its adapters."""
+    engine, settings = connections.engine, connections.settings
+    orders = OrderActivities(OrderStore(engine), Catalog(engine))
+    stock = InventoryActivities(Stock(engine))
+    carts = CartActivities(CartStore(connections.mongo, connections.redis))
+    payments = PaymentActivities(PaymentProvider(settings), Ledger(engine))
+    parcels = FulfilmentActivities(Carrier(settings), Parcels(engine))
+    mail = NotificationActivities(OrderStore(engine), SentNotifications(engine), Mailer(settings))
+    return Crew(
+        {
+            ORDERS_QUEUE: [
+                orders.price_order,
+                orders.place_order,
+                orders.record_status,
+                stock.release_stock,
+                carts.complete_cart,
+            ],
+            PAYMENTS_QUEUE: [
+                payments.authorize_payment,
+                payments.capture_payment,
+                payments.void_payment,
+                payments.record_payment,
+                payments.record_decline,
+            ],
+            FULFILMENT_QUEUE: [parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel],
+            NOTIFICATIONS_QUEUE: [mail.send_mail],
+        }
+    )
+
+
+def build_worker(client: Client, queue: str, crew: Crew, pool: ThreadPoolExecutor, settings: Settings) -> Worker:
+    """A worker for one task queue; `pool` must have a thread for every activity slot of all its workers."""
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=WORKFLOWS[queue],
+        activities=crew.by_queue[queue],
+        activity_executor=pool,
+        workflow_runner=new_sandbox_runner(),
+        max_concurrent_workflow_tasks=settings.workflow_slots,
+        max_concurrent_activities=settings.activity_slots,
+        max_concurrent_local_activities=settings.local_activity_slots,
+        graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_seconds),
+    )
+
+
+def threads_needed(settings: Settings, queues: Sequence[str]) -> int:
+    """A thread per slot: an activity that waits for a thread would run into its own time-out."""
+    return len(queues) * (settings.activity_slots + settings.local_activity_slots)
+
+
+async def run_workers(client: Client, connections: Connections, queues: Sequence[str], stop: asyncio.Event) -> None:
+    """Poll the queues until `stop` is set, then let running activities finish within the grace period."""
+    settings = connections.settings
+    crew = hire(connections)
+    with ThreadPoolExecutor(threads_needed(settings, queues), thread_name_prefix="activity") as pool:
+        async with AsyncExitStack() as stack:
+            for queue in queues:
+                await stack.enter_async_context(build_worker(client, queue, crew, pool, settings))
+                log.info("polling", queue=queue)
+            await stop.wait()
+            log.info("stopping", grace_seconds=settings.graceful_shutdown_seconds)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,262 @@
+"""CheckoutWorkflow is the order, from placing it to its last parcel, and back again when it cannot go on."""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, FailureError
+
+from activities.carts import CartActivities
+from activities.inventory import InventoryActivities
+from activities.orders import OrderActivities
+from domain.orders import OrderStatus
+from schemas.carts import CompleteCart
+from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, CheckoutResult, PricedOrder, PriceOrder
+from schemas.fulfilment import ParcelTold
+from schemas.inventory import ReleaseStock
+from schemas.orders import CancelOrder, OrderPlaced, PlaceOrder, RecordStatus, SettleCompensation
+from schemas.payments import PaymentOutcome, PaymentTold
+from workflows.names import COMPENSATION_BLOCKED, ORDER_STATUS, PARCEL_TOLD, PAYMENT_TOLD
+from workflows.options import STORE
+from workflows.parcels import ParcelDesk
+from workflows.payment_desk import PaymentDesk
+from workflows.reasons import Reason, reason_of
+from workflows.saga import Blocked, Saga
+from workflows.timeline import Timeline, money
+
+_NOT_PLACED = "not_found"
+
+
+@workflow.defn
+class CheckoutWorkflow:
+    """price → reserve → pay → confirm → fulfil → settle; the undo of each step is noted before the step."""
+
+    @workflow.init
+    def __init__(self, order: CheckoutInput) -> None:
+        self._order = order
+        self._saga = Saga()
+        self._timeline = Timeline(f"Order {order.order_id}")
+        self._payment = PaymentDesk(order)
+        self._parcels = ParcelDesk(order)
+        self._story: asyncio.Task[None] | None = None
+        self._answer: CheckoutAnswer | None = None
+        self._result: CheckoutResult | None = None
+        self._cancelled_by: CancelOrder | None = None
+        self._blocked: list[Blocked] = []
+        self._settlement: SettleCompensation | None = None
+
+    @workflow.run
+    async def run(self, order: CheckoutInput) -> CheckoutResult:
+        """Tell the story to its end; when it stops, take back what was done."""
+        self._story = asyncio.create_task(self._tell_story())
+        if self._cancelled_by is not None:  # a handler may run before `run` does
+            self._story.cancel()
+        try:
+            await self._story
+            self._result = CheckoutResult(order_id=order.order_id, status=OrderStatus.DELIVERED)
+        except (asyncio.CancelledError, FailureError) as failure:
+            # Shielded, because a cancellation that arrives now must not stop the undoing half-way.
+            self._result = await asyncio.shield(asyncio.create_task(self._take_back(reason_of(failure))))
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._result
+
+    # --- what the world tells and asks
+
+    @workflow.update
+    async def first_answer(self) -> CheckoutAnswer:
+        """Stock is reserved and payment has its first answer, or the order has been taken back."""
+        await workflow.wait_condition(lambda: self._answer is not None)
+        assert self._answer is not None
+        return self._answer
+
+    @workflow.update
+    async def cancel(self, request: CancelOrder) -> CheckoutResult:
+        """Stop the order before it is handed to the warehouse; answers when everything has been taken back."""
+        self._cancelled_by = request
+        if self._story is not None:
+            self._story.cancel()
+        await workflow.wait_condition(lambda: self._result is not None)
+        assert self._result is not None
+        return self._result
+
+    @cancel.validator
+    def _may_cancel(self, request: CancelOrder) -> None:  # noqa: ARG002 - a validator has its update's parameters
+        if self._result is not None or self._parcels.begun or self._saga.unwinding:
+            raise ApplicationError("The order is past the point where it can be cancelled.", type="too_late")
+        if self._cancelled_by is not None:
+            raise ApplicationError("The order is being cancelled already.", type="already_cancelling")
+
+    @workflow.update
+    def settle_compensation(self, decision: SettleCompensation) -> None:
+        """An operator has looked at what could not be undone: try it again, or it is settled by hand."""
+        self._settlement = decision
+
+    @settle_compensation.validator
+    def _may_settle(self, decision: SettleCompensation) -> None:  # noqa: ARG002 - see above
+        if not self._blocked:
+            raise ApplicationError("Nothing is owed for this order.", type="nothing_owed")
+
+    @workflow.signal(name=PAYMENT_TOLD)
+    def payment_told(self, told: PaymentTold) -> None:
+        """PaymentWorkflow has done, or was refused, a step."""
+        self._payment.hear(told)
+
+    @workflow.signal(name=PARCEL_TOLD)
+    def parcel_told(self, told: ParcelTold) -> None:
+        """A FulfilmentWorkflow tells that its parcel has left, arrived, or will never leave."""
+        self._parcels.hear(told)
+
+    # --- the story
+
+    async def _tell_story(self) -> None:
+        quote = await self._price()
+        placed = await self._reserve(quote)
+        await self._pay(quote)
+        await self._confirm()
+        await self._fulfil(placed)
+        await self._settle()
+
+    async def _price(self) -> PricedOrder:
+        command = PriceOrder(
+            lines=self._order.lines,
+            country=self._order.shipping_address.country,
+            shipping_method=self._order.shipping_method,
+        )
+        return await workflow.execute_local_activity_method(OrderActivities.price_order, command, **STORE)
+
+    async def _reserve(self, quote: PricedOrder) -> OrderPlaced:
+        self._saga.note("release the stock", self._release_stock)
+        command = PlaceOrder(order=self._order, quote=quote)
+        placed = await workflow.execute_local_activity_method(OrderActivities.place_order, command, **STORE)
+        houses = ", ".join(parcel.warehouse for parcel in placed.parcels)
+        self._show(OrderStatus.PENDING, f"placed as no. {placed.number}, stock reserved in {houses}")
+        return placed
+
+    async def _pay(self, quote: PricedOrder) -> None:
+        self._saga.note("void the payment", self._payment.void)
+        told = await self._payment.authorize(quote)
+        if told.outcome is PaymentOutcome.DECLINED:
+            code = told.code or "card_declined"
+            message = told.message or "The bank declined the payment."
+            raise ApplicationError(message, {"decline_code": code}, type="payment_declined", non_retryable=True)
+        self._timeline.tell(f"{money(quote.total, quote.currency)} authorized")
+
+    async def _confirm(self) -> None:
+        await self._record("confirm", OrderStatus.CONFIRMED, "order.confirmed", "system")
+        self._answer = CheckoutAnswer(order_id=self._order.order_id, outcome=CheckoutOutcome.AUTHORIZED)
+
+    async def _fulfil(self, placed: OrderPlaced) -> None:
+        self._saga.note("call the parcels back", self._parcels.call_back)
+        await self._parcels.start(placed)
+        self._show(OrderStatus.PROCESSING, f"{len(placed.parcels)} parcel(s) handed to the warehouse")
+        # The cart is another store's: it may be away for as long as it likes without holding up a parcel.
+        await asyncio.gather(self._empty_cart(), *(self._deliver(p.number, p.amount) for p in placed.parcels))
+
+    async def _deliver(self, number: int, amount: int) -> None:
+        """One parcel: its share of the money is captured once it has left, and only then."""
+        await self._parcels.left(number)
+        final = self._parcels.all_have_left()
+        self._show(OrderStatus.SHIPPED if final else OrderStatus.PROCESSING, f"parcel {number} has left")
+        await self._payment.capture(number, amount, final=final)
+        self._timeline.tell(f"parcel {number} captured")
+        await self._parcels.delivered(number)
+        self._timeline.tell(f"parcel {number} delivered")
+
+    async def _settle(self) -> None:
+        await self._payment.end()
+        self._show(OrderStatus.DELIVERED, "delivered and paid: nothing held, nothing owed")
+
+    async def _empty_cart(self) -> None:
+        command = CompleteCart(
+            owner=f"user:{self._order.customer_id}",
+            cart_id=self._order.cart_id,
+            version=self._order.cart_version,
+            order_id=self._order.order_id,
+        )
+        await workflow.execute_local_activity_method(CartActivities.complete_cart, command, **STORE)
+
+    # --- the way back
+
+    async def _take_back(self, reason: Reason) -> CheckoutResult:
+        """Undo every step begun, last first, then say how the order ended."""
+        self._timeline.tell(f"stopped: `{reason.code}` {reason.message}")
+        cancelling = reason.code == "cancelled"
+        actor = self._cancelled_by.actor if self._cancelled_by else "system"
+        data: dict[str, object] = {"code": reason.code, "message": reason.message, **reason.details}
+        if self._cancelled_by:
+            data["reason"] = self._cancelled_by.reason
+        if cancelling:
+            await self._record_if_placed("cancelling", OrderStatus.CANCELLING, "order.cancelling", actor, data)
+        await self._undo_all()
+        status = OrderStatus.CANCELLED if cancelling else OrderStatus.FAILED
+        await self._record_if_placed("end", status, f"order.{status}", actor, data)
+        self._answer = self._answer or _refusal(self._order.order_id, reason)
+        return CheckoutResult(order_id=self._order.order_id, status=status, reason=reason.code)
+
+    async def _undo_all(self) -> None:
+        attempt = 0
+        while blocked := await self._saga.unwind():
+            attempt += 1
+            self._blocked = blocked
+            owed = [f"{one.name}: {one.why}" for one in blocked]
+            self._timeline.owe(owed)
+            workflow.upsert_search_attributes([COMPENSATION_BLOCKED.value_set(True)])
+            await self._record_if_placed(
+                f"blocked-{attempt}",
+                OrderStatus.COMPENSATION_BLOCKED,
+                "order.compensation_blocked",
+                "system",
+                {"owed": owed},
+            )
+            await workflow.wait_condition(lambda: self._settlement is not None)
+            decision, self._settlement, self._blocked = self._settlement, None, []
+            assert decision is not None
+            self._timeline.owe([])
+            self._timeline.tell(f"{decision.actor}: {'try again' if decision.retry else 'settled'}, {decision.reason}")
+            workflow.upsert_search_attributes([COMPENSATION_BLOCKED.value_set(False)])
+            if not decision.retry:
+                return
+
+    async def _release_stock(self) -> None:
+        command = ReleaseStock(order_id=self._order.order_id, actor="system", reason="the order was taken back")
+        released = await workflow.execute_local_activity_method(InventoryActivities.release_stock, command, **STORE)
+        if released.units:
+            self._timeline.tell(f"{released.units} unit(s) released")
+
+    # --- small words
+
+    async def _record_if_placed(
+        self, step: str, status: OrderStatus, event_type: str, actor: str, data: dict[str, object]
+    ) -> None:
+        try:
+            await self._record(step, status, event_type, actor, data)
+        except FailureError as failure:
+            if reason_of(failure).code != _NOT_PLACED:
+                raise
+
+    async def _record(
+        self, step: str, status: OrderStatus, event_type: str, actor: str, data: dict[str, object] | None = None
+    ) -> None:
+        command = RecordStatus(
+            order_id=self._order.order_id, step=step, status=status, event_type=event_type, actor=actor, data=data or {}
+        )
+        await workflow.execute_local_activity_method(OrderActivities.record_status, command, **STORE)
+        self._show(status, event_type.removeprefix("order.").replace("_", " "))
+
+    def _show(self, status: OrderStatus, text: str) -> None:
+        workflow.upsert_search_attributes([ORDER_STATUS.value_set(status)])
+        self._timeline.tell(text)
+
+
+def _refusal(order_id: str, reason: Reason) -> CheckoutAnswer:
+    outcomes = {
+        "payment_declined": CheckoutOutcome.DECLINED,
+        "out_of_stock": CheckoutOutcome.OUT_OF_STOCK,
+        "cancelled": CheckoutOutcome.CANCELLED,
+    }
+    return CheckoutAnswer(
+        order_id=order_id,
+        outcome=outcomes.get(reason.code, CheckoutOutcome.REFUSED),
+        code=reason.code,
+        message=reason.message,
+        details=dict(reason.details),
+    )

@@ -1,0 +1,141 @@
+"""FulfilmentWorkflow is one parcel from one warehouse: booked, followed by the carrier's events, or called back."""
+
+from temporalio import workflow
+
+from activities.fulfilment import FulfilmentActivities
+from domain.fulfilment import ParcelStatus, moves_forward
+from schemas.fulfilment import (
+    BookShipment,
+    CancelShipment,
+    CarrierEvent,
+    FulfilmentInput,
+    ParcelResult,
+    ParcelTold,
+    RecordParcel,
+    ShipmentBooked,
+)
+from workflows.names import PARCEL_TOLD
+from workflows.options import CARRIER, STORE
+from workflows.timeline import Timeline
+
+# What the order acts on; the scans in between are the parcel's own history and cost the order nothing.
+_NEWS_FOR_THE_ORDER = frozenset({ParcelStatus.REFUSED, ParcelStatus.CANCELLED, ParcelStatus.DELIVERED})
+
+
+@workflow.defn
+class FulfilmentWorkflow:
+    """book → dispatched → … → delivered; the carrier's facts arrive as signals, in any order and more than once."""
+
+    @workflow.init
+    def __init__(self, job: FulfilmentInput) -> None:
+        self._job = job
+        self._status = ParcelStatus.PLANNED
+        self._shipment = ShipmentBooked(accepted=False)
+        self._news: list[CarrierEvent] = []
+        self._called_back = False
+        parcel = job.parcel
+        self._timeline = Timeline(
+            f"Parcel {parcel.number} of {job.parcels_in_order} from {parcel.warehouse}, {job.shipping_method}"
+        )
+
+    @workflow.run
+    async def run(self, job: FulfilmentInput) -> ParcelResult:
+        """Book the parcel and follow it to its end."""
+        await self._book()
+        while self._status not in _NEWS_FOR_THE_ORDER:
+            await workflow.wait_condition(lambda: bool(self._news) or self._called_back)
+            if self._called_back:
+                await self._call_back()
+            while self._news:
+                await self._follow(self._news.pop(0))
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return ParcelResult(number=job.parcel.number, status=self._status)
+
+    @workflow.signal
+    def carrier_told(self, event: CarrierEvent) -> None:
+        """A verified webhook of the carrier; it may arrive before our own booking call has answered."""
+        self._news.append(event)
+
+    @workflow.signal
+    def call_back(self) -> None:
+        """The order will not go on: stop the parcel if it can still be stopped."""
+        self._called_back = True
+
+    async def _book(self) -> None:
+        command = BookShipment(
+            order_id=self._job.order_id,
+            parcel=self._job.parcel,
+            address=self._job.address,
+            shipping_method=self._job.shipping_method,
+            idempotency_key=f"{workflow.info().workflow_id}:book",
+        )
+        self._shipment = await workflow.execute_activity_method(
+            FulfilmentActivities.book_shipment,
+            command,
+            summary=f"book parcel {self._job.parcel.number} from {self._job.parcel.warehouse}",
+            **CARRIER,
+        )
+        if self._shipment.accepted:
+            await self._record(ParcelStatus.BOOKED, "system")
+        else:
+            await self._record(ParcelStatus.REFUSED, "carrier")
+
+    async def _follow(self, event: CarrierEvent) -> None:
+        """Apply what the carrier tells if it is news; late and repeated events never move a parcel backwards."""
+        if moves_forward(self._status, event.status):
+            await self._record(event.status, "carrier", event)
+
+    async def _call_back(self) -> None:
+        self._called_back = False
+        if self._status.has_left:
+            await self._tell_order()
+            return
+        command = CancelShipment(
+            shipment_id=self._shipment.shipment_id or "", idempotency_key=f"{workflow.info().workflow_id}:cancel"
+        )
+        answer = await workflow.execute_activity_method(
+            FulfilmentActivities.cancel_shipment, command, summary="call the parcel back", **CARRIER
+        )
+        if answer.cancelled:
+            await self._record(ParcelStatus.CANCELLED, "system")
+        else:
+            # The carrier has it already; its own event says so in a moment.
+            self._timeline.tell("too late to call back: the carrier has it")
+            await self._tell_order(left=True)
+
+    async def _record(self, status: ParcelStatus, actor: str, event: CarrierEvent | None = None) -> None:
+        had_left = self._status.has_left
+        command = RecordParcel(
+            order_id=self._job.order_id,
+            number=self._job.parcel.number,
+            status=status,
+            shipment_id=self._shipment.shipment_id,
+            tracking_number=self._shipment.tracking_number,
+            tracking_url=self._shipment.tracking_url,
+            actor=actor,
+            occurred_at=event.occurred_at if event else None,
+            data=self._details(status, event),
+        )
+        await workflow.execute_local_activity_method(FulfilmentActivities.record_parcel, command, **STORE)
+        self._status = status
+        self._timeline.tell(f"{status}{f' in {event.location}' if event and event.location else ''}")
+        if status in _NEWS_FOR_THE_ORDER or (status.has_left and not had_left):
+            await self._tell_order()
+
+    def _details(self, status: ParcelStatus, event: CarrierEvent | None) -> dict[str, object]:
+        if status is ParcelStatus.REFUSED:
+            return {"code": self._shipment.code, "message": self._shipment.message}
+        return {"location": event.location} if event and event.location else {}
+
+    async def _tell_order(self, *, left: bool = False) -> None:
+        parent = workflow.info().parent
+        if parent is None:  # run alone, for instance in a test of this workflow
+            return
+        told = ParcelTold(
+            number=self._job.parcel.number,
+            status=ParcelStatus.DISPATCHED if left else self._status,
+            tracking_number=self._shipment.tracking_number,
+            code=self._shipment.code,
+            message=self._shipment.message,
+        )
+        await workflow.get_external_workflow_handle(parent.workflow_id).signal(PARCEL_TOLD, told)

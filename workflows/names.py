@@ -1,0 +1,53 @@
+"""What Temporal knows our things by: task queues, workflow ids, search attributes. One place, both directions."""
+
+from temporalio.common import SearchAttributeKey
+
+ORDERS_QUEUE = "orders"
+PAYMENTS_QUEUE = "payments"
+FULFILMENT_QUEUE = "fulfilment"
+NOTIFICATIONS_QUEUE = "notifications"
+
+# No personal data here: search attributes are not encrypted.
+ORDER_STATUS = SearchAttributeKey.for_keyword("OrderStatus")
+PAYMENT_STATUS = SearchAttributeKey.for_keyword("PaymentStatus")
+CUSTOMER_ID = SearchAttributeKey.for_keyword("CustomerId")
+COMPENSATION_BLOCKED = SearchAttributeKey.for_bool("CompensationBlocked")
+SEARCH_ATTRIBUTES = (ORDER_STATUS, PAYMENT_STATUS, CUSTOMER_ID, COMPENSATION_BLOCKED)
+
+
+def order_workflow_id(order_id: str) -> str:
+    """The id of an order's CheckoutWorkflow."""
+    return f"order-{order_id}"
+
+
+def payment_workflow_id(order_id: str) -> str:
+    """The id of the PaymentWorkflow that owns the order's money."""
+    return f"payment-{order_id}"
+
+
+def fulfilment_workflow_id(order_id: str, parcel: int) -> str:
+    """The id of the FulfilmentWorkflow of the order's parcel, counted from 1."""
+    return f"fulfilment-{order_id}-{parcel}"
+
+
+def notification_workflow_id(event_id: str) -> str:
+    """The id of the NotificationWorkflow that tells of an event."""
+    return f"notification-{event_id}"
+
+
+def parcel_reference(order_id: str, parcel: int) -> str:
+    """What the carrier knows a parcel by; the way back from its webhook is `parcel_of_reference`."""
+    return f"{order_id}-{parcel}"
+
+
+def parcel_of_reference(reference: str) -> tuple[str, int]:
+    """The order id and parcel number a carrier's reference stands for; raises ValueError for one that is not ours."""
+    order_id, _, number = reference.rpartition("-")
+    if not order_id or not number.isdigit():
+        raise ValueError(f"{reference!r} is not a parcel reference")
+    return order_id, int(number)
+
+
+# Signals that children send to the order: by name, because the order's workflow imports theirs.
+PAYMENT_TOLD = "payment_told"
+PARCEL_TOLD = "parcel_told"

@@ -1,0 +1,47 @@
+"""Named activity options: how long an attempt may take and how it is retried. None of them gives up on an outage."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+
+
+class LocalOptions(TypedDict):
+    """Options of a local activity; the SDK's own type also holds what a call site says itself, such as a summary."""
+
+    start_to_close_timeout: timedelta
+    local_retry_threshold: timedelta
+    retry_policy: RetryPolicy
+
+
+class CallOptions(TypedDict):
+    """Options of a regular activity."""
+
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+# One short transaction on our own stores. Past the threshold the retry waits on a durable timer instead of
+# in the worker, so a database that is away for minutes delays the order and holds up nothing else.
+STORE = LocalOptions(
+    start_to_close_timeout=timedelta(seconds=20),
+    local_retry_threshold=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=100), backoff_coefficient=2, maximum_interval=timedelta(seconds=15)
+    ),
+)
+
+# The payment provider: every attempt carries the same idempotency key, so a retry after a lost answer is safe.
+PROVIDER = CallOptions(
+    start_to_close_timeout=timedelta(seconds=40),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=500), backoff_coefficient=2, maximum_interval=timedelta(seconds=30)
+    ),
+)
+
+CARRIER = CallOptions(
+    start_to_close_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
+    ),
+)

@@ -1,0 +1,104 @@
+"""The order's side of the talk with its parcels: one FulfilmentWorkflow each, side by side."""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
+
+from domain.fulfilment import ParcelStatus
+from schemas.checkout import CheckoutInput
+from schemas.fulfilment import FulfilmentInput, ParcelResult, ParcelTold
+from schemas.orders import OrderPlaced, ParcelPlan
+from workflows.fulfilment import FulfilmentWorkflow
+from workflows.names import FULFILMENT_QUEUE, fulfilment_workflow_id
+
+
+class ParcelDesk:
+    """Starts a FulfilmentWorkflow per parcel and knows what each has told so far."""
+
+    def __init__(self, order: CheckoutInput) -> None:
+        self._order = order
+        self._told: dict[int, ParcelTold] = {}
+        self._starting: dict[int, asyncio.Task[ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]]] = {}
+        self._children: dict[int, ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]] = {}
+        self._count = 0
+        self._departed = 0
+        self.begun = False
+
+    def hear(self, told: ParcelTold) -> None:
+        """A parcel has left, arrived, or will never leave."""
+        self._told[told.number] = told
+
+    async def start(self, placed: OrderPlaced) -> None:
+        """Hand every parcel to its warehouse."""
+        self.begun = True
+        self._count = len(placed.parcels)
+        for parcel in placed.parcels:
+            self._starting[parcel.number] = asyncio.create_task(self._start(parcel))
+        for number, starting in self._starting.items():
+            # Shielded: a cancellation that arrives while a child starts must not leave us without its handle.
+            self._children[number] = await asyncio.shield(starting)
+
+    async def left(self, number: int) -> None:
+        """Wait until the parcel is out of the warehouse; raises ApplicationError when the carrier refuses it."""
+        await workflow.wait_condition(lambda: number in self._told or self._ended(number))
+        if number not in self._told:
+            await self._children[number]  # raises the reason when the child failed
+        told = self._told[number]
+        if told.status.is_stopped:
+            raise ApplicationError(
+                told.message or f"Parcel {number} was {told.status}.",
+                {"parcel": number, "carrier_code": told.code},
+                type="shipment_refused",
+                non_retryable=True,
+            )
+        self._departed += 1
+
+    def all_have_left(self) -> bool:
+        """Whether every parcel's departure has been waited for: true once, for the last."""
+        return self._departed == self._count
+
+    async def delivered(self, number: int) -> None:
+        """Wait until the parcel has arrived and its workflow has ended."""
+        await workflow.wait_condition(
+            lambda: self._told[number].status is ParcelStatus.DELIVERED or self._ended(number)
+        )
+        await self._children[number]
+
+    async def call_back(self) -> None:
+        """Stop every parcel; raises ApplicationError naming those that are on their way. The undo of `start`."""
+        for number, starting in self._starting.items():
+            self._children[number] = await starting
+        gone = [number for number in self._children if not await self._stop(number)]
+        if gone:
+            names = ", ".join(str(number) for number in gone)
+            raise ApplicationError(f"Parcel {names} has left and cannot be called back.", type="parcel_left")
+
+    async def _start(self, parcel: ParcelPlan) -> ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]:
+        return await workflow.start_child_workflow(
+            FulfilmentWorkflow.run,
+            FulfilmentInput(
+                order_id=self._order.order_id,
+                parcel=parcel,
+                parcels_in_order=self._count,
+                address=self._order.shipping_address,
+                shipping_method=self._order.shipping_method,
+            ),
+            id=fulfilment_workflow_id(self._order.order_id, parcel.number),
+            task_queue=FULFILMENT_QUEUE,
+            # A parcel is called back by asking, so that the carrier hears of it; see `call_back`.
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            cancellation_type=ChildWorkflowCancellationType.ABANDON,
+            static_summary=f"parcel {parcel.number} of {self._count} from {parcel.warehouse}",
+        )
+
+    async def _stop(self, number: int) -> bool:
+        if number not in self._told and not self._ended(number):
+            await self._children[number].signal(FulfilmentWorkflow.call_back)
+            await workflow.wait_condition(lambda: number in self._told or self._ended(number))
+        told = self._told.get(number)
+        return told is None or told.status.is_stopped
+
+    def _ended(self, number: int) -> bool:
+        return self._children[number].done()

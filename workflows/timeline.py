@@ -1,0 +1,30 @@
+"""What an operator reads in the Temporal Web UI: the order's story so far, as Markdown in the workflow's details."""
+
+from temporalio import workflow
+
+
+class Timeline:
+    """A headline and one line per thing that happened, shown anew after each."""
+
+    def __init__(self, headline: str) -> None:
+        self._headline = headline
+        self._lines: list[str] = []
+        self._owed: list[str] = []
+
+    def tell(self, text: str) -> None:
+        """Add a line and show it."""
+        self._lines.append(f"- `{workflow.now():%H:%M:%S}` {text}")
+        self._show()
+
+    def owe(self, texts: list[str]) -> None:
+        """Show what could not be undone, above everything else; an empty list clears it."""
+        self._owed = [f"- ⚠ **owed:** {text}" for text in texts]
+        self._show()
+
+    def _show(self) -> None:
+        workflow.set_current_details("\n".join([f"**{self._headline}**", "", *self._owed, *self._lines]))
+
+
+def money(amount: int, currency: str) -> str:
+    """An amount for people who read the timeline; all supported currencies have two decimals."""
+    return f"{amount // 100}.{amount % 100:02d} {currency}"
