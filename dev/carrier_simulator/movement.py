@@ -1,0 +1,28 @@
+"""Parcels move by themselves: the timers are rows, so a restart goes on where the last run stopped."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from dev.carrier_simulator.shipments import Shipments
+
+
+class Movement:
+    """The background task that moves what is due."""
+
+    def __init__(self, shipments: Shipments) -> None:
+        self._shipments = shipments
+        self._changed = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look again: a booking or a move has set a new timer."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Move and sleep, for ever."""
+        while True:
+            self._changed.clear()
+            due = self._shipments.move_due()
+            wait = 60.0 if due is None else max(due - time.time(), 0.01)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), timeout=wait)

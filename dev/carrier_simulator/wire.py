@@ -1,0 +1,84 @@
+"""The carrier's API: what a booking must say, what a shipment looks like, how it refuses."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+Json = dict[str, Any]
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Country = Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")]
+
+# The road of a parcel that meets no trouble; "cancelled" leaves it before, "exception" on the way.
+ROAD = ("booked", "dispatched", "in_transit", "out_for_delivery", "delivered")
+
+# Documented magic: this postal code does not exist, the other one is where parcels wait to be told to move.
+UNDELIVERABLE_POSTAL_CODE = "00000"
+WAITING_POSTAL_CODE = "11111"
+
+
+class Origin(BaseModel):
+    """Where the parcels are picked up."""
+
+    country: Country
+    warehouse: Text
+
+
+class Destination(BaseModel):
+    """Where the parcels go."""
+
+    name: Text
+    line1: Text
+    line2: str | None = Field(default=None, max_length=200)
+    city: Text
+    region: str | None = Field(default=None, max_length=100)
+    postal_code: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20)]
+    country: Country
+
+
+class Item(BaseModel):
+    """Some pieces of one product."""
+
+    sku: Text
+    quantity: int = Field(ge=1, le=100_000)
+
+
+class Parcel(BaseModel):
+    """One box."""
+
+    weight_grams: int = Field(ge=1, le=1_000_000)
+    items: list[Item] = Field(min_length=1)
+
+
+class Booking(BaseModel):
+    """POST /v1/shipments."""
+
+    reference: Text
+    service: Literal["standard", "express"]
+    ship_from: Origin
+    ship_to: Destination
+    parcels: list[Parcel] = Field(min_length=1, max_length=50)
+
+
+class Advance(BaseModel):
+    """How far to move a parcel; every status on the way gets its event."""
+
+    to: Literal["dispatched", "in_transit", "out_for_delivery", "delivered", "exception"]
+    # The events then arrive newest first.
+    reversed: bool = False
+
+
+class Resend(BaseModel):
+    """Which events to send again (all when left out), in the order given, each under its first id."""
+
+    sequences: list[int] | None = None
+    times: int = Field(default=1, ge=1, le=100)
+
+
+class CarrierError(Exception):
+    """A refusal: an HTTP status and a code a program can act on."""
+
+    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body: Json = {"code": code, "message": message, **more}

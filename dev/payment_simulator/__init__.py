@@ -1,0 +1,1 @@
+"""A payment provider that speaks Stripe's wire API, for development and fault tests."""

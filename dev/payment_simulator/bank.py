@@ -1,0 +1,165 @@
+"""The bank: the only place where money moves, each move with its journal entry and its event."""
+
+import time
+
+from dev.payment_simulator import shapes
+from dev.payment_simulator.cards import Card, find_card
+from dev.payment_simulator.errors import Answer, ApiError, Json, unexpected_state
+from dev.payment_simulator.events import Call, Events
+from dev.payment_simulator.store import Store
+
+_UNAUTHENTICATED = Card(
+    code="authentication_required",
+    decline_code="authentication_required",
+    message="Your card was declined. This transaction requires authentication.",
+)
+_AUTHENTICATION_FAILED = Card(
+    code="payment_intent_authentication_failure",
+    message="The provided PaymentMethod has failed authentication. Provide a new one and try again.",
+)
+
+
+class Bank:
+    """Takes an intent that may proceed and carries it out; called inside one transaction."""
+
+    def __init__(self, store: Store, events: Events, public_url: str) -> None:
+        self._store = store
+        self._events = events
+        self._public_url = public_url
+
+    def open(self, intent: Json, call: Call) -> None:
+        """Keep a new intent."""
+        self._save(intent)
+        self._events.emit("payment_intent.created", intent, call)
+
+    def charge(self, intent: Json, call: Call) -> Answer:
+        """Try the intent's card."""
+        card = find_card(intent["payment_method"])
+        intent["last_payment_error"], intent["next_action"] = None, None
+        if card.authentication and call.params.get("off_session", "false") != "false":
+            return self._declined(intent, _UNAUTHENTICATED, call, with_charge=True)
+        if card.authentication:
+            return self._ask_holder(intent, call)
+        if card.code:
+            return self._declined(intent, card, call, with_charge=True)
+        return self._accepted(intent, card, call)
+
+    def authenticate(self, intent: Json, success: bool, call: Call) -> Answer:
+        """The card's holder answered the bank's question."""
+        if intent["status"] != "requires_action":
+            raise unexpected_state(intent, "authenticated", "requires_action")
+        intent["next_action"] = None
+        if success:
+            return self._accepted(intent, find_card(intent["payment_method"]), call)
+        self._declined(intent, _AUTHENTICATION_FAILED, call, with_charge=False)
+        return Answer(200, intent)
+
+    def allows_multicapture(self, intent: Json) -> bool:
+        """Whether the intent may be captured more than once."""
+        asked: object = intent["payment_method_options"]["card"].get("request_multicapture")
+        return asked == "if_available"
+
+    def capture(self, intent: Json, amount: int, final: bool, call: Call) -> Answer:
+        """Take `amount` of the hold; a final capture releases the rest."""
+        charge = self._charge_of(intent)
+        remaining = intent["amount_capturable"] - amount
+        intent["amount_received"] += amount
+        charge["amount_captured"] += amount
+        charge["captured"] = True
+        done = final or remaining == 0
+        intent["amount_capturable"] = 0 if done else remaining
+        intent["status"] = "succeeded" if done else "requires_capture"
+        self._save(intent, charge)
+        if amount:
+            self._journal("capture", intent, charge, amount, call)
+            self._events.emit("charge.captured", charge, call)
+        if done and remaining:
+            self._journal("void", intent, charge, remaining, call)
+        kind = "payment_intent.succeeded" if done else "payment_intent.amount_capturable_updated"
+        self._events.emit(kind, intent, call)
+        return Answer(200, intent)
+
+    def cancel(self, intent: Json, reason: str | None, call: Call) -> Answer:
+        """Give the hold up; what a multicapture already took stays taken, and the intent then succeeded."""
+        held = intent["amount_capturable"]
+        if intent["amount_received"]:
+            return self.capture(intent, 0, True, call)
+        intent.update(status="canceled", amount_capturable=0, next_action=None)
+        intent.update(canceled_at=int(time.time()), cancellation_reason=reason)
+        self._save(intent)
+        if held:
+            charge = self._charge_of(intent)
+            charge.update(refunded=True, amount_refunded=held)
+            self._save(intent, charge)
+            self._journal("void", intent, charge, held, call)
+        self._events.emit("payment_intent.canceled", intent, call)
+        return Answer(200, intent)
+
+    def refund(self, intent: Json, charge: Json, refund: Json, call: Call) -> Answer:
+        """Give back captured money; the caller has checked that there is enough of it."""
+        charge["amount_refunded"] += refund["amount"]
+        charge["refunded"] = charge["amount_refunded"] >= charge["amount_captured"]
+        self._save(intent, charge)
+        self._store.save(refund, intent["id"])
+        self._journal("refund", intent, refund, refund["amount"], call)
+        self._events.emit("charge.refunded", charge, call)
+        return Answer(200, refund)
+
+    def _ask_holder(self, intent: Json, call: Call) -> Answer:
+        """3-D Secure: a redirect where the request named a way back, else the SDK's own dialogue."""
+        back = call.params.get("return_url")
+        if back:
+            url = f"{self._public_url}/_control/authenticate/{intent['id']}"
+            action: Json = {"type": "redirect_to_url", "redirect_to_url": {"url": url, "return_url": back}}
+        else:
+            action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
+        intent.update(status="requires_action", next_action=action)
+        self._save(intent)
+        self._events.emit("payment_intent.requires_action", intent, call)
+        return Answer(200, intent)
+
+    def _accepted(self, intent: Json, card: Card, call: Call) -> Answer:
+        held = intent["capture_method"] == "manual"
+        charge = shapes.charge(intent, card, captured=not held, multicapture=self.allows_multicapture(intent))
+        intent["latest_charge"] = charge["id"]
+        intent["status"] = "requires_capture" if held else "succeeded"
+        intent["amount_capturable" if held else "amount_received"] = intent["amount"]
+        self._save(intent, charge)
+        self._journal("authorization", intent, charge, intent["amount"], call)
+        if not held:
+            self._journal("capture", intent, charge, intent["amount"], call)
+        kind = "payment_intent.amount_capturable_updated" if held else "payment_intent.succeeded"
+        self._events.emit(kind, intent, call)
+        return Answer(200, intent)
+
+    def _declined(self, intent: Json, card: Card, call: Call, with_charge: bool) -> Answer:
+        """A refusal by the bank is a kept outcome, not a rollback: the intent wants another card."""
+        charge = shapes.charge(intent, card, captured=False, multicapture=False) if with_charge else None
+        error = {
+            "type": "card_error" if with_charge else "invalid_request_error",
+            "code": card.code,
+            "decline_code": card.decline_code,
+            "message": card.message,
+            "charge": charge["id"] if charge else None,
+            "payment_method": shapes.payment_method(intent["payment_method"], card),
+        }
+        error = {name: value for name, value in error.items() if value is not None}
+        intent.update(status="requires_payment_method", payment_method=None, last_payment_error=error)
+        intent["latest_charge"] = charge["id"] if charge else intent["latest_charge"]
+        self._save(intent, charge)
+        self._events.emit("payment_intent.payment_failed", intent, call)
+        return Answer(402, {"error": {**error, "payment_intent": intent}})
+
+    def _charge_of(self, intent: Json) -> Json:
+        charge = self._store.find("charge", intent["latest_charge"])
+        if charge is None:
+            raise ApiError(500, f"{intent['id']} has lost its charge", type="api_error")
+        return charge
+
+    def _save(self, intent: Json, charge: Json | None = None) -> None:
+        self._store.save(intent, intent["id"])
+        if charge:
+            self._store.save(charge, intent["id"])
+
+    def _journal(self, effect: str, intent: Json, moved: Json, amount: int, call: Call) -> None:
+        self._store.record(effect, intent, moved["id"], amount, call.key, call.request_id)

@@ -1,0 +1,94 @@
+"""The simulator's own switches and its journal: what a test uses and Stripe does not have."""
+
+import json
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
+
+from dev.faults import Faults, fault_router
+from dev.outbox import Outbox
+from dev.payment_simulator.bank import Bank
+from dev.payment_simulator.errors import ApiError, Json
+from dev.payment_simulator.events import Call, Events
+from dev.payment_simulator.gateway import DEFAULT_API_VERSION
+from dev.payment_simulator.intents import find_intent
+from dev.payment_simulator.store import Store, new_id
+
+_PAGE = """<!doctype html><meta charset="utf-8"><title>3-D Secure</title>
+<body style="font:16px system-ui;max-width:30rem;margin:4rem auto"><h1>Your bank asks</h1>
+<p>Did you order for <b>{amount} {currency}</b> (minor units)?</p>
+<button onclick="say('succeeded')">Yes, I did</button> <button onclick="say('failed')">No</button>
+<script>async function say(outcome) {{
+  await fetch('/_control/authenticate', {{method: 'POST', headers: {{'Content-Type': 'application/json'}},
+    body: JSON.stringify({{payment_intent: '{intent}', outcome}})}});
+  const back = document.body.dataset.back || ''; if (back) location = back; else location.reload();
+}} document.body.dataset.back = {back};</script>"""
+
+
+class Authentication(BaseModel):
+    """What the card's holder says."""
+
+    payment_intent: str
+    outcome: Literal["succeeded", "failed"] = "succeeded"
+
+
+class Resend(BaseModel):
+    """How to repeat an event."""
+
+    times: Annotated[int, Field(ge=1, le=100)] = 1
+    delay_seconds: Annotated[float, Field(ge=0)] = 0.0
+
+
+def control_router(store: Store, bank: Bank, events: Events, outbox: Outbox, faults: Faults) -> APIRouter:
+    """All routes under /_control and /_ledger; they bind to this machine and need no key."""
+    router = APIRouter()
+
+    router.include_router(fault_router(faults))
+
+    @router.delete("/_control/idempotency_keys")
+    async def forget() -> dict[str, int]:
+        return {"forgotten": store.forget_answers()}
+
+    @router.get("/_ledger")
+    async def ledger(order_id: str | None = None, payment_intent: str | None = None) -> Json:
+        return {"data": store.journal(order_id, payment_intent)}
+
+    @router.get("/_control/webhooks")
+    async def deliveries(limit: int = 100) -> Json:
+        return {"data": outbox.deliveries(limit)}
+
+    _add_actions(router, store, bank, events)
+    return router
+
+
+def _add_actions(router: APIRouter, store: Store, bank: Bank, events: Events) -> None:
+    @router.post("/_control/authenticate")
+    async def authenticate(said: Authentication) -> Json:
+        call = Call("authenticate", "/_control/authenticate", None, {}, None, new_id("req"), DEFAULT_API_VERSION)
+        try:
+            with store.database.transaction():
+                intent = find_intent(store, said.payment_intent)
+                return bank.authenticate(intent, said.outcome == "succeeded", call).body
+        except ApiError as refusal:
+            raise HTTPException(refusal.answer.status, refusal.answer.body["error"]["message"]) from refusal
+
+    @router.get("/_control/authenticate/{name}")
+    async def challenge(name: str) -> HTMLResponse:
+        intent = store.find("payment_intent", name)
+        if intent is None or intent["status"] != "requires_action":
+            return HTMLResponse("<p>There is nothing to authenticate here.</p>", status_code=404)
+        back = (intent["next_action"].get("redirect_to_url") or {}).get("return_url") or ""
+        quoted = json.dumps(back).replace("<", "\\u003c")
+        page = _PAGE.format(amount=intent["amount"], currency=intent["currency"].upper(), intent=name, back=quoted)
+        return HTMLResponse(page)
+
+    @router.post("/_control/events/{name}/resend", status_code=202)
+    async def resend(name: str, how: Resend) -> Json:
+        try:
+            for _ in range(how.times):
+                events.resend(name, how.delay_seconds)
+        except ApiError as refusal:
+            raise HTTPException(404, str(refusal)) from refusal
+        return {"queued": how.times}

@@ -1,0 +1,153 @@
+"""The carrier simulator over HTTP, its webhooks checked by the Standard Webhooks library."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from dev.carrier_simulator.app import create_app
+from dev.carrier_simulator.settings import Settings
+
+KEY = "development-carrier"
+SECRET = "whsec_ZGV2ZWxvcG1lbnQtY2Fycmllci1zZWNyZXQ="
+ROAD = ["shipment.dispatched", "shipment.in_transit", "shipment.out_for_delivery", "shipment.delivered"]
+
+
+class Carrier:
+    """One running simulator and a client that holds its key."""
+
+    def __init__(self, settings: Settings, run_app: Callable[..., Any]) -> None:
+        self._run, self.settings = run_app, settings
+        self.start()
+
+    def start(self) -> None:
+        self.app = self._run(create_app(self.settings))
+        self.client = httpx2.Client(base_url=self.app.url, headers={"Authorization": f"Bearer {KEY}"})
+
+    def book(self, key: str = "k1", postal_code: str = "10115", **changes: Any) -> httpx2.Response:
+        to = {"name": "Ada", "line1": "Street 1", "city": "Berlin", "postal_code": postal_code, "country": "DE"}
+        parcels = [{"weight_grams": 1200, "items": [{"sku": "SKU-1", "quantity": 2}]}]
+        origin = {"country": "DE", "warehouse": "BER"}
+        body = {"reference": "o1", "service": "standard", "ship_from": origin, "ship_to": to, "parcels": parcels}
+        return self.client.post("/v1/shipments", json=body | changes, headers={"Idempotency-Key": key})
+
+    def control(self, name: str, action: str, body: dict[str, Any]) -> httpx2.Response:
+        return self.client.post(f"/_control/shipments/{name}/{action}", json=body)
+
+
+@pytest.fixture
+def carrier(run_app: Callable[..., Any], hooks: Any, tmp_path: Path) -> Carrier:
+    return Carrier(Settings(KEY, SECRET, hooks.url, str(tmp_path / "carrier.sqlite3"), step_seconds=0.1), run_app)
+
+
+def test_a_parcel_travels_by_itself(carrier: Carrier, hooks: Any, eventually: Callable[..., None]) -> None:
+    hooks.failures = 1
+    booked = carrier.book()
+    assert booked.status_code == 201
+    body = booked.json()
+    assert (body["status"], body["reference"]) == ("booked", "o1")
+    assert {"tracking_number", "tracking_url", "label_url", "estimated_delivery"} <= body.keys()
+    eventually(lambda: len(hooks.received) == 4, "not all events arrived")
+    events = sorted(hooks.bodies(), key=lambda event: event["data"]["sequence"])
+    assert [event["type"] for event in events] == ROAD
+    assert [event["data"]["sequence"] for event in events] == [1, 2, 3, 4]
+    assert events[0]["data"]["shipment_id"] == body["id"]
+    for headers, raw in hooks.received:
+        assert Webhook(SECRET).verify(raw, headers)["data"]["reference"] == "o1"
+        with pytest.raises(WebhookVerificationError):
+            Webhook(SECRET).verify(raw + b" ", headers)
+    assert carrier.client.get(f"/v1/shipments/{body['id']}").json()["status"] == "delivered"
+    assert "delivered" in carrier.client.get(f"/track/{body['tracking_number']}").text
+    assert "Berlin" in carrier.client.get(f"/labels/{body['id']}").text
+
+
+def test_one_key_books_once(carrier: Carrier) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: carrier.book(postal_code="11111"), range(16)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert sum("idempotent-replayed" in answer.headers for answer in answers) == 15
+    other = carrier.book(postal_code="11111", service="express")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert len(carrier.client.get("/v1/shipments", params={"reference": "o1"}).json()["data"]) == 1
+
+
+def test_refusals(carrier: Carrier) -> None:
+    lost = carrier.book(postal_code="00000")
+    assert (lost.status_code, lost.json()["code"]) == (422, "address_undeliverable")
+    bad = carrier.book(parcels=[])
+    assert (bad.status_code, bad.json()["code"]) == (422, "invalid_request")
+    assert bad.json()["errors"][0]["path"] == ["parcels"]
+    assert carrier.book(key="").status_code == 400
+    assert carrier.client.get("/v1/shipments/shp_none").status_code == 404
+    stranger = httpx2.get(f"{carrier.app.url}/v1/shipments/x", headers={"Authorization": "Bearer wrong"})
+    assert stranger.status_code == 401
+    assert carrier.client.get("/_ledger").json()["data"] == []
+
+
+def test_cancel_before_but_not_after_dispatch(carrier: Carrier) -> None:
+    first = carrier.book("a", "11111").json()["id"]
+    for _ in range(2):
+        assert carrier.client.post(f"/v1/shipments/{first}/cancel").json()["status"] == "cancelled"
+    assert carrier.control(first, "advance", {"to": "dispatched"}).status_code == 409
+    second = carrier.book("b", "11111").json()["id"]
+    carrier.control(second, "advance", {"to": "dispatched"}).raise_for_status()
+    late = carrier.client.post(f"/v1/shipments/{second}/cancel")
+    assert (late.status_code, late.json()["code"]) == (409, "already_dispatched")
+
+
+def test_moved_by_hand_in_trouble_and_onwards(carrier: Carrier, hooks: Any, eventually: Callable[..., None]) -> None:
+    name = carrier.book(postal_code="11111").json()["id"]
+    carrier.control(name, "advance", {"to": "in_transit"}).raise_for_status()
+    assert carrier.control(name, "advance", {"to": "exception"}).json()["status"] == "exception"
+    assert carrier.control(name, "advance", {"to": "dispatched"}).status_code == 409
+    assert carrier.control(name, "advance", {"to": "delivered"}).json()["sequence"] == 5
+    eventually(lambda: len(hooks.received) == 5, "not all events arrived")
+    assert set(hooks.types()) == {*ROAD, "shipment.exception"}
+
+
+def test_events_come_again_and_in_another_order(carrier: Carrier, hooks: Any, eventually: Callable[..., None]) -> None:
+    name = carrier.book(postal_code="11111").json()["id"]
+    carrier.control(name, "advance", {"to": "delivered", "reversed": True}).raise_for_status()
+    eventually(lambda: len(hooks.received) == 4, "not all events arrived")
+    assert hooks.types() == ROAD[::-1]
+    carrier.control(name, "resend", {"sequences": [3, 1], "times": 2}).raise_for_status()
+    eventually(lambda: len(hooks.received) == 8, "no duplicates arrived")
+    assert [body["data"]["sequence"] for body in hooks.bodies()[4:]] == [3, 1, 3, 1]
+    assert len({headers["webhook-id"] for headers, _ in hooks.received}) == 4
+    assert carrier.control(name, "resend", {"sequences": [9]}).status_code == 404
+
+
+def test_faults(carrier: Carrier) -> None:
+    def fault(kind: str, **more: Any) -> None:
+        body = {"kind": kind, "match": {"operation": "book", "reference": "o1"}, **more}
+        carrier.client.post("/_control/faults", json=body).raise_for_status()
+
+    fault("fail_before")
+    assert carrier.book(postal_code="11111").status_code == 503
+    assert carrier.client.get("/_ledger").json()["data"] == []
+    fault("error_after")
+    assert carrier.book(postal_code="11111").status_code == 500
+    fault("timeout_after", seconds=0.05)
+    with pytest.raises(httpx2.TransportError):
+        carrier.book(postal_code="11111")
+    assert carrier.book(postal_code="11111").headers["idempotent-replayed"] == "true"
+    assert len(carrier.client.get("/_ledger", params={"reference": "o1"}).json()["data"]) == 1
+
+
+def test_parcels_go_on_after_a_restart(carrier: Carrier, hooks: Any, eventually: Callable[..., None]) -> None:
+    carrier.settings = replace(carrier.settings, step_seconds=0.4)
+    carrier.app.stop()
+    carrier.start()
+    carrier.book()
+    eventually(lambda: len(hooks.received) == 1, "the parcel did not move")
+    carrier.app.stop()
+    carrier.start()
+    eventually(lambda: len(hooks.received) == 4, "the parcel did not go on")
+    assert hooks.types() == ROAD

@@ -1,0 +1,113 @@
+"""What the payment simulator does with keys used twice, with faults on command and when it is restarted."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+import stripe
+
+
+def options(key: str | None) -> Any:
+    return {"idempotency_key": key} if key else {}
+
+
+def header(error: stripe.StripeError, name: str) -> str | None:
+    return (error.headers or {}).get(name)
+
+
+def test_a_key_replays_its_answer_and_refuses_other_parameters(simulator: Any) -> None:
+    first = simulator.authorise(key="same")
+    second = simulator.authorise(key="same")
+    assert second.id == first.id
+    assert second.last_response.headers["Idempotent-Replayed"] == "true"
+    assert second.last_response.request_id != first.last_response.request_id
+    with pytest.raises(stripe.IdempotencyError):
+        simulator.authorise(amount=5001, key="same")
+    with pytest.raises(stripe.IdempotencyError):
+        simulator.intents.capture(first.id, {}, options("same"))
+    assert simulator.ledger() == [("authorization", 5000)]
+
+
+def test_validation_is_not_stored_but_refusals_in_execution_are(simulator: Any) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        simulator.authorise(amount=0, key="k")
+    assert refused.value.param == "amount"
+    held = simulator.authorise(key="k")
+    with pytest.raises(stripe.InvalidRequestError):
+        simulator.intents.capture(held.id, {"amount_to_capture": 9999}, options("c"))
+    with pytest.raises(stripe.InvalidRequestError) as replayed:
+        simulator.intents.capture(held.id, {"amount_to_capture": 9999}, options("c"))
+    assert header(replayed.value, "Idempotent-Replayed") == "true"
+
+
+def test_a_key_in_use_conflicts(simulator: Any, eventually: Callable[..., None]) -> None:
+    simulator.fault("latency", "create", seconds=0.5)
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(simulator.authorise, key="k")
+        faults = f"{simulator.url}/_control/faults"
+        eventually(lambda: httpx2.get(faults).json()[0]["hits"] == 1, "the first request did not arrive")
+        with pytest.raises(stripe.APIError) as conflict:
+            simulator.authorise(key="k")
+        assert conflict.value.http_status == 409
+        assert slow.result().status == "requires_capture"
+    assert simulator.ledger() == [("authorization", 5000)]
+
+
+def test_fail_before_and_429_do_and_store_nothing(simulator: Any) -> None:
+    simulator.fault("fail_before", "create")
+    with pytest.raises(stripe.APIError) as failed:
+        simulator.authorise(key="k")
+    assert failed.value.http_status == 503
+    simulator.fault("429", "create", seconds=2)
+    with pytest.raises(stripe.RateLimitError) as limited:
+        simulator.authorise(key="k")
+    assert header(limited.value, "Retry-After") == "2"
+    assert simulator.ledger() == []
+    assert simulator.authorise(key="k").status == "requires_capture"
+
+
+def test_500_is_stored_without_effect_and_error_after_with_it(simulator: Any) -> None:
+    simulator.fault("500", "create")
+    for _ in range(2):
+        with pytest.raises(stripe.APIError):
+            simulator.authorise(key="k1")
+    assert simulator.ledger() == []
+    simulator.fault("error_after", "create")
+    for _ in range(2):
+        with pytest.raises(stripe.APIError):
+            simulator.authorise(key="k2")
+    assert simulator.ledger() == [("authorization", 5000)]
+    found = simulator.intents.search({"query": "metadata['order_id']:'o1' AND status:'requires_capture'"})
+    assert [intent.amount for intent in found.data] == [5000]
+
+
+def test_timeout_after_loses_the_answer_not_the_effect(simulator: Any) -> None:
+    held = simulator.authorise()
+    simulator.fault("timeout_after", "capture", seconds=0.1)
+    with pytest.raises(stripe.APIConnectionError):
+        simulator.intents.capture(held.id, {}, options("c"))
+    retried = simulator.intents.capture(held.id, {}, options("c"))
+    assert retried.last_response.headers["Idempotent-Replayed"] == "true"
+    assert simulator.ledger() == [("authorization", 5000), ("capture", 5000)]
+
+
+def test_faults_match_by_order_and_can_be_cleared(simulator: Any) -> None:
+    body = {"kind": "fail_before", "match": {"operation": "capture", "metadata_order_id": "o2"}, "times": 9}
+    httpx2.post(f"{simulator.url}/_control/faults", json=body).raise_for_status()
+    one, two = simulator.authorise(order="o1"), simulator.authorise(order="o2")
+    assert simulator.intents.capture(one.id).status == "succeeded"
+    with pytest.raises(stripe.APIError):
+        simulator.intents.capture(two.id)
+    assert httpx2.delete(f"{simulator.url}/_control/faults").status_code == 204
+    assert simulator.intents.capture(two.id).status == "succeeded"
+
+
+def test_a_restart_keeps_everything(simulator: Any) -> None:
+    held = simulator.authorise(key="k")
+    simulator.app.stop()
+    simulator.start()
+    assert simulator.authorise(key="k").id == held.id
+    assert simulator.intents.capture(held.id).status == "succeeded"
+    assert simulator.ledger() == [("authorization", 5000), ("capture", 5000)]

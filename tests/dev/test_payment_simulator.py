@@ -1,0 +1,188 @@
+"""The payment simulator, driven by the official Stripe SDK as the product drives Stripe."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+import stripe
+
+SECRET = "whsec_development_stripe"
+
+MULTI: dict[str, Any] = {"payment_method_options": {"card": {"request_multicapture": "if_available"}}}
+
+
+def header(error: stripe.StripeError, name: str) -> str | None:
+    return (error.headers or {}).get(name)
+
+
+def test_authorise_and_capture_part_releases_the_rest(simulator: Any) -> None:
+    held = simulator.authorise()
+    assert (held.status, held.amount_capturable) == ("requires_capture", 5000)
+    taken = simulator.intents.capture(held.id, {"amount_to_capture": 3000})
+    assert (taken.status, taken.amount_received, taken.amount_capturable) == ("succeeded", 3000, 0)
+    assert simulator.ledger() == [("authorization", 5000), ("capture", 3000), ("void", 2000)]
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        simulator.intents.capture(held.id)
+    assert refused.value.code == "payment_intent_unexpected_state"
+
+
+def test_multicapture_takes_parcels_until_the_hold_is_used_up(simulator: Any) -> None:
+    held = simulator.authorise(**MULTI)
+    first = simulator.intents.capture(held.id, {"amount_to_capture": 2000, "final_capture": False})
+    assert (first.status, first.amount_capturable) == ("requires_capture", 3000)
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        simulator.intents.capture(held.id, {"amount_to_capture": 3001, "final_capture": False})
+    assert refused.value.code == "amount_too_large"
+    last = simulator.intents.capture(held.id, {"amount_to_capture": 3000, "final_capture": False})
+    assert (last.status, last.amount_received) == ("succeeded", 5000)
+    assert simulator.ledger() == [("authorization", 5000), ("capture", 2000), ("capture", 3000)]
+
+
+def test_multicapture_must_have_been_asked_for(simulator: Any) -> None:
+    held = simulator.authorise()
+    with pytest.raises(stripe.InvalidRequestError, match="multicapture"):
+        simulator.intents.capture(held.id, {"amount_to_capture": 2000, "final_capture": False})
+
+
+def test_void(simulator: Any) -> None:
+    held = simulator.authorise()
+    gone = simulator.intents.cancel(held.id, {"cancellation_reason": "requested_by_customer"})
+    assert (gone.status, gone.amount_capturable, gone.cancellation_reason) == ("canceled", 0, "requested_by_customer")
+    assert simulator.ledger() == [("authorization", 5000), ("void", 5000)]
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        simulator.intents.cancel(held.id)
+    assert refused.value.code == "payment_intent_unexpected_state"
+
+
+def test_automatic_capture_and_refunds_up_to_what_was_taken(simulator: Any) -> None:
+    paid = simulator.authorise(capture_method="automatic", expand=["latest_charge"])
+    assert paid.status == "succeeded"
+    assert paid.latest_charge.payment_method_details.card.last4 == "4242"
+    simulator.refunds.create({"payment_intent": paid.id, "amount": 1500})
+    with pytest.raises(stripe.InvalidRequestError, match="greater than unrefunded"):
+        simulator.refunds.create({"payment_intent": paid.id, "amount": 3501})
+    assert simulator.refunds.create({"payment_intent": paid.id}).amount == 3500
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        simulator.refunds.create({"payment_intent": paid.id})
+    assert refused.value.code == "charge_already_refunded"
+    charge = simulator.client.v1.charges.list({"payment_intent": paid.id}).data[0]
+    assert (charge.amount_refunded, charge.refunded) == (5000, True)
+    assert len(simulator.refunds.list({"payment_intent": paid.id}).data) == 2
+
+
+def test_a_hold_cannot_be_refunded(simulator: Any) -> None:
+    held = simulator.authorise()
+    with pytest.raises(stripe.InvalidRequestError, match="successful charge"):
+        simulator.refunds.create({"payment_intent": held.id})
+
+
+@pytest.mark.parametrize(
+    ("card", "code", "decline"),
+    [
+        ("pm_card_chargeDeclined", "card_declined", "generic_decline"),
+        ("pm_card_visa_chargeDeclined", "card_declined", "generic_decline"),
+        ("pm_card_chargeDeclinedInsufficientFunds", "card_declined", "insufficient_funds"),
+        ("pm_card_chargeDeclinedExpiredCard", "expired_card", None),
+        ("pm_card_chargeDeclinedIncorrectCvc", "incorrect_cvc", "incorrect_cvc"),
+        ("pm_card_chargeDeclinedFraudulent", "card_declined", "fraudulent"),
+        ("pm_card_chargeDeclinedProcessingError", "processing_error", "processing_error"),
+    ],
+)
+def test_declines_keep_the_intent_for_another_card(simulator: Any, card: str, code: str, decline: str | None) -> None:
+    with pytest.raises(stripe.CardError) as declined:
+        simulator.authorise(payment_method=card, key="k1")
+    error: Any = declined.value.error
+    assert (declined.value.http_status, error.code, error.decline_code) == (402, code, decline)
+    assert error.payment_intent.status == "requires_payment_method"
+    with pytest.raises(stripe.CardError) as replayed:
+        simulator.authorise(payment_method=card, key="k1")
+    assert header(replayed.value, "Idempotent-Replayed") == "true"
+    replay: Any = replayed.value.error
+    assert replay.payment_intent.id == error.payment_intent.id
+    assert simulator.ledger() == []
+    again = simulator.intents.confirm(error.payment_intent.id, {"payment_method": "pm_card_visa"})
+    assert again.status == "requires_capture"
+
+
+def test_three_d_secure(simulator: Any, hooks: Any, eventually: Callable[..., None]) -> None:
+    asked = simulator.authorise(payment_method="pm_card_threeDSecure2Required", return_url="https://shop.example/back")
+    assert asked.status == "requires_action"
+    assert httpx2.get(f"{simulator.url}/_control/authenticate/{asked.id}").status_code == 200
+    assert simulator.ledger() == []
+    say = f"{simulator.url}/_control/authenticate"
+    httpx2.post(say, json={"payment_intent": asked.id}).raise_for_status()
+    assert simulator.intents.retrieve(asked.id).status == "requires_capture"
+    eventually(lambda: "payment_intent.requires_action" in hooks.types(), "no requires_action event")
+    other = simulator.authorise(payment_method="pm_card_authenticationRequired", order="o2")
+    httpx2.post(say, json={"payment_intent": other.id, "outcome": "failed"}).raise_for_status()
+    refused = simulator.intents.retrieve(other.id)
+    assert refused.status == "requires_payment_method"
+    assert refused.last_payment_error.code == "payment_intent_authentication_failure"
+    with pytest.raises(stripe.CardError) as declined:
+        simulator.authorise(payment_method="pm_card_authenticationRequired", off_session=True)
+    assert declined.value.code == "authentication_required"
+
+
+def test_concurrent_captures_and_refunds_stay_within_the_money(simulator: Any) -> None:
+    held = simulator.authorise(**MULTI)
+
+    def attempt(call: Callable[[], Any]) -> bool:
+        try:
+            call()
+        except stripe.InvalidRequestError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(12) as pool:
+        capture = lambda: simulator.intents.capture(held.id, {"amount_to_capture": 700, "final_capture": False})  # noqa: E731
+        assert sum(pool.map(attempt, [capture] * 20)) == 7
+        refund = lambda: simulator.refunds.create({"payment_intent": held.id, "amount": 900})  # noqa: E731
+        assert sum(pool.map(attempt, [refund] * 20)) == 5
+    effects = simulator.ledger()
+    assert sum(amount for effect, amount in effects if effect == "capture") == 4900
+    assert sum(amount for effect, amount in effects if effect == "refund") == 4500
+
+
+def test_webhooks_are_signed_retried_and_repeatable(
+    simulator: Any, hooks: Any, eventually: Callable[..., None]
+) -> None:
+    hooks.failures = 2
+    held = simulator.authorise(key="k9")
+    simulator.intents.capture(held.id)
+    simulator.refunds.create({"payment_intent": held.id, "amount": 100})
+    wanted = {
+        "payment_intent.created",
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.succeeded",
+        "charge.captured",
+        "charge.refunded",
+    }
+    eventually(lambda: wanted <= set(hooks.types()), "not all events arrived")
+    for headers, body in list(hooks.received):
+        event = stripe.Webhook.construct_event(body, headers["stripe-signature"], SECRET)
+        assert event.data.object is not None
+    event = next(body for body in hooks.bodies() if body["type"] == "payment_intent.created")
+    assert event["request"]["idempotency_key"] == "k9"
+    httpx2.post(f"{simulator.url}/_control/events/{event['id']}/resend", json={"times": 2}).raise_for_status()
+    eventually(lambda: [b["id"] for b in hooks.bodies()].count(event["id"]) == 3, "no duplicates")
+
+
+def test_lists_page_by_starting_after(simulator: Any) -> None:
+    made = [simulator.authorise(order=f"o{number}").id for number in range(5)]
+    page = simulator.intents.list({"limit": 2})
+    assert [intent.id for intent in page.data] == [made[4], made[3]]
+    assert [intent.id for intent in page.auto_paging_iter()] == made[::-1]
+
+
+def test_keys_and_addresses_are_checked(simulator: Any) -> None:
+    stranger = stripe.StripeClient("sk_test_other", base_addresses={"api": simulator.url}, max_network_retries=0)
+    with pytest.raises(stripe.AuthenticationError):
+        stranger.v1.payment_intents.list()
+    with pytest.raises(stripe.InvalidRequestError, match="No such payment_intent"):
+        simulator.intents.retrieve("pi_none")
+    with pytest.raises(stripe.InvalidRequestError, match="No such PaymentMethod"):
+        simulator.authorise(payment_method="pm_none")
+    assert simulator.raw("/v1/nonsense", {}).json()["error"]["type"] == "invalid_request_error"
+    assert simulator.raw("/v1/payment_intents", {"amount": "1e3", "currency": "eur"}).status_code == 400
