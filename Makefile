@@ -1,0 +1,93 @@
+# One word for each thing a developer does here; `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+# Holds the checksum of what the environment was made from; `make setup` does nothing while it is current.
+STAMP := $(VENV)/.setup-stamp
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+
+.PHONY: help setup up down status logs restart reset seed demo test check format lock
+
+help: ## list what can be done
+	@echo "make <target>:"
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-9s %s\n", $$1, $$2}'
+
+setup: ## make the virtual environment (.venv) with the locked dependencies
+	@current="$$(cat requirements/dev.txt pyproject.toml Makefile | cksum) $$(pwd)"; \
+	if [ -x $(BIN)/python ] && [ "$$(cat $(STAMP) 2>/dev/null)" = "$$current" ]; then exit 0; fi; \
+	if ! command -v $(PYTHON) >/dev/null; then \
+	  echo "$(PYTHON) was not found; install Python 3.11 or newer, or name yours: make setup PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	  echo "$$($(PYTHON) --version) is too old; install Python 3.11 or newer, or name yours: make setup PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    echo "installing python3-venv (Debian keeps it apart from Python)"; \
+	    apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends python3-venv >/dev/null; \
+	  else \
+	    echo "Python's venv module is missing; run: sudo apt-get install -y python3-venv" >&2; exit 1; \
+	  fi; \
+	fi; \
+	if ! $(BIN)/python -c '' 2>/dev/null; then echo "making $(VENV) with $$($(PYTHON) --version)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); fi; \
+	echo "installing the locked dependencies"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt; \
+	echo "installing this project, editable"; \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
+	echo "$$current" > $(STAMP)
+
+up: setup ## bring up every server, the simulators, the API and the workers
+	@echo "bringing the stack up"
+	@$(BIN)/python -m dev.stack up
+
+down: setup ## stop everything; data stays
+	@echo "stopping the stack"
+	@$(BIN)/python -m dev.stack down
+
+status: setup ## show what runs where
+	@$(BIN)/python -m dev.stack status
+
+logs: setup ## show the last lines of the logs (NAME=api for one part)
+	@$(BIN)/python -m dev.stack logs $(NAME)
+
+restart: setup ## restart one part after a change of code: make restart NAME=order-worker
+	@$(BIN)/python -m dev.stack restart $(or $(NAME),api order-worker notification-worker relay)
+
+reset: setup ## stop everything and delete all data; downloaded servers stay
+	@echo "stopping the stack and deleting its data"
+	@$(BIN)/python -m dev.stack reset
+
+seed: setup ## migrate and fill the stores with sample data (safe to repeat)
+	@echo "migrating and seeding"
+	@$(BIN)/order-admin setup
+
+demo: setup ## bring everything up and watch a real order be delivered
+	@echo "running the demo"
+	@$(BIN)/python -m dev.demo
+
+test: setup ## run every test; brings up the servers it needs
+	@echo "running the tests"
+	@$(BIN)/pytest
+
+check: setup ## formatting, lint, types and import rules
+	@echo "ruff format --check"; $(BIN)/ruff format --check .
+	@echo "ruff check"; $(BIN)/ruff check .
+	@echo "mypy"; $(BIN)/mypy
+	@echo "lint-imports"; $(BIN)/lint-imports
+
+format: setup ## put the code into shape
+	@echo "formatting"
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+lock: setup ## write requirements/*.txt anew from pyproject.toml
+	@echo "requirements/dev.txt"; $(LOCK) --group native --group dev pyproject.toml -o requirements/dev.txt
+	@echo "requirements/runtime.txt"; $(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
+	@echo "requirements/simulators.txt"; $(LOCK) requirements/simulators.in -c requirements/dev.txt -o requirements/simulators.txt

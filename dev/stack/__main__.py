@@ -1,0 +1,76 @@
+"""`python -m dev.stack`: up, down, status, logs, restart, reset."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dev.stack import containers, control, lifecycle
+from dev.stack.parts import select
+from dev.stack.paths import StackError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+console = Console(soft_wrap=True)
+
+Names = Annotated[list[str] | None, typer.Argument(help="Only these parts; all when none is named.")]
+
+
+@app.command()
+def up(
+    names: Names = None,
+    only_servers: Annotated[bool, typer.Option(help="Without API and workers, as the tests want it.")] = False,
+) -> None:
+    """Bring everything up; what runs already is left alone."""
+    lifecycle.up(console, names or [], only_servers)
+
+
+@app.command()
+def down() -> None:
+    """Stop everything; data stays."""
+    lifecycle.down(console)
+
+
+@app.command()
+def status() -> None:
+    """Show what runs where."""
+    if containers.chosen():
+        containers.compose("ps")
+    else:
+        console.print(lifecycle.status_table())
+
+
+@app.command()
+def restart(names: Annotated[list[str], typer.Argument(help="The parts to restart.")]) -> None:
+    """Stop the named parts and start them again, for instance after a change of code."""
+    if containers.chosen():
+        containers.compose("restart", *names)
+        return
+    for part in select(names, only_servers=False):
+        control.restart(part.name)
+        console.print(f"[green]✓[/green] {part.name} runs again")
+
+
+@app.command()
+def logs(names: Names = None, follow: Annotated[bool, typer.Option("--follow", "-f")] = False) -> None:
+    """Show the last lines of the logs."""
+    lifecycle.follow_logs(names or [], follow)
+
+
+@app.command()
+def reset() -> None:
+    """Stop everything and delete all data; downloaded servers stay."""
+    lifecycle.reset(console)
+
+
+def main() -> None:
+    """Run a command; what the person at the keyboard can put right is one sentence, not a traceback."""
+    try:
+        app()
+    except StackError as error:
+        Console(stderr=True).print(f"[red]✗[/red] {error}", soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Bringing the stack up, down and back to nothing."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+from dev.stack import containers, control, probes, supervision
+from dev.stack.environment import ensure_env_file, ensure_folders, port, process_environment
+from dev.stack.packages import ensure_server_user
+from dev.stack.parts import PARTS, Part, select
+from dev.stack.paths import ROOT, STATE, VENV_BIN, StackError, is_root, socket_path, unprivileged_state
+from dev.stack.provide import provide
+
+_SETUP_SECONDS = 180
+
+
+@contextmanager
+def _step(console: Console, title: str) -> Iterator[None]:
+    started = time.monotonic()
+    with console.status(title):
+        yield
+    console.print(f"[green]✓[/green] {title} ({time.monotonic() - started:.1f} s)")
+
+
+def up(console: Console, names: list[str], only_servers: bool) -> None:
+    """Bring the named parts up, or all of them; what runs and answers is left alone."""
+    for sentence in ensure_env_file():
+        console.print(sentence)
+    if containers.chosen():
+        console.print("A container engine answers: using docker-compose.yml (ORDERS_STACK=native would not)")
+        containers.up(names or (_server_services() if only_servers else []))
+        return
+    console.print("No container engine answers: using native processes (ORDERS_STACK=containers would not)")
+    up_native(console, select(names, only_servers))
+    console.print(status_table())
+
+
+def _server_services() -> list[str]:
+    """What `--only-servers` means to compose, where Temporal's Web UI is a container of its own."""
+    return [*(part.name for part in select([], only_servers=True)), "temporal-ui"]
+
+
+def up_native(console: Console, parts: list[Part]) -> list[str]:
+    """The same without containers; returns the names of the parts it started."""
+    ensure_folders()
+    provide(console)
+    ensure_server_user()
+    _ensure_supervision(console)
+    started = _start_parts(console, [part for part in parts if part.kind != "application"])
+    applications = [part for part in parts if part.kind == "application"]
+    if applications:
+        with _step(console, "order-admin setup"):
+            _run_setup()
+        started += _start_parts(console, applications)
+    return started
+
+
+def _ensure_supervision(console: Console) -> None:
+    if control.is_supervised():
+        if not supervision.is_outdated():
+            return
+        with _step(console, ".env or Procfile changed: stopping everything to start it anew"):
+            control.shut_down()
+    with _step(console, "supervisord"):
+        supervision.start()
+
+
+def _start_parts(console: Console, parts: list[Part]) -> list[str]:
+    """Start those that do not run, all at once, and wait until each answers."""
+    known = control.processes()
+    stopped = [part for part in parts if known[part.name].state not in {"RUNNING", "STARTING"}]
+    _refuse_taken_ports(stopped)
+    for part in stopped:
+        control.start(part.name, wait=False)
+    begun = time.monotonic()
+    failures: list[str] = []
+    with console.status("waiting for an answer") as status, ThreadPoolExecutor(max(1, len(parts))) as pool:
+        waiting = {pool.submit(control.wait_until_ready, part.name): part.name for part in parts}
+        for future in as_completed(waiting):
+            name = waiting.pop(future)
+            if error := future.exception():
+                failures.append(str(error))
+            elif name in {part.name for part in stopped}:
+                console.print(f"[green]✓[/green] {name} answers ({time.monotonic() - begun:.1f} s)")
+            status.update(f"waiting for {', '.join(waiting.values())}")
+    if failures:
+        raise StackError(" ".join(failures))
+    return [part.name for part in stopped]
+
+
+def _refuse_taken_ports(parts: list[Part]) -> None:
+    for part in parts:
+        for variable in part.ports:
+            if not probes.is_free(port(variable)):
+                raise StackError(
+                    f"Port {port(variable)} for {part.name} is taken by another program; end that program "
+                    f"or choose another {variable} in .env."
+                )
+
+
+def _run_setup() -> None:
+    program = VENV_BIN / "order-admin"
+    if not program.exists():
+        raise StackError("order-admin is not installed in this environment; run `make setup`, it installs it.")
+    try:
+        done = subprocess.run(
+            [str(program), "setup"],
+            cwd=ROOT,
+            env=process_environment(),
+            capture_output=True,
+            text=True,
+            timeout=_SETUP_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise StackError(f"`order-admin setup` took over {_SETUP_SECONDS} s; run it by hand to see why.") from error
+    (STATE / "logs" / "setup.log").write_text(done.stdout + done.stderr)
+    if done.returncode != 0:
+        last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+        raise StackError(f"`order-admin setup` failed ({last}); all it said is in .state/logs/setup.log.")
+
+
+def ensure_servers() -> dict[str, int]:
+    """For the test fixture: servers and simulators are up when this returns; answers what it had to start, by pid."""
+    console = Console(stderr=True)
+    ensure_env_file()
+    if containers.chosen():
+        containers.up(_server_services())
+        return {}
+    started = up_native(console, select([], only_servers=True))
+    return {name: control.pid(name) or 0 for name in started}
+
+
+def down(console: Console) -> None:
+    """Stop everything; data stays."""
+    if containers.chosen():
+        containers.compose("down")
+        return
+    if control.is_supervised():
+        with _step(console, "stopping applications, then servers"):
+            control.shut_down()
+    else:
+        console.print("Nothing is running")
+    if left := supervision.end_leftovers():
+        console.print(f"Ended {left} processes an earlier run had left behind")
+
+
+def reset(console: Console) -> None:
+    """Stop everything and forget all data; downloaded and built servers stay in their cache."""
+    if containers.chosen():
+        containers.compose("down", "--volumes")
+        return
+    down(console)
+    with _step(console, "deleting all data"):
+        socket_folder = socket_path("supervisor").parent
+        for folder in {STATE, socket_folder, *([unprivileged_state()] if is_root() else [])}:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def status_table() -> Table:
+    """What runs where."""
+    table = Table("part", "address", "pid", "state", box=None, pad_edge=False, title_justify="left")
+    known = control.processes() if control.is_supervised() else {}
+    for part in PARTS:
+        found = known.get(part.name)
+        numbers = [str(port(variable)) for variable in part.ports]
+        address = f"127.0.0.1:{', '.join(numbers)}" if numbers else ""
+        running = found is not None and found.state == "RUNNING"
+        color = "green" if running else "yellow"
+        state = f"[{color}]{found.state.lower() if found else 'not running'}[/{color}]"
+        detail = f" ({found.description.partition(', ')[2]})" if found and running else ""
+        table.add_row(part.name, address, str(found.pid) if found and found.pid else "", state + detail)
+    return table
+
+
+def follow_logs(names: list[str], follow: bool) -> None:
+    """Show the last lines of the named parts' logs, or of all."""
+    parts = select(names, only_servers=False)
+    if containers.chosen():
+        containers.compose("logs", "--tail", "50", *(["--follow"] if follow else []), *names)
+        return
+    files = [file for part in parts if (file := STATE / "logs" / f"{part.name}.log").exists()]
+    if not files:
+        raise StackError("There is no log yet; start the stack with `make up`.")
+    command = ["tail", "-n", "50", *(["-F"] if follow else []), *map(str, files)]
+    os.execvp(command[0], command)

@@ -1,0 +1,101 @@
+"""Servers that come from the operating system's packages: MariaDB and Redis."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dev.stack.paths import StackError, is_root
+
+Say = Callable[[str], None]
+
+_PACKAGES = {"mariadb-server": ("mariadbd", "mariadb-install-db"), "redis-server": ("redis-server",)}
+_POLICY = Path("/usr/sbin/policy-rc.d")
+_SYSTEM_FOLDERS = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/opt/homebrew/bin"
+
+# Elasticsearch refuses to run as root; where we are root it runs as this one.
+SERVER_USER = "order-engine"
+
+
+def find(program: str) -> str:
+    """The path of an installed program; server programs are often not on an ordinary user's PATH."""
+    found = shutil.which(program) or shutil.which(program, path=_SYSTEM_FOLDERS)
+    if found is None:
+        raise StackError(f"{program} is not installed; run `make up` again, it says how to install it.")
+    return found
+
+
+def missing_packages() -> list[str]:
+    """The Debian packages whose programs are not here."""
+    return [
+        package
+        for package, programs in _PACKAGES.items()
+        if not all(shutil.which(name) or shutil.which(name, path=_SYSTEM_FOLDERS) for name in programs)
+    ]
+
+
+def install(packages: list[str], say: Say) -> None:
+    """Install Debian packages as root without letting them start services of their own."""
+    wanted = " ".join(packages)
+    by_hand = f"sudo apt-get update && sudo apt-get install -y --no-install-recommends {wanted}"
+    if shutil.which("apt-get") is None:
+        raise StackError(
+            f"{wanted} missing: install MariaDB and Redis (mariadbd and redis-server on PATH), then try again."
+        )
+    if not is_root():
+        raise StackError(f"{wanted} missing and this is not root: run `{by_hand}`, then try again.")
+    with _services_stay_down():
+        for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+            say(f"apt-get {arguments[0]}")
+            done = subprocess.run(
+                ["apt-get", "-q", *arguments],
+                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode != 0:
+                last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+                raise StackError(f"apt-get {arguments[0]} failed ({last}); put that right or run `{by_hand}` yourself.")
+
+
+@contextmanager
+def _services_stay_down() -> Iterator[None]:
+    """Debian asks policy-rc.d before it starts a freshly installed service; ours would take the usual ports."""
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink(missing_ok=True)
+
+
+def ensure_server_user() -> None:
+    """Where we are root, the system user for servers that refuse root."""
+    if not is_root() or _user_exists(SERVER_USER):
+        return
+    program = find("useradd")
+    done = subprocess.run(
+        [program, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVER_USER],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StackError(f"Elasticsearch may not run as root and making a user for it failed ({done.stderr.strip()}).")
+
+
+def _user_exists(name: str) -> bool:
+    import pwd
+
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
