@@ -16,7 +16,6 @@ from schemas.fulfilment import (
 
 if TYPE_CHECKING:
     from adapters.carrier import Carrier
-
     from adapters.mysql.fulfilment import Parcels
 
 

@@ -14,7 +14,6 @@ from schemas.orders import OrderPlaced, PlaceOrder, RecordStatus, StatusRecorded
 
 if TYPE_CHECKING:
     from adapters.mysql.catalog import Catalog
-
     from adapters.mysql.orders import OrderStore
 
 

@@ -16,9 +16,8 @@ from schemas.payments import (
 )
 
 if TYPE_CHECKING:
-    from adapters.payments import PaymentProvider
-
     from adapters.mysql.payments import Ledger
+    from adapters.payments import PaymentProvider
 
 
 class PaymentActivities:

@@ -1,8 +1,15 @@
 """Products as shown and as found."""
 
 from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
 
 from schemas.base import Money, Payload
+
+Sort = Literal["relevance", "popularity", "price_asc", "price_desc", "newest"]
+Choice = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+PriceEnd = Annotated[int, Field(ge=0, le=10**12)]
 
 
 class Product(Payload):
@@ -27,6 +34,25 @@ class ProductView(Product):
 
     available: int
     in_stock: bool
+
+
+class ProductQuery(Payload):
+    """What to look for; no words means everything. Prices in minor units, both ends included."""
+
+    q: Annotated[str, Field(max_length=200, description="What the customer types; typos are forgiven.")] = ""
+    category: Choice | None = None
+    brand: Choice | None = None
+    min_price: PriceEnd | None = None
+    max_price: PriceEnd | None = None
+    in_stock: bool | None = None
+    sort: Annotated[Sort | None, Field(description="Relevance when there are words, else popularity.")] = None
+    cursor: Annotated[str | None, Field(max_length=500, pattern=r"^[A-Za-z0-9_-]+$")] = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+    @property
+    def order(self) -> Sort:
+        """How hits are sorted when the customer does not say."""
+        return self.sort or ("relevance" if self.q.strip() else "popularity")
 
 
 class ProductHit(Payload):

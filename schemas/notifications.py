@@ -10,6 +10,7 @@ class NotificationInput(Payload):
     order_id: str
     seq: int
     type: str
+    data: dict[str, object] = {}
 
 
 class NotificationSent(Payload):

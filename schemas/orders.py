@@ -19,10 +19,11 @@ class PlaceOrder(Payload):
 
 
 class ParcelPlan(Payload):
-    """What one warehouse ships of the order. `amount` is its share of the order's total, minor units."""
+    """What one warehouse, standing in `country`, ships of the order. `amount` is its share of the order's total."""
 
     number: int
     warehouse: str
+    country: str
     lines: list["ParcelLine"]
     amount: int
     weight_grams: int

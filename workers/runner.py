@@ -10,34 +10,34 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from activities.notifications import NotificationActivities
-from adapters.carrier import Carrier
-from adapters.mailer import Mailer
-from adapters.mysql.notifications import SentNotifications
-from adapters.payments import PaymentProvider
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
-from workflows.notification import NotificationWorkflow
 
 from activities.carts import CartActivities
 from activities.fulfilment import FulfilmentActivities
 from activities.inventory import InventoryActivities
+from activities.notifications import NotificationActivities
 from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
+from adapters.carrier import Carrier
 from adapters.carts import CartStore
 from adapters.connections import Connections
+from adapters.mailer import Mailer
 from adapters.mysql.catalog import Catalog
 from adapters.mysql.fulfilment import Parcels
 from adapters.mysql.inventory import Stock
+from adapters.mysql.notifications import SentNotifications
 from adapters.mysql.orders import OrderStore
 from adapters.mysql.payments import Ledger
+from adapters.payments import PaymentProvider
 from adapters.settings import Settings
 from workflows.checkout import CheckoutWorkflow
 from workflows.fulfilment import FulfilmentWorkflow
 from workflows.names import FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
+from workflows.notification import NotificationWorkflow
 from workflows.payment import PaymentWorkflow
 
 log = structlog.get_logger(__name__)

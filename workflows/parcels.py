@@ -98,7 +98,10 @@ class ParcelDesk:
             await self._children[number].signal(FulfilmentWorkflow.call_back)
             await workflow.wait_condition(lambda: number in self._told or self._ended(number))
         told = self._told.get(number)
-        return told is None or told.status.is_stopped
+        if told is not None and not told.status.is_stopped:
+            return False
+        await self._children[number]
+        return True
 
     def _ended(self, number: int) -> bool:
         return self._children[number].done()

@@ -44,10 +44,9 @@ class PaymentDesk:
         if self._starting is None:
             return
         self._child = await self._starting
-        if self._declined() or self._ended():
-            return
-        await self._child.signal(PaymentWorkflow.release, ReleaseHold(reason="the order was taken back"))
-        await workflow.wait_condition(lambda: "void" in self._told or self._declined() or self._ended())
+        if not (self._declined() or self._ended()):
+            await self._child.signal(PaymentWorkflow.release, ReleaseHold(reason="the order was taken back"))
+        await self._child  # it ends when nothing is held
 
     async def end(self) -> None:
         """Wait until no money is held any more."""

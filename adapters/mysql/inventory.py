@@ -95,8 +95,19 @@ class Stock:
             return StockReleased(units=units)
 
 
-def reserve(connection: sa.Connection, order_id: str, demands: Sequence[Demand], actor: str) -> list[Allocation]:
-    """Reserve everything or raise OutOfStock. Rows are locked in key order, so two orders cannot deadlock."""
+def warehouse_countries(connection: sa.Connection) -> dict[str, str]:
+    """Every warehouse with the country it stands in, the preferred one first."""
+    rows = connection.execute(sa.select(warehouses.c.code, warehouses.c.country).order_by(warehouses.c.preference))
+    return {row.code: row.country for row in rows}
+
+
+def reserve(
+    connection: sa.Connection, order_id: str, demands: Sequence[Demand], houses: Sequence[str], actor: str
+) -> list[Allocation]:
+    """Reserve everything or raise OutOfStock; `houses` in order of preference.
+
+    Rows are locked in key order, so two orders cannot deadlock.
+    """
     skus = sorted({demand.sku for demand in demands})
     rows = connection.execute(
         sa.select(stock.c.sku, stock.c.warehouse, stock.c.on_hand, stock.c.reserved)
@@ -104,8 +115,7 @@ def reserve(connection: sa.Connection, order_id: str, demands: Sequence[Demand],
         .order_by(stock.c.sku, stock.c.warehouse)
         .with_for_update()
     ).all()
-    preference = connection.execute(sa.select(warehouses.c.code).order_by(warehouses.c.preference)).scalars()
-    available: dict[str, dict[str, int]] = {code: {} for code in preference}
+    available: dict[str, dict[str, int]] = {house: {} for house in houses}
     for row in rows:
         available[row.warehouse][row.sku] = row.on_hand - row.reserved
     allocations = allocate(demands, available)

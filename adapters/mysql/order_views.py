@@ -73,6 +73,7 @@ def parcel_plan(row: Row) -> ParcelPlan:
     return ParcelPlan(
         number=row.number,
         warehouse=row.warehouse,
+        country=row.country,
         lines=[ParcelLine.model_validate(line) for line in row.lines],
         amount=row.amount,
         weight_grams=row.weight_grams,

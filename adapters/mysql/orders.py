@@ -1,6 +1,6 @@
 """Orders: recorded with their stock in one transaction, moved with one event each, read for the customer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,8 +8,8 @@ from sqlalchemy.exc import IntegrityError
 
 from adapters.mysql import order_views as views
 from adapters.mysql.history import Change, LockedOrder, append, lock_order, now, recorded
-from adapters.mysql.inventory import reserve
-from adapters.mysql.tables import order_events, order_lines, orders, parcels
+from adapters.mysql.inventory import reserve, warehouse_countries
+from adapters.mysql.tables import order_events, order_lines, orders, parcels, warehouses
 from domain.errors import CartChanged
 from domain.fulfilment import Allocation, Demand, ParcelStatus
 from domain.money import split
@@ -48,8 +48,9 @@ class OrderStore:
                 _insert_order(connection, order, quote)
                 actor = f"customer:{order.customer_id}"
                 demands = [Demand(line.sku, line.quantity) for line in order.lines]
-                allocations = reserve(connection, order.order_id, demands, actor)
-                plans = plan_parcels(allocations, quote)
+                countries = warehouse_countries(connection)
+                allocations = reserve(connection, order.order_id, demands, list(countries), actor)
+                plans = plan_parcels(allocations, quote, countries)
                 _insert_parcels(connection, order.order_id, plans)
                 _append_placed(connection, order, quote, plans)
         except IntegrityError:
@@ -114,12 +115,17 @@ class OrderStore:
             if number is None:
                 return None
             boxes = connection.execute(
-                sa.select(parcels).where(parcels.c.order_id == order_id).order_by(parcels.c.number)
+                sa.select(parcels, warehouses.c.country)
+                .join(warehouses, warehouses.c.code == parcels.c.warehouse)
+                .where(parcels.c.order_id == order_id)
+                .order_by(parcels.c.number)
             ).all()
         return OrderPlaced(order_id=order_id, number=number, parcels=[views.parcel_plan(box) for box in boxes])
 
 
-def plan_parcels(allocations: Sequence[Allocation], quote: PricedOrder) -> list[ParcelPlan]:
+def plan_parcels(
+    allocations: Sequence[Allocation], quote: PricedOrder, countries: Mapping[str, str]
+) -> list[ParcelPlan]:
     """One parcel per warehouse; each carries its share of the order's total by the value of its goods.
 
     The shares add up to the total, so that capturing every parcel captures exactly what was authorized.
@@ -133,6 +139,7 @@ def plan_parcels(allocations: Sequence[Allocation], quote: PricedOrder) -> list[
         ParcelPlan(
             number=number,
             warehouse=house,
+            country=countries[house],
             lines=[ParcelLine(sku=a.sku, quantity=a.quantity) for a in contents[house]],
             amount=amount,
             weight_grams=sum(priced[a.sku].weight_grams * a.quantity for a in contents[house]),
@@ -179,7 +186,7 @@ def _insert_parcels(connection: sa.Connection, order_id: str, plans: Sequence[Pa
     rows: list[dict[str, Any]] = [
         {
             "order_id": order_id,
-            **plan.model_dump(mode="json"),
+            **plan.model_dump(mode="json", exclude={"country"}),
             "status": ParcelStatus.PLANNED,
             "created_at": moment,
             "updated_at": moment,

@@ -1,0 +1,231 @@
+"""Order events over Kafka: CloudEvents 1.0 in binary mode, key = order id, so that an order stays in order."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event, to_binary_event
+from cloudevents.core.v1.event import CloudEvent
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from schemas.events import (
+    EVENT_TYPE_PREFIX,
+    EVENT_TYPE_SUFFIX,
+    ORDERS_TOPIC,
+    TOPICS,
+    OrderStatusChanged,
+    dead_letters,
+)
+
+_log = logging.getLogger(__name__)
+
+Headers = list[tuple[str, str | bytes | None]]
+
+PARTITIONS = 6
+REASON_HEADER = "dlq_reason"
+_SOURCE = "/orders"
+_DELIVERY_SECONDS = 10.0
+
+
+class EventsUndelivered(Exception):
+    """The broker did not acknowledge every event; publish them again."""
+
+
+class EventPublisher:
+    """Publishes and returns only once the broker has everything on all its in-sync replicas."""
+
+    def __init__(self, bootstrap: str, topic: str = ORDERS_TOPIC) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._producer: Producer | None = None
+
+    def publish(self, events: Sequence[OrderStatusChanged]) -> None:
+        """Send the events in this order; raises EventsUndelivered unless each one was acknowledged."""
+        producer = self._producer or _producer(self._bootstrap)
+        # Kept only if the batch goes through: one that failed may still hold messages, or a fatal error for ever.
+        self._producer = None
+        messages = [encode(event) for event in events]
+        _send(producer, self._topic, [(m.key, m.value, list(m.headers.items())) for m in messages])
+        self._producer = producer
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One event and where it stood, to commit it or give it back."""
+
+    event: OrderStatusChanged
+    topic: str
+    partition: int
+    offset: int
+
+
+class EventConsumer:
+    """One member of a consumer group. Nothing is committed unless the caller says that it is done."""
+
+    def __init__(self, bootstrap: str, group: str, topics: Sequence[str] = (ORDERS_TOPIC,)) -> None:
+        self._bootstrap = bootstrap
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "partition.assignment.strategy": "cooperative-sticky",
+                "logger": _log,
+            }
+        )
+        self._consumer.subscribe(list(topics))
+
+    def poll(self, timeout: float) -> Delivery | None:
+        """The next event, or None when none came in time.
+
+        A message that is not one of our events goes to the topic's dead letters, with the reason, and its
+        partition moves on. Raises KafkaException when the broker refuses us, EventsUndelivered when it does not
+        take a dead letter.
+        """
+        message = self._consumer.poll(timeout)
+        if message is None:
+            return None
+        if error := message.error():
+            raise KafkaException(error)
+        topic, partition, offset = _position(message)
+        try:
+            event = decode(message)
+        except Exception as reason:  # noqa: BLE001 - whatever the bytes did to the parser, the partition must move
+            try:
+                self._bury(message, f"{type(reason).__name__}: {reason}")
+            except EventsUndelivered:
+                self._rewind(topic, partition, offset)
+                raise
+            self._commit(topic, partition, offset)
+            return None
+        return Delivery(event, topic, partition, offset)
+
+    def commit(self, delivery: Delivery) -> None:
+        """The event is dealt with: never deliver it again."""
+        self._commit(delivery.topic, delivery.partition, delivery.offset)
+
+    def give_back(self, delivery: Delivery) -> None:
+        """The event could not be dealt with now: deliver it, and what follows it in its partition, again."""
+        self._rewind(delivery.topic, delivery.partition, delivery.offset)
+
+    def close(self) -> None:
+        """Leave the group at once, so that the others take over without waiting for a time-out."""
+        self._consumer.close()
+
+    def _rewind(self, topic: str, partition: int, offset: int) -> None:
+        try:
+            self._consumer.seek(TopicPartition(topic, partition, offset))
+        except KafkaException as error:
+            # The partition went to another member, which starts from the last commit, so the event is not lost.
+            _log.info("cannot rewind %s[%d]: %s", topic, partition, error)
+
+    def _commit(self, topic: str, partition: int, offset: int) -> None:
+        try:
+            self._consumer.commit(offsets=[TopicPartition(topic, partition, offset + 1)], asynchronous=False)
+        except KafkaException as error:
+            # A rebalance or a broker that is away: the event comes again, and its consumer knows it by its id.
+            _log.warning("offset %d of %s[%d] is not committed: %s", offset, topic, partition, error)
+
+    def _bury(self, message: Message, reason: str) -> None:
+        topic, partition, offset = _position(message)
+        where = f"{topic}[{partition}]@{offset}"
+        _log.error("%s goes to the dead letters: %s", where, reason)
+        headers = [*_headers(message), (REASON_HEADER, reason[:1000].encode()), ("dlq_from", where.encode())]
+        _send(_producer(self._bootstrap), dead_letters(topic), [(message.key(), message.value(), headers)])
+
+
+def encode(event: OrderStatusChanged) -> KafkaMessage:
+    """The event as a Kafka message: attributes as `ce_` headers, data as JSON."""
+    return to_binary_event(
+        CloudEvent(
+            attributes={
+                "id": event.event_id,
+                "source": _SOURCE,
+                "type": f"{EVENT_TYPE_PREFIX}{event.type}{EVENT_TYPE_SUFFIX}",
+                "specversion": "1.0",
+                "time": event.occurred_at,
+                "subject": event.order_id,
+                "partitionkey": event.order_id,
+                "datacontenttype": "application/json",
+            },
+            data=event.model_dump(mode="json"),
+        )
+    )
+
+
+def decode(message: Message) -> OrderStatusChanged:
+    """The event in a Kafka message; raises when it is not a CloudEvent or its data is not ours."""
+    headers = {name: value for name, value in _headers(message) if isinstance(value, bytes)}
+    cloud_event = from_binary_event(KafkaMessage(headers=headers, key=message.key(), value=message.value() or b""))
+    return OrderStatusChanged.model_validate(cloud_event.get_data())
+
+
+def ensure_topics(bootstrap: str, prefix: str = "") -> list[str]:
+    """Make the topics and their dead letters that do not exist yet, and answer which."""
+    # Its own log would repeat "connection refused" for as long as the broker starts; what matters is raised.
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    wanted = [prefix + name for topic in TOPICS for name in (topic, dead_letters(topic))]
+    known = admin.list_topics(timeout=_DELIVERY_SECONDS).topics
+    # -1: the cluster's own default, one replica on a laptop, three on MSK.
+    missing = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=-1) for name in wanted if name not in known]
+    if not missing:
+        return []
+    created = []
+    for name, future in admin.create_topics(missing, operation_timeout=_DELIVERY_SECONDS).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+        else:
+            created.append(name)
+    return created
+
+
+def _producer(bootstrap: str) -> Producer:
+    return Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "acks": "all",
+            "linger.ms": 5,
+            "delivery.timeout.ms": int(_DELIVERY_SECONDS * 1000),
+            "logger": _log,
+        }
+    )
+
+
+def _send(producer: Producer, topic: str, messages: Sequence[tuple[str | bytes | None, bytes | None, Headers]]) -> None:
+    """Send all of them and wait for the broker's word on each; raises EventsUndelivered when one is missing."""
+    failures: list[KafkaError] = []
+    try:
+        for key, value, headers in messages:
+            producer.produce(
+                topic,
+                key=key,
+                value=value,
+                headers=headers,
+                on_delivery=lambda error, _message: failures.append(error) if error else None,
+            )
+    except (KafkaException, BufferError) as error:
+        producer.purge()
+        raise EventsUndelivered(str(error)) from error
+    left = producer.flush(_DELIVERY_SECONDS + 5)
+    if failures or left:
+        producer.purge()
+        raise EventsUndelivered(str(failures[0]) if failures else f"{left} messages were not acknowledged in time")
+
+
+def _headers(message: Message) -> Headers:
+    return list(cast("Headers", message.headers() or []))
+
+
+def _position(message: Message) -> tuple[str, int, int]:
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    if topic is None or partition is None or offset is None:
+        raise ValueError("only a consumed message has a position")
+    return topic, partition, offset

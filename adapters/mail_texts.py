@@ -1,0 +1,100 @@
+"""What customers are told of each event: one sentence, put into the one mail template."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from babel.numbers import format_currency
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from schemas.base import Money
+from schemas.notifications import NotificationInput
+from schemas.orders import OrderView
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("adapters"),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True)
+class Said:
+    """A subject, which follows the order's number, and the sentence that opens the mail."""
+
+    subject: str
+    sentence: str
+
+
+_SAID = {
+    "order.placed": Said("we have received your order", "Thank you! We have received your order."),
+    "order.stock_reserved": Said("your items are reserved", "Everything you ordered is reserved for you."),
+    "payment.authorized": Said("your payment is authorised", "Your bank holds the amount; we take it when we ship."),
+    "payment.declined": Said("your payment was declined", "Your bank declined the payment, so nothing was charged."),
+    "order.confirmed": Said("your order is confirmed", "Your order is confirmed and goes to the warehouse now."),
+    "parcel.booked": Said("your parcel is being packed", "Your parcel is being packed and waits for the carrier."),
+    "parcel.refused": Said("your parcel cannot be delivered", "The carrier cannot deliver to your address."),
+    "parcel.dispatched": Said("your parcel is on its way", "Your parcel has left our warehouse."),
+    "parcel.in_transit": Said("your parcel is in transit", "Your parcel is travelling to you."),
+    "parcel.out_for_delivery": Said("your parcel arrives today", "Your parcel is out for delivery today."),
+    "parcel.exception": Said("your parcel is delayed", "The carrier reports a problem with your parcel."),
+    "parcel.delivered": Said("your parcel has been delivered", "Your parcel has been delivered. Enjoy!"),
+    "parcel.cancelled": Said("your parcel was called back", "Your parcel was called back before it left."),
+    "payment.captured": Said("we have charged your payment", "We have taken the payment for what was shipped."),
+    "payment.voided": Said("your payment was released", "The amount your bank held has been released."),
+    "order.stock_released": Said("your items are no longer reserved", "Your items are no longer reserved for you."),
+    "order.failed": Said("your order could not be completed", "We are sorry: your order could not be completed."),
+    "order.cancelled": Said("your order is cancelled", "Your order is cancelled."),
+    "order.compensation_blocked": Said("we are looking into your order", "One of us is looking into your order."),
+}
+_NEWS = Said("there is news about your order", "There is news about your order.")
+
+
+@dataclass(frozen=True)
+class MailText:
+    """A mail's subject and its two bodies."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def write(order: OrderView, event: NotificationInput) -> MailText:
+    """The mail for this event of this order; an event we have no words for is news all the same."""
+    said = _SAID.get(event.type, _NEWS)
+    told: Mapping[str, object] = {
+        "order": order,
+        "sentence": said.sentence,
+        "details": _details(order, event),
+        "lines": [(line.quantity, line.name, _amount(line.subtotal)) for line in order.lines],
+        "sums": [
+            ("Subtotal", _amount(order.subtotal)),
+            ("Shipping", _amount(order.shipping)),
+            ("Tax", _amount(order.tax)),
+            ("Total", _amount(order.total)),
+        ],
+    }
+    return MailText(
+        subject=f"Order {order.number}: {said.subject}",
+        text=_TEMPLATES.get_template("order_event.txt").render(told),
+        html=_TEMPLATES.get_template("order_event.html").render(told),
+    )
+
+
+def _details(order: OrderView, event: NotificationInput) -> list[tuple[str, str]]:
+    """What the event says beyond its type, named for people."""
+    data = event.data
+    details: list[tuple[str, str]] = []
+    amount = data.get("amount")
+    if event.type.startswith("payment.") and isinstance(amount, int):
+        details.append(("Amount", _amount(Money(amount=amount, currency=order.total.currency))))
+    if "parcel" in data and len(order.parcels) > 1:
+        details.append(("Parcel", f"{data['parcel']} of {len(order.parcels)}"))
+    names = {"tracking_number": "Tracking number", "location": "Place", "message": "Reason"}
+    details.extend((label, str(data[name])) for name, label in names.items() if data.get(name))
+    return details
+
+
+def _amount(money: Money) -> str:
+    return format_currency(money.amount / 100, money.currency, locale="en_IE")

@@ -1,0 +1,40 @@
+"""Bring a database to the newest schema; the revisions ship in the wheel beside this module."""
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+_LOCK = "order-engine-migrate"
+_LOCK_SECONDS = 120
+
+
+def upgrade(engine: sa.Engine) -> tuple[str | None, str | None]:
+    """Run every revision still missing and answer (revision before, revision now); one process at a time does it.
+
+    Raises TimeoutError when another process holds the lock for two minutes.
+    """
+    config = alembic_config()
+    with engine.connect() as guard:
+        # The lock belongs to its connection, so a process that dies in the middle gives it back.
+        if guard.scalar(sa.text("SELECT GET_LOCK(:name, :seconds)"), {"name": _LOCK, "seconds": _LOCK_SECONDS}) != 1:
+            raise TimeoutError(f"another process has been migrating for {_LOCK_SECONDS} s")
+        try:
+            with engine.connect() as connection:
+                before = MigrationContext.configure(connection).get_current_revision()
+                connection.rollback()
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                connection.commit()
+        finally:
+            guard.execute(sa.text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK})
+    return before, ScriptDirectory.from_config(config).get_current_head()
+
+
+def alembic_config() -> Config:
+    """Alembic's configuration, without an ini file to find."""
+    config = Config()
+    config.set_main_option("script_location", "adapters.mysql:migrations")
+    config.set_main_option("path_separator", "os")
+    return config

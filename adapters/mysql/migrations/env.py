@@ -1,0 +1,29 @@
+"""How Alembic runs here: on the connection `adapters.mysql.migrate` hands over, else on the one of the settings."""
+
+import sqlalchemy as sa
+from alembic import context
+
+from adapters.connections import create_engine
+from adapters.mysql.tables import metadata
+from adapters.settings import load_settings
+
+
+def _run(connection: sa.Connection) -> None:
+    context.configure(
+        connection=connection, target_metadata=metadata, compare_type=True, transaction_per_migration=True
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    context.configure(dialect_name="mysql", target_metadata=metadata, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+elif (given := context.config.attributes.get("connection")) is not None:
+    _run(given)
+else:
+    engine = create_engine(load_settings(), pool_size=1)
+    with engine.connect() as own:
+        _run(own)
+    engine.dispose()

@@ -1,0 +1,135 @@
+"""The payment provider over Stripe's wire API: one command, one call, no retries of its own."""
+
+from typing import Any
+
+import stripe
+from stripe import PaymentIntent, RequestsClient
+
+from adapters.settings import Settings
+from domain.errors import Misuse, ProviderUnavailable
+from schemas.payments import AuthorizePayment, CapturePayment, PaymentOutcome, ProviderResult, VoidPayment
+
+_CONNECT_SECONDS = 3.0
+_ANSWER_SECONDS = 25.0
+
+
+class PaymentProvider:
+    """Holds, takes and gives back money.
+
+    A bank's refusal is a result. An outage raises ProviderUnavailable: the outcome is then unknown, and sending the
+    same command again, with its idempotency key, is safe. A request the provider calls wrong raises Misuse.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        # Temporal retries, and shows that it does; a client that retried as well would hide an outage in a long call.
+        client = stripe.StripeClient(
+            settings.stripe_api_key.get_secret_value(),
+            base_addresses={"api": settings.stripe_api_base.rstrip("/")},
+            max_network_retries=0,
+            http_client=RequestsClient(timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS)),
+        )
+        self._intents = client.v1.payment_intents
+
+    def authorize(self, command: AuthorizePayment) -> ProviderResult:
+        """Hold the amount; a bank that wants to see its customer first counts as a refusal, and nothing stays held."""
+        try:
+            intent = self._intents.create(
+                {
+                    "amount": command.amount,
+                    "currency": command.currency.lower(),
+                    "payment_method": command.payment_method,
+                    "allowed_payment_method_types": ["card"],
+                    # An order may leave in several parcels, and each is paid for when it leaves.
+                    "payment_method_options": {"card": {"request_multicapture": "if_available"}},
+                    "capture_method": "manual",
+                    "confirm": True,
+                    "metadata": {"order_id": command.order_id},
+                },
+                {"idempotency_key": command.idempotency_key},
+            )
+            if intent.status == "requires_action":
+                return self._drop(intent, command.idempotency_key)
+        except stripe.StripeError as error:
+            return _refusal(error)
+        if intent.status != "requires_capture":
+            raise Misuse(f"the provider left {intent.id} {intent.status}", "unexpected_status")
+        return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=intent.id, amount=intent.amount_capturable)
+
+    def capture(self, command: CapturePayment) -> ProviderResult:
+        """Take so much of the hold; after the final capture the rest of it is given back."""
+        try:
+            intent = self._intents.capture(
+                command.provider_id,
+                {"amount_to_capture": command.amount, "final_capture": command.final},
+                {"idempotency_key": command.idempotency_key},
+            )
+        except stripe.StripeError as error:
+            return _refusal(error)
+        return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=intent.id, amount=command.amount)
+
+    def void(self, command: VoidPayment) -> ProviderResult:
+        """Give back what is held and not captured; that nothing is held any more is a success, too."""
+        try:
+            intent = self._cancel(command.provider_id, command.idempotency_key)
+        except stripe.StripeError as error:
+            if _intent_in(error).get("status") not in ("canceled", "succeeded"):
+                raise _failure(error) from error
+            return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=command.provider_id)
+        released = intent.amount - (intent.amount_received or 0)
+        return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=intent.id, amount=released)
+
+    def _drop(self, intent: PaymentIntent, idempotency_key: str) -> ProviderResult:
+        self._cancel(intent.id, f"{idempotency_key}:drop")
+        return ProviderResult(
+            outcome=PaymentOutcome.DECLINED,
+            provider_id=intent.id,
+            code="authentication_required",
+            message="The bank wants its customer to confirm this payment; please use another card.",
+        )
+
+    def _cancel(self, provider_id: str, idempotency_key: str) -> PaymentIntent:
+        reason = "abandoned"
+        return self._intents.cancel(provider_id, {"cancellation_reason": reason}, {"idempotency_key": idempotency_key})
+
+
+def _refusal(error: stripe.StripeError) -> ProviderResult:
+    """The bank's no as a result; everything else is raised as what it is."""
+    details = _details(error)
+    if isinstance(error, stripe.CardError):
+        code = details.get("decline_code") or error.code or "card_declined"
+    elif error.code == "resource_missing" and details.get("param") == "payment_method":
+        code = "invalid_payment_method"  # it came from the customer, so the customer is told
+    else:
+        raise _failure(error) from error
+    return ProviderResult(
+        outcome=PaymentOutcome.DECLINED,
+        provider_id=_intent_in(error).get("id"),
+        code=code,
+        message=error.user_message or "The bank declined the payment.",
+    )
+
+
+def _failure(error: stripe.StripeError) -> Exception:
+    """An outage, to be waited for, or a mistake of ours, which waiting cannot mend."""
+    status = error.http_status or 0
+    away = isinstance(error, stripe.APIConnectionError | stripe.RateLimitError)
+    # 409: an earlier attempt with the same key is still being worked on. No status: the answer was not to be read.
+    if away or (isinstance(error, stripe.APIError) and (status in (0, 409) or status >= 500 or status < 300)):
+        return ProviderUnavailable(error.user_message or str(error), _retry_after(error))
+    return Misuse(str(error), error.code or _details(error).get("type") or "provider_refused")
+
+
+def _retry_after(error: stripe.StripeError) -> float | None:
+    said = str(error.headers.get("retry-after") or "") if error.headers else ""
+    return float(said) if said.isdecimal() else None
+
+
+def _intent_in(error: stripe.StripeError) -> dict[str, Any]:
+    intent = _details(error).get("payment_intent")
+    return intent if isinstance(intent, dict) else {}
+
+
+def _details(error: stripe.StripeError) -> dict[str, Any]:
+    body = error.json_body
+    details = body.get("error") if isinstance(body, dict) else None
+    return details if isinstance(details, dict) else {}

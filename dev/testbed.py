@@ -1,0 +1,215 @@
+"""A private order engine beside the development one: same servers, own database, namespace, prefix and ports.
+
+Tests and benchmarks use it, so that neither disturbs the stack a developer is looking at. Its processes are the
+console scripts of production, started with another environment; they can be killed and started again by name.
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import IO
+
+import httpx2
+import sqlalchemy as sa
+from dotenv import dotenv_values
+
+from adapters.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+_MOST_AT_ONCE = 9
+_READY_SECONDS = 60
+
+COMMANDS = {
+    "mail": [sys.executable, "-m", "dev.mail"],
+    "payment-simulator": [sys.executable, "-m", "dev.payment_simulator"],
+    "carrier-simulator": [sys.executable, "-m", "dev.carrier_simulator"],
+    "api": [sys.executable, "-m", "api.main"],
+    "order-worker": [sys.executable, "-m", "workers.orders"],
+    "notification-worker": [sys.executable, "-m", "workers.notifications"],
+    "relay": [sys.executable, "-m", "workers.relay"],
+}
+_PORTS = ("API_PORT", "SMTP_PORT", "MAIL_UI_PORT", "PAYMENT_SIMULATOR_PORT", "CARRIER_SIMULATOR_PORT")
+_HEALTH = {
+    "mail": "MAIL_UI_PORT",
+    "payment-simulator": "PAYMENT_SIMULATOR_PORT",
+    "carrier-simulator": "CARRIER_SIMULATOR_PORT",
+    "api": "API_PORT",
+}
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Place:
+    """A numbered place for one testbed: two runs side by side get two, and a place is used again and again."""
+
+    number: int
+    lock: IO[str]
+
+    @property
+    def state(self) -> Path:
+        """Where this testbed's processes keep their files and logs."""
+        return ROOT / ".state" / "testbed" / str(self.number)
+
+    @classmethod
+    def take(cls) -> "Place":
+        """The first place that no other running process holds; raises RuntimeError when all are taken."""
+        for number in range(1, _MOST_AT_ONCE + 1):
+            folder = ROOT / ".state" / "testbed" / str(number)
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / "lock").open("w")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.close()
+                continue
+            return cls(number, lock)
+        raise RuntimeError(f"{_MOST_AT_ONCE} testbeds are running already; end one of them")
+
+
+def testbed_environment(place: Place) -> dict[str, str]:
+    """The development environment with everything that holds state put apart."""
+    written = {name: value or "" for name, value in dotenv_values(ROOT / ".env.example", interpolate=False).items()}
+    current = dotenv_values(ROOT / ".env")
+    servers = {
+        name: current.get(name) or value
+        for name, value in written.items()
+        if name.endswith("_PORT") and value.isdigit()
+    }
+    ports = {name: str(free_port()) for name in _PORTS}
+    # Filled in here and not by dotenv, so that every address built from a port follows the private one.
+    known = written | servers | ports
+    wanted = {name: Template(value).safe_substitute(known) for name, value in known.items()}
+    private = {
+        "ORDERS_ENVIRONMENT": "test",
+        "ORDERS_NAME_PREFIX": f"test{place.number}-",
+        "ORDERS_MYSQL_URL": wanted["ORDERS_MYSQL_URL"].replace("/orders?", f"/orders_test{place.number}?"),
+        "ORDERS_MONGO_DATABASE": f"orders_test{place.number}",
+        "ORDERS_REDIS_URL": wanted["ORDERS_REDIS_URL"].replace("/0", f"/{place.number}"),
+        "ORDERS_AUTH_KEYS_DIR": str(place.state / "keys"),
+        "ORDERS_LOG_FORMAT": "json",
+        "TEMPORAL_NAMESPACE": f"orders-test{place.number}",
+        "PAYMENT_SIMULATOR_DB": str(place.state / "payments.sqlite3"),
+        "CARRIER_SIMULATOR_DB": str(place.state / "carrier.sqlite3"),
+        "MAIL_DB": str(place.state / "mail.sqlite3"),
+        "CARRIER_STEP_SECONDS": "0.2",
+    }
+    return wanted | private
+
+
+@dataclass
+class Testbed:
+    """The processes of a private engine."""
+
+    __test__ = False
+
+    place: Place
+    environment: dict[str, str]
+    settings: Settings
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @classmethod
+    def create(cls) -> "Testbed":
+        """An empty engine: fresh database, everything else as `order-admin setup` makes it."""
+        place = Place.take()
+        for old in [*place.state.glob("*.sqlite3*"), *place.state.glob("*.log")]:
+            old.unlink()
+        environment = testbed_environment(place)
+        os.environ.update(environment)
+        bed = cls(place, environment, Settings(_env_file=None))
+        bed._empty_database()
+        bed.run([sys.executable, "-m", "workers.admin", "setup"])
+        return bed
+
+    def run(self, command: list[str]) -> str:
+        """Run a command in the testbed's environment; raises RuntimeError with its output when it fails."""
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def start(self, *names: str, **environment: str) -> None:
+        """Start processes side by side and wait until they answer; one that runs already is left alone."""
+        for name in names:
+            self._launch(name, environment)
+        for name in names:
+            if name in _HEALTH:
+                self._wait_until_healthy(name)
+
+    def _launch(self, name: str, environment: dict[str, str]) -> None:
+        if name in self.processes and self.processes[name].poll() is None:
+            return
+        log = (self.place.state / f"{name}.log").open("ab")
+        self.processes[name] = subprocess.Popen(
+            COMMANDS[name],
+            cwd=ROOT,
+            env={**os.environ, **self.environment, **environment},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+    def kill(self, name: str) -> None:
+        """End a process as a power cut would."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop(self, name: str) -> int:
+        """Ask a process to end, wait for it, answer its exit status."""
+        process = self.processes.pop(name)
+        process.terminate()
+        return process.wait(timeout=45)
+
+    def close(self) -> None:
+        """End everything this testbed started."""
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(timeout=45)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self.processes.clear()
+        self.place.lock.close()
+
+    def url(self, port_name: str) -> str:
+        """The address of one of the testbed's HTTP services."""
+        return f"http://127.0.0.1:{self.environment[port_name]}"
+
+    def _empty_database(self) -> None:
+        url = sa.make_url(self.settings.mysql_url.get_secret_value())
+        server = sa.create_engine(url.set(database="information_schema"), isolation_level="AUTOCOMMIT")
+        with server.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE IF EXISTS `{url.database}`"))
+            connection.execute(sa.text(f"CREATE DATABASE `{url.database}` CHARACTER SET utf8mb4"))
+        server.dispose()
+
+    def _wait_until_healthy(self, name: str) -> None:
+        address = f"{self.url(_HEALTH[name])}/healthz"
+        deadline = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < deadline:
+            if self.processes[name].poll() is not None:
+                raise RuntimeError(f"{name} ended while starting; see {self.place.state / name}.log")
+            try:
+                if httpx2.get(address, timeout=2).status_code == httpx2.codes.OK:
+                    return
+            except httpx2.HTTPError:
+                pass
+            time.sleep(0.1)
+        raise RuntimeError(f"{name} does not answer at {address}; see {self.place.state / name}.log")

@@ -1,0 +1,145 @@
+"""What the carrier adapter makes of each answer."""
+
+from collections.abc import Callable, Iterator
+
+import httpx2
+import pytest
+import uuid_utils
+
+from adapters.carrier import Carrier
+from adapters.settings import Settings
+from domain.errors import CarrierUnavailable, Misuse
+from schemas.base import Address
+from schemas.fulfilment import BookShipment, CancelShipment
+from schemas.orders import ParcelLine, ParcelPlan
+from workflows.names import parcel_of_reference
+
+WAITING, UNDELIVERABLE = "11111", "00000"
+SetFault = Callable[..., None]
+
+
+@pytest.fixture
+def carrier(settings: Settings) -> Iterator[Carrier]:
+    carrier = Carrier(settings)
+    yield carrier
+    carrier.close()
+
+
+@pytest.fixture
+def set_fault(settings: Settings) -> Iterator[SetFault]:
+    address = f"{settings.carrier_api_base}/_control/faults"
+
+    def set_one(kind: str, operation: str, seconds: float = 0) -> None:
+        fault = {"kind": kind, "match": {"operation": operation}, "times": 1, "seconds": seconds}
+        httpx2.post(address, json=fault).raise_for_status()
+
+    yield set_one
+    httpx2.delete(address)
+
+
+def booking(postal_code: str = WAITING, **fields: object) -> BookShipment:
+    order_id = str(uuid_utils.uuid7())
+    parcel = ParcelPlan(
+        number=2,
+        warehouse="AMS",
+        country="NL",
+        lines=[ParcelLine(sku="A-1", quantity=3)],
+        amount=5000,
+        weight_grams=1500,
+    )
+    address = Address(
+        name="Zoë Müller", line1="Hauptstraße 1", city="Köln", postal_code=postal_code, country="DE", line2="2. Stock"
+    )
+    command = BookShipment(
+        order_id=order_id,
+        parcel=parcel,
+        address=address,
+        shipping_method="express",
+        idempotency_key=f"fulfilment-{order_id}-2:book",
+    )
+    return command.model_copy(update=fields)
+
+
+def cancellation(shipment_id: str | None) -> CancelShipment:
+    assert shipment_id is not None
+    return CancelShipment(shipment_id=shipment_id, idempotency_key=f"{shipment_id}:cancel")
+
+
+def shipment(settings: Settings, shipment_id: str | None) -> dict[str, object]:
+    headers = {"Authorization": f"Bearer {settings.carrier_api_key.get_secret_value()}"}
+    answer = httpx2.get(f"{settings.carrier_api_base}/v1/shipments/{shipment_id}", headers=headers)
+    found: dict[str, object] = answer.raise_for_status().json()
+    return found
+
+
+def test_booked_parcel_has_the_carriers_ids_and_a_reference_that_leads_back(
+    carrier: Carrier, settings: Settings
+) -> None:
+    command = booking()
+    booked = carrier.book(command)
+    assert booked.accepted
+    assert booked.tracking_number
+    assert booked.tracking_url
+    there = shipment(settings, booked.shipment_id)
+    assert parcel_of_reference(str(there["reference"])) == (command.order_id, 2)
+    assert there["ship_from"] == {"country": "NL", "warehouse": "AMS"}
+    assert there["parcels"] == [{"weight_grams": 1500, "items": [{"sku": "A-1", "quantity": 3}]}]
+
+
+def test_booking_again_finds_the_same_shipment(carrier: Carrier) -> None:
+    command = booking()
+    assert carrier.book(command) == carrier.book(command)
+
+
+def test_undeliverable_address_is_a_refusal_with_the_carriers_reason(carrier: Carrier) -> None:
+    refused = carrier.book(booking(UNDELIVERABLE))
+    assert (refused.accepted, refused.code, refused.shipment_id) == (False, "address_undeliverable", None)
+    assert refused.message
+
+
+def test_parcel_that_has_not_left_can_be_called_back_twice(carrier: Carrier) -> None:
+    command = cancellation(carrier.book(booking()).shipment_id)
+    assert carrier.cancel(command).cancelled
+    assert carrier.cancel(command).cancelled
+
+
+def test_parcel_that_has_left_cannot_be_called_back(carrier: Carrier, settings: Settings) -> None:
+    booked = carrier.book(booking())
+    moved = httpx2.post(
+        f"{settings.carrier_api_base}/_control/shipments/{booked.shipment_id}/advance",
+        json={"to": "dispatched"},
+    )
+    moved.raise_for_status()
+    assert not carrier.cancel(cancellation(booked.shipment_id)).cancelled
+
+
+@pytest.mark.parametrize("kind", ["fail_before", "500", "error_after", "timeout_after"])
+def test_outage_is_raised_and_the_retry_books_once(
+    carrier: Carrier, set_fault: SetFault, settings: Settings, kind: str
+) -> None:
+    set_fault(kind, "book")
+    command = booking()
+    with pytest.raises(CarrierUnavailable):
+        carrier.book(command)
+    assert carrier.book(command) == carrier.book(command)
+
+
+def test_rate_limit_says_how_long_to_wait(carrier: Carrier, set_fault: SetFault) -> None:
+    set_fault("429", "book", seconds=7)
+    with pytest.raises(CarrierUnavailable) as outage:
+        carrier.book(booking())
+    assert outage.value.retry_after == 7
+
+
+def test_carrier_that_is_not_there_is_an_outage(settings: Settings) -> None:
+    with pytest.raises(CarrierUnavailable):
+        Carrier(settings.model_copy(update={"carrier_api_base": "http://127.0.0.1:1"})).book(booking())
+
+
+def test_wrong_key_and_unknown_shipment_are_our_mistake(carrier: Carrier, settings: Settings) -> None:
+    stranger = settings.model_copy(update={"carrier_api_key": type(settings.carrier_api_key)("stranger")})
+    with pytest.raises(Misuse) as unauthorized:
+        Carrier(stranger).book(booking())
+    assert unauthorized.value.code == "unauthorized"
+    with pytest.raises(Misuse):
+        carrier.cancel(cancellation("shp_nobody"))

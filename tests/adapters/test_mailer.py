@@ -1,0 +1,165 @@
+"""The mail for each event, as it is written and as it arrives."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import pytest
+import uuid_utils
+
+from adapters.mail_texts import write
+from adapters.mailer import Mailer
+from adapters.settings import Settings
+from dev.testbed import Testbed
+from domain.errors import Unavailable
+from domain.fulfilment import ParcelStatus
+from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
+from schemas.base import Address, Money
+from schemas.notifications import NotificationInput
+from schemas.orders import OrderLineView, OrderView, ParcelLine, ParcelView
+
+EVENT_TYPES = [
+    *(f"order.{what}" for what in ("placed", "stock_reserved", "confirmed", "stock_released", "failed", "cancelled")),
+    *(f"payment.{what}" for what in ("authorized", "declined", "captured", "voided")),
+    *(f"parcel.{what}" for what in ("booked", "refused", "dispatched", "in_transit", "out_for_delivery")),
+    *(f"parcel.{what}" for what in ("exception", "delivered", "cancelled")),
+    "order.compensation_blocked",
+]
+
+
+def euros(amount: int) -> Money:
+    return Money(amount=amount, currency="EUR")
+
+
+def make_order(
+    email: str = "zoe@shop.example", name: str = "Zoë Müller", product: str = "Lamp", parcels: int = 2
+) -> OrderView:
+    moment = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    line = OrderLineView(
+        sku="A-1", name=product, quantity=2, unit_price=euros(150000), tax=euros(57000), subtotal=euros(300000)
+    )
+    return OrderView(
+        id=str(uuid_utils.uuid7()),
+        number=1001,
+        status=OrderStatus.SHIPPED,
+        payment_status=PaymentStatus.CAPTURED,
+        fulfilment_status=FulfilmentStatus.SHIPPED,
+        total=euros(357490),
+        created_at=moment,
+        updated_at=moment,
+        customer_id="customer-1",
+        email=email,
+        subtotal=euros(300000),
+        shipping=euros(490),
+        tax=euros(57000),
+        lines=[line],
+        parcels=[
+            ParcelView(
+                number=number,
+                warehouse="BER",
+                status=ParcelStatus.DISPATCHED,
+                lines=[ParcelLine(sku="A-1", quantity=1)],
+            )
+            for number in range(1, parcels + 1)
+        ],
+        shipping_address=Address(name=name, line1="Hauptstraße 1", city="Köln", postal_code="50667", country="DE"),
+        shipping_method="standard",
+        last_seq=7,
+    )
+
+
+def make_event(order: OrderView, kind: str = "parcel.dispatched", **data: object) -> NotificationInput:
+    return NotificationInput(event_id=str(uuid_utils.uuid7()), order_id=order.id, seq=7, type=kind, data=data)
+
+
+@pytest.fixture
+def caught(bed: Testbed) -> Callable[[str], tuple[dict[str, Any], dict[str, list[str]]]]:
+    """The one mail to an address, and its headers, as the mail catcher has them."""
+
+    def find(address: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
+        api = f"{bed.url('MAIL_UI_PORT')}/api/v1"
+        (listed,) = httpx2.get(f"{api}/search", params={"query": f"to:{address}"}).json()["messages"]
+        mail = f"{api}/message/{listed['ID']}"
+        return httpx2.get(mail).json(), httpx2.get(f"{mail}/headers").json()
+
+    return find
+
+
+def test_every_event_has_a_subject_and_a_sentence_of_its_own() -> None:
+    order = make_order()
+    texts = [write(order, make_event(order, kind)) for kind in EVENT_TYPES]
+    assert len({text.subject for text in texts}) == len({text.text for text in texts}) == len(EVENT_TYPES)
+    assert all(re.fullmatch(r"Order 1001: [a-z].*[a-z]", text.subject) for text in texts)
+    assert write(order, make_event(order)).subject == "Order 1001: your parcel is on its way"
+
+
+def test_event_without_words_of_its_own_is_told_as_news() -> None:
+    order = make_order()
+    text = write(order, make_event(order, "loyalty.points_added"))
+    assert text.subject == "Order 1001: there is news about your order"
+    assert "loyalty" not in text.text
+
+
+def test_details_of_the_event_and_sums_of_the_order_are_told() -> None:
+    order = make_order()
+    text = write(order, make_event(order, parcel=1, tracking_number="SIM42", location="Leipzig")).text
+    for words in (
+        "Parcel: 1 of 2",
+        "Tracking number: SIM42",
+        "Place: Leipzig",
+        "2 x Lamp: €3,000.00",
+        "Total: €3,574.90",
+    ):
+        assert words in text
+    captured = write(order, make_event(order, "payment.captured", amount=123456)).text
+    assert "Amount: €1,234.56" in captured
+
+
+def test_what_customers_and_sellers_typed_is_escaped_in_html_only() -> None:
+    order = make_order(name="<script>alert(1)</script>", product='"Lamp" & <b>more</b>')
+    text = write(order, make_event(order))
+    assert "<script>" not in text.html
+    assert "<b>" not in text.html
+    assert "&lt;b&gt;more&lt;/b&gt;" in text.html
+    assert '"Lamp" & <b>more</b>' in text.text
+
+
+def test_message_id_follows_from_the_event(settings: Settings) -> None:
+    mailer, order = Mailer(settings), make_order()
+    event = make_event(order)
+    assert mailer.compose(order, event)["Message-ID"] == mailer.compose(order, event)["Message-ID"]
+    assert mailer.compose(order, event)["Message-ID"] != mailer.compose(order, make_event(order))["Message-ID"]
+
+
+def test_mail_arrives_with_its_headers_and_both_bodies(settings: Settings, caught: Any) -> None:
+    mailer, order = Mailer(settings), make_order(email=f"{uuid_utils.uuid7().hex}@shop.example")
+    event = make_event(order)
+    mailer.send(mailer.compose(order, event))
+    mail, headers = caught(order.email)
+    assert mail["Subject"] == "Order 1001: your parcel is on its way"
+    assert mail["To"] == [{"Name": "Zoë Müller", "Address": order.email}]
+    assert mail["MessageID"] == f"{event.event_id}@shop.example"
+    assert "Hello Zoë Müller" in mail["Text"]
+    assert "<strong>Your parcel has left our warehouse.</strong>" in mail["HTML"]
+    assert headers["X-Order-Id"] == [order.id]
+    assert headers["X-Order-Event-Seq"] == ["7"]
+    assert headers["X-Event-Id"] == [event.event_id]
+
+
+def test_odd_names_and_addresses_make_a_mail(settings: Settings) -> None:
+    mailer = Mailer(settings)
+    for name, email in (
+        ('"Bobby" O\'Neil, Jr.', "o'neil+tag@shop.example"),
+        ("王小明", "wang@shop.example"),
+        ("x" * 200, "x@shop.example"),
+    ):
+        order = make_order(email=email, name=name)
+        mailer.send(mailer.compose(order, make_event(order)))
+
+
+def test_mail_server_that_is_not_there_is_an_outage(settings: Settings) -> None:
+    mailer, order = Mailer(settings.model_copy(update={"smtp_port": 1})), make_order()
+    with pytest.raises(Unavailable):
+        mailer.send(mailer.compose(order, make_event(order)))

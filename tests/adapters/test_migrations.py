@@ -1,0 +1,72 @@
+"""The migrated schema is the one the code believes in."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from adapters.mysql.migrate import alembic_config, upgrade
+from adapters.mysql.tables import metadata
+from adapters.settings import Settings
+
+
+@pytest.fixture
+def empty(settings: Settings) -> Iterator[sa.Engine]:
+    """An engine on an empty database of its own."""
+    url = sa.make_url(settings.mysql_url.get_secret_value())
+    name = "orders_migrations_test"
+    server = sa.create_engine(url.set(database=""), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name}"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} CHARACTER SET utf8mb4"))
+    engine = sa.create_engine(url.set(database=name))
+    yield engine
+    engine.dispose()
+    with server.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name}"))
+    server.dispose()
+
+
+def _checks(engine: sa.Engine, table: str) -> set[str]:
+    found = sa.inspect(engine).get_check_constraints(table)
+    return {str(check["name"]) for check in found if "json_valid" not in check["sqltext"]}
+
+
+def test_migrated_schema_equals_the_tables(empty: sa.Engine) -> None:
+    upgrade(empty)
+    with empty.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_every_check_constraint_of_the_tables_is_in_force(empty: sa.Engine) -> None:
+    upgrade(empty)
+    spell = empty.dialect.identifier_preparer.format_constraint
+    for table in metadata.tables.values():
+        wanted = {spell(one) for one in table.constraints if isinstance(one, sa.CheckConstraint)}
+        assert wanted == _checks(empty, table.name), table.name
+
+
+def test_upgrading_twice_changes_nothing(empty: sa.Engine) -> None:
+    before, after = upgrade(empty)
+    assert (before, upgrade(empty)) == (None, (after, after))
+
+
+def test_two_processes_that_migrate_at_once_do_it_once(empty: sa.Engine) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(upgrade, [empty, empty]))
+    assert sorted(json.dumps(before) for before, _ in results) == sorted([json.dumps(results[0][1]), "null"])
+
+
+def test_downgrading_leaves_no_table(empty: sa.Engine) -> None:
+    upgrade(empty)
+    config = alembic_config()
+    with empty.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    assert sa.inspect(empty).get_table_names() == ["alembic_version"]

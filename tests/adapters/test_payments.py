@@ -1,0 +1,216 @@
+"""What the payment adapter makes of each answer: the simulator's, which remembers, and the official stripe-mock's."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+import uuid_utils
+
+from adapters.payments import PaymentProvider
+from adapters.settings import Settings
+from dev.testbed import Testbed
+from domain.errors import Misuse, ProviderUnavailable
+from schemas.payments import AuthorizePayment, CapturePayment, PaymentOutcome, ProviderResult, VoidPayment
+
+SUCCEEDED, DECLINED = PaymentOutcome.SUCCEEDED, PaymentOutcome.DECLINED
+SetFault = Callable[..., None]
+Journal = Callable[[str], list[tuple[str, int]]]
+
+
+@pytest.fixture
+def provider(settings: Settings) -> PaymentProvider:
+    return PaymentProvider(settings)
+
+
+@pytest.fixture
+def mock(settings: Settings, bed: Testbed) -> PaymentProvider:
+    """The adapter in front of Stripe's own stripe-mock, which checks each request against Stripe's OpenAPI."""
+    return PaymentProvider(settings.model_copy(update={"stripe_api_base": bed.url("STRIPE_MOCK_PORT")}))
+
+
+@pytest.fixture
+def journal(settings: Settings) -> Journal:
+    """What the simulator did with an order's money."""
+
+    def read(order_id: str) -> list[tuple[str, int]]:
+        answer = httpx2.get(f"{settings.stripe_api_base}/_ledger", params={"order_id": order_id})
+        return [(entry["effect"], entry["amount"]) for entry in answer.json()["data"]]
+
+    return read
+
+
+@pytest.fixture
+def set_fault(settings: Settings) -> Iterator[SetFault]:
+    address = f"{settings.stripe_api_base}/_control/faults"
+
+    def set_one(kind: str, operation: str, seconds: float = 0) -> None:
+        fault = {"kind": kind, "match": {"operation": operation}, "times": 1, "seconds": seconds}
+        httpx2.post(address, json=fault).raise_for_status()
+
+    yield set_one
+    httpx2.delete(address)
+
+
+def authorization(payment_method: str = "pm_card_visa", **fields: Any) -> AuthorizePayment:
+    order_id = str(uuid_utils.uuid7())
+    values = {
+        "order_id": order_id,
+        "amount": 5000,
+        "currency": "EUR",
+        "payment_method": payment_method,
+        "idempotency_key": f"payment-{order_id}:authorize",
+    }
+    return AuthorizePayment(**values | fields)
+
+
+def capture(command: AuthorizePayment, held: ProviderResult, amount: int, final: bool, step: int = 1) -> CapturePayment:
+    assert held.provider_id is not None
+    return CapturePayment(
+        order_id=command.order_id,
+        provider_id=held.provider_id,
+        amount=amount,
+        currency="EUR",
+        final=final,
+        idempotency_key=f"payment-{command.order_id}:capture-{step}",
+    )
+
+
+def void(command: AuthorizePayment, held: ProviderResult) -> VoidPayment:
+    assert held.provider_id is not None
+    return VoidPayment(
+        order_id=command.order_id, provider_id=held.provider_id, idempotency_key=f"payment-{command.order_id}:void"
+    )
+
+
+def test_good_card_holds_the_amount(provider: PaymentProvider, journal: Journal) -> None:
+    command = authorization()
+    result = provider.authorize(command)
+    assert (result.outcome, result.amount) == (SUCCEEDED, 5000)
+    assert result.provider_id
+    assert journal(command.order_id) == [("authorization", 5000)]
+
+
+def test_same_command_again_gives_the_same_answer_and_one_hold(provider: PaymentProvider, journal: Journal) -> None:
+    command = authorization()
+    assert provider.authorize(command) == provider.authorize(command)
+    assert len(journal(command.order_id)) == 1
+
+
+@pytest.mark.parametrize(
+    ("payment_method", "code"),
+    [
+        ("pm_card_chargeDeclined", "generic_decline"),
+        ("pm_card_chargeDeclinedInsufficientFunds", "insufficient_funds"),
+        ("pm_card_chargeDeclinedExpiredCard", "expired_card"),
+        ("pm_card_nobodyHasThis", "invalid_payment_method"),
+    ],
+)
+def test_refusal_is_a_result_in_the_banks_words(provider: PaymentProvider, payment_method: str, code: str) -> None:
+    result = provider.authorize(authorization(payment_method))
+    assert (result.outcome, result.code, result.amount) == (DECLINED, code, 0)
+    assert result.message
+
+
+def test_card_that_wants_its_holder_is_declined_and_its_intent_dropped(
+    provider: PaymentProvider, settings: Settings
+) -> None:
+    command = authorization("pm_card_authenticationRequired")
+    result = provider.authorize(command)
+    assert (result.outcome, result.code) == (DECLINED, "authentication_required")
+    headers = {"Authorization": f"Bearer {settings.stripe_api_key.get_secret_value()}"}
+    intent = httpx2.get(f"{settings.stripe_api_base}/v1/payment_intents/{result.provider_id}", headers=headers).json()
+    assert intent["status"] == "canceled"
+    assert provider.authorize(command) == result
+
+
+def test_parcels_are_captured_one_by_one(provider: PaymentProvider, journal: Journal) -> None:
+    command = authorization()
+    held = provider.authorize(command)
+    assert provider.capture(capture(command, held, 2000, final=False)).amount == 2000
+    assert provider.capture(capture(command, held, 2500, final=True, step=2)).amount == 2500
+    assert journal(command.order_id)[1:] == [("capture", 2000), ("capture", 2500), ("void", 500)]
+
+
+def test_void_gives_the_hold_back_once(provider: PaymentProvider, journal: Journal) -> None:
+    command = authorization()
+    held = provider.authorize(command)
+    assert provider.void(void(command, held)).amount == 5000
+    again = void(command, held).model_copy(update={"idempotency_key": f"{command.order_id}:again"})
+    assert provider.void(again).outcome is SUCCEEDED
+    assert journal(command.order_id) == [("authorization", 5000), ("void", 5000)]
+
+
+def test_void_after_a_partial_capture_gives_back_the_rest(provider: PaymentProvider, journal: Journal) -> None:
+    command = authorization()
+    held = provider.authorize(command)
+    provider.capture(capture(command, held, 2000, final=False))
+    assert provider.void(void(command, held)).amount == 3000
+    assert journal(command.order_id)[1:] == [("capture", 2000), ("void", 3000)]
+
+
+@pytest.mark.parametrize("kind", ["fail_before", "500", "timeout_after"])
+def test_outage_is_raised_to_be_waited_for(provider: PaymentProvider, set_fault: SetFault, kind: str) -> None:
+    set_fault(kind, "create")
+    with pytest.raises(ProviderUnavailable):
+        provider.authorize(authorization())
+
+
+def test_rate_limit_says_how_long_to_wait(provider: PaymentProvider, set_fault: SetFault) -> None:
+    set_fault("429", "create", seconds=7)
+    with pytest.raises(ProviderUnavailable) as outage:
+        provider.authorize(authorization())
+    assert outage.value.retry_after == 7
+
+
+def test_retry_after_a_lost_answer_finds_the_one_hold(
+    provider: PaymentProvider, set_fault: SetFault, journal: Journal
+) -> None:
+    set_fault("timeout_after", "create")
+    command = authorization()
+    with pytest.raises(ProviderUnavailable):
+        provider.authorize(command)
+    assert provider.authorize(command).outcome is SUCCEEDED
+    assert journal(command.order_id) == [("authorization", 5000)]
+
+
+def test_provider_that_is_not_there_is_an_outage(settings: Settings) -> None:
+    nobody = PaymentProvider(settings.model_copy(update={"stripe_api_base": "http://127.0.0.1:1"}))
+    with pytest.raises(ProviderUnavailable):
+        nobody.authorize(authorization())
+
+
+def test_request_that_can_never_work_is_our_mistake(provider: PaymentProvider) -> None:
+    command = authorization()
+    held = provider.authorize(command)
+    with pytest.raises(Misuse) as too_much:
+        provider.capture(capture(command, held, 5001, final=True))
+    assert too_much.value.code == "amount_too_large"
+    with pytest.raises(Misuse):
+        provider.void(VoidPayment(order_id="o", provider_id="pi_nobody", idempotency_key=command.order_id))
+
+
+def test_key_used_for_another_request_is_our_mistake(provider: PaymentProvider) -> None:
+    command = authorization()
+    provider.authorize(command)
+    with pytest.raises(Misuse) as reused:
+        provider.authorize(command.model_copy(update={"amount": 5001}))
+    assert reused.value.code == "idempotency_error"
+
+
+def test_wrong_api_key_is_our_mistake(settings: Settings) -> None:
+    stranger = settings.model_copy(update={"stripe_api_key": type(settings.stripe_api_key)("sk_test_stranger")})
+    with pytest.raises(Misuse):
+        PaymentProvider(stranger).authorize(authorization())
+
+
+def test_official_mock_accepts_every_request(mock: PaymentProvider) -> None:
+    command = authorization()
+    # Its intents are fixtures that hold nothing; that it got this far means that it took the request.
+    with pytest.raises(Misuse) as fixture:
+        mock.authorize(command)
+    assert fixture.value.code == "unexpected_status"
+    held = ProviderResult(outcome=SUCCEEDED, provider_id="pi_1", amount=5000)
+    assert mock.capture(capture(command, held, 2000, final=False)).outcome is SUCCEEDED
+    assert mock.capture(capture(command, held, 3000, final=True)).outcome is SUCCEEDED
+    assert mock.void(void(command, held)).outcome is SUCCEEDED

@@ -1,0 +1,176 @@
+"""Workflows on the time-skipping server, with production's workers, our real stores and other people's simulators."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+import uuid_utils
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+
+from adapters.connections import Connections
+from adapters.mysql.inventory import Stock
+from adapters.mysql.orders import OrderStore
+from adapters.mysql.payments import Ledger
+from dev.stack import test_server_path
+from dev.testbed import Testbed
+from domain.fulfilment import ParcelStatus
+from domain.orders import OrderStatus
+from schemas.base import Address
+from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult, OrderLineInput
+from schemas.fulfilment import CarrierEvent
+from schemas.orders import OrderEvent, OrderView
+from schemas.payments import EntryKind
+from workers.runner import WORKFLOWS, build_worker, hire
+from workflows.checkout import CheckoutWorkflow
+from workflows.fulfilment import FulfilmentWorkflow
+from workflows.names import ORDERS_QUEUE, SEARCH_ATTRIBUTES, fulfilment_workflow_id, order_workflow_id
+
+MOVED_BY_HAND = "11111"  # the carrier simulator leaves such a parcel where it is
+UNDELIVERABLE = "00000"  # the carrier simulator refuses such an address
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def skipping(connections: Connections) -> AsyncIterator[Client]:
+    """A client of a time-skipping server on which production's workers poll every queue."""
+    environment = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(test_server_path()), data_converter=pydantic_data_converter
+    )
+    async with environment, AsyncExitStack() as stack:
+        client = environment.client
+        attributes = {key.name: key.indexed_value_type for key in SEARCH_ATTRIBUTES}
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=attributes)  # type: ignore[arg-type]
+        )
+        pool = stack.enter_context(ThreadPoolExecutor(64))
+        crew = hire(connections)
+        for queue in WORKFLOWS:
+            await stack.enter_async_context(build_worker(client, queue, crew, pool, connections.settings))
+        yield client
+
+
+@dataclass
+class Order:
+    """One order as a test drives and sees it."""
+
+    input: CheckoutInput
+    handle: WorkflowHandle[Any, CheckoutResult]
+    client: Client
+    connections: Connections
+
+    async def first_answer(self) -> CheckoutAnswer:
+        return await self.handle.execute_update(CheckoutWorkflow.first_answer)
+
+    async def carrier(self, status: ParcelStatus, parcel: int = 1) -> None:
+        event = CarrierEvent(event_id=str(uuid_utils.uuid7()), status=status, occurred_at=datetime.now(UTC))
+        child = self.client.get_workflow_handle_for(
+            FulfilmentWorkflow.run, fulfilment_workflow_id(self.input.order_id, parcel)
+        )
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return await child.signal(FulfilmentWorkflow.carrier_told, event)
+            except RPCError as error:  # the order was confirmed a moment ago, its parcel's workflow is starting
+                if error.status is not RPCStatusCode.NOT_FOUND or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.05)
+
+    async def until(self, status: OrderStatus) -> None:
+        deadline = time.monotonic() + 20
+        while (standing := self.view().status) is not status:
+            assert time.monotonic() < deadline, f"still {standing}, not {status}"
+            await asyncio.sleep(0.05)
+
+    def view(self) -> OrderView:
+        view = OrderStore(self.connections.engine).get(self.input.order_id)
+        assert view is not None
+        return view
+
+    def recorded(self) -> bool:
+        return OrderStore(self.connections.engine).get(self.input.order_id) is not None
+
+    def events(self) -> list[OrderEvent]:
+        events = OrderStore(self.connections.engine).history(self.input.order_id).items
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        return events
+
+    def event_types(self) -> list[str]:
+        return [event.type for event in self.events()]
+
+    def money(self) -> dict[EntryKind, int]:
+        sums = dict.fromkeys(EntryKind, 0)
+        for entry in Ledger(self.connections.engine).entries(self.input.order_id):
+            sums[entry.kind] += entry.amount
+        return sums
+
+    def reserved(self) -> int:
+        stock = Stock(self.connections.engine)
+        return sum(level.reserved for line in self.input.lines for level in stock.levels(line.sku))
+
+    def available(self) -> int:
+        stock = Stock(self.connections.engine)
+        return sum(level.available for line in self.input.lines for level in stock.levels(line.sku))
+
+
+Place = Callable[..., Any]
+
+
+@pytest.fixture
+def place(skipping: Client, connections: Connections) -> Place:
+    """Start a CheckoutWorkflow for some units of some SKUs."""
+
+    async def start(lines: dict[str, int], postal_code: str = MOVED_BY_HAND, **fields: Any) -> Order:
+        order_id = str(uuid_utils.uuid7())
+        order = CheckoutInput(
+            order_id=order_id,
+            customer_id=str(uuid_utils.uuid7()),
+            email="customer@shop.example.com",
+            cart_id=str(fields.pop("cart_id", uuid_utils.uuid7())),
+            cart_version=1,
+            lines=[OrderLineInput(sku=sku, quantity=quantity) for sku, quantity in lines.items()],
+            shipping_address=Address(
+                name="Test Customer", line1="Teststraße 1", city="Berlin", postal_code=postal_code, country="DE"
+            ),
+            shipping_method="standard",
+            payment_method=fields.pop("payment_method", "pm_card_visa"),
+        )
+        handle = await skipping.start_workflow(
+            CheckoutWorkflow.run, order, id=order_workflow_id(order_id), task_queue=ORDERS_QUEUE
+        )
+        return Order(order, handle, skipping, connections)
+
+    return start
+
+
+@pytest.fixture
+def provider_journal(bed: Testbed) -> Callable[[str], list[dict[str, Any]]]:
+    """What the payment provider says it did for an order: the other side of our ledger."""
+
+    def read(order_id: str) -> list[dict[str, Any]]:
+        answer = httpx2.get(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_ledger", params={"order_id": order_id})
+        journal: list[dict[str, Any]] = answer.json()["data"]
+        return journal
+
+    return read
+
+
+@pytest.fixture
+def provider_fault(bed: Testbed) -> Callable[..., None]:
+    """Make the payment provider misbehave for one operation."""
+
+    def set_fault(kind: str, operation: str, times: int = 1, seconds: float = 0) -> None:
+        fault = {"kind": kind, "match": {"operation": operation}, "times": times, "seconds": seconds}
+        httpx2.post(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults", json=fault).raise_for_status()
+
+    return set_fault

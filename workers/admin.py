@@ -1,0 +1,180 @@
+"""order-admin: make the servers ready and keep them so. Every command may be run again at any time."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from adapters.connections import Connections, connect
+from adapters.events import ensure_topics
+from adapters.keys import ensure_signing_key
+from adapters.mysql import migrate as migrations
+from adapters.mysql.catalog import Catalog
+from adapters.mysql.clients import FIRST_PARTY_CLIENT, ensure_first_party_client
+from adapters.mysql.inventory import Stock
+from adapters.mysql.outbox import Outbox
+from adapters.search import ALIAS, ProductSearch
+from adapters.search_rebuild import product_pages, rebuild_product_index
+from adapters.settings import Settings, load_settings
+from workers.steps import Step, StepFailed, run_step
+from workers.temporal_setup import ensure_namespace_and_search_attributes
+from workflows.names import SEARCH_ATTRIBUTES
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console(highlight=False)
+
+WaitSeconds = Annotated[float, typer.Option("--wait", help="Seconds to wait for each server that is still starting.")]
+START_HINT = "Is it running? `make status` shows the development stack, `make up` starts it."
+
+
+@app.command()
+def setup(wait: WaitSeconds = 90) -> None:
+    """Schema, outbox, topics, search attributes, search index, signing key, first client: whatever is missing."""
+
+    def steps(stores: Connections) -> list[Step]:
+        return [
+            _migration(stores),
+            *_rows(stores),
+            _topics(stores),
+            _temporal(stores.settings),
+            _signing_key(stores.settings),
+            _index(stores),
+        ]
+
+    _run(steps, wait)
+    console.print("Everything the engine needs is in place.")
+
+
+@app.command()
+def migrate(wait: WaitSeconds = 90) -> None:
+    """Bring the MySQL schema to the newest revision."""
+    _run(lambda stores: [_migration(stores)], wait)
+
+
+@app.command()
+def reindex(wait: WaitSeconds = 90) -> None:
+    """Make the product index again from MySQL, beside the one in use, and switch over when it is complete."""
+    _run(lambda stores: [_reindex(stores)], wait)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def _run(steps: Callable[[Connections], list[Step]], wait: float) -> None:
+    with connect(_settings(), pool_size=2) as stores:
+        try:
+            for step in steps(stores):
+                run_step(step, console, wait)
+        except StepFailed as failure:
+            console.print(f"[red]✗[/red] {escape(str(failure))}", soft_wrap=True)
+            raise typer.Exit(1) from failure
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except ValidationError as error:
+        # Never the error itself: it quotes what was set, secrets and all.
+        for fault in error.errors(include_input=False, include_url=False, include_context=False):
+            name = ".".join(str(part) for part in fault["loc"]) or "Settings"
+            console.print(f"[red]✗[/red] {escape(name)}: {escape(fault['msg'])}", soft_wrap=True)
+        console.print(
+            "Set them in the environment or in .env; .env.example lists every one with its development value."
+        )
+        raise typer.Exit(1) from error
+
+
+def _migration(stores: Connections) -> Step:
+    def act() -> str:
+        before, after = migrations.upgrade(stores.engine)
+        return f"schema {after} was there" if before == after else f"schema {before or 'empty'} → {after}"
+
+    return Step(
+        f"MySQL at {stores.engine.url.host}:{stores.engine.url.port}",
+        act,
+        f"{START_HINT} ORDERS_MYSQL_URL names it; its database must exist and its user be allowed to create tables.",
+    )
+
+
+def _rows(stores: Connections) -> list[Step]:
+    def partitions() -> str:
+        Outbox(stores.engine).ensure_partitions()
+        return "its partitions are there"
+
+    def client() -> str:
+        made = ensure_first_party_client(stores.engine)
+        return f"{FIRST_PARTY_CLIENT} {'registered' if made else 'was there'}"
+
+    advice = "Run `order-admin migrate`, then this command again."
+    return [Step("Outbox", partitions, advice), Step("OAuth client", client, advice)]
+
+
+def _topics(stores: Connections) -> Step:
+    def act() -> str:
+        made = ensure_topics(stores.settings.kafka_bootstrap, stores.settings.name_prefix)
+        return f"made {', '.join(made)}" if made else "its topics are there"
+
+    return Step(f"Kafka at {stores.settings.kafka_bootstrap}", act, f"{START_HINT} ORDERS_KAFKA_BOOTSTRAP names it.")
+
+
+def _temporal(settings: Settings) -> Step:
+    return Step(
+        f"Temporal at {settings.temporal_address}",
+        lambda: asyncio.run(ensure_namespace_and_search_attributes(settings)),
+        f"{START_HINT} TEMPORAL_ADDRESS names it; the caller must be allowed to add search attributes. On "
+        f"Temporal Cloud make them in its console: {', '.join(key.name for key in SEARCH_ATTRIBUTES)}.",
+    )
+
+
+def _index(stores: Connections) -> Step:
+    def act() -> str:
+        ProductSearch(stores.elasticsearch, _alias(stores)).ensure_index()
+        return "the product index is there"
+
+    return Step(
+        f"Elasticsearch at {stores.settings.elasticsearch_url}", act, f"{START_HINT} ORDERS_ELASTICSEARCH_URL names it."
+    )
+
+
+def _reindex(stores: Connections) -> Step:
+    def act() -> str:
+        catalog = Catalog(stores.engine)
+        columns = (TextColumn("  products"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("products", total=catalog.count())
+            index = rebuild_product_index(
+                stores.elasticsearch,
+                product_pages(catalog, Stock(stores.engine)),
+                lambda count: progress.advance(task, count),
+                _alias(stores),
+            )
+            return f"{progress.tasks[0].completed:.0f} products are in {index}, which searches use now"
+
+    return Step(
+        f"Elasticsearch at {stores.settings.elasticsearch_url}",
+        act,
+        f"The index in use is as it was. {START_HINT} ORDERS_ELASTICSEARCH_URL and ORDERS_MYSQL_URL name the servers.",
+    )
+
+
+def _alias(stores: Connections) -> str:
+    return f"{stores.settings.name_prefix}{ALIAS}"
+
+
+def _signing_key(settings: Settings) -> Step:
+    def act() -> str:
+        path, made = ensure_signing_key(settings.auth_keys_dir)
+        return f"{'made' if made else 'found'} {path}"
+
+    return Step("Signing key", act, "ORDERS_AUTH_KEYS_DIR must be a folder this user may write to.")
+
+
+if __name__ == "__main__":
+    main()

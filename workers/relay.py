@@ -1,0 +1,66 @@
+"""outbox-relay: carry committed order events from MySQL to Kafka, in order, for as long as it runs.
+
+Any number of relays may run: each takes a partition of the outbox that no other holds.
+"""
+
+import signal
+import threading
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters.connections import create_engine
+from adapters.events import EventPublisher, EventsUndelivered
+from adapters.logs import configure_logging
+from adapters.mysql.outbox import Outbox
+from adapters.settings import load_settings
+from schemas.events import ORDERS_TOPIC
+
+log = structlog.get_logger(__name__)
+
+_IDLE_SECONDS = 0.1
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 15.0
+
+
+def relay(outbox: Outbox, publisher: EventPublisher, stop: threading.Event) -> None:
+    """Publish until told to stop; a server that is away is waited for, ever more patiently."""
+    pause = 0.0
+    while not stop.wait(pause):
+        try:
+            published = outbox.publish_batch(publisher.publish)
+        except (SQLAlchemyError, EventsUndelivered) as outage:
+            pause = min(max(_FIRST_PAUSE, pause * 2), _LONGEST_PAUSE)
+            server = "Kafka" if isinstance(outage, EventsUndelivered) else "MySQL"
+            log.warning("cannot publish; nothing is lost", server=server, error=_first_line(outage), retry_in=pause)
+            continue
+        if pause >= _FIRST_PAUSE:
+            log.info("publishing again")
+        pause = 0.0 if published else _IDLE_SECONDS
+        if published:
+            log.debug("published", events=published)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def main() -> None:
+    """The console script."""
+    settings = load_settings()
+    configure_logging(settings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    engine = create_engine(settings, pool_size=1)
+    publisher = EventPublisher(settings.kafka_bootstrap, f"{settings.name_prefix}{ORDERS_TOPIC}")
+    log.info("relaying", kafka=settings.kafka_bootstrap)
+    try:
+        relay(Outbox(engine), publisher, stop)
+    finally:
+        engine.dispose()
+    log.info("stopped")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What the engine needs of a Temporal server before its first workflow: a namespace and the search attributes."""
+
+import asyncio
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from adapters.settings import Settings
+from workflows.names import SEARCH_ATTRIBUTES
+
+_RPC = timedelta(seconds=5)
+_RETENTION = Duration(seconds=7 * 24 * 3600)
+_VISIBLE_CHECKS = 120
+_PAUSE_SECONDS = 0.5
+
+
+async def ensure_namespace_and_search_attributes(settings: Settings) -> str:
+    """Make what is missing, wait until the server knows it, and answer what was made."""
+    client = await _connect(settings)
+    made = []
+    if await _ensure_namespace(client):
+        made.append(f"namespace {client.namespace}")
+    missing = await _missing_attributes(client)
+    if missing:
+        await _add(client, missing)
+        made.extend(sorted(missing))
+    return f"made {', '.join(made)}" if made else f"namespace {client.namespace} and its search attributes are there"
+
+
+async def _connect(settings: Settings) -> Client:
+    # TLS and API key come from Temporal's own TEMPORAL_* variables; where the server is, from our settings.
+    config = ClientConfig.load_client_connect_config()
+    config["target_host"], config["namespace"] = settings.temporal_address, settings.temporal_namespace
+    return await asyncio.wait_for(Client.connect(**config), timeout=10)
+
+
+async def _ensure_namespace(client: Client) -> bool:
+    try:
+        await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=client.namespace), timeout=_RPC
+        )
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return await _register(client)
+    return False
+
+
+async def _register(client: Client) -> bool:
+    request = RegisterNamespaceRequest(namespace=client.namespace, workflow_execution_retention_period=_RETENTION)
+    try:
+        await client.workflow_service.register_namespace(request, timeout=_RPC)
+    except RPCError as error:
+        if error.status != RPCStatusCode.ALREADY_EXISTS:
+            raise
+    # Each of the server's services has its own list of namespaces and looks for new ones every few seconds.
+    for _ in range(_VISIBLE_CHECKS):
+        try:
+            await _missing_attributes(client)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+        else:
+            return True
+        await asyncio.sleep(_PAUSE_SECONDS)
+    raise TimeoutError(f"the server does not know the namespace {client.namespace} yet")
+
+
+async def _missing_attributes(client: Client) -> "dict[str, IndexedValueType.ValueType]":
+    known = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace), timeout=_RPC
+    )
+    wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}
+    return {name: kind for name, kind in wanted.items() if name not in known.custom_attributes}
+
+
+async def _add(client: Client, attributes: "dict[str, IndexedValueType.ValueType]") -> None:
+    request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=attributes)
+    try:
+        await client.operator_service.add_search_attributes(request, timeout=timedelta(seconds=30))
+    except RPCError as error:
+        if error.status != RPCStatusCode.ALREADY_EXISTS:
+            raise
+    for _ in range(_VISIBLE_CHECKS):
+        if not await _missing_attributes(client):
+            return
+        await asyncio.sleep(_PAUSE_SECONDS)
+    raise TimeoutError(f"the server does not know {', '.join(sorted(attributes))} yet")
