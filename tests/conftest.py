@@ -1,0 +1,153 @@
+"""The servers are brought up once per run; every test speaks to real ones."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import httpx2
+import pytest
+import pytest_asyncio
+import uuid_utils
+from temporalio.client import Client
+
+from adapters.connections import Connections, connect
+from adapters.mysql.catalog import Catalog
+from adapters.mysql.inventory import Stock
+from adapters.settings import Settings
+from dev.stack import ensure_servers
+from dev.testbed import Testbed
+from schemas.base import Money
+from schemas.catalog import Product
+from workers.runner import connect_temporal
+
+WAREHOUSES = [("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2)]
+PASSWORD = "correct horse battery staple"
+_numbers = itertools.count(1)
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="session")
+def bed() -> Iterator[Testbed]:
+    """A private engine on the real servers: other people's systems run, our own processes start when asked for."""
+    ensure_servers()
+    bed = Testbed.create()
+    try:
+        bed.start("mail", "payment-simulator", "carrier-simulator")
+        yield bed
+    finally:
+        bed.close()
+
+
+@pytest.fixture(scope="session")
+def settings(bed: Testbed) -> Settings:
+    return bed.settings
+
+
+@pytest.fixture(scope="session")
+def connections(settings: Settings) -> Iterator[Connections]:
+    with connect(settings, pool_size=64) as connections:
+        connections.redis.flushdb()
+        connections.mongo.client.drop_database(connections.mongo.name)
+        Stock(connections.engine).ensure_warehouses(WAREHOUSES)
+        yield connections
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def temporal_client(settings: Settings) -> AsyncIterator[Client]:
+    client = await connect_temporal(settings)
+    async for stale in client.list_workflows("ExecutionStatus = 'Running'"):
+        await client.get_workflow_handle(stale.id).terminate("left over from an earlier run of the tests")
+    yield client
+
+
+@pytest.fixture(scope="session")
+def engine(bed: Testbed, connections: Connections, temporal_client: Client) -> Testbed:
+    """All processes of the engine, as in production."""
+    bed.start("order-worker", "notification-worker", "relay", "api")
+    return bed
+
+
+@pytest.fixture(scope="session")
+def api(engine: Testbed) -> Iterator[httpx2.Client]:
+    """A client of the running API."""
+    with httpx2.Client(base_url=engine.url("API_PORT"), timeout=30) as client:
+        yield client
+
+
+MakeProduct = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def make_product(connections: Connections) -> MakeProduct:
+    """Put a product on sale with `stock` units per warehouse, answer its SKU."""
+
+    def make(stock: dict[str, int] | int = 10, price: int = 1999, **fields: object) -> str:
+        number = next(_numbers)
+        sku = str(fields.pop("sku", f"TEST-{uuid_utils.uuid7().hex[-10:].upper()}-{number}"))
+        moment = datetime.now(UTC)
+        product = Product(
+            sku=sku,
+            name=str(fields.pop("name", f"Test product {number}")),
+            description="A product made by a test.",
+            brand="Testbrand",
+            category="Tests",
+            price=Money(amount=price, currency="EUR"),
+            weight_grams=500,
+            created_at=moment,
+            updated_at=moment,
+            **fields,  # type: ignore[arg-type]
+        )
+        Catalog(connections.engine).upsert_many([product])
+        levels = {"BER": stock} if isinstance(stock, int) else stock
+        received = [(sku, house, units) for house, units in levels.items() if units]
+        if received:
+            Stock(connections.engine).receive(received, "staff:test", "made by a test")
+        return sku
+
+    return make
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A registered and logged-in customer."""
+
+    id: str
+    email: str
+    headers: dict[str, str]
+
+
+MakeCustomer = Callable[[], Customer]
+
+
+@pytest.fixture(scope="session")
+def make_customer(api: httpx2.Client) -> MakeCustomer:
+    def make() -> Customer:
+        email = f"customer-{uuid_utils.uuid7().hex}@shop.example.com"
+        user = api.post("/v1/users", json={"email": email, "password": PASSWORD, "name": "Test Customer"})
+        assert user.status_code == httpx2.codes.CREATED, user.text
+        form = {"grant_type": "password", "username": email, "password": PASSWORD}
+        token = api.post("/oauth2/token", data=form)
+        assert token.status_code == httpx2.codes.OK, token.text
+        headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
+        return Customer(user.json()["id"], email, headers)
+
+    return make
+
+
+@pytest.fixture
+def customer(make_customer: MakeCustomer) -> Customer:
+    return make_customer()
+
+
+async def eventually(look: Callable[[], T], wanted: Callable[[T], bool], seconds: float = 30) -> T:
+    """Look again until it is as wanted; fails with what was seen last."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        seen = await asyncio.to_thread(look)
+        if wanted(seen):
+            return seen
+        assert asyncio.get_running_loop().time() < deadline, f"still {seen!r} after {seconds} s"
+        await asyncio.sleep(0.1)

@@ -1,0 +1,96 @@
+"""Rules about the shape of the code that no single module can hold."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PRODUCT = ("domain", "schemas", "adapters", "activities", "workflows", "workers", "api")
+DRIVERS = (
+    "sqlalchemy",
+    "pymysql",
+    "pymongo",
+    "elasticsearch",
+    "redis",
+    "confluent_kafka",
+    "stripe",
+    "httpx2",
+    "adapters",
+)
+MAX_LINES = 300
+MAX_FUNCTION_LINES = 40
+
+# Each table has one owning service; within it these modules write the table, everybody else reads.
+WRITERS = {
+    "users": {"users"},
+    "user_roles": {"users"},
+    "oauth_clients": {"clients"},
+    "products": {"catalog"},
+    "warehouses": {"inventory"},
+    "stock": {"inventory"},
+    "stock_movements": {"inventory"},
+    "reservations": {"inventory"},
+    "orders": {"orders", "history"},
+    "order_lines": {"orders"},
+    "parcels": {"orders", "fulfilment"},
+    "order_events": {"history", "outbox"},
+    "outbox_partitions": {"outbox"},
+    "idempotency_keys": {"idempotency"},
+    "webhook_receipts": {"webhooks"},
+    "payment_entries": {"payments"},
+    "notifications": {"notifications"},
+}
+
+
+def sources(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def test_importing_every_workflow_loads_no_driver() -> None:
+    modules = [f"workflows.{path.stem}" for path in sources("workflows") if path.stem != "__init__"]
+    program = (
+        f"import sys, {', '.join(modules)}\n"
+        f"print([name for name in {DRIVERS!r} if any(m.split('.')[0] == name for m in sys.modules)])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_table_is_written_by_its_owner_alone() -> None:
+    found: dict[str, set[str]] = {}
+    for path in sources(*PRODUCT):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            if name in {"insert", "update", "delete", "mysql_insert"} and call.args:
+                table = call.args[0]
+                found.setdefault(getattr(table, "attr", getattr(table, "id", "")), set()).add(path.stem)
+    written = {table: writers for table, writers in found.items() if table in WRITERS}
+    assert written == WRITERS
+
+
+@pytest.mark.parametrize("path", sources(*PRODUCT, "dev", "bench"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= MAX_LINES, "split the file by what its parts are for"
+    if "migrations/versions" in str(path):
+        return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= MAX_FUNCTION_LINES, f"{node.name} has {length} lines: name its steps"
+
+
+def test_development_parts_are_not_imported_by_the_product() -> None:
+    offenders = [str(p.relative_to(ROOT)) for p in sources(*PRODUCT) if "from dev" in p.read_text()]
+    assert not offenders
+
+
+def test_simulators_import_nothing_of_the_product() -> None:
+    for path in sources("dev/payment_simulator", "dev/carrier_simulator", "dev/mail"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {name.split(".")[0] for name in names} & set(PRODUCT), path
