@@ -1,0 +1,143 @@
+"""The process's one Temporal client, and what is asked of an order's CheckoutWorkflow through it."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+    WorkflowUpdateStage,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.errors import HttpProblem, Unavailable
+from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
+from schemas.orders import CancelOrder
+from workflows.checkout import CheckoutWorkflow
+from workflows.names import CUSTOMER_ID, ORDERS_QUEUE, order_workflow_id
+
+_FIRST_ANSWER = "first-answer"  # the update's id: every asker of an order joins the same update
+_QUICK = timedelta(seconds=2)
+
+OrderHandle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
+
+
+class StillWorking(Exception):
+    """The workflow is there and will answer, but not within the time a request may take."""
+
+
+class OrderDesk:
+    """Starts orders, asks after them and cancels them, never longer than `patience_seconds` at a time."""
+
+    def __init__(self, client: Client, patience_seconds: float) -> None:
+        self._client = client
+        self._patience = patience_seconds
+
+    async def place(self, order: CheckoutInput) -> CheckoutAnswer | None:
+        """Start the order and wait for its first answer; one that was started before is only asked.
+
+        None when its workflow has ended and is forgotten. Raises StillWorking, or Unavailable when it is not
+        known to have started.
+        """
+        operation = WithStartWorkflowOperation(
+            CheckoutWorkflow.run,
+            order,
+            id=order_workflow_id(order.order_id),
+            task_queue=ORDERS_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=TypedSearchAttributes([SearchAttributePair(CUSTOMER_ID, order.customer_id)]),
+            static_summary=_summary(order),
+        )
+        try:
+            async with asyncio.timeout(self._patience):
+                update = await self._client.start_update_with_start_workflow(
+                    CheckoutWorkflow.first_answer,
+                    start_workflow_operation=operation,
+                    wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                    id=_FIRST_ANSWER,
+                )
+                return await update.result()
+        except WorkflowAlreadyStartedError:
+            return await self._told_before(order.order_id)
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            if await self.is_running(order.order_id) is None:
+                raise Unavailable from error
+            raise StillWorking from error
+
+    async def first_answer(self, order_id: str) -> CheckoutAnswer | None:
+        """The first answer of an order that may have been started; None when it was not, or is forgotten."""
+        try:
+            async with asyncio.timeout(self._patience):
+                update = await self._handle(order_id).start_update(
+                    CheckoutWorkflow.first_answer, wait_for_stage=WorkflowUpdateStage.ACCEPTED, id=_FIRST_ANSWER
+                )
+                return await update.result()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return await self._told_before(order_id)
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            raise StillWorking from error
+
+    async def cancel(self, order_id: str, request: CancelOrder) -> None:
+        """Cancel the order and wait until everything is taken back.
+
+        Raises a 409 with the workflow's code when it is too late, StillWorking when taking back lasts longer.
+        """
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._handle(order_id).execute_update(CheckoutWorkflow.cancel, request)
+        except WorkflowUpdateFailedError as error:
+            raise _refused(error) from error
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            raise HttpProblem(409, "too_late", "The order has come to its end.") from error
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            raise StillWorking from error
+
+    async def is_running(self, order_id: str) -> bool | None:
+        """Whether the order's workflow is at work; None when Temporal knows of none."""
+        try:
+            description = await self._handle(order_id).describe(rpc_timeout=_QUICK)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+        return description.status is WorkflowExecutionStatus.RUNNING
+
+    async def _told_before(self, order_id: str) -> CheckoutAnswer | None:
+        update = self._handle(order_id).get_update_handle_for(CheckoutWorkflow.first_answer, _FIRST_ANSWER)
+        try:
+            return await update.result(rpc_timeout=_QUICK)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+
+    def _handle(self, order_id: str) -> OrderHandle:
+        return self._client.get_workflow_handle_for(CheckoutWorkflow.run, order_workflow_id(order_id))
+
+
+def _refused(error: WorkflowUpdateFailedError) -> HttpProblem:
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return HttpProblem(409, cause.type or "conflict", cause.message)
+    return HttpProblem(409, "conflict", "The order cannot do this now.")
+
+
+def _summary(order: CheckoutInput) -> str:
+    units = sum(line.quantity for line in order.lines)
+    return f"{units} unit(s) of {len(order.lines)} product(s) to {order.shipping_address.country}"
