@@ -38,7 +38,7 @@ setup: ## make the virtual environment (.venv) with the locked dependencies
 	if ! $(BIN)/python -c '' 2>/dev/null; then echo "making $(VENV) with $$($(PYTHON) --version)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); fi; \
 	echo "installing the locked dependencies"; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt; \
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt; \
 	echo "installing this project, editable"; \
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
 	echo "$$current" > $(STAMP)
@@ -67,8 +67,9 @@ reset: setup ## stop everything and delete all data; downloaded servers stay
 seed: setup ## migrate and fill the stores with sample data (safe to repeat)
 	@echo "migrating and seeding"
 	@$(BIN)/order-admin setup
+	@$(BIN)/python -m dev.seed
 
-demo: setup ## bring everything up and watch a real order be delivered
+demo: up ## bring everything up and watch a real order be delivered
 	@echo "running the demo"
 	@$(BIN)/python -m dev.demo
 

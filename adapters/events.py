@@ -73,6 +73,8 @@ class EventConsumer:
                 "group.id": group,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
+                # A consumer that was killed is missed, and its partitions handed on, after this long.
+                "session.timeout.ms": 10_000,
                 "partition.assignment.strategy": "cooperative-sticky",
                 "logger": _log,
             }

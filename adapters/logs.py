@@ -8,6 +8,8 @@ from structlog.typing import Processor
 
 from adapters.settings import Settings
 
+# Local variables hold passwords and tokens: a traceback never shows them.
+_TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 _CHATTY = ("httpx2", "httpcore2", "elastic_transport", "stripe", "urllib3", "pymongo", "aiosmtplib")
 
 
@@ -44,5 +46,9 @@ def configure_logging(settings: Settings) -> None:
 
 def _rendering(settings: Settings) -> list[Processor]:
     if settings.log_format == "json":
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(sort_keys=True)]
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        return [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer(sort_keys=True)]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.RichTracebackFormatter(show_locals=False)
+        )
+    ]

@@ -117,6 +117,14 @@ def _units(dice: random.Random) -> dict[str, int]:
     return both if where == "both" else {house: n for house, n in both.items() if house == where}
 
 
+def is_filled(stores: Connections, count: int) -> bool:
+    """Whether the shop and its index already have so many products."""
+    if Catalog(stores.engine).count() < count:
+        return False
+    found = stores.elasticsearch.count(index=f"{stores.settings.name_prefix}{ALIAS}", ignore_unavailable=True)
+    return int(found["count"]) >= count
+
+
 def fill(stores: Connections, products: Sequence[SeededProduct], progress: Progress) -> int:
     """Write products and stock that are missing, index all, and answer how many products were new."""
     shop, stock = Catalog(stores.engine), Stock(stores.engine)
@@ -167,8 +175,12 @@ def main(
     console = Console()
     columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
-        with connect(load_settings(), pool_size=2) as stores, Progress(*columns, console=console) as progress:
-            new = fill(stores, catalog(products), progress)
+        with connect(load_settings(), pool_size=2) as stores:
+            if is_filled(stores, products):
+                console.print(f"[green]✓[/green] {products} products are in the shop already.")
+                return
+            with Progress(*columns, console=console) as progress:
+                new = fill(stores, catalog(products), progress)
     except Exception as error:
         said = f"{type(error).__name__}: {error}".splitlines()[0]
         console.print(f"[red]✗[/red] {escape(said)}", soft_wrap=True)

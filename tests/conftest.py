@@ -21,7 +21,7 @@ from dev.stack import ensure_servers
 from dev.testbed import Testbed
 from schemas.base import Money
 from schemas.catalog import Product
-from workers.runner import connect_temporal
+from workflows.connection import connect_temporal
 
 WAREHOUSES = [("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2)]
 PASSWORD = "correct horse battery staple"
@@ -57,7 +57,7 @@ def connections(settings: Settings) -> Iterator[Connections]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def temporal_client(settings: Settings) -> AsyncIterator[Client]:
-    client = await connect_temporal(settings)
+    client = await connect_temporal(settings.temporal_address, settings.temporal_namespace)
     async for stale in client.list_workflows("ExecutionStatus = 'Running'"):
         await client.get_workflow_handle(stale.id).terminate("left over from an earlier run of the tests")
     yield client

@@ -18,7 +18,7 @@ from adapters.logs import configure_logging
 from adapters.settings import Settings, load_settings
 from schemas.events import ORDERS_TOPIC, OrderStatusChanged
 from schemas.notifications import NotificationInput
-from workers.runner import connect_temporal, stop_on_signals
+from workers.runner import reach_temporal, stop_on_signals
 from workflows.names import NOTIFICATIONS_QUEUE, notification_workflow_id
 from workflows.notification import NotificationWorkflow
 
@@ -78,7 +78,7 @@ async def _stopped_within(stop: asyncio.Event, seconds: float) -> bool:
 async def run(settings: Settings) -> None:
     """Consume until SIGTERM or SIGINT."""
     stop = stop_on_signals()
-    client = await _temporal(settings, stop)
+    client = await reach_temporal(settings, stop)
     if client is None:
         return
     prefix = settings.name_prefix
@@ -89,17 +89,6 @@ async def run(settings: Settings) -> None:
     finally:
         consumer.close()
     log.info("stopped")
-
-
-async def _temporal(settings: Settings, stop: asyncio.Event) -> Client | None:
-    pause = 0.0
-    while not await _stopped_within(stop, pause):
-        try:
-            return await connect_temporal(settings)
-        except (RuntimeError, RPCError) as outage:
-            pause = min(max(_FIRST_PAUSE, pause * 2), _LONGEST_PAUSE)
-            log.warning("cannot reach Temporal yet", error=str(outage), retry_in=pause)
-    return None
 
 
 def main() -> None:

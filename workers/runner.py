@@ -4,15 +4,14 @@ import asyncio
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -35,10 +34,13 @@ from adapters.mysql.payments import Ledger
 from adapters.payments import PaymentProvider
 from adapters.settings import Settings
 from workflows.checkout import CheckoutWorkflow
+from workflows.connection import connect_temporal
 from workflows.fulfilment import FulfilmentWorkflow
 from workflows.names import FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 from workflows.notification import NotificationWorkflow
 from workflows.payment import PaymentWorkflow
+
+_RECONNECT_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -65,14 +67,6 @@ WORKFLOWS: dict[str, list[type]] = {
 def new_sandbox_runner() -> SandboxedWorkflowRunner:
     """The one sandbox."""
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
-
-
-async def connect_temporal(settings: Settings) -> Client:
-    """A client of this deployment's Temporal: address and namespace from settings, TLS and keys from `TEMPORAL_*`."""
-    config = ClientConfig.load_client_connect_config()
-    config["target_host"] = settings.temporal_address
-    config["namespace"] = settings.temporal_namespace
-    return await Client.connect(**config, data_converter=pydantic_data_converter)
 
 
 @dataclass(frozen=True)
@@ -145,6 +139,18 @@ async def run_workers(client: Client, connections: Connections, queues: Sequence
                 log.info("polling", queue=queue)
             await stop.wait()
             log.info("stopping", grace_seconds=settings.graceful_shutdown_seconds)
+
+
+async def reach_temporal(settings: Settings, stop: asyncio.Event) -> Client | None:
+    """A client, however long the server takes to answer; None when `stop` is set before it does."""
+    while not stop.is_set():
+        try:
+            return await connect_temporal(settings.temporal_address, settings.temporal_namespace)
+        except (RuntimeError, RPCError) as outage:
+            log.warning("Temporal does not answer yet, trying again", at=settings.temporal_address, error=str(outage))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _RECONNECT_SECONDS)
+    return None
 
 
 def stop_on_signals() -> asyncio.Event:

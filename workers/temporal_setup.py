@@ -8,10 +8,10 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.settings import Settings
+from workflows.connection import connect_temporal
 from workflows.names import SEARCH_ATTRIBUTES
 
 _RPC = timedelta(seconds=5)
@@ -34,10 +34,8 @@ async def ensure_namespace_and_search_attributes(settings: Settings) -> str:
 
 
 async def _connect(settings: Settings) -> Client:
-    # TLS and API key come from Temporal's own TEMPORAL_* variables; where the server is, from our settings.
-    config = ClientConfig.load_client_connect_config()
-    config["target_host"], config["namespace"] = settings.temporal_address, settings.temporal_namespace
-    return await asyncio.wait_for(Client.connect(**config), timeout=10)
+    connecting = connect_temporal(settings.temporal_address, settings.temporal_namespace)
+    return await asyncio.wait_for(connecting, timeout=10)
 
 
 async def _ensure_namespace(client: Client) -> bool:

@@ -75,7 +75,7 @@ products = _table(
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("brand", sa.String(100), nullable=False),
     sa.Column("category", sa.String(100), nullable=False),
-    sa.Column("price", Amount, sa.CheckConstraint("price >= 0", name="price"), nullable=False),
+    sa.Column("price", Amount, nullable=False),
     sa.Column("currency", sa.CHAR(3), nullable=False),
     sa.Column("weight_grams", sa.Integer, nullable=False),
     sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
@@ -83,6 +83,7 @@ products = _table(
     sa.Column("version", sa.Integer, nullable=False, server_default="1"),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
+    sa.CheckConstraint("price >= 0", name="price"),
 )
 
 # --- Order service: stock and reservations
@@ -252,11 +253,12 @@ payment_entries = _table(
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=True),
     sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), nullable=False),
     sa.Column("kind", Code, nullable=False),
-    sa.Column("amount", Amount, sa.CheckConstraint("amount >= 0", name="amount"), nullable=False),
+    sa.Column("amount", Amount, nullable=False),
     sa.Column("currency", sa.CHAR(3), nullable=False),
     sa.Column("provider_id", sa.String(100), nullable=False),
     sa.Column("idempotency_key", _key(255), nullable=False, unique=True),
     sa.Column("occurred_at", Moment, nullable=False),
+    sa.CheckConstraint("amount >= 0", name="amount"),
     sa.Index(None, "order_id"),
     sa.Index(None, "provider_id"),
 )

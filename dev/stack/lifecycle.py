@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -58,7 +59,11 @@ def up_native(console: Console, parts: list[Part]) -> list[str]:
     if applications:
         with _step(console, "order-admin setup"):
             _run_setup()
+        # Beside the applications' start, because both take their time and neither needs the other.
+        seeding = _begin_seeding()
         started += _start_parts(console, applications)
+        with _step(console, "sample data"):
+            _end_seeding(seeding)
     return started
 
 
@@ -125,6 +130,23 @@ def _run_setup() -> None:
     if done.returncode != 0:
         last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
         raise StackError(f"`order-admin setup` failed ({last}); all it said is in .state/logs/setup.log.")
+
+
+def _begin_seeding() -> subprocess.Popen[bytes]:
+    with (STATE / "logs" / "seed.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "dev.seed"], cwd=ROOT, env=process_environment(), stdout=log, stderr=log
+        )
+
+
+def _end_seeding(seeding: subprocess.Popen[bytes]) -> None:
+    try:
+        status = seeding.wait(_SETUP_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        seeding.kill()
+        raise StackError(f"Seeding took over {_SETUP_SECONDS} s; `make seed` does it by hand.") from error
+    if status != 0:
+        raise StackError("Seeding failed; all it said is in .state/logs/seed.log, `make seed` tries again.")
 
 
 def ensure_servers() -> dict[str, int]:

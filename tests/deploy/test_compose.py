@@ -12,7 +12,8 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import AliasChoices
 
-from adapters.settings import Settings
+from adapters.settings import Service, Settings
+from api.main import ROUTERS
 from dev.stack.parts import BY_NAME, PARTS, commands
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,8 @@ GATEWAY = (ROOT / "deploy/gateway/nginx.conf").read_text()
 
 APPLICATION_COMMANDS = {"order-api", "order-worker", "notification-worker", "outbox-relay"}
 # Needed only where each part has a container of its own.
-ONLY_IN_COMPOSE = {"temporal-ui", "gateway", "setup"}
+ONE_SHOT = {"setup", "seed"}
+ONLY_IN_COMPOSE = {"temporal-ui", "gateway", *ONE_SHOT}
 # A cluster talks to itself on these; inside a container nobody else can want them.
 INTERNAL_PORTS = {"ELASTICSEARCH_TRANSPORT_PORT", "KAFKA_CONTROLLER_PORT"}
 SERVICE_OF_PREFIX = {
@@ -32,7 +34,7 @@ SERVICE_OF_PREFIX = {
     "/oauth2": "user",
     "/.well-known": "user",
     "/v1/products": "catalog",
-    "/v1/stock": "catalog",
+    "/v1/stock": "order",
     "/v1/cart": "cart",
     "/v1/checkouts": "order",
     "/v1/orders": "order",
@@ -140,14 +142,14 @@ def test_every_published_port_is_on_this_machine_only() -> None:
 def test_application_settings_are_those_of_the_environment_file() -> None:
     """No container lacks a setting, none carries one that nobody documents."""
     documented = set(EXAMPLE) & settings_names()
-    for name, found in {**applications(), "setup": SERVICES["setup"]}.items():
+    for name, found in {**applications(), **{name: SERVICES[name] for name in ONE_SHOT}}.items():
         assert set(found["environment"]) == documented, name
 
 
 def test_every_service_has_a_health_check() -> None:
-    """Only the one-shot set-up has none: its exit status is its health."""
+    """Only what runs once has none: its exit status is its health."""
     for name, found in SERVICES.items():
-        if name == "setup":
+        if name in ONE_SHOT:
             assert found["restart"] == "no"
             continue
         assert found["healthcheck"]["test"], name
@@ -212,3 +214,12 @@ def test_gateway_has_no_route_nobody_checks() -> None:
 def test_gateway_passes_live_streams_through() -> None:
     """Server-sent events must not wait in a buffer."""
     assert "proxy_buffering off;" in GATEWAY
+
+
+@pytest.mark.parametrize("service", sorted(ROUTERS))
+def test_gateway_leads_every_route_of_a_service_to_it(service: Service) -> None:
+    """A route that its service serves, but that the gateway sends elsewhere, works on a laptop only."""
+    for route in (route for router in ROUTERS[service] for route in router.routes):
+        path = getattr(route, "path", "")
+        prefixes = [prefix for prefix in SERVICE_OF_PREFIX if path.startswith(prefix)]
+        assert SERVICE_OF_PREFIX[max(prefixes, key=len)] == service, path

@@ -107,6 +107,7 @@ def _catalog() -> None:
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("updated_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("sku"),
+        sa.CheckConstraint("price >= 0", name=op.f("ck_products_price")),
         **INNODB,
     )
 

@@ -216,6 +216,7 @@ def _payments() -> None:
         sa.Column("provider_id", sa.String(100), nullable=False),
         sa.Column("idempotency_key", _key(255), nullable=False),
         sa.Column("occurred_at", MOMENT, nullable=False),
+        sa.CheckConstraint("amount >= 0", name=op.f("ck_payment_entries_amount")),
         sa.PrimaryKeyConstraint("id"),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_payment_entries_order_id")),
         sa.UniqueConstraint("idempotency_key", name=op.f("uq_payment_entries_idempotency_key")),

@@ -1,0 +1,158 @@
+"""A customer at the door of the running engine, and the eyes of an outsider on everything behind it."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from adapters.connections import Connections
+from adapters.mysql.inventory import Stock
+from dev.testbed import Testbed
+from schemas.events import ORDERS_TOPIC
+
+ADDRESS = {
+    "name": "Test Customer",
+    "line1": "Teststraße 1",
+    "city": "Berlin",
+    "postal_code": "10117",
+    "country": "DE",
+}
+
+
+@dataclass
+class Shopper:
+    """A customer who fills a cart and checks out, through the public API alone."""
+
+    client: httpx2.AsyncClient
+    email: str
+    id: str
+
+    async def fill_cart(self, **lines: int) -> int:
+        cart: dict[str, Any] = {}
+        for sku, quantity in lines.items():
+            answer = await self.client.put(f"/v1/cart/items/{sku}", json={"quantity": quantity})
+            assert answer.status_code == httpx2.codes.OK, answer.text
+            cart = answer.json()
+        return int(cart["version"])
+
+    async def check_out(
+        self, cart_version: int, payment_method: str = "pm_card_visa", key: str | None = None, **address: str
+    ) -> httpx2.Response:
+        order = {
+            "cart_version": cart_version,
+            "shipping_address": ADDRESS | address,
+            "shipping_method": "standard",
+            "payment_method": payment_method,
+        }
+        return await self.client.post(
+            "/v1/checkouts", json=order, headers={"Idempotency-Key": key or str(uuid.uuid4())}
+        )
+
+    async def order(self, order_id: str) -> dict[str, Any]:
+        answer = await self.client.get(f"/v1/orders/{order_id}")
+        body: dict[str, Any] = answer.json()
+        return body
+
+    async def history(self, order_id: str) -> list[dict[str, Any]]:
+        answer = await self.client.get(f"/v1/orders/{order_id}/history")
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    async def until(self, order_id: str, status: str, seconds: float = 60) -> dict[str, Any]:
+        """Wait until the order has this status and its money is settled."""
+        async with asyncio.timeout(seconds):
+            while True:
+                order = await self.order(order_id)
+                settled = order.get("payment_status") in ("captured", "voided", "not_paid")
+                if order["status"] == status and settled:
+                    return order
+                await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+async def make_shopper(engine: Testbed, make_customer: Any) -> Any:
+    clients: list[httpx2.AsyncClient] = []
+
+    def make() -> Shopper:
+        customer = make_customer()
+        client = httpx2.AsyncClient(base_url=engine.url("API_PORT"), headers=customer.headers, timeout=30)
+        clients.append(client)
+        return Shopper(client, customer.email, customer.id)
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture
+def shopper(make_shopper: Any) -> Shopper:
+    made: Shopper = make_shopper()
+    return made
+
+
+@pytest.fixture
+def reserved(connections: Connections) -> Callable[[str], tuple[int, int]]:
+    """Units of a SKU that are reserved, and that can be sold."""
+
+    def look(sku: str) -> tuple[int, int]:
+        levels = Stock(connections.engine).levels(sku)
+        return sum(level.reserved for level in levels), sum(level.available for level in levels)
+
+    return look
+
+
+@pytest.fixture
+def charges(engine: Testbed) -> Callable[[str], list[tuple[str, int]]]:
+    """What the payment provider did for an order: (effect, amount) each."""
+
+    def read(order_id: str) -> list[tuple[str, int]]:
+        address = f"{engine.url('PAYMENT_SIMULATOR_PORT')}/_ledger"
+        rows = httpx2.get(address, params={"order_id": order_id}).json()["data"]
+        return [(row["effect"], row["amount"]) for row in rows]
+
+    return read
+
+
+@pytest.fixture
+def on_kafka(engine: Testbed) -> Callable[[str], list[dict[str, Any]]]:
+    """An order's events as any consumer of the topic sees them, in the order they came."""
+
+    def read(order_id: str) -> list[dict[str, Any]]:
+        topic = f"{engine.settings.name_prefix}{ORDERS_TOPIC}"
+        consumer = Consumer({"bootstrap.servers": engine.settings.kafka_bootstrap, "group.id": f"test-{uuid.uuid4()}"})
+        numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        ends = {n: consumer.get_watermark_offsets(TopicPartition(topic, n), timeout=10) for n in numbers}
+        consumer.assign([TopicPartition(topic, n, low) for n, (low, _) in ends.items()])
+        waiting = {n for n, (low, high) in ends.items() if high > low}
+        found = []
+        while waiting:
+            message = consumer.poll(10)
+            assert message is not None, "Kafka is silent"
+            assert message.error() is None
+            if message.offset() + 1 >= ends[message.partition()][1]:
+                waiting.discard(message.partition())
+            if message.key() == order_id.encode():
+                found.append(json.loads(message.value()))
+        consumer.close()
+        return found
+
+    return read
+
+
+@pytest.fixture
+def mailed_seqs(engine: Testbed) -> Callable[[str, str], list[int]]:
+    """The seqs of the events that were mailed to a customer about an order."""
+
+    def read(email: str, order_id: str) -> list[int]:
+        mail = engine.url("MAIL_UI_PORT")
+        found = httpx2.get(f"{mail}/api/v1/search", params={"query": f"to:{email}", "limit": 200}).json()
+        headers = [httpx2.get(f"{mail}/api/v1/message/{m['ID']}/headers").json() for m in found["messages"]]
+        return sorted(int(h["X-Order-Event-Seq"][0]) for h in headers if h["X-Order-Id"] == [order_id])
+
+    return read
