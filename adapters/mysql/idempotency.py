@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.mysql.tables import idempotency_keys as keys
+from adapters.mysql.tables import idempotency_keys
 from domain.errors import Conflict, InvalidRequest
 
 
@@ -80,7 +80,7 @@ class IdempotencyKeys:
         }
         try:
             with self._engine.begin() as connection:
-                connection.execute(keys.insert().values(row))
+                connection.execute(sa.insert(idempotency_keys).values(row))
         except sa.exc.IntegrityError:
             return self._join(row, now)
         return Begun(new_resource_id)
@@ -88,7 +88,7 @@ class IdempotencyKeys:
     def finish(self, principal: str, route: str, key: str, status_code: int, response: object) -> None:
         """Store the answer for every later request with this key; the first answer stays."""
         self._update(
-            sa.and_(_named(principal, route, key), keys.c.status_code.is_(None)),
+            sa.and_(_named(principal, route, key), idempotency_keys.c.status_code.is_(None)),
             {"status_code": status_code, "response": response, "locked_until": None},
         )
 
@@ -98,7 +98,9 @@ class IdempotencyKeys:
 
     def owner_of(self, resource_id: str) -> Owned | None:
         """Who asked for the resource with this id."""
-        query = sa.select(keys.c.principal, keys.c.status_code).where(keys.c.resource_id == resource_id)
+        query = sa.select(idempotency_keys.c.principal, idempotency_keys.c.status_code).where(
+            idempotency_keys.c.resource_id == resource_id
+        )
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
         return None if row is None else Owned(row.principal, answered=row.status_code is not None)
@@ -106,9 +108,9 @@ class IdempotencyKeys:
     def _join(self, new: dict[str, Any], now: datetime) -> Begun:
         this = _named(new["principal"], new["route"], new["idempotency_key"])
         with self._engine.begin() as connection:
-            held = connection.execute(sa.select(keys).where(this).with_for_update()).one()
+            held = connection.execute(sa.select(idempotency_keys).where(this).with_for_update()).one()
             if held.expires_at.replace(tzinfo=UTC) <= now:
-                connection.execute(keys.update().where(this).values(new))
+                connection.execute(sa.update(idempotency_keys).where(this).values(new))
                 return Begun(new["resource_id"])
             if held.fingerprint != new["fingerprint"]:
                 raise IdempotencyMismatch("This Idempotency-Key was sent before with another request.")
@@ -116,13 +118,17 @@ class IdempotencyKeys:
                 return Begun(held.resource_id, False, held.status_code, held.response)
             if held.locked_until is not None and held.locked_until.replace(tzinfo=UTC) > now:
                 raise RequestInProgress("A request with this Idempotency-Key is being worked on; try again shortly.")
-            connection.execute(keys.update().where(this).values(locked_until=new["locked_until"]))
+            connection.execute(sa.update(idempotency_keys).where(this).values(locked_until=new["locked_until"]))
             return Begun(held.resource_id, fresh=False)
 
     def _update(self, which: sa.ColumnElement[bool], values: dict[str, Any]) -> None:
         with self._engine.begin() as connection:
-            connection.execute(keys.update().where(which).values(values))
+            connection.execute(sa.update(idempotency_keys).where(which).values(values))
 
 
 def _named(principal: str, route: str, key: str) -> sa.ColumnElement[bool]:
-    return sa.and_(keys.c.principal == principal, keys.c.route == route, keys.c.idempotency_key == key)
+    return sa.and_(
+        idempotency_keys.c.principal == principal,
+        idempotency_keys.c.route == route,
+        idempotency_keys.c.idempotency_key == key,
+    )

@@ -26,8 +26,8 @@ class Accounts:
         kept = account.model_copy(update={"email": normalise_email(account.email)})
         try:
             with self._engine.begin() as connection:
-                connection.execute(users.insert().values(kept.model_dump(exclude={"roles"})))
-                connection.execute(user_roles.insert(), [{"user_id": kept.id, "role": role} for role in kept.roles])
+                connection.execute(sa.insert(users).values(kept.model_dump(exclude={"roles"})))
+                connection.execute(sa.insert(user_roles), [{"user_id": kept.id, "role": role} for role in kept.roles])
         except sa.exc.IntegrityError as error:
             raise EmailTaken("An account with this e-mail address exists.") from error
         return kept

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert
 
-from adapters.mysql.tables import webhook_receipts as receipts
+from adapters.mysql.tables import webhook_receipts
 
 
 class WebhookReceipts:
@@ -16,7 +16,9 @@ class WebhookReceipts:
 
     def seen(self, source: str, event_id: str) -> bool:
         """Whether this delivery was dealt with before."""
-        query = sa.select(sa.literal(1)).where(receipts.c.source == source, receipts.c.event_id == event_id)
+        query = sa.select(sa.literal(1)).where(
+            webhook_receipts.c.source == source, webhook_receipts.c.event_id == event_id
+        )
         with self._engine.connect() as connection:
             return connection.scalar(query) is not None
 
@@ -30,4 +32,4 @@ class WebhookReceipts:
             "received_at": datetime.now(UTC),
         }
         with self._engine.begin() as connection:
-            connection.execute(insert(receipts).values(row).prefix_with("IGNORE"))
+            connection.execute(insert(webhook_receipts).values(row).prefix_with("IGNORE"))
