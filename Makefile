@@ -12,7 +12,7 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.setup-stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: help setup up down status logs restart reset seed demo test check format lock
+.PHONY: help setup up down status logs restart reset seed demo test histories check format lock
 
 help: ## list what can be done
 	@echo "make <target>:"
@@ -76,6 +76,10 @@ demo: up ## bring everything up and watch a real order be delivered
 test: setup ## run every test; brings up the servers it needs
 	@echo "running the tests"
 	@$(BIN)/pytest
+
+histories: setup ## record the workflows' histories anew, for the replay tests
+	@echo "running one order down every path"
+	@$(BIN)/python -m dev.record_histories
 
 check: setup ## formatting, lint, types and import rules
 	@echo "ruff format --check"; $(BIN)/ruff format --check .

@@ -1,0 +1,170 @@
+"""`make histories`: run one order down every path on the real servers and keep what Temporal recorded.
+
+`tests/replay` replays the files with the current code: a change of a workflow that would break an order that is
+running somewhere fails there. Record anew only together with such a change, once it is gated by `workflow.patched`.
+"""
+
+import asyncio
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from rich.console import Console
+from rich.progress import Progress
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from adapters.connections import connect
+from dev.seed import catalog, fill
+from dev.stack import ensure_servers
+from dev.testbed import Testbed
+from workflows.connection import connect_temporal
+from workflows.names import (
+    fulfilment_workflow_id,
+    notification_workflow_id,
+    order_workflow_id,
+    payment_workflow_id,
+)
+
+HISTORIES = Path(__file__).resolve().parent.parent / "tests" / "replay" / "histories"
+_PATIENCE_SECONDS = 60
+_FINAL = ("delivered", "failed", "cancelled")
+_PASSWORD = "recording histories"  # noqa: S105
+console = Console(highlight=False)
+
+
+class Recorder:
+    """Orders as a customer does, one per path."""
+
+    def __init__(self, bed: Testbed) -> None:
+        self._bed = bed
+        self._client = httpx2.Client(base_url=bed.url("API_PORT"), timeout=30)
+        account = {"email": f"recorder-{uuid.uuid4().hex[:8]}@shop.example.com", "password": _PASSWORD}
+        self._client.post("/v1/users", json={**account, "name": "Recorder"}).raise_for_status()
+        form = {"grant_type": "password", "username": account["email"], "password": _PASSWORD}
+        token = self._client.post("/oauth2/token", data=form).raise_for_status().json()
+        self._client.headers["Authorization"] = f"Bearer {token['access_token']}"
+
+    def delivered(self) -> str:
+        """Everything goes well."""
+        return self._order({_in("BER"): 2})
+
+    def two_parcels(self) -> str:
+        """What no single warehouse has ships as two parcels."""
+        return self._order({_in("BER", not_in="AMS"): 1, _in("AMS", not_in="BER"): 1})
+
+    def declined(self) -> str:
+        """The bank says no."""
+        return self._order({_in("BER"): 1}, payment_method="pm_card_chargeDeclined")
+
+    def refused(self) -> str:
+        """The carrier says no."""
+        return self._order({_in("BER"): 1}, postal_code="00000")
+
+    def cancelled(self) -> str:
+        """The customer changes their mind while the bank is thinking."""
+        fault = {"kind": "latency", "match": {"operation": "create"}, "seconds": 3}
+        httpx2.post(f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults", json=fault).raise_for_status()
+        placing = threading.Thread(target=lambda: self._order({_in("BER"): 1}))
+        placing.start()
+        order_id = self._newest_at("order.stock_reserved")
+        self._client.post(f"/v1/orders/{order_id}/cancel", json={}).raise_for_status()
+        placing.join()
+        return order_id
+
+    def event_ids(self, order_id: str) -> list[str]:
+        """The ids of the order's events."""
+        items = self._client.get(f"/v1/orders/{order_id}/history").raise_for_status().json()["items"]
+        return [item["id"] for item in items]
+
+    def _order(self, lines: dict[str, int], *, payment_method: str = "pm_card_visa", postal_code: str = "10117") -> str:
+        cart: dict[str, Any] = {}
+        self._client.delete("/v1/cart").raise_for_status()
+        for sku, quantity in lines.items():
+            cart = self._client.put(f"/v1/cart/items/{sku}", json={"quantity": quantity}).raise_for_status().json()
+        address = {
+            "name": "Recorder",
+            "line1": "Straße 1",
+            "city": "Berlin",
+            "postal_code": postal_code,
+            "country": "DE",
+        }
+        order = {"cart_version": cart["version"], "shipping_address": address, "payment_method": payment_method}
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        answer = self._client.post("/v1/checkouts", json=order, headers=key).json()
+        order_id: str = answer.get("id") or answer["order_id"]
+        _wait(lambda: self._client.get(f"/v1/orders/{order_id}").json()["status"] in _FINAL)
+        return order_id
+
+    def _newest_at(self, event_type: str) -> str:
+        def look() -> str | None:
+            newest = self._client.get("/v1/orders", params={"limit": 1}).json()["items"][0]
+            history = self._client.get(f"/v1/orders/{newest['id']}/history").json()["items"]
+            return newest["id"] if history[-1]["type"] == event_type else None
+
+        return str(_wait(look))
+
+
+def _in(house: str, not_in: str | None = None) -> str:
+    """A SKU of the sample catalog that this warehouse has, and that other one has not."""
+    return next(
+        entry.product.sku
+        for entry in catalog(300)
+        if entry.units.get(house, 0) > 1 and (not_in is None or not entry.units.get(not_in))
+    )
+
+
+def _wait(look: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise SystemExit("An order did not come to its end; .state/testbed/*/order-worker.log tells why.")
+        time.sleep(0.1)
+    return found
+
+
+async def _keep(client: Client, workflow_id: str, name: str) -> None:
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        await asyncio.wait_for(handle.result(), _PATIENCE_SECONDS)
+        history = await handle.fetch_history()
+    except RPCError:
+        return  # this path has no such workflow: a declined order ships no parcel
+    (HISTORIES / f"{name}.json").write_text(history.to_json() + "\n")
+    console.print(f"[green]✓[/green] {name}: {len(history.events)} events")
+
+
+async def _record(bed: Testbed) -> None:
+    client = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
+    recorder = await asyncio.to_thread(Recorder, bed)
+    for path in ("delivered", "two_parcels", "declined", "refused", "cancelled"):
+        order_id = await asyncio.to_thread(getattr(recorder, path))
+        await _keep(client, order_workflow_id(order_id), f"checkout-{path}")
+        await _keep(client, payment_workflow_id(order_id), f"payment-{path}")
+        await _keep(client, fulfilment_workflow_id(order_id, 1), f"fulfilment-{path}")
+    first = (await asyncio.to_thread(recorder.event_ids, order_id))[0]
+    await _keep(client, notification_workflow_id(first), "notification")
+
+
+def main() -> None:
+    """Record every path."""
+    HISTORIES.mkdir(parents=True, exist_ok=True)
+    ensure_servers()
+    bed = Testbed.create()
+    try:
+        with connect(bed.settings, pool_size=2) as stores, Progress(console=console) as progress:
+            fill(stores, catalog(300), progress)
+        bed.start(
+            "mail", "payment-simulator", "carrier-simulator", "api", "order-worker", "relay", "notification-worker"
+        )
+        asyncio.run(_record(bed))
+    finally:
+        bed.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Orders that are running somewhere must survive a deploy: every stored history replays on the current code."""
+
+import json
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from workers.runner import WORKFLOWS, new_sandbox_runner
+
+HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
+MOST_EVENTS = 100
+MOST_BYTES = 60_000
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+async def test_stored_history_replays(path: Path) -> None:
+    replayer = Replayer(
+        workflows=[workflow for workflows in WORKFLOWS.values() for workflow in workflows],
+        data_converter=pydantic_data_converter,
+        workflow_runner=new_sandbox_runner(),
+    )
+    await replayer.replay_workflow(WorkflowHistory.from_json(path.stem, path.read_text()))
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+def test_history_stays_within_its_budget(path: Path) -> None:
+    text = path.read_text()
+    assert len(json.loads(text)["events"]) <= MOST_EVENTS
+    assert len(json.dumps(json.loads(text), separators=(",", ":"))) <= MOST_BYTES
+
+
+def test_every_workflow_and_every_path_has_a_history() -> None:
+    names = {path.stem for path in HISTORIES}
+    paths = {"delivered", "two_parcels", "declined", "refused", "cancelled"}
+    assert {f"checkout-{path}" for path in paths} <= names
+    assert {f"payment-{path}" for path in paths} <= names
+    assert {"fulfilment-delivered", "fulfilment-two_parcels", "fulfilment-refused", "notification"} <= names
