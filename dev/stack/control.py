@@ -20,12 +20,13 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Process:
-    """What supervisord says of a part: its state in supervisord's words, and its process id or 0."""
+    """What supervisord says of a part: its state in supervisord's words, its process id or 0."""
 
     name: str
     state: str
     pid: int
     description: str
+    started: float  # seconds since the epoch, 0 when it never was
 
 
 def _call(method: str, *arguments: object) -> Any:
@@ -53,7 +54,7 @@ def is_supervised() -> bool:
 def processes() -> dict[str, Process]:
     """Every part supervisord looks after."""
     return {
-        found["name"]: Process(found["name"], found["statename"], found["pid"], found["description"])
+        found["name"]: Process(found["name"], found["statename"], found["pid"], found["description"], found["start"])
         for found in _call("getAllProcessInfo")
     }
 

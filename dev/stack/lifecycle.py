@@ -21,6 +21,8 @@ from dev.stack.provide import provide
 
 _SETUP_SECONDS = 180
 
+PRODUCT = ("domain", "schemas", "adapters", "activities", "workflows", "workers", "api")
+
 
 @contextmanager
 def _step(console: Console, title: str) -> Iterator[None]:
@@ -59,6 +61,7 @@ def up_native(console: Console, parts: list[Part]) -> list[str]:
     if applications:
         with _step(console, "order-admin setup"):
             _run_setup()
+        _stop_outdated(console, applications)
         # Beside the applications' start, because both take their time and neither needs the other.
         seeding = _begin_seeding()
         started += _start_parts(console, applications)
@@ -98,6 +101,16 @@ def _start_parts(console: Console, parts: list[Part]) -> list[str]:
     if failures:
         raise StackError(" ".join(failures))
     return [part.name for part in stopped]
+
+
+def _stop_outdated(console: Console, parts: list[Part]) -> None:
+    """A part that was started before the code last changed would show yesterday's engine: it starts anew."""
+    changed = max(path.stat().st_mtime for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))
+    known = control.processes()
+    for part in parts:
+        if known[part.name].state == "RUNNING" and known[part.name].started < changed:
+            with _step(console, f"the code changed: stopping {part.name} to start it anew"):
+                control.stop(part.name)
 
 
 def _refuse_taken_ports(parts: list[Part]) -> None:
