@@ -9,7 +9,6 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +50,7 @@ class Shopper:
     email: str
     client: httpx2.Client
     mails: dict[str, list[int]] = field(default_factory=dict)
+    last_mail: str = ""
 
     @classmethod
     def register(cls) -> "Shopper":
@@ -97,34 +97,38 @@ class Shopper:
         items: list[dict[str, Any]] = _expect(self.client.get(f"/v1/orders/{order_id}/history"), 200)["items"]
         return items
 
-    def new_mails(self, order_id: str) -> Iterator[tuple[int, str]]:
+    def new_mails(self, order_id: str) -> list[tuple[int, str]]:
         """Mails about the order that came since the last look: the event's seq and the subject."""
         seen = self.mails.setdefault(order_id, [])
         found = httpx2.get(
             f"{MAIL}/api/v1/search", params={"query": f"to:{self.email}", "limit": 200}, timeout=10
         ).json()
-        for message in reversed(found["messages"]):
+        news: list[tuple[int, str]] = []
+        for message in found["messages"]:
             headers = httpx2.get(f"{MAIL}/api/v1/message/{message['ID']}/headers", timeout=10).json()
             seq = int(headers["X-Order-Event-Seq"][0])
             if headers["X-Order-Id"] == [order_id] and seq not in seen:
                 seen.append(seq)
-                yield seq, message["Subject"]
+                news.append((seq, message["Subject"]))
+                if seq == max(seen):
+                    self.last_mail = f"{MAIL}/view/{message['ID']}"
+        return sorted(news)
 
 
 def main() -> None:
     """Show a delivered order and a declined one."""
     try:
-        delivered = show_delivery()
+        delivered, mail = show_delivery()
         declined = show_decline()
     except (DemoFailed, httpx2.HTTPError) as error:
         console.print(f"\n[red]The demo stopped:[/red] {error}")
         console.print("`make status` shows what runs, `make logs` what it said; `make up` starts what is missing.")
         sys.exit(1)
-    _links(delivered, declined)
+    _links(delivered, mail, declined)
 
 
-def show_delivery() -> str:
-    """An order from the cart to the doorstep; answers its id."""
+def show_delivery() -> tuple[str, str]:
+    """An order from the cart to the doorstep; answers its id and the address of its last mail."""
     console.rule("A real order, from cart to doorstep")
     shopper = Shopper.register()
     version = shopper.fill_cart("coffee", lines=2)
@@ -137,7 +141,7 @@ def show_delivery() -> str:
     if order["status"] != "delivered":
         raise DemoFailed(f"the order ended as {order['status']}, not delivered.")
     _prove_gap_free(shopper, order_id)
-    return order_id
+    return order_id, shopper.last_mail
 
 
 def show_decline() -> str:
@@ -211,7 +215,8 @@ def _kafka_seqs(order_id: str) -> list[int]:
 
 
 def _event(event: dict[str, Any]) -> None:
-    details = ", ".join(f"{name} {_plain(value)}" for name, value in event["data"].items() if name != "tracking_url")
+    known = {"tracking_url"} | ({"tracking_number"} if event["type"] != "parcel.booked" else set())
+    details = ", ".join(f"{name} {_plain(value)}" for name, value in event["data"].items() if name not in known)
     moment = event["occurred_at"][11:19]
     console.print(
         f"  [cyan]{moment}[/cyan]  {event['seq']:>2}  [bold]{event['type']:<22}[/bold] {event['status']:<11} {details}"
@@ -243,13 +248,14 @@ def _workflow_link(order_id: str) -> str:
     return f"{TEMPORAL_UI}/namespaces/{NAMESPACE}/workflows/order-{order_id}"
 
 
-def _links(delivered: str, declined: str) -> None:
+def _links(delivered: str, mail: str, declined: str) -> None:
     console.rule("Where to look")
     console.print(f"API documentation    {API}/docs")
     console.print(f"the delivered order  {_workflow_link(delivered)}")
     console.print(f"the declined order   {_workflow_link(declined)}")
     console.print(f"all workflows        {TEMPORAL_UI}/namespaces/{NAMESPACE}/workflows")
-    console.print(f"the mails            {MAIL}")
+    console.print(f"its last mail        {mail}")
+    console.print(f"all mails            {MAIL}")
     console.print("\n`make status` lists the parts, `make down` stops them, `make help` shows the rest.")
 
 
