@@ -146,10 +146,14 @@ class CheckoutWorkflow:
 
     async def _fulfil(self, placed: OrderPlaced) -> None:
         self._saga.note("call the parcels back", self._parcels.call_back)
+        # The cart first, so that it is empty when the customer reads the answer; but beside the parcels, because
+        # its store may be away for as long as it likes without holding up one of them.
+        await asyncio.gather(self._empty_cart(), self._deliver_all(placed))
+
+    async def _deliver_all(self, placed: OrderPlaced) -> None:
         await self._parcels.start(placed)
         self._show(OrderStatus.PROCESSING, f"{len(placed.parcels)} parcel(s) handed to the warehouse")
-        # The cart is another store's: it may be away for as long as it likes without holding up a parcel.
-        await asyncio.gather(self._empty_cart(), *(self._deliver(p.number, p.amount) for p in placed.parcels))
+        await asyncio.gather(*(self._deliver(parcel.number, parcel.amount) for parcel in placed.parcels))
 
     async def _deliver(self, number: int, amount: int) -> None:
         """One parcel: its share of the money is captured once it has left, and only then."""
