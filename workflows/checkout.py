@@ -121,12 +121,16 @@ class CheckoutWorkflow:
             country=self._order.shipping_address.country,
             shipping_method=self._order.shipping_method,
         )
-        return await workflow.execute_local_activity_method(OrderActivities.price_order, command, **STORE)
+        return await workflow.execute_local_activity_method(
+            OrderActivities.price_order, command, summary=f"price {len(self._order.lines)} line(s)", **STORE
+        )
 
     async def _reserve(self, quote: PricedOrder) -> OrderPlaced:
         self._saga.note("release the stock", self._release_stock)
         command = PlaceOrder(order=self._order, quote=quote)
-        placed = await workflow.execute_local_activity_method(OrderActivities.place_order, command, **STORE)
+        placed = await workflow.execute_local_activity_method(
+            OrderActivities.place_order, command, summary="record the order with its stock", **STORE
+        )
         houses = ", ".join(parcel.warehouse for parcel in placed.parcels)
         self._show(OrderStatus.PENDING, f"placed as no. {placed.number}, stock reserved in {houses}")
         return placed
@@ -176,7 +180,9 @@ class CheckoutWorkflow:
             version=self._order.cart_version,
             order_id=self._order.order_id,
         )
-        await workflow.execute_local_activity_method(CartActivities.complete_cart, command, **STORE)
+        await workflow.execute_local_activity_method(
+            CartActivities.complete_cart, command, summary="empty the cart", **STORE
+        )
 
     # --- the way back
 
@@ -222,7 +228,9 @@ class CheckoutWorkflow:
 
     async def _release_stock(self) -> None:
         command = ReleaseStock(order_id=self._order.order_id, actor="system", reason="the order was taken back")
-        released = await workflow.execute_local_activity_method(InventoryActivities.release_stock, command, **STORE)
+        released = await workflow.execute_local_activity_method(
+            InventoryActivities.release_stock, command, summary="release the stock", **STORE
+        )
         if released.units:
             self._timeline.tell(f"{released.units} unit(s) released")
 
@@ -243,8 +251,9 @@ class CheckoutWorkflow:
         command = RecordStatus(
             order_id=self._order.order_id, step=step, status=status, event_type=event_type, actor=actor, data=data or {}
         )
-        await workflow.execute_local_activity_method(OrderActivities.record_status, command, **STORE)
-        self._show(status, event_type.removeprefix("order.").replace("_", " "))
+        text = event_type.removeprefix("order.").replace("_", " ")
+        await workflow.execute_local_activity_method(OrderActivities.record_status, command, summary=text, **STORE)
+        self._show(status, text)
 
     def _show(self, status: OrderStatus, text: str) -> None:
         workflow.upsert_search_attributes([ORDER_STATUS.value_set(status)])

@@ -116,9 +116,10 @@ class FulfilmentWorkflow:
             occurred_at=event.occurred_at if event else None,
             data=self._details(status, event),
         )
-        await workflow.execute_local_activity_method(FulfilmentActivities.record_parcel, command, **STORE)
+        text = f"{status}{f' in {event.location}' if event and event.location else ''}"
+        await workflow.execute_local_activity_method(FulfilmentActivities.record_parcel, command, summary=text, **STORE)
         self._status = status
-        self._timeline.tell(f"{status}{f' in {event.location}' if event and event.location else ''}")
+        self._timeline.tell(text)
         if status in _NEWS_FOR_THE_ORDER or (status.has_left and not had_left):
             await self._tell_order()
 

@@ -138,10 +138,13 @@ class PaymentWorkflow:
             idempotency_key=self._key(step),
             data=data or {},
         )
-        done = await workflow.execute_local_activity_method(PaymentActivities.record_payment, command, **STORE)
+        text = f"{kind} of {money(amount, self._payment.currency)}"
+        done = await workflow.execute_local_activity_method(
+            PaymentActivities.record_payment, command, summary=text, **STORE
+        )
         self._status = done.payment_status
         workflow.upsert_search_attributes([PAYMENT_STATUS.value_set(self._status)])
-        self._timeline.tell(f"{kind} of {money(amount, self._payment.currency)}")
+        self._timeline.tell(text)
 
     async def _record_decline(self, step: str, result: ProviderResult) -> None:
         command = RecordDecline(
@@ -150,7 +153,9 @@ class PaymentWorkflow:
             code=result.code or "card_declined",
             message=result.message or "The bank declined the payment.",
         )
-        await workflow.execute_local_activity_method(PaymentActivities.record_decline, command, **STORE)
+        await workflow.execute_local_activity_method(
+            PaymentActivities.record_decline, command, summary="declined", **STORE
+        )
         self._timeline.tell(f"declined: `{command.code}` {command.message}")
         await self._tell_order(step, result)
 
