@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -120,6 +121,22 @@ def charges(engine: Testbed) -> Callable[[str], list[tuple[str, int]]]:
 
 
 @pytest.fixture
+def move_parcel(engine: Testbed) -> Callable[[str, str], None]:
+    """Let the carrier move an order's first parcel on, once it is booked there."""
+
+    def move(order_id: str, status: str) -> None:
+        carrier = engine.url("CARRIER_SIMULATOR_PORT")
+        for _ in range(300):
+            booked = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-1"}).json()["data"]
+            if booked:
+                break
+            time.sleep(0.1)
+        httpx2.post(f"{carrier}/_control/shipments/{booked[0]['id']}/advance", json={"to": status}).raise_for_status()
+
+    return move
+
+
+@pytest.fixture
 def on_kafka(engine: Testbed) -> Callable[[str], list[dict[str, Any]]]:
     """An order's events as any consumer of the topic sees them, in the order they came."""
 
@@ -153,6 +170,6 @@ def mailed_seqs(engine: Testbed) -> Callable[[str, str], list[int]]:
         mail = engine.url("MAIL_UI_PORT")
         found = httpx2.get(f"{mail}/api/v1/search", params={"query": f"to:{email}", "limit": 200}).json()
         headers = [httpx2.get(f"{mail}/api/v1/message/{m['ID']}/headers").json() for m in found["messages"]]
-        return sorted(int(h["X-Order-Event-Seq"][0]) for h in headers if h["X-Order-Id"] == [order_id])
+        return sorted(int(h["X-Order-Event-Seq"][0]) for h in headers if h.get("X-Order-Id") == [order_id])
 
     return read
