@@ -17,6 +17,7 @@ def prepare(host: str, port: int, transport_port: int) -> list[str]:
     """Write the configuration, give up root where we have it, and say what to run."""
     home, state = elasticsearch_home(), unprivileged_state()
     configuration = state / "config"
+    shutil.rmtree(state / "tmp", ignore_errors=True)  # each start leaves some behind
     for folder in (configuration / "jvm.options.d", state / "data", state / "logs", state / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
     options = (home / "config" / "jvm.options").read_text().splitlines(keepends=True)
@@ -27,9 +28,10 @@ def prepare(host: str, port: int, transport_port: int) -> list[str]:
         ES_HOME=str(home),
         ES_PATH_CONF=str(configuration),
         ES_JAVA_HOME=str(home / "jdk"),
-        ES_JAVA_OPTS="-Xms512m -Xmx512m",
+        # The quick compiler alone: it is ready in half the time, and a development stack is started more than used.
+        ES_JAVA_OPTS="-Xms512m -Xmx512m -XX:TieredStopAtLevel=1",
         ES_TMPDIR=str(state / "tmp"),
-        CLI_JAVA_OPTS="-Xmx32m",
+        CLI_JAVA_OPTS=f"-Xmx32m -XX:TieredStopAtLevel=1 -Djava.io.tmpdir={state / 'tmp'}",
     )
     if is_root():
         _become_server_user(state)

@@ -2,13 +2,13 @@
 
 import os
 import re
-import shutil
 from functools import lru_cache
 from pathlib import Path
 
 from dotenv import dotenv_values
 
 from dev.stack.paths import ROOT, RUN, STATE, VENV_BIN, StackError
+from dev.stack.ports import make_room
 
 ENV_FILE = ROOT / ".env"
 EXAMPLE_FILE = ROOT / ".env.example"
@@ -22,13 +22,18 @@ def _lines_by_name(text: str) -> dict[str, str]:
     return {match.group(1): line for line in text.splitlines() if (match := _SETTING.match(line))}
 
 
-def ensure_env_file() -> list[str]:
-    """Make `.env` when missing, add settings that are new since; returns one sentence per thing done."""
+def ensure_env_file(*, beside_others: bool) -> list[str]:
+    """Make `.env` when missing, add settings that are new since; returns one sentence per thing done.
+
+    `beside_others` gives a new `.env` other ports where some program, such as another clone's stack, has one of them.
+    """
     example = EXAMPLE_FILE.read_text()
     if not ENV_FILE.exists():
-        shutil.copyfile(EXAMPLE_FILE, ENV_FILE)
-        ENV_FILE.chmod(0o600)
-        return ["made .env from .env.example"]
+        content, raised = make_room(example) if beside_others else (example, 0)
+        ENV_FILE.touch(mode=0o600)
+        ENV_FILE.write_text(content)
+        why = f", every port raised by {raised} because other programs have some of the usual ones" if raised else ""
+        return [f"made .env from .env.example{why}"]
     current = ENV_FILE.read_text()
     missing = {name: line for name, line in _lines_by_name(example).items() if name not in _lines_by_name(current)}
     if not missing:

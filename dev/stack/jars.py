@@ -136,7 +136,8 @@ parent=$PPID
     while kill -0 "$parent" && kill -0 "$server"; do sleep 1; done
     kill "$server"
 ) </dev/null >/dev/null 2>&1 &
-exec "{java}" -Xmx512m --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow \\
+exec "{java}" -Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC \\
+    --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow \\
     -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "{class_path}" io.temporal.testserver.TestServer "$@"
 """
 

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.table import Table
 
-from dev.stack import containers, control, probes, supervision
+from dev.stack import containers, control, supervision
 from dev.stack.environment import ensure_env_file, ensure_folders, port, process_environment
 from dev.stack.packages import ensure_server_user
 from dev.stack.parts import PARTS, Part, select
 from dev.stack.paths import ROOT, STATE, VENV_BIN, StackError, is_root, socket_path, unprivileged_state
+from dev.stack.ports import is_free
 from dev.stack.provide import provide
 
 _SETUP_SECONDS = 180
@@ -34,15 +35,17 @@ def _step(console: Console, title: str) -> Iterator[None]:
 
 def up(console: Console, names: list[str], only_servers: bool) -> None:
     """Bring the named parts up, or all of them; what runs and answers is left alone."""
-    for sentence in ensure_env_file():
+    in_containers = containers.chosen()
+    for sentence in ensure_env_file(beside_others=not in_containers and not control.is_supervised()):
         console.print(sentence)
-    if containers.chosen():
+    if in_containers:
         console.print("A container engine answers: using docker-compose.yml (ORDERS_STACK=native would not)")
         containers.up(names or (_server_services() if only_servers else []))
         return
     console.print("No container engine answers: using native processes (ORDERS_STACK=containers would not)")
     up_native(console, select(names, only_servers))
-    console.print(status_table())
+    if not only_servers:
+        console.print(status_table())
 
 
 def _server_services() -> list[str]:
@@ -116,7 +119,7 @@ def _stop_outdated(console: Console, parts: list[Part]) -> None:
 def _refuse_taken_ports(parts: list[Part]) -> None:
     for part in parts:
         for variable in part.ports:
-            if not probes.is_free(port(variable)):
+            if not is_free(port(variable)):
                 raise StackError(
                     f"Port {port(variable)} for {part.name} is taken by another program; end that program "
                     f"or choose another {variable} in .env."
@@ -165,8 +168,9 @@ def _end_seeding(seeding: subprocess.Popen[bytes]) -> None:
 def ensure_servers() -> dict[str, int]:
     """For the test fixture: servers and simulators are up when this returns; answers what it had to start, by pid."""
     console = Console(stderr=True)
-    ensure_env_file()
-    if containers.chosen():
+    in_containers = containers.chosen()
+    ensure_env_file(beside_others=not in_containers and not control.is_supervised())
+    if in_containers:
         containers.up(_server_services())
         return {}
     started = up_native(console, select([], only_servers=True))

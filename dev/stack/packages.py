@@ -50,7 +50,8 @@ def install(packages: list[str], say: Say) -> None:
         for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
             say(f"apt-get {arguments[0]}")
             done = subprocess.run(
-                ["apt-get", "-q", *arguments],
+                # A fresh machine often installs its first updates just now.
+                ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *arguments],
                 env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

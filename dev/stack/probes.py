@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from dev.stack.environment import port, settings
 from dev.stack.parts import Part
+from dev.stack.ports import HOST
 
-HOST = "127.0.0.1"
 _SECONDS = 3
 
 
@@ -31,17 +31,6 @@ def _accepts(number: int) -> bool:
     with suppress(OSError), socket.create_connection((HOST, number), timeout=_SECONDS):
         return True
     return False
-
-
-def is_free(number: int) -> bool:
-    """True when a server could listen on this port now."""
-    with socket.socket() as attempt:
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            attempt.bind((HOST, number))
-        except OSError:
-            return False
-    return True
 
 
 def _mysql() -> bool:

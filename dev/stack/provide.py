@@ -17,6 +17,9 @@ from dev.stack.versions import ELASTICSEARCH, GO_PROGRAMS, JAVA_PROGRAMS
 
 Say = Callable[[str], None]
 
+# Where no spinner turns, a build of minutes shows this often that it is alive.
+_SILENCE_SECONDS = 30
+
 
 @dataclass(frozen=True)
 class Job:
@@ -37,6 +40,7 @@ def provide(console: Console) -> None:
         if jobs:
             console.print(f"Getting {len(jobs)} servers into {cache()} (once; an interrupted run is taken up again)")
             _run_all(jobs, console)
+            go_programs.forget_sources()
 
 
 def missing_jobs() -> list[Job]:
@@ -72,12 +76,16 @@ def _run_all(jobs: list[Job], console: Console) -> None:
 
 
 def _run(job: Job, progress: Progress, task: TaskID) -> None:
-    started = time.monotonic()
+    started = told = time.monotonic()
     if not progress.console.is_terminal:
         progress.console.print(f"  … {job.title}")
 
     def say(step: str) -> None:
+        nonlocal told
         progress.update(task, description=f"{job.title}: {step}")
+        if not progress.console.is_terminal and time.monotonic() - told > _SILENCE_SECONDS:
+            told = time.monotonic()
+            progress.console.print(f"  … {job.title}: {step}", markup=False)
 
     job.run(say)
     progress.update(task, visible=False)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -45,7 +45,9 @@ UNDELIVERABLE = "00000"  # the carrier simulator refuses such an address
 async def skipping(connections: Connections) -> AsyncIterator[Client]:
     """A client of a time-skipping server on which production's workers poll every queue."""
     environment = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(test_server_path()), data_converter=pydantic_data_converter
+        test_server_existing_path=str(test_server_path()),
+        test_server_startup_timeout=timedelta(seconds=60),
+        data_converter=pydantic_data_converter,
     )
     async with environment, AsyncExitStack() as stack:
         client = environment.client

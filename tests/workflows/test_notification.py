@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 
@@ -92,7 +92,9 @@ class Postbox(Mailer):
 @pytest_asyncio.fixture
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(test_server_path()), data_converter=pydantic_data_converter
+        test_server_existing_path=str(test_server_path()),
+        test_server_startup_timeout=timedelta(seconds=60),
+        data_converter=pydantic_data_converter,
     ) as environment:
         yield environment
 
