@@ -12,7 +12,7 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.setup-stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: help setup up down status logs restart reset seed demo test histories check format lock
+.PHONY: help setup up down status logs restart reset seed demo test rotate-keys conformance histories check format lock bench-token
 
 help: ## list what can be done
 	@echo "make <target>:"
@@ -30,7 +30,7 @@ setup: ## make the virtual environment (.venv) with the locked dependencies
 	if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	    echo "installing python3-venv (Debian keeps it apart from Python)"; \
-	    apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends python3-venv >/dev/null; \
+	    apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends python3-venv >/dev/null; \
 	  else \
 	    echo "Python's venv module is missing; run: sudo apt-get install -y python3-venv" >&2; exit 1; \
 	  fi; \
@@ -74,8 +74,22 @@ demo: up ## bring everything up and watch a real order be delivered
 	@$(BIN)/python -m dev.demo
 
 test: setup ## run every test; brings up the servers it needs
+	@echo "bringing the servers up"
+	@$(BIN)/python -m dev.stack up --only-servers
 	@echo "running the tests"
 	@$(BIN)/pytest
+
+rotate-keys: setup ## change the key that signs tokens; nobody is signed out
+	@echo "rotating the signing keys"
+	@$(BIN)/order-admin rotate-keys
+
+conformance: up ## have an unmodified OAuth client library speak to the running API
+	@echo "checking the running API with Authlib's client"
+	@$(BIN)/python -m dev.conformance
+
+bench-token: setup ## measure what the check of a token adds to a request, with Redis and without
+	@echo "measuring the token check"
+	@$(BIN)/python -m bench.token_check
 
 histories: setup ## record the workflows' histories anew, for the replay tests
 	@echo "running one order down every path"

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from elasticsearch import Elasticsearch
 from pymongo import MongoClient
 from pymongo.database import Database
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from adapters.settings import Settings
 
@@ -59,7 +61,12 @@ def connect(settings: Settings, pool_size: int = 40) -> Iterator[Connections]:
         )
         stack.callback(mongo.close)
         cache = redis.Redis.from_url(
-            settings.redis_url.get_secret_value(), socket_timeout=1, socket_connect_timeout=1, decode_responses=True
+            settings.redis_url.get_secret_value(),
+            socket_timeout=1,
+            socket_connect_timeout=1,
+            decode_responses=True,
+            # Once more, for a connection that a restarted server has forgotten; waiting is for those who must have it.
+            retry=Retry(NoBackoff(), 1),
         )
         stack.callback(cache.close)
         search = Elasticsearch(settings.elasticsearch_url, request_timeout=5, max_retries=1, retry_on_timeout=False)

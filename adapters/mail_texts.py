@@ -10,7 +10,7 @@ from schemas.base import Money
 from schemas.notifications import NotificationInput
 from schemas.orders import OrderView
 
-_TEMPLATES = Environment(
+TEMPLATES = Environment(
     loader=PackageLoader("adapters"),
     autoescape=select_autoescape(["html"]),
     undefined=StrictUndefined,
@@ -77,8 +77,8 @@ def write(order: OrderView, event: NotificationInput) -> MailText:
     }
     return MailText(
         subject=f"Order {order.number}: {said.subject}",
-        text=_TEMPLATES.get_template("order_event.txt").render(told),
-        html=_TEMPLATES.get_template("order_event.html").render(told),
+        text=TEMPLATES.get_template("order_event.txt").render(told),
+        html=TEMPLATES.get_template("order_event.html").render(told),
     )
 
 

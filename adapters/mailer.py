@@ -11,9 +11,11 @@ from email.utils import format_datetime, parseaddr
 
 import aiosmtplib
 
-from adapters.mail_texts import write
+from adapters import account_mail_texts
+from adapters.mail_texts import MailText, write
 from adapters.settings import Settings
 from domain.errors import Misuse, Unavailable
+from schemas.account_mails import WaitingMail
 from schemas.notifications import NotificationInput
 from schemas.orders import OrderView
 
@@ -30,17 +32,27 @@ class Mailer:
 
     def compose(self, order: OrderView, event: NotificationInput) -> EmailMessage:
         """The mail for this event. Its Message-ID follows from the event, so that a mailbox can drop a repeat."""
-        written = write(order, event)
-        message = EmailMessage()
-        message["From"] = self._sender
-        message["To"] = Address(order.shipping_address.name, addr_spec=order.email)
-        message["Subject"] = written.subject
-        message["Message-ID"] = f"<{event.event_id}@{self._sender.domain}>"
-        message["Date"] = format_datetime(datetime.now(UTC))
-        message["Auto-Submitted"] = "auto-generated"
+        recipient = Address(order.shipping_address.name, addr_spec=order.email)
+        message = self._message(recipient, event.event_id, write(order, event))
         message["X-Order-Id"] = order.id
         message["X-Order-Event-Seq"] = str(event.seq)
         message["X-Event-Id"] = event.event_id
+        return message
+
+    def compose_account_mail(self, mail: WaitingMail, name: str | None, secret: str | None) -> EmailMessage:
+        """The mail about an account, with the secret of its link when it is of a kind that has one."""
+        link = account_mail_texts.link(self._settings, mail.kind, secret) if secret else None
+        written = account_mail_texts.write(self._settings, mail, name, link, secret)
+        return self._message(Address(name or "", addr_spec=mail.email), mail.id, written)
+
+    def _message(self, recipient: Address, unique: str, written: MailText) -> EmailMessage:
+        message = EmailMessage()
+        message["From"] = self._sender
+        message["To"] = recipient
+        message["Subject"] = written.subject
+        message["Message-ID"] = f"<{unique}@{self._sender.domain}>"
+        message["Date"] = format_datetime(datetime.now(UTC))
+        message["Auto-Submitted"] = "auto-generated"
         message.set_content(written.text)
         message.add_alternative(written.html, subtype="html")
         return message

@@ -4,14 +4,16 @@ Names of the product start with `ORDERS_`; names a vendor's own tools know (`TEM
 `SMTP_*`) stay as the vendor spells them. `.env.example` lists every setting with its development value.
 """
 
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Service = Literal["user", "catalog", "cart", "order", "payment", "notification"]
 TaskQueue = Literal["orders", "payments", "fulfilment", "notifications"]
 
+_RATE = r"^[1-9][0-9]*/(second|minute|hour|day)$"
 _DEVELOPMENT_MARK = "development"
 _DEVELOPMENT_CARRIER_SECRET = "whsec_ZGV2ZWxvcG1lbnQtY2Fycmllci1zZWNyZXQ="  # noqa: S105 - the value refused below
 
@@ -19,6 +21,17 @@ _DEVELOPMENT_CARRIER_SECRET = "whsec_ZGV2ZWxvcG1lbnQtY2Fycmllci1zZWNyZXQ="  # no
 def _vendor(name: str) -> AliasChoices:
     """A setting known by its vendor's name, without our prefix."""
     return AliasChoices(name, name.lower())
+
+
+class OidcProvider(BaseModel):
+    """An OpenID Connect provider that customers may sign in with; `name` stands in our addresses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    issuer: str = Field(pattern=r"^https?://[^/\s?#]+[^\s?#]*$")
+    client_id: str
+    client_secret: SecretStr | None = None
 
 
 class Settings(BaseSettings):
@@ -75,7 +88,27 @@ class Settings(BaseSettings):
     auth_audience: str = "order-engine"
     auth_keys_dir: str
     access_token_seconds: int = Field(default=600, gt=0, le=3600)
+    session_secret: SecretStr = Field(min_length=32)
+    """Signs the cookies of the sign-in page; changing it signs every browser out of that page."""
+    oidc_providers: tuple[OidcProvider, ...] = ()
+    """Who else may vouch for a customer: a JSON list."""
 
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses or networks of our own gateways: only what they say about a client's address is believed."""
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins whose pages may call the API from a browser; none unless named."""
+    rate_limit: str = Field(default="1200/minute", pattern=_RATE)
+    """For each principal, or each address when nobody is signed in."""
+    rate_limit_sensitive: str = Field(default="30/minute", pattern=_RATE)
+    """For each address, where passwords, codes and mailed links can be tried out."""
+    login_failures_per_account: int = Field(default=5, gt=0)
+    """Wrong passwords that cost nothing; after them each pause before the next try doubles, up to 15 minutes."""
+    login_failures_per_address: int = Field(default=50, gt=0)
+    """The same for all tries from one network address, which an office or a carrier's gateway may share."""
+    verification_link_hours: int = Field(default=48, gt=0)
+    """How long the mailed link that proves an e-mail address works."""
+    reset_link_minutes: int = Field(default=30, gt=0)
+    """How long the mailed link that resets a password works."""
     max_body_bytes: int = Field(default=1_048_576, gt=0)
     checkout_answer_seconds: float = Field(default=10, gt=0)
     idempotency_hours: int = Field(default=24, gt=0)
@@ -91,6 +124,16 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return frozenset(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("trusted_proxies", "cors_origins", mode="before")
+    @classmethod
+    def _list_of_commas(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_network(network, strict=False)) for network in value)
 
     @model_validator(mode="after")
     def _refuse_development_secrets(self) -> Self:

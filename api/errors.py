@@ -31,7 +31,13 @@ _STATUS: tuple[tuple[type[business.BusinessError], int], ...] = (
     (business.BusinessError, 422),
 )
 _CODES = {400: "bad_request", 401: "not_authenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
-_CODES |= {413: "body_too_large", 415: "unsupported_media_type", 422: "invalid_request", 503: "unavailable"}
+_CODES |= {
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    422: "invalid_request",
+    429: "too_many_requests",
+    503: "unavailable",
+}
 _OUTAGES: tuple[type[Exception], ...] = (
     sa.exc.OperationalError,
     sa.exc.InterfaceError,
@@ -112,6 +118,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What a route declares in OpenAPI about how it refuses."""
     described = {401: "Not signed in", 402: "Payment declined", 403: "Not allowed", 404: "No such thing"}
     described |= {400: "Malformed", 409: "The world has moved on", 422: "Not acceptable", 503: "Try again"}
+    described |= {429: "Too often"}
     schema = {"schema": Problem.model_json_schema()}
     return {status: {"description": described[status], "content": {PROBLEM_JSON: schema}} for status in statuses}
 

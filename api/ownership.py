@@ -8,12 +8,11 @@ from fastapi import Depends
 
 from api.deps import Keys, Orders
 from api.errors import HttpProblem
-from api.permissions import CurrentUser, may
+from api.permissions import CurrentPrincipal, may
 from domain.errors import NotFound
 from schemas.orders import OrderView
-from schemas.users import Account
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -23,20 +22,15 @@ class UnrecordedOrder:
     id: str
 
 
-def principal_of(account: Account) -> str:
-    """What idempotency keys and carts know an account by."""
-    return f"user:{account.id}"
-
-
-def _own_order(order_id: str, user: CurrentUser, orders: Orders, keys: Keys) -> OrderView | UnrecordedOrder:
-    if not _UUID.fullmatch(order_id):
+def _own_order(order_id: str, asker: CurrentPrincipal, orders: Orders, keys: Keys) -> OrderView | UnrecordedOrder:
+    if not UUID_FORM.fullmatch(order_id):
         raise NotFound("There is no such order.")
     order = orders.get(order_id)
-    if order is not None and (order.customer_id == user.id or may(user, "orders:read_any")):
+    if order is not None and (order.customer_id == asker.id or may(asker, "orders:read_any")):
         return order
     if order is None:
         owned = keys.owner_of(order_id)
-        if owned is not None and owned.principal == principal_of(user) and not owned.answered:
+        if owned is not None and owned.principal == asker.name and not owned.answered:
             return UnrecordedOrder(order_id)
     raise NotFound("There is no such order.")
 

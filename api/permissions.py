@@ -1,15 +1,23 @@
 """Who may do what: the one table, and the dependency by which each route names its line of it."""
 
+from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends
 
+from api.deps import AccountStore
 from api.errors import HttpProblem
 from api.identity import SignedIn
+from api.principals import Principal
 from schemas.users import Account, Role
 
 Permission = Literal[
     "profile:read",
+    "profile:write",
+    "addresses:own",
+    "userinfo:read",
+    "sessions:end_own",
+    "api_keys:own",
     "cart:use",
     "checkout:place",
     "orders:read_own",
@@ -17,6 +25,11 @@ Permission = Literal[
     "orders:cancel_own",
     "orders:cancel_any",
     "stock:read",
+    "users:read_any",
+    "users:manage_roles",
+    "users:lock",
+    "clients:manage",
+    "security_events:read",
 ]
 
 GUEST: Literal["guest"] = "guest"
@@ -24,6 +37,11 @@ _EVERYBODY = frozenset(Role)
 
 PERMISSIONS: dict[Permission, frozenset[Role | Literal["guest"]]] = {
     "profile:read": _EVERYBODY,
+    "profile:write": _EVERYBODY,
+    "addresses:own": _EVERYBODY,
+    "userinfo:read": _EVERYBODY,
+    "sessions:end_own": _EVERYBODY,
+    "api_keys:own": _EVERYBODY,
     "cart:use": _EVERYBODY | {GUEST},
     "checkout:place": frozenset({Role.CUSTOMER}),
     "orders:read_own": _EVERYBODY,
@@ -31,26 +49,57 @@ PERMISSIONS: dict[Permission, frozenset[Role | Literal["guest"]]] = {
     "orders:cancel_own": frozenset({Role.CUSTOMER}),
     "orders:cancel_any": frozenset({Role.SUPPORT, Role.ADMIN}),
     "stock:read": frozenset({Role.SUPPORT, Role.WAREHOUSE, Role.CATALOG, Role.ADMIN}),
+    "users:read_any": frozenset({Role.SUPPORT, Role.ADMIN}),
+    "users:manage_roles": frozenset({Role.ADMIN}),
+    "users:lock": frozenset({Role.SUPPORT, Role.ADMIN}),
+    "clients:manage": frozenset({Role.ADMIN}),
+    "security_events:read": frozenset({Role.ADMIN}),
 }
 
+# What the customer of another application has agreed to; whatever stands in no scope, only our own storefront may do.
+SCOPES: dict[str, frozenset[Permission]] = {
+    "openid": frozenset({"userinfo:read"}),
+    "profile": frozenset({"profile:read"}),
+    "cart": frozenset({"cart:use"}),
+    "orders": frozenset({"checkout:place", "orders:read_own", "orders:cancel_own"}),
+}
+# With these a stolen key could make itself permanent.
+NOT_FOR_API_KEYS: frozenset[Permission] = frozenset(
+    {"profile:write", "sessions:end_own", "api_keys:own", "users:manage_roles", "clients:manage"}
+)
 
-def may(account: Account, permission: Permission) -> bool:
-    """Whether one of the account's roles carries the permission."""
-    return not PERMISSIONS[permission].isdisjoint(account.roles)
+
+def may(principal: Principal, permission: Permission) -> bool:
+    """Whether one of its roles carries the permission, and its token or key was made for it."""
+    limits = principal.limits
+    allowed = limits is None or permission in limits or any(permission in SCOPES.get(one, ()) for one in limits)
+    return allowed and not PERMISSIONS[permission].isdisjoint(principal.roles)
+
+
+def acting(principal: Principal, permission: Permission) -> str:
+    """Who does something it may, in the words of history and of the audit log: `staff:<id>:<role>`, `service:<id>`."""
+    if principal.kind == "service":
+        return principal.name
+    return f"staff:{principal.id}:{min(role for role in principal.roles if role in PERMISSIONS[permission])}"
+
+
+def permissions_for_keys(roles: AbstractSet[Role]) -> frozenset[Permission]:
+    """What an API key of an account with these roles can be made for."""
+    return frozenset(name for name, holders in PERMISSIONS.items() if holders & roles) - NOT_FOR_API_KEYS
 
 
 def require(*permissions: Permission) -> Any:
     """A route's dependency: 401 unless signed in (or open to guests), 403 unless one of the permissions is held."""
 
-    def check(account: SignedIn) -> None:
-        if account is None:
+    async def check(principal: SignedIn) -> None:
+        if principal is None:
             if any(GUEST in PERMISSIONS[permission] for permission in permissions):
                 return
             raise not_signed_in()
-        if not any(may(account, permission) for permission in permissions):
+        if not any(may(principal, permission) for permission in permissions):
             scope = " ".join(permissions)
             challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
-            raise HttpProblem(403, "forbidden", "Your account may not do this.", challenge)
+            raise HttpProblem(403, "forbidden", "This is not allowed to you.", challenge)
 
     check.permissions = permissions  # type: ignore[attr-defined]  # what the test of the table reads
     return Depends(check)
@@ -61,16 +110,26 @@ def not_signed_in() -> HttpProblem:
     return HttpProblem(401, "not_authenticated", "Sign in first.", {"WWW-Authenticate": "Bearer"})
 
 
-def _public() -> None:
+async def _public() -> None:
     """Open to the world; a route says so in words, so that forgetting a permission is seen."""
 
 
 public = Depends(_public)
 
 
-def _current_user(account: SignedIn) -> Account:
-    if account is None:
+async def _current_principal(principal: SignedIn) -> Principal:
+    if principal is None:
         raise not_signed_in()
+    return principal
+
+
+CurrentPrincipal = Annotated[Principal, Depends(_current_principal)]
+
+
+def _current_user(principal: CurrentPrincipal, accounts: AccountStore) -> Account:
+    account = accounts.by_id(principal.id) if principal.kind == "person" else None
+    if account is None:
+        raise HttpProblem(403, "forbidden", "Only a person with an account can do this.")
     return account
 
 

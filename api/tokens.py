@@ -8,9 +8,10 @@ from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError, MissingKeyError
-from joserfc.jwk import ECKey, GuestProtocol, KeySet
+from joserfc.jwk import ECKey, GuestProtocol, Key, KeySet
 from uuid_utils import uuid7
 
+from adapters.keys import live_keys, signing_key_of
 from adapters.settings import Settings
 from schemas.users import Account
 
@@ -19,6 +20,7 @@ TOKEN_TYPE = "at+jwt"  # noqa: S105 - the RFC's media type, not a secret
 _RELOAD_SECONDS = 5
 _LEEWAY_SECONDS = 5
 _LONGEST_TOKEN = 4096
+_MOST_VERIFIED = 2000
 
 
 class InvalidToken(Exception):
@@ -26,44 +28,59 @@ class InvalidToken(Exception):
 
 
 class KeyRing:
-    """The keys of a folder: the newest signs, all verify. A key added while we run is found when first needed."""
+    """The live keys of a folder (`adapters/keys.py` says which); one that comes or goes while we run is noticed."""
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
         self._lock = threading.Lock()
         self._keys: dict[str, ECKey] = {}
-        self._signing_kid = ""
+        self._signing: ECKey | None = None
         self._loaded_at = 0.0
         self._load()
 
     @property
     def signing_key(self) -> ECKey:
-        """The newest key; raises MissingKeyError when the folder holds none."""
-        if not self._keys:
-            self._load()
-        if not self._keys:
+        """The key that signs now; raises MissingKeyError when the folder holds none."""
+        self._refresh()
+        if self._signing is None:
             raise MissingKeyError(f"no signing key in {self._folder}")
-        return self._keys[self._signing_kid]
+        return self._signing
 
     def verifying_key(self, signature: GuestProtocol) -> ECKey:
         """The key a token names; raises MissingKeyError for one we do not have."""
-        kid = str(signature.headers().get("kid"))
-        if kid not in self._keys and time.monotonic() - self._loaded_at > _RELOAD_SECONDS:
-            self._load()
-        if kid not in self._keys:
+        self._refresh()
+        key = self._keys.get(str(signature.headers().get("kid")))
+        if key is None:
             raise MissingKeyError
-        return self._keys[kid]
+        return key
+
+    def holds(self, kid: str) -> bool:
+        """Whether tokens signed with this key are still believed."""
+        self._refresh()
+        return kid in self._keys
 
     def public_jwks(self) -> dict[str, Any]:
         """The public halves, as `/.well-known/jwks.json` shows them."""
-        return dict(KeySet(list(self._keys.values())).as_dict(private=False)) if self._keys else {"keys": []}
+        self._refresh()
+        keys: list[Key] = list(self._keys.values())
+        return dict(KeySet(keys).as_dict(private=False)) if keys else {"keys": []}
+
+    def _refresh(self) -> None:
+        if not self._keys or time.monotonic() - self._loaded_at > _RELOAD_SECONDS:
+            self._load()
 
     def _load(self) -> None:
         with self._lock:
-            files = sorted(self._folder.glob("*.json"), key=lambda path: (path.stat().st_mtime, path.name))
-            keys = {path.stem: ECKey.import_key(json.loads(path.read_text()), {"kid": path.stem}) for path in files}
-            self._keys, self._signing_kid = keys, files[-1].stem if files else ""
+            files = live_keys(self._folder)
+            signing = signing_key_of(files)
+            # A key does not change: only one that is new is read, so that looking again costs next to nothing.
+            self._keys = {file.path.stem: self._keys.get(file.path.stem) or _read(file.path) for file in files}
+            self._signing = self._keys[signing.path.stem] if signing else None
             self._loaded_at = time.monotonic()
+
+
+def _read(path: Path) -> ECKey:
+    return ECKey.import_key(json.loads(path.read_text()), {"kid": path.stem})
 
 
 class AccessTokens:
@@ -72,6 +89,7 @@ class AccessTokens:
     def __init__(self, keys: KeyRing, settings: Settings) -> None:
         self.keys = keys
         self.lifetime_seconds = settings.access_token_seconds
+        self._verified: dict[str, tuple[str, dict[str, Any]]] = {}
         self._issuer = settings.auth_issuer
         self._audience = settings.auth_audience
         self._required = jwt.JWTClaimsRegistry(
@@ -86,28 +104,48 @@ class AccessTokens:
             tv={"essential": True},
         )
 
-    def issue(self, account: Account, client_id: str, scope: str) -> str:
-        """A token for the account, used by the client, for the scope."""
-        key, now = self.keys.signing_key, int(time.time())
+    def issue(self, account: Account, client_id: str, scope: str, family_id: str | None = None) -> str:
+        """A token for the account, used by the client, for the scope; revoked together with its family."""
+        roles = [role.value for role in account.roles]
+        return self._issue(account.id, client_id, scope, roles=roles, tv=account.token_version, fam=family_id)
+
+    def issue_to_service(self, client_id: str, scope: str, roles: list[str]) -> str:
+        """A token for a client that acts for itself: its subject is the client (RFC 9068 §2.2)."""
+        return self._issue(client_id, client_id, scope, roles=roles, tv=0, fam=None)
+
+    def _issue(self, subject: str, client_id: str, scope: str, **ours: Any) -> str:
+        now, token_id = int(time.time()), str(uuid7())
         claims = {
             "iss": self._issuer,
-            "sub": account.id,
+            "sub": subject,
             "aud": self._audience,
             "exp": now + self.lifetime_seconds,
             "iat": now,
-            "jti": str(uuid7()),
+            "jti": token_id,
             "client_id": client_id,
             "scope": scope,
-            "roles": [role.value for role in account.roles],
-            "tv": account.token_version,
+            # A token without a family is one of its own.
+            **(ours | {"fam": ours["fam"] or token_id}),
         }
-        header = {"alg": ALGORITHM, "kid": key.kid, "typ": TOKEN_TYPE}
-        return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
+        return self._sign(claims, TOKEN_TYPE)
+
+    def id_token(self, account: Account, client_id: str, claims: dict[str, Any]) -> str:
+        """An OpenID Connect ID token that tells the client who signed in; never accepted as an access token."""
+        now = int(time.time())
+        whole = {"iss": self._issuer, "sub": account.id, "aud": client_id, "iat": now}
+        return self._sign({**whole, "exp": now + self.lifetime_seconds, **claims}, "JWT")
+
+    def _sign(self, claims: dict[str, Any], kind: str) -> str:
+        key = self.keys.signing_key
+        return jwt.encode({"alg": ALGORITHM, "kid": key.kid, "typ": kind}, claims, key, algorithms=[ALGORITHM])
 
     def verify(self, token: str) -> dict[str, Any]:
         """The claims of a token of ours; raises InvalidToken with a reason fit for its bearer."""
         if len(token) > _LONGEST_TOKEN:
             raise InvalidToken("The token is too long.")
+        kept = self._verified.get(token)
+        if kept is not None and kept[1]["exp"] > time.time() and self.keys.holds(kept[0]):
+            return dict(kept[1])
         try:
             decoded = jwt.decode(token, self.keys.verifying_key, algorithms=[ALGORITHM])
             self._required.validate(decoded.claims)
@@ -116,4 +154,8 @@ class AccessTokens:
             raise InvalidToken("The token has expired." if expired else "The token is not valid.") from error
         if decoded.header.get("typ") != TOKEN_TYPE:
             raise InvalidToken("The token is not an access token.")
+        # A signature holds as long as its key, and checking it is the dearest part of a request that asks for little.
+        if len(self._verified) >= _MOST_VERIFIED:
+            self._verified.clear()
+        self._verified[token] = (str(decoded.header["kid"]), dict(decoded.claims))
         return decoded.claims

@@ -106,8 +106,10 @@ class Shopper:
         news: list[tuple[int, str]] = []
         for message in found["messages"]:
             headers = httpx2.get(f"{MAIL}/api/v1/message/{message['ID']}/headers", timeout=10).json()
+            if headers.get("X-Order-Id") != [order_id]:
+                continue
             seq = int(headers["X-Order-Event-Seq"][0])
-            if headers["X-Order-Id"] == [order_id] and seq not in seen:
+            if seq not in seen:
                 seen.append(seq)
                 news.append((seq, message["Subject"]))
                 if seq == max(seen):

@@ -148,6 +148,8 @@ async def _record(bed: Testbed) -> None:
         await _keep(client, fulfilment_workflow_id(order_id, 1), f"fulfilment-{path}")
     first = (await asyncio.to_thread(recorder.event_ids, order_id))[0]
     await _keep(client, notification_workflow_id(first), "notification")
+    async for mail in client.list_workflows("WorkflowType = 'AccountMailWorkflow'", limit=1):
+        await _keep(client, mail.id, "account_mail")
 
 
 def main() -> None:

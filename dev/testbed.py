@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -21,6 +23,7 @@ import sqlalchemy as sa
 from dotenv import dotenv_values
 
 from adapters.settings import Settings
+from dev.stack.environment import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 _MOST_AT_ONCE = 9
@@ -83,11 +86,12 @@ class Place:
 def testbed_environment(place: Place) -> dict[str, str]:
     """The development environment with everything that holds state put apart."""
     written = {name: value or "" for name, value in dotenv_values(ROOT / ".env.example", interpolate=False).items()}
-    current = dotenv_values(ROOT / ".env")
+    # What the running servers were started with: `.env`, or this process's own environment.
+    current = settings()
     servers = {
         name: current.get(name) or value
         for name, value in written.items()
-        if name.endswith("_PORT") and value.isdigit()
+        if name == "MYSQL_PASSWORD" or (name.endswith("_PORT") and value.isdigit())
     }
     ports = {name: str(free_port()) for name in _PORTS}
     # Filled in here and not by dotenv, so that every address built from a port follows the private one.
@@ -101,6 +105,10 @@ def testbed_environment(place: Place) -> dict[str, str]:
         "ORDERS_REDIS_URL": wanted["ORDERS_REDIS_URL"].replace("/0", f"/{place.number}"),
         "ORDERS_AUTH_KEYS_DIR": str(place.state / "keys"),
         "ORDERS_LOG_FORMAT": "json",
+        # All tests are one client; those about limits start an API of their own.
+        "ORDERS_RATE_LIMIT": "1000000/minute",
+        "ORDERS_RATE_LIMIT_SENSITIVE": "1000000/minute",
+        "ORDERS_LOGIN_FAILURES_PER_ADDRESS": "1000000",
         "TEMPORAL_NAMESPACE": f"orders-test{place.number}",
         "PAYMENT_SIMULATOR_DB": str(place.state / "payments.sqlite3"),
         "CARRIER_SIMULATOR_DB": str(place.state / "carrier.sqlite3"),
@@ -149,20 +157,35 @@ class Testbed:
             self._launch(name, environment)
         for name in names:
             if name in _HEALTH:
-                self._wait_until_healthy(name)
+                self._wait_until_healthy(name, self.url(_HEALTH[name]))
 
     def _launch(self, name: str, environment: dict[str, str]) -> None:
         if name in self.processes and self.processes[name].poll() is None:
             return
+        self._spawn(name, COMMANDS[name], environment)
+
+    def _spawn(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         log = (self.place.state / f"{name}.log").open("ab")
         self.processes[name] = subprocess.Popen(
-            COMMANDS[name],
+            command,
             cwd=ROOT,
             env={**os.environ, **self.environment, **environment},
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
+
+    @contextmanager
+    def another_api(self, **environment: str) -> Iterator[str]:
+        """One more API on the same stores, with another environment; its address, for the length of the block."""
+        port = str(free_port())
+        name, address = f"api-{port}", f"http://127.0.0.1:{port}"
+        self._spawn(name, COMMANDS["api"], {"ORDERS_API_PORT": port, **environment})
+        try:
+            self._wait_until_healthy(name, address)
+            yield address
+        finally:
+            self.stop(name)
 
     def kill(self, name: str) -> None:
         """End a process as a power cut would."""
@@ -200,8 +223,8 @@ class Testbed:
             connection.execute(sa.text(f"CREATE DATABASE `{url.database}` CHARACTER SET utf8mb4"))
         server.dispose()
 
-    def _wait_until_healthy(self, name: str) -> None:
-        address = f"{self.url(_HEALTH[name])}/healthz"
+    def _wait_until_healthy(self, name: str, base: str) -> None:
+        address = f"{base}/healthz"
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
             if self.processes[name].poll() is not None:

@@ -5,11 +5,14 @@ BusinessError
 ├── InvalidRequest           understood, but not acceptable
 │   ├── UnknownProduct
 │   ├── UnknownShippingMethod
+│   ├── InvalidLink
 │   └── EmptyCart
 ├── Conflict                 the world has moved on
 │   ├── CartChanged
 │   ├── OutOfStock
 │   ├── EmailTaken
+│   ├── LastAdmin
+│   ├── AddressBookFull
 │   └── IllegalMove
 └── ShipmentRefused          the carrier will never take this parcel
 """
@@ -56,6 +59,12 @@ class EmptyCart(InvalidRequest):
     code = "empty_cart"
 
 
+class InvalidLink(InvalidRequest):
+    """The mailed link is unknown, used or expired; which of them is not told."""
+
+    code = "invalid_link"
+
+
 class Conflict(BusinessError):
     """What the caller saw is no longer so."""
 
@@ -78,6 +87,18 @@ class EmailTaken(Conflict):
     """An account with this address exists."""
 
     code = "email_taken"
+
+
+class AddressBookFull(Conflict):
+    """The account has as many addresses as it may."""
+
+    code = "address_book_full"
+
+
+class LastAdmin(Conflict):
+    """Without an administrator nobody could appoint one."""
+
+    code = "last_admin"
 
 
 class IllegalMove(Conflict):

@@ -149,7 +149,7 @@ class CancelRequest(Request):
 
 
 class CancelOrder(Payload):
-    """Cancel the order on behalf of an actor (`customer:<id>` or `staff:<id>`)."""
+    """Cancel the order on behalf of an actor (`customer:<id>`, `staff:<id>:<role>` or `service:<client id>`)."""
 
     actor: str
     reason: str

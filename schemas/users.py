@@ -32,6 +32,7 @@ class UserView(Payload):
 
     id: str
     email: str
+    email_verified: bool
     name: str
     roles: list[Role]
     created_at: datetime
@@ -42,28 +43,10 @@ class Account(Payload):
 
     id: str
     email: str
+    email_verified: bool = False
     name: str
-    password_hash: str
+    password_hash: str | None
     roles: list[Role]
     token_version: int
     active: bool
     created_at: datetime
-
-
-class TokenResponse(Payload):
-    """RFC 6749 §5.1."""
-
-    access_token: str
-    token_type: str = "Bearer"  # noqa: S105 - the RFC's constant, not a secret
-    expires_in: int
-    scope: str
-
-
-class OAuthClient(Payload):
-    """A registered application; a confidential one has a secret to authenticate with."""
-
-    client_id: str
-    name: str
-    grant_types: list[str]
-    scope: str
-    is_confidential: bool

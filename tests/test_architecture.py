@@ -25,9 +25,20 @@ MAX_FUNCTION_LINES = 40
 
 # Each table has one owning service; within it these modules write the table, everybody else reads.
 WRITERS = {
-    "users": {"users"},
+    "users": {"users", "account_closing"},
     "user_roles": {"users"},
+    "addresses": {"addresses", "account_closing"},
+    "email_tokens": {"email_tokens", "account_closing"},
+    "account_mails": {"account_mails", "account_closing"},
+    "login_failures": {"login_failures"},
+    "api_keys": {"api_keys", "account_closing"},
+    "security_events": {"security_events"},
     "oauth_clients": {"clients"},
+    "authorization_codes": {"grants"},
+    "refresh_tokens": {"grants"},
+    "revoked_tokens": {"grants"},
+    "consents": {"grants", "account_closing"},
+    "external_identities": {"external_identities", "account_closing"},
     "products": {"catalog"},
     "warehouses": {"inventory"},
     "stock": {"inventory"},

@@ -36,7 +36,15 @@ def test_the_example_lists_every_setting_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", ["MYSQL_PASSWORD", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET", "CARRIER_API_KEY", "CARRIER_WEBHOOK_SECRET"]
+    "secret",
+    [
+        "MYSQL_PASSWORD",
+        "STRIPE_API_KEY",
+        "STRIPE_WEBHOOK_SECRET",
+        "CARRIER_API_KEY",
+        "CARRIER_WEBHOOK_SECRET",
+        "ORDERS_SESSION_SECRET",
+    ],
 )
 def test_production_refuses_each_development_secret(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
     safe = {
@@ -46,6 +54,7 @@ def test_production_refuses_each_development_secret(monkeypatch: pytest.MonkeyPa
         "STRIPE_WEBHOOK_SECRET": "whsec_x",
         "CARRIER_API_KEY": "x",
         "CARRIER_WEBHOOK_SECRET": "whsec_eA==",
+        "ORDERS_SESSION_SECRET": "a secret of more than thirty-two characters",
     }
     assert from_example(monkeypatch, **safe).environment == "production"
     setting = "ORDERS_MYSQL_URL" if secret == "MYSQL_PASSWORD" else secret

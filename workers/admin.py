@@ -1,6 +1,7 @@
 """order-admin: make the servers ready and keep them so. Every command may be run again at any time."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Annotated
 
@@ -12,15 +13,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from adapters.connections import Connections, connect
 from adapters.events import ensure_topics
-from adapters.keys import ensure_signing_key
+from adapters.keys import OVERLAP_SECONDS, ensure_signing_key
+from adapters.keys import rotate_keys as change_signing_key
 from adapters.mysql import migrate as migrations
 from adapters.mysql.catalog import Catalog
 from adapters.mysql.clients import FIRST_PARTY_CLIENT, ensure_first_party_client
+from adapters.mysql.grants import Grants
 from adapters.mysql.inventory import Stock
 from adapters.mysql.outbox import Outbox
+from adapters.mysql.security_events import SecurityEvents
+from adapters.mysql.users import Accounts
 from adapters.search import ALIAS, ProductSearch
 from adapters.search_rebuild import product_pages, rebuild_product_index
 from adapters.settings import Settings, load_settings
+from adapters.token_versions import LIFETIME_SECONDS
+from schemas.users import Role
 from workers.steps import Step, StepFailed, run_step
 from workers.temporal_setup import ensure_namespace_and_search_attributes
 from workflows.names import SEARCH_ATTRIBUTES
@@ -60,6 +67,24 @@ def migrate(wait: WaitSeconds = 90) -> None:
 def reindex(wait: WaitSeconds = 90) -> None:
     """Make the product index again from MySQL, beside the one in use, and switch over when it is complete."""
     _run(lambda stores: [_reindex(stores)], wait)
+
+
+@app.command()
+def rotate_keys(
+    now: Annotated[bool, typer.Option(help="A key has leaked: every other key, and what it signed, stops.")] = False,
+    wait: WaitSeconds = 90,
+) -> None:
+    """Change the key that signs tokens. The new one is published now and signs ten minutes later; nobody is signed out.
+
+    The old one verifies until the last token it signed has expired. Expired grants are deleted on the way.
+    """
+    _run(lambda stores: [_rotation(stores.settings, now), _expired_grants(stores)], wait)
+
+
+@app.command()
+def grant_role(email: str, role: Role, wait: WaitSeconds = 90) -> None:
+    """Give a registered account one more role; the first administrator is made so. It has to sign in again."""
+    _run(lambda stores: [_role(stores, email, role)], wait)
 
 
 def main() -> None:
@@ -116,6 +141,23 @@ def _rows(stores: Connections) -> list[Step]:
     return [Step("Outbox", partitions, advice), Step("OAuth client", client, advice)]
 
 
+def _role(stores: Connections, email: str, role: Role) -> Step:
+    def act() -> str:
+        accounts = Accounts(stores.engine)
+        account = accounts.by_email(email)
+        if account is None:
+            raise StepFailed(f"No account has the address {email}; register it first (POST /v1/users).")
+        changed = accounts.set_roles(account.id, [*account.roles, role])
+        now = [one.value for one in changed.roles]
+        log = SecurityEvents(stores.engine)
+        log.record("account.roles_changed", user_id=account.id, actor="order-admin", before=account.roles, after=now)
+        # An API may hold a copy of the old state for that long; the command is done when none does.
+        time.sleep(LIFETIME_SECONDS)
+        return f"{account.email} is {', '.join(now)}"
+
+    return Step("Roles", act, "Run `order-admin migrate`, then this command again.")
+
+
 def _topics(stores: Connections) -> Step:
     def act() -> str:
         made = ensure_topics(stores.settings.kafka_bootstrap, stores.settings.name_prefix)
@@ -166,6 +208,23 @@ def _reindex(stores: Connections) -> Step:
 
 def _alias(stores: Connections) -> str:
     return f"{stores.settings.name_prefix}{ALIAS}"
+
+
+def _rotation(settings: Settings, at_once: bool) -> Step:
+    def act() -> str:
+        made, dropped = change_signing_key(settings.auth_keys_dir, at_once)
+        begins = "now" if at_once else f"in {OVERLAP_SECONDS // 60} minutes"
+        return f"{made.stem} is published and signs {begins}, {len(dropped)} dropped"
+
+    return Step("Signing key", act, "ORDERS_AUTH_KEYS_DIR must be a folder this user may write to.")
+
+
+def _expired_grants(stores: Connections) -> Step:
+    return Step(
+        "Expired grants",
+        lambda: f"{Grants(stores.engine).forget_expired()} deleted",
+        f"{START_HINT} ORDERS_MYSQL_URL names it.",
+    )
 
 
 def _signing_key(settings: Settings) -> Step:

@@ -9,30 +9,38 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import sqlalchemy as sa
 import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.account_mails import AccountMailActivities
 from activities.carts import CartActivities
 from activities.fulfilment import FulfilmentActivities
 from activities.inventory import InventoryActivities
 from activities.notifications import NotificationActivities
 from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
+from adapters.account_mail_texts import lifetime
 from adapters.carrier import Carrier
 from adapters.carts import CartStore
 from adapters.connections import Connections
 from adapters.mailer import Mailer
+from adapters.mysql.account_mails import WaitingMails
 from adapters.mysql.catalog import Catalog
+from adapters.mysql.email_tokens import EmailTokens
 from adapters.mysql.fulfilment import Parcels
 from adapters.mysql.inventory import Stock
 from adapters.mysql.notifications import SentNotifications
 from adapters.mysql.orders import OrderStore
 from adapters.mysql.payments import Ledger
+from adapters.mysql.users import Accounts
 from adapters.payments import PaymentProvider
 from adapters.settings import Settings
+from schemas.account_mails import WITH_LINK
+from workflows.account_mail import AccountMailWorkflow
 from workflows.checkout import CheckoutWorkflow
 from workflows.connection import connect_temporal
 from workflows.fulfilment import FulfilmentWorkflow
@@ -60,7 +68,7 @@ WORKFLOWS: dict[str, list[type]] = {
     ORDERS_QUEUE: [CheckoutWorkflow],
     PAYMENTS_QUEUE: [PaymentWorkflow],
     FULFILMENT_QUEUE: [FulfilmentWorkflow],
-    NOTIFICATIONS_QUEUE: [NotificationWorkflow],
+    NOTIFICATIONS_QUEUE: [NotificationWorkflow, AccountMailWorkflow],
 }
 
 
@@ -85,6 +93,7 @@ def hire(connections: Connections) -> Crew:
     payments = PaymentActivities(PaymentProvider(settings), Ledger(engine))
     parcels = FulfilmentActivities(Carrier(settings), Parcels(engine))
     mail = NotificationActivities(OrderStore(engine), SentNotifications(engine), Mailer(settings))
+    account_mail = _account_mail(engine, settings)
     return Crew(
         {
             ORDERS_QUEUE: [
@@ -102,8 +111,15 @@ def hire(connections: Connections) -> Crew:
                 payments.record_decline,
             ],
             FULFILMENT_QUEUE: [parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel],
-            NOTIFICATIONS_QUEUE: [mail.send_mail],
+            NOTIFICATIONS_QUEUE: [mail.send_mail, account_mail.send_account_mail],
         }
+    )
+
+
+def _account_mail(engine: sa.Engine, settings: Settings) -> AccountMailActivities:
+    lifetimes = {kind: lifetime(settings, kind) for kind in WITH_LINK}
+    return AccountMailActivities(
+        WaitingMails(engine), Accounts(engine), EmailTokens(engine), Mailer(settings), lifetimes
     )
 
 

@@ -35,6 +35,11 @@ def notification_workflow_id(event_id: str) -> str:
     return f"notification-{event_id}"
 
 
+def account_mail_workflow_id(mail_id: str) -> str:
+    """The id of the AccountMailWorkflow that sends a waiting mail."""
+    return f"account-mail-{mail_id}"
+
+
 def parcel_reference(order_id: str, parcel: int) -> str:
     """What the carrier knows a parcel by; the way back from its webhook is `parcel_of_reference`."""
     return f"{order_id}-{parcel}"

@@ -1,74 +1,16 @@
-"""Every table, grouped by the service that owns (alone writes) it. Times are UTC, money is minor units.
-
-The SQL stays valid on MySQL 8 and MariaDB 10.11. Ids of ours are UUIDv7 strings; keys compared byte by byte
-(SKUs, ids) use an ASCII binary collation, so that no two keys that look alike are one.
+"""The tables of the shop, grouped by the service that owns (alone writes) them; those of the User service stand apart
+in `identity_tables.py`.
 """
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-    }
-)
+from adapters.mysql.schema import Amount, Code, Json, Moment, Sku, Uuid, key, table
 
 OUTBOX_PARTITIONS = 8  # how many relays can publish side by side; an order always falls into the same one
 
-
-def _key(length: int) -> sa.types.TypeEngine[str]:
-    return mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
-
-
-Uuid = _key(36)
-Sku = _key(64)
-Code = _key(64)
-Amount = sa.BigInteger
-Moment = mysql.DATETIME(fsp=6)
-Json = sa.JSON
-
-
-def _table(name: str, *args: sa.schema.SchemaItem) -> sa.Table:
-    return sa.Table(name, metadata, *args, mysql_engine="InnoDB", mysql_charset="utf8mb4")
-
-
-# --- User service
-
-users = _table(
-    "users",
-    sa.Column("id", Uuid, primary_key=True),
-    sa.Column("email", sa.String(254), nullable=False, unique=True),
-    sa.Column("name", sa.String(200), nullable=False),
-    sa.Column("password_hash", sa.String(255), nullable=False),
-    sa.Column("token_version", sa.Integer, nullable=False, server_default="1"),
-    sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
-    sa.Column("created_at", Moment, nullable=False),
-)
-
-user_roles = _table(
-    "user_roles",
-    sa.Column("user_id", Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("role", Code, primary_key=True),
-)
-
-oauth_clients = _table(
-    "oauth_clients",
-    sa.Column("client_id", Code, primary_key=True),
-    sa.Column("client_secret_hash", sa.String(255)),
-    sa.Column("name", sa.String(200), nullable=False),
-    sa.Column("grant_types", Json, nullable=False),
-    sa.Column("redirect_uris", Json, nullable=False),
-    sa.Column("scope", sa.String(500), nullable=False),
-    sa.Column("first_party", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("created_at", Moment, nullable=False),
-)
-
 # --- Product-Catalog service
 
-products = _table(
+products = table(
     "products",
     sa.Column("sku", Sku, primary_key=True),
     sa.Column("name", sa.String(200), nullable=False),
@@ -88,7 +30,7 @@ products = _table(
 
 # --- Order service: stock and reservations
 
-warehouses = _table(
+warehouses = table(
     "warehouses",
     sa.Column("code", Code, primary_key=True),
     sa.Column("name", sa.String(200), nullable=False),
@@ -96,7 +38,7 @@ warehouses = _table(
     sa.Column("preference", sa.Integer, nullable=False),
 )
 
-stock = _table(
+stock = table(
     "stock",
     sa.Column("sku", Sku, sa.ForeignKey("products.sku"), primary_key=True),
     sa.Column("warehouse", Code, sa.ForeignKey("warehouses.code"), primary_key=True),
@@ -106,7 +48,7 @@ stock = _table(
     sa.CheckConstraint("on_hand >= reserved", name="available"),
 )
 
-stock_movements = _table(
+stock_movements = table(
     "stock_movements",
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=True),
     sa.Column("sku", Sku, nullable=False),
@@ -121,7 +63,7 @@ stock_movements = _table(
     sa.Index(None, "order_id"),
 )
 
-reservations = _table(
+reservations = table(
     "reservations",
     sa.Column("order_id", Uuid, primary_key=True),
     sa.Column("sku", Sku, primary_key=True),
@@ -134,7 +76,7 @@ reservations = _table(
 
 # --- Order service: orders, their events (= history = live stream = outbox), parcels
 
-orders = _table(
+orders = table(
     "orders",
     sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=True),
     sa.Column("id", Uuid, nullable=False, unique=True),
@@ -152,7 +94,7 @@ orders = _table(
     sa.Column("cart_version", sa.Integer, nullable=False),
     sa.Column(
         "cart_claim",
-        _key(64),
+        key(64),
         unique=True,
         comment="cart id and version while the order stands, NULL once it failed: one cart version, one order",
     ),
@@ -167,7 +109,7 @@ orders = _table(
     sa.CheckConstraint("total = subtotal + shipping + tax", name="total"),
 )
 
-order_lines = _table(
+order_lines = table(
     "order_lines",
     sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
@@ -181,7 +123,7 @@ order_lines = _table(
     sa.Index(None, "sku"),
 )
 
-parcels = _table(
+parcels = table(
     "parcels",
     sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
@@ -197,7 +139,7 @@ parcels = _table(
     sa.Column("updated_at", Moment, nullable=False),
 )
 
-order_events = _table(
+order_events = table(
     "order_events",
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=True),
     sa.Column("event_id", Uuid, nullable=False, unique=True),
@@ -218,16 +160,16 @@ order_events = _table(
     sa.Index("ix_order_events_outbox", "partition_no", "published_at", "id"),
 )
 
-outbox_partitions = _table(
+outbox_partitions = table(
     "outbox_partitions",
     sa.Column("partition_no", sa.SmallInteger, primary_key=True, autoincrement=False),
 )
 
-idempotency_keys = _table(
+idempotency_keys = table(
     "idempotency_keys",
-    sa.Column("principal", _key(100), primary_key=True),
-    sa.Column("route", _key(100), primary_key=True),
-    sa.Column("idempotency_key", _key(255), primary_key=True),
+    sa.Column("principal", key(100), primary_key=True),
+    sa.Column("route", key(100), primary_key=True),
+    sa.Column("idempotency_key", key(255), primary_key=True),
     sa.Column("fingerprint", sa.CHAR(64), nullable=False),
     sa.Column("resource_id", Uuid, nullable=False, index=True),
     sa.Column("locked_until", Moment),
@@ -237,18 +179,18 @@ idempotency_keys = _table(
     sa.Column("expires_at", Moment, nullable=False),
 )
 
-webhook_receipts = _table(
+webhook_receipts = table(
     "webhook_receipts",
     sa.Column("source", Code, primary_key=True),
-    sa.Column("event_id", _key(255), primary_key=True),
-    sa.Column("type", _key(100), nullable=False),
-    sa.Column("outcome", _key(40), nullable=False),
+    sa.Column("event_id", key(255), primary_key=True),
+    sa.Column("type", key(100), nullable=False),
+    sa.Column("outcome", key(40), nullable=False),
     sa.Column("received_at", Moment, nullable=False),
 )
 
 # --- Payment service
 
-payment_entries = _table(
+payment_entries = table(
     "payment_entries",
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=True),
     sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), nullable=False),
@@ -256,7 +198,7 @@ payment_entries = _table(
     sa.Column("amount", Amount, nullable=False),
     sa.Column("currency", sa.CHAR(3), nullable=False),
     sa.Column("provider_id", sa.String(100), nullable=False),
-    sa.Column("idempotency_key", _key(255), nullable=False, unique=True),
+    sa.Column("idempotency_key", key(255), nullable=False, unique=True),
     sa.Column("occurred_at", Moment, nullable=False),
     sa.CheckConstraint("amount >= 0", name="amount"),
     sa.Index(None, "order_id"),
@@ -265,7 +207,7 @@ payment_entries = _table(
 
 # --- Notification service
 
-notifications = _table(
+notifications = table(
     "notifications",
     sa.Column("event_id", Uuid, primary_key=True),
     sa.Column("channel", Code, primary_key=True),

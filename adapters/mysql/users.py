@@ -2,12 +2,18 @@
 
 import unicodedata
 from datetime import UTC
+from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.mysql.tables import user_roles, users
-from domain.errors import EmailTaken
+from adapters.mysql.history import now
+from adapters.mysql.identity_tables import user_roles, users
+from domain.errors import EmailTaken, LastAdmin, NotFound
 from schemas.users import Account, Role
+
+_DERIVED = {"roles", "email_verified"}
+# What every token already issued was signed with is outdated by adding one.
+_NEXT_VERSION = users.c.token_version + 1
 
 
 def normalise_email(address: str) -> str:
@@ -24,9 +30,10 @@ class Accounts:
     def create(self, account: Account) -> Account:
         """Store a new account and return it as kept; raises EmailTaken when the address has one."""
         kept = account.model_copy(update={"email": normalise_email(account.email)})
+        values = kept.model_dump(exclude=_DERIVED) | {"email_verified_at": now() if kept.email_verified else None}
         try:
             with self._engine.begin() as connection:
-                connection.execute(sa.insert(users).values(kept.model_dump(exclude={"roles"})))
+                connection.execute(sa.insert(users).values(values))
                 connection.execute(sa.insert(user_roles), [{"user_id": kept.id, "role": role} for role in kept.roles])
         except sa.exc.IntegrityError as error:
             raise EmailTaken("An account with this e-mail address exists.") from error
@@ -48,13 +55,92 @@ class Accounts:
         with self._engine.connect() as connection:
             return _roles(connection, account_id)
 
+    def rename(self, user_id: str, name: str) -> Account:
+        """Give the account another name; raises NotFound."""
+        return self._change(user_id, name=name)
+
+    def set_roles(self, user_id: str, roles: list[Role]) -> Account:
+        """Replace the account's roles and outdate its tokens, in one transaction; raises NotFound, LastAdmin."""
+        with self._engine.begin() as connection:
+            if Role.ADMIN not in roles:
+                keep_an_admin(connection, user_id)
+            _update(connection, user_id, token_version=_NEXT_VERSION)
+            connection.execute(sa.delete(user_roles).where(user_roles.c.user_id == user_id))
+            if roles:
+                rows = [{"user_id": user_id, "role": role} for role in sorted(set(roles))]
+                connection.execute(sa.insert(user_roles), rows)
+            return _read(connection, user_id)
+
+    def set_active(self, user_id: str, active: bool) -> Account:
+        """Lock or unlock the account and outdate its tokens; raises NotFound, also for a closed one, and LastAdmin."""
+        with self._engine.begin() as connection:
+            if not active:
+                keep_an_admin(connection, user_id)
+            _update(connection, user_id, active=active, token_version=_NEXT_VERSION)
+            return _read(connection, user_id)
+
+    def bump_token_version(self, user_id: str) -> int:
+        """Outdate every token issued so far, answer the version that counts now; raises NotFound."""
+        return self._change(user_id, token_version=_NEXT_VERSION).token_version
+
+    def set_password_hash(self, user_id: str, password_hash: str) -> Account:
+        """Replace the password and outdate the tokens; raises NotFound."""
+        return self._change(user_id, password_hash=password_hash, token_version=_NEXT_VERSION)
+
+    def mark_email_verified(self, user_id: str) -> Account:
+        """Note that the address is the account's own; the first time counts. Raises NotFound."""
+        return self._change(user_id, email_verified_at=sa.func.coalesce(users.c.email_verified_at, now()))
+
+    def change_email(self, user_id: str, address: str) -> Account:
+        """Move the account to an address that was proven to be its own; raises NotFound, EmailTaken."""
+        try:
+            return self._change(user_id, email=normalise_email(address), email_verified_at=now())
+        except sa.exc.IntegrityError as error:
+            raise EmailTaken("An account with this e-mail address exists.") from error
+
+    def _change(self, user_id: str, **values: Any) -> Account:
+        with self._engine.begin() as connection:
+            _update(connection, user_id, **values)
+            return _read(connection, user_id)
+
     def _find(self, condition: sa.ColumnElement[bool]) -> Account | None:
         with self._engine.connect() as connection:
-            row = connection.execute(sa.select(users).where(condition)).mappings().first()
-            if row is None:
-                return None
-            values = dict(row, created_at=row["created_at"].replace(tzinfo=UTC), active=bool(row["active"]))
-            return Account(**values, roles=_roles(connection, row["id"]))
+            return _first(connection, condition)
+
+
+def keep_an_admin(connection: sa.Connection, user_id: str) -> None:
+    """Raise LastAdmin when nobody else can appoint staff; until the transaction ends, nobody else stops to."""
+    query = sa.select(users.c.id).join(user_roles, user_roles.c.user_id == users.c.id)
+    query = query.where(user_roles.c.role == Role.ADMIN, users.c.active).order_by(users.c.id).with_for_update()
+    if list(connection.scalars(query)) == [user_id]:
+        raise LastAdmin("This is the last administrator.")
+
+
+def _update(connection: sa.Connection, user_id: str, **values: Any) -> None:
+    """Change an account that is not closed; raises NotFound."""
+    theirs = sa.and_(users.c.id == user_id, users.c.closed_at.is_(None))
+    # Locked first: MySQL counts a row that was found but had the values already as not changed.
+    if connection.scalar(sa.select(users.c.id).where(theirs).with_for_update()) is None:
+        raise NotFound("There is no such account.")
+    connection.execute(sa.update(users).where(theirs).values(**values))
+
+
+def _read(connection: sa.Connection, user_id: str) -> Account:
+    account = _first(connection, users.c.id == user_id)
+    assert account is not None  # the caller's transaction holds its row
+    return account
+
+
+def _first(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Account | None:
+    row = connection.execute(sa.select(users).where(condition)).mappings().first()
+    if row is None:
+        return None
+    seen = {
+        "created_at": row["created_at"].replace(tzinfo=UTC),
+        "active": bool(row["active"]),
+        "email_verified": row["email_verified_at"] is not None,
+    }
+    return Account(**{**row, **seen}, roles=_roles(connection, row["id"]))
 
 
 def _roles(connection: sa.Connection, account_id: str) -> list[Role]:

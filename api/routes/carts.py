@@ -20,9 +20,9 @@ _ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
 _REFUSALS = problems(401, 409, 422, 503)
 
 
-def _owner(account: SignedIn, x_cart_token: Annotated[str | None, Header()] = None) -> str:
-    if account is not None:
-        return user_owner(account.id)
+def _owner(asker: SignedIn, x_cart_token: Annotated[str | None, Header()] = None) -> str:
+    if asker is not None:
+        return user_owner(asker.id)
     if x_cart_token is None:
         raise not_signed_in()
     if not _GUEST_TOKEN.fullmatch(x_cart_token):

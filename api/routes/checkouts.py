@@ -16,8 +16,7 @@ from adapters.mysql.idempotency import Begun
 from api.cart_views import cart_view
 from api.deps import All, Services
 from api.errors import PROBLEM_JSON, HttpProblem, http_problem, problem_body, problems, status_of_code
-from api.ownership import principal_of
-from api.permissions import CurrentUser, require
+from api.permissions import CurrentPrincipal, CurrentUser, require
 from api.routes.orders import PENDING, pending
 from api.temporal import OrderDesk, StillWorking
 from domain.errors import BusinessError, CartChanged, EmptyCart, UnknownProduct
@@ -73,12 +72,13 @@ def _idempotency_key(idempotency_key: Annotated[str | None, Header()] = None) ->
 )
 async def place_order(
     wanted: Annotated[CheckoutRequest, Body(openapi_examples={"visa": {"value": _EXAMPLE}})],
+    asker: CurrentPrincipal,
     user: CurrentUser,
     everything: All,
     key: Annotated[str, Depends(_idempotency_key)],
 ) -> Response:
     """Order what is in the cart; answers when stock is reserved and the payment has its first answer."""
-    keys, principal = everything.idempotency, principal_of(user)
+    keys, principal = everything.idempotency, asker.name
     claim = (principal, ROUTE, key)
     begun = await run_in_threadpool(keys.begin, principal, ROUTE, key, _fingerprint(wanted), str(uuid7()))
     if begun.status_code is not None:

@@ -9,7 +9,8 @@ from fastapi.responses import JSONResponse
 from api.deps import AppSettings, Orders, Temporal
 from api.errors import is_temporal_away, problems
 from api.ownership import CurrentOrder, OwnOrder, UnrecordedOrder
-from api.permissions import CurrentUser, may, require
+from api.permissions import CurrentPrincipal, acting, may, require
+from api.principals import Principal
 from api.temporal import OrderDesk, StillWorking
 from domain.errors import NotFound
 from domain.orders import OrderStatus
@@ -34,9 +35,9 @@ _CANCEL_EXAMPLE = {"reason": "ordered the wrong size"}
 
 
 @router.get("", dependencies=[require("orders:read_own")], responses=problems(401, 422, 503))
-def list_own_orders(user: CurrentUser, orders: Orders, cursor: Cursor = None, limit: Limit = 20) -> OrderPage:
+def list_own_orders(asker: CurrentPrincipal, orders: Orders, cursor: Cursor = None, limit: Limit = 20) -> OrderPage:
     """My orders, newest first."""
-    return orders.page(user.id, cursor, limit)
+    return orders.page(asker.id, cursor, limit)
 
 
 @router.get(
@@ -78,19 +79,14 @@ def read_order_history(
 )
 async def cancel_order(
     order: CurrentOrder,
-    user: CurrentUser,
+    asker: CurrentPrincipal,
     orders: Orders,
     temporal: Temporal,
     settings: AppSettings,
     wanted: Annotated[CancelRequest | None, Body(openapi_examples={"size": {"value": _CANCEL_EXAMPLE}})] = None,
 ) -> OrderView | JSONResponse:
     """Stop an order that has not been handed to the warehouse; what was held is given back."""
-    own = order.customer_id == user.id
-    if not may(user, "orders:cancel_own" if own else "orders:cancel_any"):
-        raise NotFound("There is no such order.")
-    request = CancelOrder(
-        actor=f"{'customer' if own else 'staff'}:{user.id}", reason=(wanted or CancelRequest()).reason
-    )
+    request = CancelOrder(actor=_canceller(order, asker), reason=(wanted or CancelRequest()).reason)
     try:
         await OrderDesk(temporal, settings.checkout_answer_seconds).cancel(order.id, request)
     except StillWorking:
@@ -103,6 +99,15 @@ def pending(order_id: str) -> JSONResponse:
     """The order is being placed; here is where it will be."""
     headers = {"Location": f"/v1/orders/{order_id}", "Retry-After": "1"}
     return JSONResponse(PendingOrder(id=order_id).model_dump(), 202, headers=headers)
+
+
+def _canceller(order: OrderView, asker: Principal) -> str:
+    """What the order's history shall say; an API key acts as the person it belongs to."""
+    if order.customer_id == asker.id and may(asker, "orders:cancel_own"):
+        return f"customer:{asker.id}"
+    if not may(asker, "orders:cancel_any"):
+        raise NotFound("There is no such order.")
+    return acting(asker, "orders:cancel_any")
 
 
 async def _came_to_nothing(order: UnrecordedOrder, desk: OrderDesk) -> bool:

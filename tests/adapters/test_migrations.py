@@ -10,8 +10,9 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from adapters.mysql import identity_tables, tables  # noqa: F401 - they fill the metadata
 from adapters.mysql.migrate import alembic_config, upgrade
-from adapters.mysql.tables import metadata
+from adapters.mysql.schema import metadata
 from adapters.settings import Settings
 
 

@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.tables import idempotency_keys, orders, users
+from adapters.mysql.identity_tables import users
+from adapters.mysql.tables import idempotency_keys, orders
 
 PROBLEM = "application/problem+json"
 JSON = {"Content-Type": "application/json"}

@@ -8,12 +8,11 @@ from typing import Any
 
 import httpx2
 import pytest
-import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
 from adapters.connections import Connections
-from adapters.mysql.tables import user_roles, users
+from adapters.mysql.identity_tables import users
 from adapters.settings import Settings
 from api.tokens import ALGORITHM, TOKEN_TYPE, KeyRing
 
@@ -159,21 +158,6 @@ def test_a_closed_account_can_neither_act_nor_sign_in(
     check_refused(api.get("/v1/users/me", headers=customer.headers))
 
 
-def test_a_role_given_or_taken_counts_at_once(
-    api: httpx2.Client, customer: Any, connections: Connections, make_product: Any
-) -> None:
-    path = f"/v1/stock/{make_product()}"
-    refusal = api.get(path, headers=customer.headers)
-    assert (refusal.status_code, refusal.json()["code"]) == (403, "forbidden")
-    this = sa.and_(user_roles.c.user_id == customer.id, user_roles.c.role == "warehouse")
-    with connections.engine.begin() as connection:
-        connection.execute(user_roles.insert().values(user_id=customer.id, role="warehouse"))
-    assert api.get(path, headers=customer.headers).status_code == 200
-    with connections.engine.begin() as connection:
-        connection.execute(user_roles.delete().where(this))
-    assert api.get(path, headers=customer.headers).status_code == 403
-
-
 def test_an_address_registers_once(api: httpx2.Client, customer: Any) -> None:
     body = {"email": customer.email.upper(), "password": PASSWORD, "name": "Again"}
     answer = api.post("/v1/users", json=body)
@@ -232,7 +216,9 @@ def test_a_stranger_is_refused_as_slowly_as_a_customer_with_a_wrong_password(api
 def test_only_what_is_true_is_announced(api: httpx2.Client, settings: Settings) -> None:
     announced = api.get("/.well-known/openid-configuration").json()
     assert announced["issuer"] == settings.auth_issuer
-    assert announced["grant_types_supported"] == ["password"]
-    for name in ("token_endpoint", "jwks_uri"):
-        path = announced[name].removeprefix(settings.public_url)
-        assert api.request("GET", path).status_code in (200, 405)
+    assert "implicit" not in announced["grant_types_supported"]
+    assert announced["code_challenge_methods_supported"] == ["S256"]
+    endpoints = {name: address for name, address in announced.items() if name.endswith(("_endpoint", "_uri"))}
+    assert len(endpoints) == 6
+    for address in endpoints.values():
+        assert api.get(address.removeprefix(settings.public_url)).status_code in (200, 400, 401, 405)

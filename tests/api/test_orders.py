@@ -9,25 +9,10 @@ import pytest
 
 from adapters.connections import Connections
 from adapters.mysql.idempotency import IdempotencyKeys
-from adapters.mysql.tables import user_roles
+from adapters.mysql.identity_tables import user_roles
 
 ADDRESS = {"name": "Ada Lovelace", "line1": "Lindenweg 1", "city": "Berlin", "postal_code": "10117", "country": "DE"}
 PlaceOrder = Callable[[Any], dict[str, Any]]
-
-
-@pytest.fixture
-def place_order(api: httpx2.Client, make_product: Any) -> PlaceOrder:
-    def place(customer: Any) -> dict[str, Any]:
-        sku = make_product()
-        cart = api.put(f"/v1/cart/items/{sku}", json={"quantity": 1}, headers=customer.headers).json()
-        body = {"cart_version": cart["version"], "shipping_address": ADDRESS, "payment_method": "pm_card_visa"}
-        headers = customer.headers | {"Idempotency-Key": uuid.uuid4().hex}
-        answer = api.post("/v1/checkouts", json=body, headers=headers)
-        assert answer.status_code == 201, answer.text
-        order: dict[str, Any] = answer.json()
-        return order
-
-    return place
 
 
 def test_another_customers_order_is_no_order(api: httpx2.Client, make_customer: Any, place_order: PlaceOrder) -> None:

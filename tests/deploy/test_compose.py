@@ -30,7 +30,12 @@ ONLY_IN_COMPOSE = {"temporal-ui", "gateway", *ONE_SHOT}
 INTERNAL_PORTS = {"ELASTICSEARCH_TRANSPORT_PORT", "KAFKA_CONTROLLER_PORT"}
 SERVICE_OF_PREFIX = {
     "/v1/users": "user",
+    "/v1/security-events": "user",
     "/v1/auth": "user",
+    "/v1/oauth-clients": "user",
+    "/account": "user",
+    "/v1/email-verifications": "user",
+    "/v1/password-resets": "user",
     "/oauth2": "user",
     "/.well-known": "user",
     "/v1/products": "catalog",

@@ -37,4 +37,10 @@ def test_every_workflow_and_every_path_has_a_history() -> None:
     paths = {"delivered", "two_parcels", "declined", "refused", "cancelled"}
     assert {f"checkout-{path}" for path in paths} <= names
     assert {f"payment-{path}" for path in paths} <= names
-    assert {"fulfilment-delivered", "fulfilment-two_parcels", "fulfilment-refused", "notification"} <= names
+    assert {
+        "fulfilment-delivered",
+        "fulfilment-two_parcels",
+        "fulfilment-refused",
+        "notification",
+        "account_mail",
+    } <= names

@@ -1,0 +1,26 @@
+"""Who asks, once it is known: a person, a person's API key, or a service that acts for itself."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.users import Role
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The bearer of a token or key, with the roles it has at this moment.
+
+    `id` is the account's id, for a service its client id. `limits` are the only permissions the token or key was
+    made for; None when it may do all that its roles may.
+    """
+
+    kind: Literal["person", "service"]
+    id: str
+    roles: frozenset[Role]
+    limits: AbstractSet[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """What throttles, idempotency keys and the audit log know it by."""
+        return f"{'user' if self.kind == 'person' else 'service'}:{self.id}"
