@@ -4,6 +4,7 @@ Tests and benchmarks use it, so that neither disturbs the stack a developer is l
 console scripts of production, started with another environment; they can be killed and started again by name.
 """
 
+import ctypes
 import fcntl
 import os
 import signal
@@ -27,6 +28,7 @@ from dev.stack.environment import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 _MOST_AT_ONCE = 9
+_PR_SET_PDEATHSIG = 1
 _READY_SECONDS = 60
 
 COMMANDS = {
@@ -118,6 +120,12 @@ def testbed_environment(place: Place) -> dict[str, str]:
     return wanted | private
 
 
+def _end_with_parent() -> None:
+    """Have the kernel end this process when the one that started it is gone, however it went (prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 @dataclass
 class Testbed:
     """The processes of a private engine."""
@@ -173,6 +181,7 @@ class Testbed:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, between fork and exec
         )
 
     @contextmanager

@@ -12,6 +12,7 @@ from schemas.fulfilment import FulfilmentInput, ParcelResult, ParcelTold
 from schemas.orders import OrderPlaced, ParcelPlan
 from workflows.fulfilment import FulfilmentWorkflow
 from workflows.names import FULFILMENT_QUEUE, fulfilment_workflow_id
+from workflows.uninterrupted import uninterrupted
 
 
 class ParcelDesk:
@@ -95,7 +96,7 @@ class ParcelDesk:
 
     async def _stop(self, number: int) -> bool:
         if number not in self._told and not self._ended(number):
-            await self._children[number].signal(FulfilmentWorkflow.call_back)
+            await uninterrupted(self._children[number].signal(FulfilmentWorkflow.call_back))
             await workflow.wait_condition(lambda: number in self._told or self._ended(number))
         told = self._told.get(number)
         if told is not None and not told.status.is_stopped:

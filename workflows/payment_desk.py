@@ -11,6 +11,7 @@ from schemas.payments import CaptureParcel, PaymentInput, PaymentOutcome, Paymen
 from workflows.names import PAYMENTS_QUEUE, payment_workflow_id
 from workflows.payment import PaymentWorkflow
 from workflows.timeline import money
+from workflows.uninterrupted import uninterrupted
 
 
 class PaymentDesk:
@@ -36,7 +37,8 @@ class PaymentDesk:
     async def capture(self, parcel: int, amount: int, *, final: bool) -> None:
         """Take the parcel's share; waits until it is taken."""
         assert self._child is not None
-        await self._child.signal(PaymentWorkflow.capture, CaptureParcel(parcel=parcel, amount=amount, final=final))
+        share = CaptureParcel(parcel=parcel, amount=amount, final=final)
+        await uninterrupted(self._child.signal(PaymentWorkflow.capture, share))
         await self._answer_to(f"capture-{parcel}")
 
     async def void(self) -> None:
@@ -45,7 +47,8 @@ class PaymentDesk:
             return
         self._child = await self._starting
         if not (self._declined() or self._ended()):
-            await self._child.signal(PaymentWorkflow.release, ReleaseHold(reason="the order was taken back"))
+            hold = ReleaseHold(reason="the order was taken back")
+            await uninterrupted(self._child.signal(PaymentWorkflow.release, hold))
         await self._child  # it ends when nothing is held
 
     async def end(self) -> None:

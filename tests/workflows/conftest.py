@@ -88,10 +88,10 @@ class Order:
                     raise
                 await asyncio.sleep(0.05)
 
-    async def until(self, status: OrderStatus) -> None:
+    async def until(self, *wanted: OrderStatus) -> None:
         deadline = time.monotonic() + 20
-        while (standing := self.view().status) is not status:
-            assert time.monotonic() < deadline, f"still {standing}, not {status}"
+        while (standing := self.view().status) not in wanted:
+            assert time.monotonic() < deadline, f"still {standing}, not {wanted}"
             await asyncio.sleep(0.05)
 
     def view(self) -> OrderView:

@@ -1,5 +1,6 @@
 """The order's story and its way back, on the real stores."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -196,6 +197,25 @@ async def test_parcel_on_its_way_blocks_the_undoing_until_an_operator_settles_it
     await order.handle.execute_update(CheckoutWorkflow.settle_compensation, decision)
     assert (await order.handle.result()).status is OrderStatus.CANCELLED
     assert order.reserved() == 0
+
+
+@pytest.mark.parametrize("milliseconds", [0, 3, 10, 20, 30, 45, 70, 110])
+async def test_cancellation_is_never_lost_whatever_the_order_is_doing(
+    place: Any, make_product: Any, milliseconds: int
+) -> None:
+    order = await place({make_product(stock=5): 1})
+    await order.first_answer()
+    await order.carrier(DISPATCHED)
+    await asyncio.sleep(milliseconds / 1000)
+    await order.handle.cancel()
+    await order.until(OrderStatus.COMPENSATION_BLOCKED, OrderStatus.CANCELLED)
+    if order.view().status is OrderStatus.COMPENSATION_BLOCKED:
+        decision = SettleCompensation(actor="staff:test", reason="the customer keeps it", retry=False)
+        await order.handle.execute_update(CheckoutWorkflow.settle_compensation, decision)
+    assert (await order.handle.result()).status is OrderStatus.CANCELLED
+    assert order.reserved() == 0
+    money = order.money()
+    assert money[EntryKind.CAPTURE] + money[EntryKind.VOID] == money[EntryKind.AUTHORIZATION]
 
 
 def _sleep(duration: timedelta) -> Any:
