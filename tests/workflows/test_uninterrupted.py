@@ -1,0 +1,38 @@
+"""What a deed does with a cancellation is not what its waiter feels."""
+
+import asyncio
+
+import pytest
+
+from workflows.uninterrupted import uninterrupted
+
+
+async def test_cancellation_is_felt_at_once_although_the_deed_swallows_it_and_the_deed_goes_on() -> None:
+    begun, done, touched = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def deed() -> str:
+        begun.set()
+        try:
+            await asyncio.sleep(0.05)
+        except asyncio.CancelledError:  # as the SDK does while a signal to another workflow is on its way
+            touched.set()
+        done.set()
+        return "signalled"
+
+    waiter = asyncio.create_task(uninterrupted(deed()))
+    await begun.wait()
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert not done.is_set()
+    await asyncio.wait_for(done.wait(), 1)
+    assert not touched.is_set()
+
+
+async def test_what_the_deed_answers_or_raises_reaches_its_waiter() -> None:
+    async def fails() -> None:
+        raise ValueError("no such workflow")
+
+    assert await uninterrupted(asyncio.sleep(0, "signalled")) == "signalled"
+    with pytest.raises(ValueError, match="no such workflow"):
+        await uninterrupted(fails())
