@@ -6,6 +6,7 @@ import httpx2
 
 from adapters.settings import Settings
 from domain.errors import CarrierUnavailable, Misuse
+from domain.fulfilment import parcel_reference
 from schemas.fulfilment import BookShipment, CancelShipment, ShipmentBooked, ShipmentCancelled
 
 _TIMEOUT = httpx2.Timeout(20.0, connect=3.0)
@@ -66,8 +67,7 @@ def _booking(command: BookShipment) -> dict[str, Any]:
     parcel, address = command.parcel, command.address
     items = [{"sku": line.sku, "quantity": line.quantity} for line in parcel.lines]
     return {
-        # As workflows/names.py reads it back from the carrier's webhook: parcel_of_reference.
-        "reference": f"{command.order_id}-{parcel.number}",
+        "reference": parcel_reference(command.order_id, parcel.number),
         "service": command.shipping_method,
         "ship_from": {"country": parcel.country, "warehouse": parcel.warehouse},
         "ship_to": address.model_dump(exclude_none=True),

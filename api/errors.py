@@ -27,7 +27,6 @@ _STATUS: tuple[tuple[type[business.BusinessError], int], ...] = (
     (business.NotFound, 404),
     (business.Conflict, 409),
     (business.InvalidRequest, 422),
-    (business.ShipmentRefused, 422),
     (business.BusinessError, 422),
 )
 _CODES = {400: "bad_request", 401: "not_authenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}

@@ -7,14 +7,19 @@ BusinessError
 │   ├── UnknownShippingMethod
 │   ├── InvalidLink
 │   └── EmptyCart
-├── Conflict                 the world has moved on
-│   ├── CartChanged
-│   ├── OutOfStock
-│   ├── EmailTaken
-│   ├── LastAdmin
-│   ├── AddressBookFull
-│   └── IllegalMove
-└── ShipmentRefused          the carrier will never take this parcel
+└── Conflict                 the world has moved on
+    ├── CartChanged
+    ├── OutOfStock
+    ├── EmailTaken
+    ├── LastAdmin
+    ├── AddressBookFull
+    └── IllegalMove
+
+Unavailable                  somebody else's system is away: retry
+├── ProviderUnavailable
+└── CarrierUnavailable
+
+Misuse                       somebody else's system does not understand us: our bug
 """
 
 
@@ -105,12 +110,6 @@ class IllegalMove(Conflict):
     """The order cannot go from its status to the one asked for."""
 
     code = "illegal_move"
-
-
-class ShipmentRefused(BusinessError):
-    """The carrier refuses the parcel for good, for instance an address it cannot reach."""
-
-    code = "shipment_refused"
 
 
 class Unavailable(Exception):

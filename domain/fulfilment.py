@@ -50,6 +50,19 @@ def moves_forward(current: ParcelStatus, told: ParcelStatus) -> bool:
     return _RANK[told] > _RANK[current]
 
 
+def parcel_reference(order_id: str, parcel: int) -> str:
+    """What the carrier knows a parcel by; the way back from its webhook is `parcel_of_reference`."""
+    return f"{order_id}-{parcel}"
+
+
+def parcel_of_reference(reference: str) -> tuple[str, int]:
+    """The order id and parcel number a carrier's reference stands for; raises ValueError for one that is not ours."""
+    order_id, _, number = reference.rpartition("-")
+    if not order_id or not number.isdigit():
+        raise ValueError(f"{reference!r} is not a parcel reference")
+    return order_id, int(number)
+
+
 @dataclass(frozen=True)
 class Demand:
     """So many units of a SKU are wanted."""

@@ -5,7 +5,6 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -77,11 +76,8 @@ def new_sandbox_runner() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
 
 
-@dataclass(frozen=True)
-class Crew:
-    """The activities of every queue, their adapters given in."""
-
-    by_queue: dict[str, list[Callable[..., Any]]]
+# The activities of every queue, their adapters given in.
+Crew = dict[str, list[Callable[..., Any]]]
 
 
 def hire(connections: Connections) -> Crew:
@@ -94,26 +90,24 @@ def hire(connections: Connections) -> Crew:
     parcels = FulfilmentActivities(Carrier(settings), Parcels(engine))
     mail = NotificationActivities(OrderStore(engine), SentNotifications(engine), Mailer(settings))
     account_mail = _account_mail(engine, settings)
-    return Crew(
-        {
-            ORDERS_QUEUE: [
-                orders.price_order,
-                orders.place_order,
-                orders.record_status,
-                stock.release_stock,
-                carts.complete_cart,
-            ],
-            PAYMENTS_QUEUE: [
-                payments.authorize_payment,
-                payments.capture_payment,
-                payments.void_payment,
-                payments.record_payment,
-                payments.record_decline,
-            ],
-            FULFILMENT_QUEUE: [parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel],
-            NOTIFICATIONS_QUEUE: [mail.send_mail, account_mail.send_account_mail],
-        }
-    )
+    return {
+        ORDERS_QUEUE: [
+            orders.price_order,
+            orders.place_order,
+            orders.record_status,
+            stock.release_stock,
+            carts.complete_cart,
+        ],
+        PAYMENTS_QUEUE: [
+            payments.authorize_payment,
+            payments.capture_payment,
+            payments.void_payment,
+            payments.record_payment,
+            payments.record_decline,
+        ],
+        FULFILMENT_QUEUE: [parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel],
+        NOTIFICATIONS_QUEUE: [mail.send_mail, account_mail.send_account_mail],
+    }
 
 
 def _account_mail(engine: sa.Engine, settings: Settings) -> AccountMailActivities:
@@ -129,7 +123,7 @@ def build_worker(client: Client, queue: str, crew: Crew, pool: ThreadPoolExecuto
         client,
         task_queue=queue,
         workflows=WORKFLOWS[queue],
-        activities=crew.by_queue[queue],
+        activities=crew[queue],
         activity_executor=pool,
         workflow_runner=new_sandbox_runner(),
         max_concurrent_workflow_tasks=settings.workflow_slots,

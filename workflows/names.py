@@ -40,19 +40,6 @@ def account_mail_workflow_id(mail_id: str) -> str:
     return f"account-mail-{mail_id}"
 
 
-def parcel_reference(order_id: str, parcel: int) -> str:
-    """What the carrier knows a parcel by; the way back from its webhook is `parcel_of_reference`."""
-    return f"{order_id}-{parcel}"
-
-
-def parcel_of_reference(reference: str) -> tuple[str, int]:
-    """The order id and parcel number a carrier's reference stands for; raises ValueError for one that is not ours."""
-    order_id, _, number = reference.rpartition("-")
-    if not order_id or not number.isdigit():
-        raise ValueError(f"{reference!r} is not a parcel reference")
-    return order_id, int(number)
-
-
 # Signals that children send to the order: by name, because the order's workflow imports theirs.
 PAYMENT_TOLD = "payment_told"
 PARCEL_TOLD = "parcel_told"

@@ -16,12 +16,12 @@ from adapters.mysql.webhooks import WebhookReceipts
 from api.deps import AppSettings, Receipts, Temporal
 from api.errors import HttpProblem, problems
 from api.permissions import public
-from domain.fulfilment import ParcelStatus
+from domain.fulfilment import ParcelStatus, parcel_of_reference
 from schemas.base import Payload
 from schemas.fulfilment import CarrierEvent
 from schemas.payments import ProviderEvent
 from workflows.fulfilment import FulfilmentWorkflow
-from workflows.names import fulfilment_workflow_id, parcel_of_reference, payment_workflow_id
+from workflows.names import fulfilment_workflow_id, payment_workflow_id
 from workflows.payment import PaymentWorkflow
 
 router_of_carrier = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])

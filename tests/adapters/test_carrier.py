@@ -9,10 +9,10 @@ import uuid_utils
 from adapters.carrier import Carrier
 from adapters.settings import Settings
 from domain.errors import CarrierUnavailable, Misuse
+from domain.fulfilment import parcel_of_reference
 from schemas.base import Address
 from schemas.fulfilment import BookShipment, CancelShipment
 from schemas.orders import ParcelLine, ParcelPlan
-from workflows.names import parcel_of_reference
 
 WAITING, UNDELIVERABLE = "11111", "00000"
 SetFault = Callable[..., None]
