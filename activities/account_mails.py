@@ -3,6 +3,7 @@
 So it stands nowhere but in the mail: Temporal's history holds only the mail's id, MySQL only the secret's digest.
 """
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import activity
@@ -13,12 +14,15 @@ from schemas.account_mails import WITH_LINK, AccountMailInput, AccountMailKind, 
 from schemas.users import Account
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from adapters.mailer import Mailer
     from adapters.mysql.account_mails import WaitingMails
     from adapters.mysql.email_tokens import EmailTokens
     from adapters.mysql.users import Accounts
+
+
+# Registering with somebody's address costs nothing: the newcomers past these are told nothing until they ask.
+_WELCOMED_IN_A_DAY = 5
+_DAY = timedelta(days=1)
 
 
 class AccountMailActivities:
@@ -30,7 +34,7 @@ class AccountMailActivities:
         accounts: "Accounts",
         tokens: "EmailTokens",
         mailer: "Mailer",
-        lifetimes: dict[AccountMailKind, "timedelta"],
+        lifetimes: dict[AccountMailKind, timedelta],
     ) -> None:
         self._waiting = waiting
         self._accounts = accounts
@@ -48,13 +52,37 @@ class AccountMailActivities:
             waiting = self._waiting.get(mail.mail_id)
             if waiting is None:
                 return AccountMailSent()
-            message_id = self._send(waiting) if waiting.kind in WITH_LINK else self._mail(waiting, None, None)
+            message_id = self._send(waiting)
             self._waiting.remove(waiting.id)
             return AccountMailSent(message_id=message_id)
 
     def _send(self, mail: WaitingMail) -> str | None:
+        owner = self._accounts.owner_of(mail.email)
+        if mail.kind is AccountMailKind.WELCOME:
+            return self._welcome(mail, owner)
+        if mail.kind in WITH_LINK:
+            return self._send_link(mail, owner)
+        if mail.kind is AccountMailKind.CART_REMINDER:
+            return self._remind(mail, owner)
+        # What happens to an account that only claims an address is not for the ears of its owner.
+        return self._mail(mail, None, None) if owner is None or owner.id == mail.user_id else None
+
+    def _remind(self, mail: WaitingMail, owner: Account | None) -> str | None:
+        """Only who still wants it, at an address that is proven to be theirs."""
+        wanted = owner is not None and owner.id == mail.user_id and owner.active and owner.marketing_emails
+        return self._mail(mail, owner.name, None) if owner is not None and wanted else None
+
+    def _welcome(self, mail: WaitingMail, owner: Account | None) -> str | None:
+        """Have the newcomer prove the address; where it has an owner already, tell that one instead."""
+        if self._accounts.count_registered(mail.email, _DAY) > _WELCOMED_IN_A_DAY:
+            return None
+        if owner is None or owner.id == mail.user_id:
+            return self._send_link(mail.model_copy(update={"kind": AccountMailKind.VERIFY_EMAIL}), owner)
+        return self._mail(mail.model_copy(update={"kind": AccountMailKind.ALREADY_REGISTERED}), owner.name, None)
+
+    def _send_link(self, mail: WaitingMail, owner: Account | None) -> str | None:
         """Mail a link; nothing when nobody should have it."""
-        account = self._recipient(mail)
+        account = self._recipient(mail, owner)
         if account is None:
             return None
         secret = self._tokens.issue(account.id, mail.kind, mail.email, self._lifetimes[mail.kind])
@@ -66,17 +94,16 @@ class AccountMailActivities:
             self._tokens.withdraw(secret)
             raise
 
-    def _recipient(self, mail: WaitingMail) -> Account | None:
+    def _recipient(self, mail: WaitingMail, owner: Account | None) -> Account | None:
         """The account the link is for, as things are now: much may have happened since it was asked for."""
-        holder = self._accounts.by_email(mail.email)
         if mail.kind is AccountMailKind.RESET_PASSWORD:
+            holder = self._accounts.by_email(mail.email)
             return holder if holder is not None and holder.active else None
         account = self._accounts.by_id(mail.user_id) if mail.user_id else None
-        if account is None or not account.active:
+        # An address that has an owner is nobody else's to prove, nor the owner's once more.
+        if account is None or not account.active or owner is not None:
             return None
-        if mail.kind is AccountMailKind.CHANGE_EMAIL:
-            return account if holder is None else None
-        return account if account.email == mail.email and not account.email_verified else None
+        return account if mail.kind is AccountMailKind.CHANGE_EMAIL or account.email == mail.email else None
 
     def _mail(self, mail: WaitingMail, name: str | None, secret: str | None) -> str:
         message = self._mailer.compose_account_mail(mail, name, secret)

@@ -26,6 +26,12 @@ _SAID = {
         _NOT_YOU,
         "/account/email",
     ),
+    AccountMailKind.ALREADY_REGISTERED: _Said(
+        "You already have an account",
+        "You, or somebody who typed your address, registered with it, but you already have an account here. "
+        "Sign in to it, or reset your password if you have forgotten it.",
+        "If this was not you, you need do nothing: your account and its password are as they were.",
+    ),
     AccountMailKind.RESET_PASSWORD: _Said(
         "Reset your password",
         "You, or somebody who typed your address, asked for a new password.",
@@ -52,6 +58,11 @@ _SAID = {
         "Your account is closed",
         "Your account is closed and your personal data is erased. What the law has us keep of your orders stays.",
         "If this was not you, write to us.",
+    ),
+    AccountMailKind.CART_REMINDER: _Said(
+        "You left something in your cart",
+        "There is still something in your cart. We keep it for you, but prices and stock may change.",
+        "You get this because you asked for such mails; switch them off in your profile at any time.",
     ),
 }
 

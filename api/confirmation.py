@@ -5,7 +5,7 @@ from pydantic import SecretStr
 from adapters.mysql.users import normalise_email
 from api.deps import Services
 from api.errors import HttpProblem
-from domain.errors import InvalidLink
+from domain.errors import EmailTaken, InvalidLink
 from schemas.account_mails import AccountMailKind
 from schemas.users import Account
 
@@ -19,13 +19,13 @@ def confirm_password(everything: Services, user: Account, password: SecretStr, a
     if not everything.passwords.matches(password.get_secret_value(), user.password_hash):
         everything.throttle.failed(user.email, address, user.id)
         raise HttpProblem(403, "wrong_password", "The password is wrong.")
-    everything.throttle.succeeded(user.email, address)
+    everything.throttle.succeeded(user.email, address, proven=user.email_verified)
 
 
 def use_verification_link(everything: Services, secret: SecretStr, address: str) -> tuple[Account, str | None]:
     """Prove or move an account's e-mail address; the account as it is now, and the address it has left, if any.
 
-    Raises InvalidLink, or EmailTaken when somebody else has got the address meanwhile.
+    Raises InvalidLink, also when another account has proven the address first.
     """
     link = everything.email_tokens.redeem(secret.get_secret_value(), _PROVES_AN_ADDRESS)
     account = everything.accounts.by_id(link.user_id) if link else None
@@ -34,9 +34,13 @@ def use_verification_link(everything: Services, secret: SecretStr, address: str)
     if link.purpose is AccountMailKind.VERIFY_EMAIL:
         if account.email != link.email:
             raise _invalid_link()
+        proven = _proven(everything, account)
         everything.security.record("email.verified", user_id=account.id, actor=_actor(account), address=address)
-        return everything.accounts.mark_email_verified(account.id), None
-    moved = everything.accounts.change_email(account.id, link.email)
+        return proven, None
+    try:
+        moved = everything.accounts.change_email(account.id, link.email)
+    except EmailTaken as error:
+        raise _invalid_link() from error
     # What was mailed to the address that was left must not open the account any more.
     everything.email_tokens.forget_all(account.id)
     everything.security.record("email.changed", user_id=account.id, actor=_actor(account), address=address)
@@ -49,8 +53,10 @@ def use_reset_link(everything: Services, secret: SecretStr, password: SecretStr,
     account = everything.accounts.by_id(link.user_id) if link else None
     if link is None or account is None or not account.active or account.email != normalise_email(link.email):
         raise _invalid_link()
-    # Whoever has the link has the mailbox.
-    everything.accounts.mark_email_verified(account.id)
+    # Whoever has the link has the mailbox, but who registered it may have been somebody else, and made a key meanwhile.
+    _proven(everything, account)
+    if not account.email_verified:
+        everything.api_keys.revoke(account.id)
     changed = set_password(everything, account, password)
     everything.throttle.forgive(account.email)
     everything.security.record("password.reset", user_id=account.id, actor=_actor(account), address=address)
@@ -64,6 +70,13 @@ def set_password(everything: Services, user: Account, password: SecretStr) -> Ac
     everything.sessions.end_all(user.id)
     changed = everything.accounts.by_id(user.id)
     return changed or user
+
+
+def _proven(everything: Services, account: Account) -> Account:
+    try:
+        return everything.accounts.mark_email_verified(account.id)
+    except EmailTaken as error:
+        raise _invalid_link() from error
 
 
 def _actor(account: Account) -> str:

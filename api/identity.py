@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from adapters.mysql.api_keys import MARK
@@ -27,6 +27,12 @@ def _caller(everything: All, credential: Annotated[str | None, Depends(_bearer)]
         return _service(everything, claims) if claims["sub"] == claims["client_id"] else _person(everything, claims)
     except InvalidToken as error:
         return error
+
+
+def still_signed_in(everything: Services, request: Request) -> bool:
+    """Whether what a long request came with still holds; a guest came with nothing that could end."""
+    credential = request.headers.get("authorization")
+    return credential is None or isinstance(_caller(everything, credential.partition(" ")[2]), Principal)
 
 
 Caller = Annotated[Principal | InvalidToken | None, Depends(_caller)]
@@ -57,7 +63,16 @@ def _service(everything: Services, claims: dict[str, Any]) -> Principal:
     client = everything.clients.get(str(claims["client_id"]))
     if client is None or everything.sessions.is_revoked(*_family(claims)):
         raise InvalidToken(_REVOKED)
-    return Principal("service", client.client_id, frozenset(client.roles))
+    return Principal("service", client.client_id, frozenset(client.roles), _limits_of(client.scope, claims))
+
+
+def _limits_of(registered: str, claims: dict[str, Any]) -> frozenset[str] | None:
+    """A service account of ours is registered for permissions (`stock:move`) and has no others of its roles.
+
+    Another's service is registered for OpenID Connect's scopes, which say nothing about a service: it has all.
+    """
+    permissions = frozenset(one for one in registered.split() if ":" in one)
+    return permissions & _scopes(claims) if permissions else None
 
 
 def _owner_of_key(everything: Services, credential: str) -> Principal:

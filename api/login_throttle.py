@@ -61,13 +61,18 @@ class LoginThrottle:
         self._failures.record(self._free(email, address))
         self._note("login.failed", email, address, user_id)
 
-    def succeeded(self, email: str, address: str) -> None:
-        """The password was right: the account starts anew. The address keeps its failures, else a guesser with an
-        account of their own could clear them.
+    def succeeded(self, email: str, address: str, *, proven: bool) -> None:
+        """The password was right: the owner of the e-mail address, who has `proven` it, starts anew.
+
+        The network address keeps its failures, and so does an e-mail address that is only claimed: else a guesser with
+        an account of their own, which may carry anybody's address, could clear them. This attempt is no failure though.
         """
-        self.forgive(email)
+        if proven:
+            self.forgive(email)
         try:
             self._recent.give_back(f"address:{address}")
+            if not proven:
+                self._recent.give_back(_subject(email))
         except redis.RedisError as outage:
             _log.warning("a sign-in stays counted as an attempt for a while", error=str(outage))
 

@@ -8,12 +8,15 @@ from schemas.base import Payload
 class AccountMailKind(StrEnum):
     """What a mail is for; of those with a link, it is also what the link may be used for."""
 
+    WELCOME = "welcome"  # sent as VERIFY_EMAIL, or as ALREADY_REGISTERED when the address is another account's
     VERIFY_EMAIL = "verify_email"
+    ALREADY_REGISTERED = "already_registered"
     RESET_PASSWORD = "reset_password"  # noqa: S105 - a kind of mail
     CHANGE_EMAIL = "change_email"
     EMAIL_CHANGED = "email_changed"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a kind of mail
     ACCOUNT_CLOSED = "account_closed"
+    CART_REMINDER = "cart_reminder"
 
 
 WITH_LINK = frozenset({AccountMailKind.VERIFY_EMAIL, AccountMailKind.RESET_PASSWORD, AccountMailKind.CHANGE_EMAIL})

@@ -15,6 +15,7 @@ class ChangeProfile(Request):
     """`PATCH /v1/users/me`: what is left out stays."""
 
     name: Text | None = None
+    marketing_emails: Annotated[bool, Field(strict=True)] | None = None
 
 
 class ChangePassword(Request):

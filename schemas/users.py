@@ -35,6 +35,7 @@ class UserView(Payload):
     email_verified: bool
     name: str
     roles: list[Role]
+    marketing_emails: Annotated[bool, Field(description="wants mails that it need not get: reminders of the cart")]
     created_at: datetime
 
 
@@ -49,4 +50,13 @@ class Account(Payload):
     roles: list[Role]
     token_version: int
     active: bool
+    marketing_emails: bool = False
     created_at: datetime
+
+
+class MailWish(Payload):
+    """Where an account gets mails that it need not get, and whether it wants them; of a closed one nothing is left."""
+
+    email: str
+    wanted: bool
+    closed: bool

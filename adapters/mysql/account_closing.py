@@ -29,12 +29,13 @@ def close_account(engine: sa.Engine, user_id: str) -> None:
             sa.update(users)
             .where(open_one)
             .values(
-                # RFC 2606 keeps .invalid from ever being anybody's; the id keeps the column unique.
+                # RFC 2606 keeps .invalid from ever being anybody's. Nobody owns what is not proven (`verified_email`).
                 email=f"{user_id}@closed.invalid",
                 name=CLOSED_NAME,
                 password_hash=None,
                 email_verified_at=None,
                 active=False,
+                marketing_emails=False,
                 token_version=users.c.token_version + 1,
                 closed_at=now(),
             )

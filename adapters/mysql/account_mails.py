@@ -1,6 +1,7 @@
 """Mails about accounts that wait to be sent: who they go to stands here and not in Temporal's history."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import insert as mysql_insert
 from uuid_utils import uuid7
 
 from adapters.mysql.history import now
@@ -21,6 +22,13 @@ class WaitingMails:
         with self._engine.begin() as connection:
             connection.execute(sa.insert(account_mails).values(row))
         return mail_id
+
+    def add_once(self, mail_id: str, kind: AccountMailKind, email: str, user_id: str) -> bool:
+        """Have a mail of this id wait; False when it does already."""
+        row = {"id": mail_id, "kind": kind, "user_id": user_id, "email": email, "created_at": now()}
+        with self._engine.begin() as connection:
+            statement = mysql_insert(account_mails).values(row).prefix_with("IGNORE")
+            return connection.execute(statement).rowcount == 1
 
     def get(self, mail_id: str) -> WaitingMail | None:
         """The mail, unless it was sent or taken back."""

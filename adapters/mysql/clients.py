@@ -4,7 +4,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert as mysql_insert
@@ -14,6 +14,7 @@ from adapters.mysql.history import now
 from adapters.mysql.identity_tables import oauth_clients
 from domain.errors import Conflict, InvalidRequest, NotFound
 from schemas.oauth import ChangeOAuthClient, MadeOAuthClient, NewOAuthClient, OAuthClient
+from schemas.users import Role
 
 FIRST_PARTY_CLIENT = "storefront"
 FIRST_PARTY_SCOPE = "openid profile email offline_access cart orders"
@@ -128,6 +129,39 @@ def _client(row: sa.RowMapping) -> OAuthClient:
         "created_at": row["created_at"].replace(tzinfo=UTC),
     }
     return OAuthClient(**{**row, **seen})
+
+
+@dataclass(frozen=True)
+class ServiceClient:
+    """A client that acts for itself: in these roles, and of what they may only what the permissions name."""
+
+    client_id: str
+    name: str
+    roles: tuple[Role, ...]
+    permissions: tuple[str, ...]
+
+
+def ensure_service_client(engine: sa.Engine, client: ServiceClient, secret: str) -> Literal["made", "changed"] | None:
+    """Register the client with this secret, or make the one that is there so; None when it was.
+
+    One that was made inactive stays so: somebody had a reason.
+    """
+    wanted = {
+        "client_secret_hash": digest_of(secret),
+        "name": client.name,
+        "grant_types": ["client_credentials"],
+        "redirect_uris": [],
+        "scope": " ".join(client.permissions),
+        "roles": sorted(client.roles),
+    }
+    with engine.begin() as connection:
+        this = oauth_clients.c.client_id == client.client_id
+        found = connection.execute(sa.select(oauth_clients).where(this).with_for_update()).mappings().one_or_none()
+        if found is not None and all(found[name] == value for name, value in wanted.items()):
+            return None
+        statement = mysql_insert(oauth_clients).values(client_id=client.client_id, created_at=now(), **wanted)
+        connection.execute(statement.on_duplicate_key_update(wanted))
+    return "changed" if found is not None else "made"
 
 
 def ensure_first_party_client(engine: sa.Engine) -> bool:

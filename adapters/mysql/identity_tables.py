@@ -1,15 +1,26 @@
 """The tables of the User service: accounts, addresses, OAuth clients and grants, API keys, security events."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 
 from adapters.mysql.schema import Code, Digest, Json, Moment, Uuid, key, table
 
 _OWNER = "users.id"
+# Compared byte by byte: josé@ and jose@ are two people. What is kept is normalised (`users.normalise_email`).
+_Email = mysql.VARCHAR(254, charset="utf8mb4", collation="utf8mb4_bin")
 
 users = table(
     "users",
     sa.Column("id", Uuid, primary_key=True),
-    sa.Column("email", sa.String(254), nullable=False, unique=True),
+    sa.Column("email", _Email, nullable=False, index=True),
+    sa.Column(
+        "verified_email",
+        _Email,
+        # Computed, so that no change of the other two columns can forget it.
+        sa.Computed("CASE WHEN email_verified_at IS NULL THEN NULL ELSE email END", persisted=True),
+        unique=True,
+        comment="the address once it is proven, NULL before and after closing: its owner",
+    ),
     sa.Column("name", sa.String(200), nullable=False),
     sa.Column("password_hash", sa.String(255), comment="NULL for an account that signs in elsewhere only"),
     sa.Column("email_verified_at", Moment),
@@ -17,6 +28,7 @@ users = table(
     sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("closed_at", Moment, comment="personal data is erased then, the row stays for its orders"),
+    sa.Column("marketing_emails", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 user_roles = table(

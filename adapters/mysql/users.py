@@ -1,7 +1,13 @@
-"""Accounts and their roles: the User service's tables."""
+"""Accounts and their roles: the User service's tables.
+
+An e-mail address belongs to the account that has proven it, its owner; until then several accounts may carry it
+(`docs/decisions/0006`). Of those that only claim it the newest counts wherever an address has to stand for one account.
+"""
 
 import unicodedata
-from datetime import UTC
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import UTC, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +15,7 @@ import sqlalchemy as sa
 from adapters.mysql.history import now
 from adapters.mysql.identity_tables import user_roles, users
 from domain.errors import EmailTaken, LastAdmin, NotFound
-from schemas.users import Account, Role
+from schemas.users import Account, MailWish, Role
 
 _DERIVED = {"roles", "email_verified"}
 # What every token already issued was signed with is outdated by adding one.
@@ -28,32 +34,67 @@ class Accounts:
         self._engine = engine
 
     def create(self, account: Account) -> Account:
-        """Store a new account and return it as kept; raises EmailTaken when the address has one."""
+        """Store a new account and return it as kept; raises EmailTaken when its address is proven, and another's."""
         kept = account.model_copy(update={"email": normalise_email(account.email)})
         values = kept.model_dump(exclude=_DERIVED) | {"email_verified_at": now() if kept.email_verified else None}
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(sa.insert(users).values(values))
-                connection.execute(sa.insert(user_roles), [{"user_id": kept.id, "role": role} for role in kept.roles])
-        except sa.exc.IntegrityError as error:
-            raise EmailTaken("An account with this e-mail address exists.") from error
+        with _first_to_prove_it(), self._engine.begin() as connection:
+            connection.execute(sa.insert(users).values(values))
+            connection.execute(sa.insert(user_roles), [{"user_id": kept.id, "role": role} for role in kept.roles])
         return kept
 
+    def owner_of(self, address: str) -> Account | None:
+        """The account that has proven the address, in whatever case it is written."""
+        with self._engine.connect() as connection:
+            return _owner(connection, normalise_email(address))
+
+    def that_may_sign_in_by(self, address: str) -> tuple[Account | None, Account | None]:
+        """Whom a password for the address is compared with: its owner, and the newest account that only claims it.
+
+        An older one that a newer has pushed aside keeps its tokens and its mailed links, it just cannot sign in by
+        password until it has proven the address: each more would make a sign-in slower, and tell how many there are.
+        """
+        with self._engine.connect() as connection:
+            email = normalise_email(address)
+            return _owner(connection, email), _newest_unverified(connection, email)
+
     def by_email(self, address: str) -> Account | None:
-        """The account of an address, in whatever case it is written."""
-        email = normalise_email(address)
-        account = self._find(users.c.email == email)
-        # The column's collation takes é for e; an account is only found by its own address.
-        return account if account is not None and account.email == email else None
+        """The account an address stands for: its owner, else the newest that claims it."""
+        owner, newest = self.that_may_sign_in_by(address)
+        return owner or newest
+
+    def count_registered(self, address: str, within: timedelta) -> int:
+        """How many accounts were opened with the address lately."""
+        query = sa.select(sa.func.count()).select_from(users)
+        query = query.where(users.c.email == normalise_email(address), users.c.created_at > now() - within)
+        with self._engine.connect() as connection:
+            return connection.scalar(query) or 0
 
     def by_id(self, account_id: str) -> Account | None:
         """The account with this id."""
-        return self._find(users.c.id == account_id)
+        with self._engine.connect() as connection:
+            return _first(connection, users.c.id == account_id)
 
     def roles(self, account_id: str) -> list[Role]:
         """What the account may act as, in alphabetical order; empty for an unknown one."""
         with self._engine.connect() as connection:
             return _roles(connection, account_id)
+
+    def mail_wishes(self, account_ids: Collection[str]) -> dict[str, MailWish]:
+        """What each of the accounts that exist wants to be mailed beyond what it has to be told."""
+        query = sa.select(users).where(users.c.id.in_(list(account_ids)))
+        with self._engine.connect() as connection:
+            return {
+                row.id: MailWish(
+                    email=row.email,
+                    wanted=row.active and row.email_verified_at is not None and row.marketing_emails,
+                    closed=row.closed_at is not None,
+                )
+                for row in connection.execute(query)
+            }
+
+    def set_marketing_emails(self, user_id: str, wanted: bool) -> Account:
+        """Whether the account wants mails that it need not get; raises NotFound."""
+        return self._change(user_id, marketing_emails=wanted)
 
     def rename(self, user_id: str, name: str) -> Account:
         """Give the account another name; raises NotFound."""
@@ -88,24 +129,41 @@ class Accounts:
         return self._change(user_id, password_hash=password_hash, token_version=_NEXT_VERSION)
 
     def mark_email_verified(self, user_id: str) -> Account:
-        """Note that the address is the account's own; the first time counts. Raises NotFound."""
-        return self._change(user_id, email_verified_at=sa.func.coalesce(users.c.email_verified_at, now()))
+        """Note that the address is the account's own; the first time counts. Raises NotFound, EmailTaken.
+
+        Of two accounts that prove one address at the same moment the unique key lets one win.
+        """
+        with _first_to_prove_it():
+            return self._change(user_id, email_verified_at=sa.func.coalesce(users.c.email_verified_at, now()))
 
     def change_email(self, user_id: str, address: str) -> Account:
         """Move the account to an address that was proven to be its own; raises NotFound, EmailTaken."""
-        try:
+        with _first_to_prove_it():
             return self._change(user_id, email=normalise_email(address), email_verified_at=now())
-        except sa.exc.IntegrityError as error:
-            raise EmailTaken("An account with this e-mail address exists.") from error
 
     def _change(self, user_id: str, **values: Any) -> Account:
         with self._engine.begin() as connection:
             _update(connection, user_id, **values)
             return _read(connection, user_id)
 
-    def _find(self, condition: sa.ColumnElement[bool]) -> Account | None:
-        with self._engine.connect() as connection:
-            return _first(connection, condition)
+
+@contextmanager
+def _first_to_prove_it() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.IntegrityError as error:
+        raise EmailTaken("Another account has proven this e-mail address.") from error
+
+
+def _owner(connection: sa.Connection, email: str) -> Account | None:
+    return _first(connection, users.c.verified_email == email)
+
+
+def _newest_unverified(connection: sa.Connection, email: str) -> Account | None:
+    newest = sa.select(users.c.id).where(users.c.email == email, users.c.verified_email.is_(None))
+    newest = newest.order_by(users.c.created_at.desc(), users.c.id.desc()).limit(1)
+    found = connection.scalar(newest)
+    return None if found is None else _first(connection, users.c.id == found)
 
 
 def keep_an_admin(connection: sa.Connection, user_id: str) -> None:
@@ -139,6 +197,7 @@ def _first(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Acco
         "created_at": row["created_at"].replace(tzinfo=UTC),
         "active": bool(row["active"]),
         "email_verified": row["email_verified_at"] is not None,
+        "marketing_emails": bool(row["marketing_emails"]),
     }
     return Account(**{**row, **seen}, roles=_roles(connection, row["id"]))
 

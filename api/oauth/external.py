@@ -1,8 +1,8 @@
 """Sign-in by other OpenID Connect providers, through Authlib's client: state, nonce, PKCE with S256.
 
 An account is found by the provider's subject. The first time it is linked by e-mail address, and only when both sides
-have proven it: a provider's unproven address neither links nor creates, and an account here whose address was never
-proven is not taken over, because somebody else may have registered it.
+have proven it: a provider's unproven address neither links nor creates, and an account here that only claims the
+address is not taken over, because somebody else may have registered it. Then a new one is made, and owns the address.
 """
 
 from datetime import UTC, datetime
@@ -93,7 +93,7 @@ class ExternalSignIn:
         return found
 
     def account(self, name: str, claims: dict[str, Any]) -> tuple[Account, bool]:
-        """The account of the provider's subject, and whether it was linked now; raises HttpProblem 403, 409."""
+        """The account of the provider's subject, and whether it was linked now; raises HttpProblem 400, 403."""
         known = self._identities.account_id(name, claims["sub"])
         if known is not None:
             account = self._accounts.by_id(known)
@@ -103,10 +103,7 @@ class ExternalSignIn:
         email = claims.get("email")
         if not isinstance(email, str) or len(email) > _LONGEST_EMAIL or claims.get("email_verified") is not True:
             raise HttpProblem(403, "email_not_verified", "The provider has not verified your e-mail address.")
-        account = self._accounts.by_email(email) or self._created(email, str(claims.get("name") or email))
-        if not account.email_verified:
-            detail = "An account with this address exists. Sign in with its password and verify the address first."
-            raise HttpProblem(409, "account_not_verified", detail)
+        account = self._accounts.owner_of(email) or self._created(email, str(claims.get("name") or email))
         if not account.active:
             raise HttpProblem(403, "account_locked", "This account cannot sign in.")
         try:

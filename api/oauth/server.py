@@ -59,20 +59,27 @@ class AuthorizationServer(AuthlibServer):  # type: ignore[misc]
         self._security = security
 
     def account_with(self, email: str, password: str, address: str) -> Account | None:
-        """The active account with this address and password, as slow for an unknown one as for a wrong password.
+        """The active account with this address and password: the address's owner, or the newest that only claims it.
 
-        Raises TooManyAttempts while the account or the network address has to wait.
+        Two passwords are compared whoever there is, so that the time it takes tells nothing. Raises TooManyAttempts
+        while the account or the network address has to wait.
         """
-        account = self._accounts.by_email(email)
-        user_id = account.id if account else None
+        owner, newest = self._accounts.that_may_sign_in_by(email)
+        known = owner or newest
+        user_id = known.id if known else None
         self._throttle.check(email, address, user_id)
-        known = account is not None and account.active
-        if not self._passwords.matches(password, account.password_hash if account and known else None):
+        opens_owner, opens_newest = self._opens(password, owner), self._opens(password, newest)
+        account = owner if opens_owner else newest if opens_newest else None
+        if account is None:
             self._throttle.failed(email, address, user_id)
             return None
-        self._throttle.succeeded(email, address)
-        self._security.record("login.succeeded", user_id=user_id, actor=f"user:{user_id}", address=address)
+        self._throttle.succeeded(email, address, proven=account.email_verified)
+        self._security.record("login.succeeded", user_id=account.id, actor=f"user:{account.id}", address=address)
         return account
+
+    def _opens(self, password: str, account: Account | None) -> bool:
+        may_sign_in = account is not None and account.active
+        return self._passwords.matches(password, account.password_hash if account and may_sign_in else None)
 
     def active_account(self, user_id: str) -> Account | None:
         """The account, unless it is unknown, locked or closed."""

@@ -16,7 +16,7 @@ from api.permissions import public
 from api.routes.emails import verify_email
 from api.routes.passwords import reset_password
 from api.routes.users import ClientAddress
-from domain.errors import EmailTaken, InvalidLink
+from domain.errors import InvalidLink
 from schemas.accounts import ResetPassword, VerifyEmail
 
 router = APIRouter(prefix="/account", include_in_schema=False)
@@ -46,8 +46,6 @@ async def submit_email_page(form: Annotated[LinkForm, Form()], everything: All, 
         proven = await verify_email(VerifyEmail(token=form.token), everything, address)
     except (ValidationError, InvalidLink):
         return page("account_done.html", _CONFIRM, 422, _INVALID, said="Nothing was changed.")
-    except EmailTaken as error:
-        return page("account_done.html", _CONFIRM, 409, error.message, said="Nothing was changed.")
     return page("account_done.html", "Thank you", said=f"{proven.email} is confirmed.")
 
 

@@ -30,7 +30,7 @@ async def ask_for_email_verification(user: CurrentUser, everything: All) -> None
         await everything.account_mails.send(AccountMailKind.VERIFY_EMAIL, user.email, user.id)
 
 
-@router.post("/email-verifications", dependencies=[public], responses=problems(409, 422, 503))
+@router.post("/email-verifications", dependencies=[public], responses=problems(422, 503))
 async def verify_email(
     proof: Annotated[VerifyEmail, Body(openapi_examples={"code": {"value": _CODE}})],
     everything: All,
@@ -57,7 +57,7 @@ async def ask_for_change_of_email(
 ) -> None:
     """Have a link mailed to the new address; using it moves the account there.
 
-    An address that has an account gets no mail, and the answer does not tell.
+    An address that another account has proven gets no mail, and the answer does not tell.
     """
     await run_in_threadpool(confirm_password, everything, user, change.password, address)
     await everything.account_mails.send(AccountMailKind.CHANGE_EMAIL, change.email, user.id)

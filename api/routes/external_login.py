@@ -32,7 +32,7 @@ async def begin_external_login(provider: Provider, request: Request, everything:
     "/{provider}/callback",
     dependencies=[public],
     response_model=TokenResponse,
-    responses=problems(400, 403, 404, 409, 503),
+    responses=problems(400, 403, 404, 503),
 )
 async def finish_external_login(provider: Provider, request: Request, everything: All) -> Response:
     """Where the provider sends the browser back to: tokens for the account it vouches for."""

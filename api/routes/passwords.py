@@ -45,7 +45,10 @@ async def ask_for_password_reset(
     everything: All,
     address: ClientAddress,
 ) -> None:
-    """Have a link mailed that resets the password. The answer is the same whether or not the address has an account."""
+    """Have a link mailed that resets the password. The answer is the same whether or not the address has an account.
+
+    The link is for the account that has proven the address, else for the newest that carries it.
+    """
     await everything.account_mails.send(AccountMailKind.RESET_PASSWORD, wanted.email)
     await run_in_threadpool(
         everything.security.record, "password.reset_requested", user_id=None, actor="guest", address=address

@@ -3,10 +3,13 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Body, Depends, Response
 from fastapi.concurrency import run_in_threadpool
+from pymongo.errors import PyMongoError
 from uuid_utils import uuid7
 
+from adapters.carts import user_owner
 from adapters.mysql.account_closing import close_account
 from api.client_address import client_address
 from api.confirmation import confirm_password
@@ -19,11 +22,12 @@ from schemas.users import Account, RegisterUser, Role, UserView
 
 router = APIRouter(prefix="/v1/users", tags=["identity"])
 ME = "/v1/users/me"
+_log = structlog.get_logger(__name__)
 ClientAddress = Annotated[str, Depends(client_address)]
 _EXAMPLE = {"email": "ada@shop.example", "password": "a long enough secret", "name": "Ada Lovelace"}
 
 
-@router.post("", status_code=201, dependencies=[public], responses=problems(409, 422, 503))
+@router.post("", status_code=201, dependencies=[public], responses=problems(422, 503))
 async def register_user(
     new: Annotated[RegisterUser, Body(openapi_examples={"customer": {"value": _EXAMPLE}})],
     response: Response,
@@ -32,11 +36,12 @@ async def register_user(
 ) -> UserView:
     """Open a customer's account; sign in at `/oauth2/token`. A link that verifies the e-mail address is mailed.
 
-    This is the one place that tells whether an address has an account (409 `email_taken`): a customer who has
-    forgotten theirs must learn it. How often may be asked is limited for each network address.
+    Whether the address has an account already is told by mail alone, to whoever reads it: the answer is the same, and
+    the new account can be used like any other, but never becomes the address's.
     """
     account = await run_in_threadpool(_register, everything, new, address)
-    await everything.account_mails.try_to_send(AccountMailKind.VERIFY_EMAIL, account.email, account.id)
+    # Whom the address belongs to is only asked when the mail is sent, so that the answer takes as long either way.
+    await everything.account_mails.try_to_send(AccountMailKind.WELCOME, account.email, account.id)
     response.headers["Location"] = ME
     return _view(account)
 
@@ -53,8 +58,16 @@ def change_own_profile(
     user: CurrentUser,
     accounts: AccountStore,
 ) -> UserView:
-    """Change what is given; e-mail address and password have addresses of their own."""
-    return _view(accounts.rename(user.id, change.name) if change.name is not None else user)
+    """Change what is given; e-mail address and password have addresses of their own.
+
+    Mails that nobody needs to get, such as reminders of the cart, are sent only to who has switched `marketing_emails`
+    on, and has proven the address.
+    """
+    if change.name is not None:
+        user = accounts.rename(user.id, change.name)
+    if change.marketing_emails is not None:
+        user = accounts.set_marketing_emails(user.id, change.marketing_emails)
+    return _view(user)
 
 
 @router.delete("/me", status_code=204, dependencies=[require("profile:write")], responses=problems(401, 403, 429, 503))
@@ -93,7 +106,12 @@ def _close(everything: Services, user: Account, proof: CloseAccount, address: st
     closed = everything.accounts.by_id(user.id)
     if closed is not None:
         everything.sessions.changed(closed)
-    everything.throttle.forgive(user.email)
+    if user.email_verified:
+        everything.throttle.forgive(user.email)
+    try:
+        everything.carts.forget(user_owner(user.id))
+    except PyMongoError as error:  # the account is closed nevertheless; the reminder of carts finds what is left of it
+        _log.warning("the cart of a closed account could not be deleted yet", error=str(error)[:200])
     everything.security.record("account.closed", user_id=user.id, actor=f"user:{user.id}", address=address)
 
 

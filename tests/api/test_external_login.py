@@ -207,13 +207,18 @@ def test_an_address_the_provider_has_not_proven_neither_links_nor_creates(
     assert Accounts(connections.engine).by_email(email) is None
 
 
-def test_an_account_here_whose_address_was_never_proven_is_not_taken_over(
-    elsewhere: Elsewhere, http: httpx2.Client, make_customer: Any
+def test_an_account_here_that_only_claims_the_address_is_not_taken_over(
+    elsewhere: Elsewhere, http: httpx2.Client, api: httpx2.Client, make_customer: Any, connections: Connections
 ) -> None:
     customer = make_customer()
     register_there(elsewhere, customer.email)
-    answer = http.get(come_back(elsewhere, http, customer.email))
-    assert (answer.status_code, answer.json()["code"]) == (409, "account_not_verified")
+    tokens = http.get(come_back(elsewhere, http, customer.email)).json()
+    me = api.get("/v1/users/me", headers={"Authorization": f"Bearer {tokens['access_token']}"}).json()
+    assert (me["email"], me["email_verified"]) == (customer.email, True)
+    assert me["id"] != customer.id
+    assert api.get("/v1/users/me", headers=customer.headers).json()["email_verified"] is False
+    assert (owner := Accounts(connections.engine).owner_of(customer.email))
+    assert owner.id == me["id"]
 
 
 def test_a_locked_account_stays_locked(

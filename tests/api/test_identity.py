@@ -158,12 +158,6 @@ def test_a_closed_account_can_neither_act_nor_sign_in(
     check_refused(api.get("/v1/users/me", headers=customer.headers))
 
 
-def test_an_address_registers_once(api: httpx2.Client, customer: Any) -> None:
-    body = {"email": customer.email.upper(), "password": PASSWORD, "name": "Again"}
-    answer = api.post("/v1/users", json=body)
-    assert (answer.status_code, answer.json()["code"]) == (409, "email_taken")
-
-
 def token_request(api: httpx2.Client, **form: str) -> httpx2.Response:
     answer = api.post("/oauth2/token", data=form)
     assert answer.headers["cache-control"] == "no-store"

@@ -100,10 +100,25 @@ def test_signing_in_clears_the_account_but_not_the_address(throttle: LoginThrott
     for _ in range(FREE):
         assert wait_of(throttle, email, address) == 0
     throttle.check(email, address)
-    throttle.succeeded(email, address)
+    throttle.succeeded(email, address, proven=True)
     assert [wait_of(throttle, email, address) for _ in range(3)] == [0, 0, 0]
     guesses, _ = guesses_until_paused(throttle, lambda: (unique("other"), address))
     assert guesses < FREE_OF_ADDRESS, "the address had failed often before"
+
+
+def test_an_account_that_only_claims_an_address_clears_none_of_its_failures(throttle: LoginThrottle) -> None:
+    """Else whoever registers somebody's address could sign in to that account after every few guesses at the other."""
+    email, origins = unique("claimed"), iter(f"198.51.100.{n}" for n in range(200))
+    for _ in range(FREE):
+        assert wait_of(throttle, email, next(origins)) == 0
+    for _ in range(3):
+        origin = next(origins)
+        throttle.check(email, origin)
+        throttle.succeeded(email, origin, proven=False)
+        time.sleep(1.1)
+    guesses, wait = guesses_until_paused(throttle, lambda: (email, next(origins)))
+    assert guesses <= 2, "no failure is forgotten"
+    assert wait <= 2, "and no success counts as one"
 
 
 def test_an_account_nobody_has_is_paused_like_one_that_exists(throttle: LoginThrottle, customer: Any) -> None:
