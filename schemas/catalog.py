@@ -1,90 +1,107 @@
-"""Products as shown and as found."""
+"""The catalog's truth: products with their variants, prices and images, and what a variant is offered for now."""
 
 from datetime import datetime
-from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
-
+from domain.catalog import ProductStatus, TaxClass
 from schemas.base import Money, Payload
 
-Sort = Literal["relevance", "popularity", "price_asc", "price_desc", "newest"]
-Choice = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-PriceEnd = Annotated[int, Field(ge=0, le=10**12)]
+BASE_CURRENCY = "EUR"  # what prices are shown in unless somebody asks for another currency
+
+AttributeValue = str | int | float | bool | list[str]
+
+
+class Price(Payload):
+    """What one unit costs, net, in minor units, from a moment on; of several that hold the latest begun counts."""
+
+    amount: int
+    currency: str
+    valid_from: datetime
+    valid_to: datetime | None = None
+
+
+class Variant(Payload):
+    """What can be bought and is kept in stock: one SKU. Weight in grams, dimensions in millimetres."""
+
+    sku: str
+    options: dict[str, str] = {}
+    weight_grams: int
+    length_mm: int | None = None
+    width_mm: int | None = None
+    height_mm: int | None = None
+    barcode: str | None = None
+    active: bool = True
+    prices: list[Price] = []
+
+
+class Image(Payload):
+    """A picture of the product, or of one variant when it names a SKU."""
+
+    url: str
+    alt: str = ""
+    sku: str | None = None
 
 
 class Product(Payload):
-    """One product for sale; price net, weight in grams."""
+    """A product with everything that belongs to it; `brand` and `category` are codes.
 
-    sku: str
+    `code` is its own number, in one namespace with the SKUs: a product of one variant may share it with that variant.
+    `version` is one more with each change of the product or of anything in it.
+    """
+
+    code: str
     name: str
-    description: str
+    description: str = ""
     brand: str
     category: str
-    price: Money
-    weight_grams: int
-    active: bool = True
+    attributes: dict[str, AttributeValue] = {}
+    options: list[str] = []
+    tax_class: TaxClass = TaxClass.STANDARD
+    status: ProductStatus = ProductStatus.ACTIVE
     popularity: int = 0
+    variants: list[Variant]
+    images: list[Image] = []
     version: int = 1
     created_at: datetime
     updated_at: datetime
 
 
-class ProductView(Product):
-    """A product with its stock, in units over all warehouses."""
+class Brand(Payload):
+    """Who makes it."""
 
-    available: int
-    in_stock: bool
-
-
-class ProductQuery(Payload):
-    """What to look for; no words means everything. Prices in minor units, both ends included."""
-
-    q: Annotated[str, Field(max_length=200, description="What the customer types; typos are forgiven.")] = ""
-    category: Choice | None = None
-    brand: Choice | None = None
-    min_price: PriceEnd | None = None
-    max_price: PriceEnd | None = None
-    in_stock: bool | None = None
-    sort: Annotated[Sort | None, Field(description="Relevance when there are words, else popularity.")] = None
-    cursor: Annotated[str | None, Field(max_length=500, pattern=r"^[A-Za-z0-9_-]+$")] = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-
-    @property
-    def order(self) -> Sort:
-        """How hits are sorted when the customer does not say."""
-        return self.sort or ("relevance" if self.q.strip() else "popularity")
+    code: str
+    name: str
+    version: int = 1
 
 
-class ProductHit(Payload):
-    """A product as a search result."""
+class Category(Payload):
+    """A shelf of the shop; the tree is made by `parent`."""
+
+    code: str
+    name: str
+    parent: str | None = None
+    position: int = 0
+    version: int = 1
+
+
+class Announced(Payload):
+    """How many products were announced because of a price that began or ended, and because of a shelf that changed."""
+
+    by_prices: int = 0
+    by_shelves: int = 0
+
+
+class Offer(Payload):
+    """One SKU as a cart or an order sees it now. `price` is net, None when it has none in the currency asked for."""
 
     sku: str
+    product: str
     name: str
-    brand: str
-    category: str
-    price: Money
-    in_stock: bool
-    highlight: str | None = None
+    price: Money | None
+    weight_grams: int
+    tax_class: TaxClass
+    active: bool
 
-
-class FacetValue(Payload):
-    """One value of a facet and how many products have it."""
-
-    value: str
-    count: int
-
-
-class ProductPage(Payload):
-    """`GET /v1/products`."""
-
-    items: list[ProductHit]
-    next_cursor: str | None = None
-    total: int
-    facets: dict[str, list[FacetValue]] = {}
-    did_you_mean: str | None = None
-
-
-class Suggestions(Payload):
-    """`GET /v1/products/suggest`."""
-
-    items: list[str]
+    @property
+    def for_sale(self) -> bool:
+        """Whether it can be put into a cart and ordered."""
+        return self.active and self.price is not None

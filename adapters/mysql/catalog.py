@@ -1,66 +1,128 @@
-"""Products and prices: the Product-Catalog service's table."""
+"""Products with their variants, prices and images: the Product-Catalog service's truth."""
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.mysql import insert
 
-from adapters.mysql.tables import products
+from adapters.mysql import catalog_rows as rows
+from adapters.mysql.catalog_tables import prices, product_images, products, variants
+from adapters.mysql.catalog_writes import put_products
+from domain.catalog import ProductStatus, variant_name
 from schemas.base import Money
-from schemas.catalog import Product
+from schemas.catalog import BASE_CURRENCY, Offer, Product
 
-BATCH = 500  # rows per statement: large enough to be quick, far below max_allowed_packet
+PAGE = 500
 
 
 class Catalog:
-    """The truth about what is for sale; the search index is made from it."""
+    """What is for sale, at what price; the search index is made from it."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def get(self, sku: str) -> Product | None:
-        """The product, active or not."""
-        return self.get_many([sku]).get(sku)
+    def product(self, number: str) -> Product | None:
+        """The product that has this SKU among its variants, or this code; in whatever status."""
+        with self._engine.connect() as connection:
+            owner = connection.scalar(sa.select(variants.c.product).where(variants.c.sku == number))
+            return read_products(connection, [owner or number]).get(owner or number)
 
-    def get_many(self, skus: Collection[str]) -> dict[str, Product]:
-        """Those of the SKUs that exist."""
-        if not skus:
-            return {}
-        found = self._read(sa.select(products).where(products.c.sku.in_(skus)))
-        return {product.sku: product for product in found}
+    def products(self, codes: Collection[str]) -> dict[str, Product]:
+        """Those of the codes that exist."""
+        with self._engine.connect() as connection:
+            return read_products(connection, codes)
 
-    def page(self, after_sku: str = "", limit: int = BATCH) -> list[Product]:
-        """The next products in the order of their SKUs, active or not."""
-        return self._read(sa.select(products).where(products.c.sku > after_sku).order_by(products.c.sku).limit(limit))
-
-    def upsert_many(self, changed: Sequence[Product]) -> None:
-        """Write all of them in one transaction; one that exists keeps its `created_at`."""
-        with self._engine.begin() as connection:
-            for start in range(0, len(changed), BATCH):
-                statement = insert(products).values([_row(product) for product in changed[start : start + BATCH]])
-                kept = {"sku", "created_at"}
-                updates = {column.name: column for column in statement.inserted if column.name not in kept}
-                connection.execute(statement.on_duplicate_key_update(updates))
+    def page(self, after_code: str = "", limit: int = PAGE) -> list[Product]:
+        """The next products in the order of their codes, in whatever status."""
+        with self._engine.connect() as connection:
+            query = sa.select(products.c.code).where(products.c.code > after_code).order_by(products.c.code)
+            codes = connection.scalars(query.limit(limit)).all()
+            found = read_products(connection, codes)
+        return [found[code] for code in codes if code in found]
 
     def count(self) -> int:
-        """How many products there are, active or not."""
+        """How many products there are, in whatever status."""
         with self._engine.connect() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(products)) or 0
 
-    def _read(self, query: sa.Select[Any]) -> list[Product]:
+    def offer(self, sku: str) -> Offer | None:
+        """What the SKU is offered for now, whether it is for sale or not."""
+        return self.offers([sku]).get(sku)
+
+    def offers(
+        self, skus: Collection[str], currency: str = BASE_CURRENCY, at: datetime | None = None
+    ) -> dict[str, Offer]:
+        """Those of the SKUs that exist, with their price at a moment (now unless told)."""
+        if not skus:
+            return {}
+        moment = (at or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
         with self._engine.connect() as connection:
-            return [_product(row) for row in connection.execute(query).mappings()]
+            found = connection.execute(
+                sa.select(
+                    variants,
+                    products.c.name,
+                    products.c.status,
+                    products.c.tax_class,
+                    products.c.options.label("option_names"),
+                )
+                .join(products, products.c.code == variants.c.product)
+                .where(variants.c.sku.in_(skus))
+            ).all()
+            valid = connection.execute(
+                sa.select(prices.c.sku, prices.c.amount)
+                .where(
+                    prices.c.sku.in_(skus),
+                    prices.c.currency == currency,
+                    prices.c.valid_from <= moment,
+                    sa.or_(prices.c.valid_to.is_(None), prices.c.valid_to > moment),
+                )
+                .order_by(prices.c.valid_from)
+            ).all()
+        amounts = {row.sku: row.amount for row in valid}  # the latest begun comes last
+        return {row.sku: _offer(row, amounts.get(row.sku), currency) for row in found}
+
+    def put_many(self, changed: Sequence[Product]) -> None:
+        """Write whole products in one transaction, whatever was there; one that exists keeps its `created_at`.
+
+        Their brands and categories must exist. A variant that is no longer named is kept, but no longer active.
+        """
+        with self._engine.begin() as connection:
+            put_products(connection, changed)
 
 
-def _row(product: Product) -> dict[str, Any]:
-    values = product.model_dump(exclude={"price"})
-    return {**values, "price": product.price.amount, "currency": product.price.currency}
+def _offer(row: sa.Row[Any], amount: int | None, currency: str) -> Offer:
+    return Offer(
+        sku=row.sku,
+        product=row.product,
+        name=variant_name(row.name, rows.in_order(row.options, row.option_names)),
+        price=None if amount is None else Money(amount=amount, currency=currency),
+        weight_grams=row.weight_grams,
+        tax_class=row.tax_class,
+        active=row.active and row.status == ProductStatus.ACTIVE,
+    )
 
 
-def _product(row: Mapping[Any, Any]) -> Product:
-    values = dict(row)
-    price = Money(amount=values.pop("price"), currency=values.pop("currency"))
-    moments = {name: values.pop(name).replace(tzinfo=UTC) for name in ("created_at", "updated_at")}
-    return Product(price=price, **moments, **values)
+def read_products(connection: sa.Connection, codes: Iterable[str]) -> dict[str, Product]:
+    """Whole products by code, on the caller's connection; those that do not exist are left out."""
+    wanted = list(codes)
+    if not wanted:
+        return {}
+    heads = connection.execute(sa.select(products).where(products.c.code.in_(wanted))).all()
+    parts = connection.execute(
+        sa.select(variants)
+        .where(variants.c.product.in_(wanted))
+        .order_by(variants.c.product, variants.c.position, variants.c.sku)
+    ).all()
+    costs = connection.execute(
+        sa.select(prices)
+        .join(variants, variants.c.sku == prices.c.sku)
+        .where(variants.c.product.in_(wanted))
+        .order_by(prices.c.currency, prices.c.valid_from)
+    ).all()
+    pictures = connection.execute(
+        sa.select(product_images)
+        .where(product_images.c.product.in_(wanted))
+        .order_by(product_images.c.product, product_images.c.position)
+    ).all()
+    return rows.assemble(heads, parts, costs, pictures)

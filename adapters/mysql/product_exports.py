@@ -1,0 +1,43 @@
+"""All products for an export: page by page, and the names that its columns need."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from adapters.mysql.catalog import Catalog
+from adapters.mysql.catalog_tables import prices, products, variants
+from schemas.catalog import Product
+
+
+@dataclass(frozen=True)
+class NamesInUse:
+    """Every option, currency and attribute that any product has."""
+
+    options: list[str]
+    currencies: list[str]
+    attributes: list[str]
+
+
+def product_pages(engine: sa.Engine) -> Iterator[list[Product]]:
+    """All products in the order of their codes, in whatever status; each as it is when its page is read."""
+    catalog, after = Catalog(engine), ""
+    while page := catalog.page(after):
+        yield page
+        after = page[-1].code
+
+
+def names_in_use(engine: sa.Engine) -> NamesInUse:
+    """The names there are now; the database finds the different ones, so that only they are held."""
+    with engine.connect() as connection:
+        options = _keys(connection, variants.c.options) | _keys(connection, products.c.options, listed=True)
+        attributes = _keys(connection, products.c.attributes)
+        currencies = connection.scalars(sa.select(prices.c.currency).distinct()).all()
+    return NamesInUse(sorted(options), sorted(currencies), sorted(attributes))
+
+
+def _keys(connection: sa.Connection, column: sa.Column[object], *, listed: bool = False) -> set[str]:
+    found = sa.cast(column, sa.Text) if listed else sa.cast(sa.func.json_keys(column), sa.Text)
+    rows = connection.scalars(sa.select(found).distinct()).all()
+    return {name for row in rows if row for name in json.loads(row)}

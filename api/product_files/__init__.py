@@ -1,0 +1,1 @@
+"""Products as files: NDJSON and CSV, read and written as streams."""

@@ -1,0 +1,46 @@
+"""Exports of products: every one of them, streamed, in the form an import takes."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from adapters.mysql.product_exports import names_in_use, product_pages
+from api.deps import AppConnections
+from api.errors import problems
+from api.permissions import require
+from api.product_files.writers import write_csv, write_ndjson
+from schemas.product_imports import ImportFormat
+
+router = APIRouter(prefix="/v1/products", tags=["catalog"])
+_TYPES: dict[str, str] = {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
+_FILES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The form that `POST /v1/products:import` takes",
+        "content": {name.partition(";")[0]: {"schema": {"type": "string"}} for name in _TYPES.values()},
+    }
+}
+
+
+@router.get(
+    ":export",
+    dependencies=[require("products:manage")],
+    response_class=StreamingResponse,
+    responses={**problems(401, 403, 422, 503), **_FILES},
+)
+def export_products(
+    connections: AppConnections, form: Annotated[ImportFormat, Query(alias="format")] = "ndjson"
+) -> StreamingResponse:
+    """All products in the order of their codes, in whatever status; importing them again changes nothing.
+
+    Each product is as it is when its page is read. In CSV, text that a spreadsheet would calculate has an apostrophe
+    before it.
+    """
+    pages = product_pages(connections.engine)
+    if form == "ndjson":
+        body = write_ndjson(pages)
+    else:
+        names = names_in_use(connections.engine)
+        body = write_csv(pages, names.options, names.currencies, names.attributes)
+    headers = {"Content-Disposition": f'attachment; filename="products.{form}"'}
+    return StreamingResponse(body, media_type=_TYPES[form], headers=headers)

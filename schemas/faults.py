@@ -1,0 +1,26 @@
+"""What is wrong with a request, part by part."""
+
+from collections.abc import Sequence
+
+from domain.errors import InvalidRequest
+from schemas.base import Payload
+
+
+class Fault(Payload):
+    """One thing that is not acceptable: where it stands (`variants/0/sku`), a stable code, and a sentence."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class InvalidFields(InvalidRequest):
+    """Parts of the request are not acceptable; `faults` says which and why."""
+
+    code = "invalid_request"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        # As for every other body: pointers begin at the request.
+        errors = [fault.model_dump() | {"pointer": f"body/{fault.pointer}"} for fault in faults]
+        super().__init__(f"{len(faults)} part(s) of the request are not acceptable.", errors=errors)
+        self.faults = faults

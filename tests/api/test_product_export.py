@@ -1,0 +1,137 @@
+"""Exports of products: what goes out comes back as it was, and no spreadsheet calculates it."""
+
+import csv
+import io
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from adapters.connections import Connections
+from adapters.mysql.catalog import Catalog
+from domain.catalog import ALWAYS, ProductStatus, TaxClass
+from schemas.catalog import Image, Price, Product, Variant
+from tests.api.conftest import SendImport
+
+FORMS = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
+MOMENT = datetime(2026, 3, 4, 5, 6, 7, 891234, tzinfo=UTC)
+
+
+def hard_to_write(code: str) -> Product:
+    """Everything that a file could lose."""
+    sale = Price(amount=990, currency="EUR", valid_from=MOMENT, valid_to=datetime(2030, 1, 1, tzinfo=UTC))
+    regular = [Price(amount=amount, currency=of, valid_from=ALWAYS) for amount, of in ((1999, "EUR"), (0, "JPY"))]
+    ends = Price(amount=2499, currency="USD", valid_from=ALWAYS, valid_to=MOMENT)
+    return Product(
+        code=code,
+        name='Café “Ä”, 5" wide',
+        description="=1+1 is calculated\n\nand 'quoted', \"doubly\"; '=so",
+        brand="testbrand",
+        category="tests",
+        attributes={
+            "temperature": "-20 °C",
+            "text of digits": "007",
+            "text of a number": "42",
+            "number": 42,
+            "fraction": 1.5,
+            "yes": True,
+            "text of truth": "true",
+            "list": ["=a", "b, c", '"d"'],
+            "bracket": "[not a list",
+            "apostrophe": "'=x",
+            "dial": "+49",
+        },
+        options=["size", "colour"],
+        tax_class=TaxClass.REDUCED,
+        status=ProductStatus.DRAFT,
+        popularity=7,
+        variants=[
+            Variant(
+                sku=f"{code}-B",
+                options={"size": "-1", "colour": "=red"},
+                weight_grams=0,
+                length_mm=10,
+                barcode="4006381333931",
+                prices=[*regular, sale, ends],
+            ),
+            Variant(sku=f"{code}-A", options={"size": "1", "colour": "blue"}, weight_grams=5),
+            Variant(sku=f"{code}-OLD", options={"gone": "yes"}, weight_grams=5, active=False),
+        ],
+        images=[
+            Image(url="https://images.example.com/a.jpg", alt='A, "view"', sku=f"{code}-A"),
+            Image(url="https://images.example.com/b.jpg"),
+        ],
+        created_at=MOMENT,
+        updated_at=MOMENT,
+    )
+
+
+@pytest.fixture
+def kept(connections: Connections) -> Product:
+    code = f"EXP-{uuid.uuid4().hex[:12].upper()}"
+    catalog = Catalog(connections.engine)
+    catalog.put_many([hard_to_write(code)])
+    found = catalog.product(code)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_export_that_is_imported_changes_nothing(
+    send: SendImport, connections: Connections, kept: Product, form: str
+) -> None:
+    answer = send.get("/v1/products:export", format=form)
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"] == f'attachment; filename="products.{form}"'
+    report = send(answer.content, FORMS[form]).json()
+    assert (report["failed"], report["created"], report["updated"]) == (0, 0, 0), report
+    assert report["unchanged"] == Catalog(connections.engine).count()
+    assert Catalog(connections.engine).product(kept.code) == kept
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_export_restores_what_was_changed_since(
+    send: SendImport, connections: Connections, kept: Product, form: str
+) -> None:
+    catalog = Catalog(connections.engine)
+    exported = send.get("/v1/products:export", format=form).content
+    variants = [kept.variants[0].model_copy(update={"prices": [], "length_mm": None, "barcode": None})]
+    catalog.put_many([kept.model_copy(update={"name": "X", "variants": variants, "images": [], "attributes": {}})])
+    report = send(exported, FORMS[form]).json()
+    assert (report["failed"], report["updated"]) == (0, 1), report
+    restored = catalog.product(kept.code)
+    assert restored is not None
+    same = {"version": kept.version, "updated_at": kept.updated_at}
+    assert restored.model_copy(update=same) == kept
+
+
+def test_no_cell_of_a_csv_export_is_a_formula(send: SendImport, kept: Product) -> None:
+    table = list(csv.reader(io.StringIO(send.get("/v1/products:export", format="csv").text, newline="")))
+    assert {len(cells) for cells in table} == {len(table[0])}
+    mine = [dict(zip(table[0], cells, strict=True)) for cells in table if cells[0] == kept.code]
+    assert [row["sku"][-2:] for row in mine] == ["-B", "-A", "LD"]
+    assert mine[0]["option:colour"] == "'=red"
+    assert mine[0]["attr:temperature"] == "'-20 °C"
+    assert mine[0]["price:EUR"].split()[0] == "1999"
+    acting: list[Any] = [cell for cells in table for cell in cells if cell[:1] in tuple("=+-@") and not is_number(cell)]
+    assert acting == []
+
+
+def is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def test_a_line_of_ndjson_is_what_the_catalog_takes(send: SendImport, kept: Product) -> None:
+    lines = send.get("/v1/products:export").text.splitlines()
+    mine = next(json.loads(line) for line in lines if f'"{kept.code}"' in line)
+    mine["code"] = f"{kept.code}-COPY"
+    mine["variants"] = [one | {"sku": f"{one['sku']}-COPY"} for one in mine["variants"]]
+    mine["images"] = []
+    answer = send.post("/v1/products", json=mine, headers={"Idempotency-Key": uuid.uuid4().hex})
+    assert answer.status_code == 201, answer.text
