@@ -1,209 +1,163 @@
 """Product search in Elasticsearch; everything in it can be made again from MySQL."""
 
-import base64
-import binascii
-import json
 from collections.abc import Iterable
-from html import escape
 from typing import Any
 
-from elasticsearch import BadRequestError, Elasticsearch
-from elasticsearch.helpers import bulk
+from elasticsearch import ApiError, BadRequestError, Elasticsearch
 
-from adapters.search_index import INDEX_MAPPING, INDEX_SETTINGS, document, fold, restore
+from adapters import search_query as asking
+from adapters.live_index import Document, LiveIndex
+from adapters.search_cursor import KEEP_ALIVE, Place, SharedPoint, seal, unseal
+from adapters.search_index import ALIAS, FACET_SEPARATOR, INDEX_MAPPING, INDEX_SETTINGS, document
+from adapters.search_query import Words
+from adapters.search_words import Marker
 from domain.errors import InvalidRequest
 from schemas.base import Money
-from schemas.catalog import FacetValue, ProductHit, ProductPage, ProductQuery, ProductView
+from schemas.search import IndexedProduct, ProductHit, ProductPage, ProductQuery, SuggestedShelf, Suggestions
 
-ALIAS = "products"
-INDEX_VERSION = 1  # one more whenever the mapping changes; the alias moves when the new index is full
-_MARKS = ("\ue000", "\ue001")  # private use: never part of a name, replaced by tags once the name is escaped
-_SORTS: dict[str, list[dict[str, str]]] = {
-    "relevance": [{"_score": "desc"}, {"sku": "asc"}],
-    "popularity": [{"popularity": "desc"}, {"sku": "asc"}],
-    "price_asc": [{"price": "asc"}, {"sku": "asc"}],
-    "price_desc": [{"price": "desc"}, {"sku": "asc"}],
-    "newest": [{"created_at": "desc"}, {"sku": "asc"}],
-}
-_SHOWN = ["sku", "name", "brand", "category", "price", "currency", "in_stock"]
-_FACETS = ("brand", "category")
+_PATIENCE_SECONDS = 2.0  # a customer who looks for something does not wait for longer
+_NAMES, _SHELVES = 8, 3
+
+__all__ = ["ALIAS", "ProductSearch", "product_index"]
+
+
+def product_index(elasticsearch: Elasticsearch, alias: str = ALIAS) -> LiveIndex:
+    """The index of products; `alias` carries the engine's prefix."""
+    return LiveIndex(elasticsearch, alias, INDEX_SETTINGS, INDEX_MAPPING)
+
+
+def versioned(products: Iterable[IndexedProduct]) -> list[Document]:
+    """The products as documents whose version is their revision."""
+    return [Document(product.code, product.revision, document(product)) for product in products]
 
 
 class ProductSearch:
-    """Find products by what people type. Outages raise elasticsearch's errors."""
+    """Find products by what people type. Outages raise elasticsearch's errors, within a few seconds."""
 
     def __init__(self, elasticsearch: Elasticsearch, alias: str = ALIAS) -> None:
-        self._client = elasticsearch
+        self._client = elasticsearch.options(request_timeout=_PATIENCE_SECONDS)
+        self._index = product_index(elasticsearch, alias)
         self._alias = alias
+        self._point = SharedPoint(self._client, alias)
 
     def ensure_index(self) -> None:
         """Make the index with its alias unless it is there."""
-        if self._client.indices.exists_alias(name=self._alias):
-            return
-        try:
-            self._client.indices.create(
-                index=f"{self._alias}-v{INDEX_VERSION}",
-                settings=INDEX_SETTINGS,
-                mappings=INDEX_MAPPING,
-                aliases={self._alias: {}},
-            )
-        except BadRequestError as error:
-            if error.error != "resource_already_exists_exception":
-                raise
+        if not self._index.exists():
+            self._index.switch_to(self._index.create())
 
-    def index_products(self, products: Iterable[ProductView], refresh: bool = False) -> int:
-        """Write products with their stock, take out the inactive; `refresh` waits until they are found."""
-        actions = (_action(self._alias, product) for product in products)
-        done, _ = bulk(
-            self._client.options(request_timeout=30),
-            actions,
-            refresh="wait_for" if refresh else False,
-            ignore_status=(404,),
-        )
-        return int(done)
+    def index_products(self, products: Iterable[IndexedProduct], refresh: bool = False) -> int:
+        """Write products to every index that is kept up to date; `refresh` waits until they are found."""
+        documents = versioned(products)  # read before the targets, so that an index made meanwhile is among them
+        return self._index.put(self._index.targets(), documents, refresh=refresh)
 
     def search(self, query: ProductQuery) -> ProductPage:
-        """One page of hits with facets; raises InvalidRequest for a cursor of another search."""
-        answer = self._client.search(
-            index=self._alias,
-            query=_scored(query),
-            post_filter=_all_of([*_term(query, "brand"), *_term(query, "category")]),
-            aggregations={facet: _facet(query, facet) for facet in _FACETS},
-            sort=_SORTS[query.order],
-            search_after=_open_cursor(query),
-            size=query.limit + 1,
-            source_includes=_SHOWN,
-            track_total_hits=True,
-            highlight={"pre_tags": _MARKS[:1], "post_tags": _MARKS[1:], "fields": {"name_words": _WHOLE_FIELD}},
-            suggest=_corrections(query.q),
-        )
-        hits = answer["hits"]["hits"]
-        shown = hits[: query.limit]
-        return ProductPage(
-            items=[_hit(hit) for hit in shown],
-            next_cursor=_cursor(query, shown[-1]["sort"]) if len(hits) > query.limit else None,
-            total=answer["hits"]["total"]["value"],
-            facets={facet: _values(answer["aggregations"][facet]) for facet in _FACETS},
-            did_you_mean=_did_you_mean(query.q, answer.get("suggest", {})),
-        )
+        """One page of hits; raises InvalidRequest for a cursor of another search."""
+        return self.timed_search(query)[0]
 
-    def suggest(self, prefix: str, limit: int = 8) -> list[str]:
-        """Names of products that begin, at any of their first words, like this; small typos forgiven."""
-        wanted = {"field": "suggest", "size": limit, "skip_duplicates": True, "fuzzy": {"fuzziness": "AUTO"}}
-        answer = self._client.search(
-            index=self._alias,
-            suggest={"names": {"prefix": fold(prefix), "completion": wanted}},
-            source_includes=["name"],
-            size=0,
-        )
-        options = answer["suggest"]["names"][0]["options"]
-        return list(dict.fromkeys(option["_source"]["name"] for option in options))
-
-
-# Words found by the fields copied together are marked in the name, typos included.
-_WHOLE_FIELD = {"number_of_fragments": 0, "require_field_match": False}
-
-
-def _action(alias: str, product: ProductView) -> dict[str, Any]:
-    action: dict[str, Any] = {"_index": alias, "_id": product.sku}
-    if not product.active:
-        return {**action, "_op_type": "delete"}
-    return {**action, "_source": document(product)}
-
-
-def _scored(query: ProductQuery) -> dict[str, Any]:
-    filters: list[dict[str, Any]] = []
-    if query.min_price is not None or query.max_price is not None:
-        ends = {"gte": query.min_price, "lte": query.max_price}
-        filters.append({"range": {"price": {name: end for name, end in ends.items() if end is not None}}})
-    if query.in_stock is not None:
-        filters.append({"term": {"in_stock": query.in_stock}})
-    words = fold(query.q).strip()
-    if not words:
-        return {"bool": {"filter": filters}} if filters else {"match_all": {}}
-    found = {
-        "bool": {
-            "filter": filters,
-            "must": [{"bool": {"should": _ways_to_match(words, query.q.strip())}}],
-            "should": [
-                {"match": {"name_words": {"query": words, "boost": 3}}},
-                {"match_phrase": {"name_words": {"query": words, "boost": 2, "slop": 1}}},
-                {"term": {"in_stock": {"value": True, "boost": 0.5}}},
-            ],
+    def timed_search(self, query: ProductQuery) -> tuple[ProductPage, int]:
+        """The same, and how many milliseconds the server says it worked."""
+        place = unseal(query)
+        if place is not None:
+            return self._next_page(query, Words.of(query.q, place.meant), place)
+        words = Words.of(query.q)
+        answer = self._client.search(index=self._alias, **_request(query, words, first=True))
+        took = answer["took"]
+        if words.found and not answer["aggregations"]["matched"]["doc_count"]:
+            words = Words.of(query.q, asking.corrected(words, answer.get("suggest", {})))
+            answer = self._client.search(index=self._alias, **_request(query, words, first=True))
+            took += answer["took"]
+        found = answer["aggregations"]
+        extras = {
+            "facets": asking.counted(found) if query.facets else {},
+            "did_you_mean": " ".join(words.meant) if words.meant and found["meant"]["doc_count"] else None,
         }
+        return _page(query, words, answer, _total(answer), None).model_copy(update=extras), took
+
+    def suggest(self, typed: str) -> Suggestions:
+        """What completes the words typed so far, small typos forgiven."""
+        return self.timed_suggest(typed)[0]
+
+    def timed_suggest(self, typed: str) -> tuple[Suggestions, int]:
+        """The same, and how many milliseconds the server says it worked."""
+        answer = self._client.search(index=self._alias, **asking.completing(typed, _NAMES, _SHELVES))
+        options = answer["suggest"]["names"][0]["options"]
+        shelves = [
+            SuggestedShelf(kind=kind, code=code, name=name)
+            for kind, found in answer.get("aggregations", {}).items()
+            for code, name in (bucket["key"].split(FACET_SEPARATOR, 1) for bucket in found["values"]["buckets"])
+        ]
+        names = list(dict.fromkeys(option["_source"]["name"] for option in options))
+        return Suggestions(items=names, shelves=shelves), answer["took"]
+
+    def _next_page(self, query: ProductQuery, words: Words, place: Place) -> tuple[ProductPage, int]:
+        request = _request(query, words, first=False) | {"search_after": place.after}
+        point = place.point or self._point.get()
+        try:
+            answer = self._client.search(pit={"id": point, "keep_alive": KEEP_ALIVE}, **request)
+        except ApiError:
+            # It has expired, or its index was replaced by a new one: the same place in a new view.
+            point = self._point.get(instead_of=point)
+            answer = self._from_point(point, request)
+        return _page(query, words, answer, place.total, answer.get("pit_id", point)), answer["took"]
+
+    def _from_point(self, point: str, request: dict[str, Any]) -> Any:
+        try:
+            return self._client.search(pit={"id": point, "keep_alive": KEEP_ALIVE}, **request)
+        except BadRequestError as error:
+            raise InvalidRequest("This cursor is not one of ours.", parameter="cursor") from error
+
+
+def _request(query: ProductQuery, words: Words, *, first: bool) -> dict[str, Any]:
+    """What is asked of the server. Only the first page is counted: later ones show its numbers."""
+    chosen = list(asking.choices(query).values())
+    request: dict[str, Any] = {
+        "query": asking.matching(query, words),
+        "sort": asking.sorting(query),
+        "size": query.limit + 1,
+        "source_includes": [*asking.SHOWN, f"prices.{query.currency}"],
+        "track_total_hits": first,
+        # Half an answer would say that the other half is not for sale.
+        "allow_partial_search_results": False,
     }
-    popular = {"field_value_factor": {"field": "popularity", "modifier": "log1p", "factor": 0.1, "missing": 0}}
-    return {"function_score": {"query": found, "functions": [popular], "boost_mode": "sum"}}
+    if first:
+        # Answered from what the server remembers of the same question, until the next change can be seen.
+        request["request_cache"] = True
+    if chosen:
+        request["post_filter"] = {"bool": {"filter": chosen}}
+    if first:
+        request["aggregations"] = asking.probing(words) | (asking.counting(query) if query.facets else {})
+    if first and not words.loose and (close := asking.correcting(words)):
+        request["suggest"] = close
+    return request
 
 
-def _ways_to_match(words: str, typed: str) -> list[dict[str, Any]]:
-    typos = {"query": words, "fuzziness": "AUTO", "prefix_length": 1, "minimum_should_match": "2<75%"}
-    return [
-        {"match": {"words": typos}},
-        {"match_bool_prefix": {"words": {"query": words, "operator": "and"}}},
-        {"match": {"description_words": {"query": words, "operator": "and", "boost": 0.3}}},
-        {"term": {"sku": {"value": typed.upper(), "boost": 20}}},
-    ]
+def _total(answer: Any) -> int:
+    return int(answer["hits"]["total"]["value"])
 
 
-def _term(query: ProductQuery, field: str) -> list[dict[str, Any]]:
-    value = getattr(query, field)
-    return [] if value is None else [{"term": {field: value}}]
+def _page(query: ProductQuery, words: Words, answer: Any, total: int, point: str | None) -> ProductPage:
+    hits = answer["hits"]["hits"]
+    shown = hits[: query.limit]
+    more = len(hits) > query.limit
+    meant = None if words.meant is None else " ".join(words.meant)
+    place = Place(shown[-1]["sort"][:2], total, meant, point) if more else None
+    marker = Marker([*words.found, *(words.meant or [])])
+    return ProductPage(
+        items=[_hit(hit["_source"], query, marker) for hit in shown],
+        next_cursor=seal(query, place) if place else None,
+        total=total,
+    )
 
 
-def _all_of(filters: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"bool": {"filter": filters}} if filters else {"match_all": {}}
-
-
-def _facet(query: ProductQuery, facet: str) -> dict[str, Any]:
-    """Counts under all other choices, so that a customer sees what choosing another value would give."""
-    others = [term for other in _FACETS if other != facet for term in _term(query, other)]
-    return {"filter": _all_of(others), "aggs": {"values": {"terms": {"field": facet, "size": 30}}}}
-
-
-def _values(facet: dict[str, Any]) -> list[FacetValue]:
-    return [FacetValue(value=bucket["key"], count=bucket["doc_count"]) for bucket in facet["values"]["buckets"]]
-
-
-def _hit(hit: dict[str, Any]) -> ProductHit:
-    source = hit["_source"]
-    price = Money(amount=source.pop("price"), currency=source.pop("currency"))
-    marked = hit.get("highlight", {}).get("name_words", [""])[0]
-    highlight = restore(source["name"], marked, _MARKS) if marked else None
-    if highlight is not None:
-        highlight = escape(highlight).replace(_MARKS[0], "<em>").replace(_MARKS[1], "</em>")
-    return ProductHit(price=price, highlight=highlight, **source)
-
-
-def _corrections(typed: str) -> dict[str, Any] | None:
-    words = fold(typed).strip()
-    if not words:
-        return None
-    return {"words": {"text": words, "term": {"field": "words", "suggest_mode": "missing", "sort": "frequency"}}}
-
-
-def _did_you_mean(typed: str, suggestions: dict[str, Any]) -> str | None:
-    words = fold(typed).strip()
-    corrected = words
-    # From the end, so that a correction of another length leaves the places of the earlier words alone.
-    for word in sorted(suggestions.get("words", []), key=lambda word: -word["offset"]):
-        if word["options"]:
-            start, end = word["offset"], word["offset"] + word["length"]
-            corrected = corrected[:start] + word["options"][0]["text"] + corrected[end:]
-    return corrected if corrected != words else None
-
-
-def _cursor(query: ProductQuery, values: list[Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([query.order, *values]).encode()).decode().rstrip("=")
-
-
-def _open_cursor(query: ProductQuery) -> list[Any] | None:
-    if query.cursor is None:
-        return None
-    try:
-        order, number, sku = json.loads(base64.urlsafe_b64decode(query.cursor + "=="))
-    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
-        raise InvalidRequest("This cursor is not one of ours.", parameter="cursor") from error
-    if order != query.order or not isinstance(number, int | float) or not isinstance(sku, str):
-        raise InvalidRequest("This cursor belongs to another search.", parameter="cursor")
-    return [number, sku]
+def _hit(source: dict[str, Any], query: ProductQuery, marker: Marker) -> ProductHit:
+    return ProductHit(
+        sku=source["sku"],
+        product=source["code"],
+        name=source["name"],
+        brand=source["brand_name"],
+        category=source["category_name"],
+        price=Money(amount=source["prices"][query.currency], currency=query.currency),
+        in_stock=source["in_stock"],
+        image_url=source.get("image_url"),
+        highlight=marker.mark(source["name"]),
+    )

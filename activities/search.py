@@ -1,0 +1,81 @@
+"""What making a search index anew consists of. Each may be repeated; none touches the index in use but the switch."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from schemas.reindex import FillIndex, IndexFilled, IndexMade, IndexNamed, IndexVerified, MakeIndex, Subject
+
+if TYPE_CHECKING:
+    from adapters.search_feeds import Feed
+
+_STEP = 500  # as many are read and written between two signs of life
+
+
+class SearchActivities:
+    """Reads from MySQL and writes to Elasticsearch; an outage of either is retried."""
+
+    def __init__(self, feeds: "Mapping[Subject, Feed]") -> None:
+        self._feeds = feeds
+
+    @activity.defn
+    def make_index(self, command: MakeIndex) -> IndexMade:
+        """Make the empty index; from here on every change is written to it as well."""
+        feed = self._feeds[command.subject]
+        name = f"{feed.index.alias}-{command.suffix}"
+        feed.index.create(name)
+        return IndexMade(index=name, total=feed.count())
+
+    @activity.defn
+    def fill_index(self, command: FillIndex) -> IndexFilled:
+        """Write the next things into the index; a repeat goes on where the last sign of life was given."""
+        feed = self._feeds[command.subject]
+        after, done = command.after, 0
+        if activity.info().heartbeat_details:
+            after, done = activity.info().heartbeat_details
+        while done < command.limit:
+            after, written = feed.fill(command.index, after, min(_STEP, command.limit - done))
+            done += written
+            if not after:
+                break
+            activity.heartbeat(after, done)
+        return IndexFilled(after=after, count=done)
+
+    @activity.defn
+    def verify_index(self, command: IndexNamed) -> IndexVerified:
+        """Have the index hold everything MySQL held when this began; what it lacks is added."""
+        feed = self._feeds[command.subject]
+        expected, added = feed.count(), 0
+        feed.index.refresh(command.index)
+        if feed.index.count(command.index) < expected:
+            added = feed.complete(command.index, activity.heartbeat)
+        found = feed.index.count(command.index)
+        if found < expected:
+            raise ApplicationError(f"{command.index} holds {found} of {expected}", type="index_incomplete")
+        return IndexVerified(documents=found, added=added)
+
+    @activity.defn
+    def compact_index(self, command: IndexNamed) -> None:
+        """Bring the filled index into one piece, so that it is searched quickly from the start."""
+        self._feeds[command.subject].index.compact(command.index, activity.heartbeat)
+
+    @activity.defn
+    def switch_index(self, command: IndexNamed) -> None:
+        """Have searches ask this index from now on."""
+        self._feeds[command.subject].index.switch_to(command.index)
+
+    @activity.defn
+    def drop_index(self, command: IndexNamed) -> None:
+        """Remove the half-made index."""
+        self._feeds[command.subject].index.drop(command.index)
+
+    @activity.defn
+    def drop_leftovers(self, command: IndexNamed) -> list[str]:
+        """Remove every index of the subject that searches do not ask, those of earlier releases too."""
+        index = self._feeds[command.subject].index
+        left = [name for name in index.leftovers() if name != command.index]
+        for name in left:
+            index.drop(name)
+        return left

@@ -1,0 +1,193 @@
+"""An index that is searched and written while another may be filled beside it.
+
+Searches ask `<alias>`, which stands for one index. Writers ask which indices carry `<alias>-write` and write to all of
+them, so that an index being filled misses nothing. Each index also has an alias of its own, `<index>-docs`, which
+writes go through: a write to an index that was dropped a moment ago then fails instead of making it anew.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
+
+_ADMIN_SECONDS = 60
+_BULK = 500
+_LOOK_SECONDS = 0.2
+_TOO_OLD, _GONE, _BUSY, _OUR_FAULT_ENDS = 409, 404, 429, 500
+
+
+@dataclass(frozen=True)
+class Document:
+    """What an index holds of one thing, as it was at a version."""
+
+    id: str
+    version: int
+    source: dict[str, Any]
+
+
+class IndexNotReady(Exception):
+    """No index is there to be written to; `order-admin setup` makes it."""
+
+
+class WriteRefused(Exception):
+    """The server does not take a document; sending it again cannot help."""
+
+
+class WriteDelayed(Exception):
+    """The server has too much to do; send the documents again."""
+
+
+class LiveIndex:
+    """One noun's index behind its alias. Outages raise elasticsearch's errors."""
+
+    def __init__(
+        self, elasticsearch: Elasticsearch, alias: str, settings: dict[str, Any], mapping: dict[str, Any]
+    ) -> None:
+        self._client = elasticsearch.options(request_timeout=_ADMIN_SECONDS)
+        self.alias = alias
+        self._settings = settings
+        self._mapping = mapping
+
+    @property
+    def _write_alias(self) -> str:
+        return f"{self.alias}-write"
+
+    def exists(self) -> bool:
+        """Whether searches have an index to ask."""
+        return bool(self._client.indices.exists_alias(name=self.alias))
+
+    def current(self) -> str | None:
+        """The index searches ask."""
+        return next(iter(self._behind(self.alias)), None)
+
+    def targets(self) -> list[str]:
+        """The indices that every change must reach."""
+        return self._behind(self._write_alias)
+
+    def create(self, name: str | None = None) -> str:
+        """An empty index that changes are written to from now on and nobody searches yet; its name.
+
+        One that is there already under a given name is left as it is.
+        """
+        fresh = name or f"{self.alias}-{datetime.now(UTC):%Y%m%d%H%M%S%f}"
+        try:
+            self._client.indices.create(
+                index=fresh,
+                settings=self._settings,
+                mappings=self._mapping,
+                aliases={self._write_alias: {}, _door(fresh): {}},
+            )
+        except BadRequestError as error:
+            if error.error != "resource_already_exists_exception":
+                raise
+        return fresh
+
+    def put(self, targets: Collection[str], documents: Iterable[Document], *, refresh: bool = False) -> int:
+        """Write the documents to each target; an older version than what is there is left out. How many documents.
+
+        Raises WriteDelayed, and WriteRefused once all the others are written.
+        """
+        done = 0
+        refused: list[str] = []
+        for batch in _batches(documents):
+            operations: list[dict[str, Any]] = []
+            for document in batch:
+                for target in targets:
+                    operations += (_operation(target, document), document.source)
+            if operations:
+                answer = self._client.bulk(operations=operations, refresh="wait_for" if refresh else False)
+                if answer["errors"]:
+                    refused += _refused(answer["items"])
+            done += len(batch)
+        if refused:
+            raise WriteRefused("; ".join(refused[:3]))
+        return done
+
+    def refresh(self, index: str) -> None:
+        """Make everything written to the index findable."""
+        self._client.indices.refresh(index=index)
+
+    def compact(self, index: str, alive: Callable[[], None] = lambda: None) -> None:
+        """Bring a freshly filled index into one piece, which is searched twice as fast; calls `alive` on the way."""
+        self._client.indices.forcemerge(index=index, max_num_segments=1, wait_for_completion=False)
+        merging = True
+        while merging:
+            alive()
+            time.sleep(_LOOK_SECONDS)
+            merging = (
+                self._client.indices.stats(index=index, metric="merge")["_all"]["primaries"]["merges"]["current"] > 0
+            )
+
+    def count(self, index: str) -> int:
+        """How many documents can be found in the index."""
+        return int(self._client.count(index=index)["count"])
+
+    def missing(self, index: str, ids: Collection[str]) -> list[str]:
+        """Those of the ids that the index has no document of."""
+        found = self._get(index, ids, source=False)
+        return [one["_id"] for one in found if not one.get("found")]
+
+    def documents(self, ids: Collection[str]) -> dict[str, Document]:
+        """What the index that searches ask holds of them."""
+        found = self._get(self.alias, ids, source=True)
+        return {one["_id"]: Document(one["_id"], one["_version"], one["_source"]) for one in found if one.get("found")}
+
+    def _get(self, index: str, ids: Collection[str], *, source: bool) -> list[Any]:
+        return list(self._client.mget(index=index, ids=list(ids), source=source)["docs"]) if ids else []
+
+    def switch_to(self, index: str) -> list[str]:
+        """Have searches ask this index from one moment to the next; answers those they asked before."""
+        old = [name for name in self._behind(self.alias) if name != index]
+        removals = [{"remove": {"index": name, "alias": self.alias}} for name in old]
+        self._client.indices.update_aliases(actions=[*removals, {"add": {"index": index, "alias": self.alias}}])
+        return old
+
+    def drop(self, index: str) -> None:
+        """Remove an index, if it is there; never the one that searches ask."""
+        if index != self.current():
+            self._client.indices.delete(index=index, ignore_unavailable=True)
+
+    def leftovers(self) -> list[str]:
+        """Indices of this noun that nobody searches: of earlier versions, or of a rebuild that was cut off."""
+        noun = self.alias.rpartition("-v")[0]
+        names = set(self._client.indices.get(index=f"{noun}-v*", ignore_unavailable=True))
+        return sorted(names - {self.current()})
+
+    def _behind(self, alias: str) -> list[str]:
+        try:
+            return sorted(self._client.indices.get_alias(name=alias))
+        except NotFoundError:
+            return []
+
+
+def _door(index: str) -> str:
+    return f"{index}-docs"
+
+
+def _operation(target: str, document: Document) -> dict[str, Any]:
+    where = {"_index": _door(target), "require_alias": True}
+    return {"index": {**where, "_id": document.id, "version": document.version, "version_type": "external_gte"}}
+
+
+def _refused(items: Iterable[dict[str, Any]]) -> list[str]:
+    """What went wrong: a newer version there already is as good as ours, and an index that is gone needs nothing."""
+    refused = []
+    for item in items:
+        status, error = item["index"]["status"], item["index"].get("error")
+        if error is None or status in (_TOO_OLD, _GONE):
+            continue
+        about = f"{item['index']['_id']}: {error['type']}: {error.get('reason')}"
+        if status == _BUSY or status >= _OUR_FAULT_ENDS:
+            raise WriteDelayed(about)
+        refused.append(about)
+    return refused
+
+
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    left = iter(documents)
+    while batch := list(islice(left, _BULK)):
+        yield batch

@@ -1,0 +1,191 @@
+"""How long a search takes through the API on 50,000 products, beside what the server itself took and a bare route.
+
+All three are asked in turns by every thread of one run, so that whatever else happens on the machine hits them alike.
+`took` is Elasticsearch's own figure, read from Server-Timing; what stands between it and the whole is ours and the
+queue's. With as many askers as this on few cores, every request waits for the others: `alone` is one at a time.
+"""
+
+import http.client
+import itertools
+import json
+import os
+import platform
+import random
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from adapters.connections import connect
+from adapters.search import ALIAS, ProductSearch, product_index
+from bench.judgements import JUDGED
+from bench.search_quality import indexed
+from dev.seed_catalog import catalog
+from dev.stack import ensure_servers
+from dev.testbed import Testbed
+
+RESULT = Path(__file__).parent / "results" / "search_latency.json"
+PRODUCTS = int(os.environ.get("PRODUCTS", "50000"))
+SECONDS = float(os.environ.get("SECONDS", "15"))
+WARM_UP_SECONDS = 8.0
+CONCURRENCY = (1, 4, 16)
+TARGETS = {"search": {"p50": 25.0, "p99": 120.0}, "suggest": {"p50": 12.5, "p99": 60.0}}
+SEED = 20260101
+console = Console(highlight=False)
+
+
+def paths() -> dict[str, list[str]]:
+    """What is asked: the judged queries, words of names that were hardly asked before, shelves; each as people narrow
+    and sort, and the beginnings of all of them.
+
+    Elasticsearch remembers the answer to a question until something changes, so half of the questions are new ones.
+    """
+    dice = random.Random(SEED)  # noqa: S311 - a mixture, not a secret
+    judged = [str(one["query"]) for one in json.loads(JUDGED.read_text())]
+    names = [entry.product.name.split() for entry in itertools.islice(catalog(PRODUCTS), 0, PRODUCTS, 29)]
+    new = [" ".join(dice.sample(name, min(len(name), dice.randint(1, 3)))) for name in names]
+    typed = [*judged * max(1, len(new) // len(judged)), *new]
+    choices: list[dict[str, object]] = [{}, {}, {}, {"in_stock": "true"}, {"sort": "price_asc"}, {"max_price": 5000}]
+    searches = [f"/v1/products?{urlencode({'q': words} | dice.choice(choices))}" for words in typed]
+    shelves = [{"category": one} for one in ("kitchen", "audio", "shoes", "toys")] + [{}]
+    searches += [f"/v1/products?{urlencode(shelf)}" for shelf in shelves * (len(typed) // 50)]
+    beginnings = [f"/v1/products/suggest?{urlencode({'q': one[: dice.randint(2, 12)].strip()})}" for one in typed]
+    dice.shuffle(searches)
+    dice.shuffle(beginnings)
+    return {"search": searches, "suggest": beginnings, "bare": ["/healthz"]}
+
+
+def fill(bed: Testbed) -> None:
+    """The products in the testbed's index."""
+    with connect(bed.settings, pool_size=1) as stores, Progress(console=console, transient=True) as progress:
+        alias = f"{bed.settings.name_prefix}{ALIAS}"
+        search, index = ProductSearch(stores.elasticsearch, alias), product_index(stores.elasticsearch, alias)
+        task = progress.add_task("indexing", total=PRODUCTS)
+        left = catalog(PRODUCTS)
+        while batch := list(itertools.islice(left, 1000)):
+            search.index_products(indexed(batch))
+            progress.advance(task, len(batch))
+        index.refresh(alias)
+        index.compact(alias)  # as a reindex leaves it
+        console.print(f"{index.count(alias)} products are in the index")
+
+
+@dataclass
+class Asked:
+    """Seconds of each request by kind, and the server's own milliseconds."""
+
+    times: dict[str, list[float]]
+    took: dict[str, list[float]]
+
+
+def load(base: str, asked: dict[str, list[str]], seconds: float, concurrency: int) -> Asked:
+    """Ask from as many threads as told, every kind in turns."""
+    found = Asked({kind: [] for kind in asked}, {kind: [] for kind in asked})
+    end = time.monotonic() + seconds
+
+    def go_on(number: int) -> None:
+        connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=30)
+        for turn in itertools.count(number * 101):
+            for kind, choices in asked.items():
+                ask(connection, kind, choices[turn % len(choices)], found)
+            if time.monotonic() > end:
+                break
+        connection.close()
+
+    threads = [threading.Thread(target=go_on, args=(number,)) for number in range(concurrency)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def ask(connection: http.client.HTTPConnection, kind: str, path: str, found: Asked) -> None:
+    """One request, noted."""
+    started = time.perf_counter()
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    answer.read()
+    found.times[kind].append(time.perf_counter() - started)
+    if answer.status != http.client.OK:
+        raise RuntimeError(f"{path} answered {answer.status}")
+    if timing := answer.headers.get("Server-Timing"):
+        found.took[kind].append(float(timing.rpartition("=")[2]))
+
+
+def percentile(values: Sequence[float], share: int) -> float:
+    """A percentile; with few values the highest."""
+    return statistics.quantiles(values, n=100)[share - 1] if len(values) > 1 else max(values, default=0.0)
+
+
+def rows(base: str) -> list[dict[str, object]]:
+    """Every kind at every concurrency, each kind alone with the bare route."""
+    asked = paths()
+    load(base, asked, WARM_UP_SECONDS, 4)
+    found = []
+    for kind, concurrency in itertools.product(("search", "suggest"), CONCURRENCY):
+        found_now = load(base, {kind: asked[kind], "bare": asked["bare"]}, SECONDS, concurrency)
+        times, took = found_now.times, found_now.took
+        row: dict[str, object] = {"kind": kind, "concurrency": concurrency, "requests": len(times[kind])}
+        row["load_average"] = round(os.getloadavg()[0], 1)
+        row["per_second"] = round(len(times[kind]) / SECONDS, 1)
+        for share in (50, 99):
+            row[f"p{share}_ms"] = round(percentile(times[kind], share) * 1000, 1)
+            row[f"took_p{share}_ms"] = round(percentile(took[kind], share), 1)
+            row[f"bare_p{share}_ms"] = round(percentile(times["bare"], share) * 1000, 1)
+        found.append(row)
+    return found
+
+
+def show(found: list[dict[str, object]]) -> None:
+    """The rows as a table, and whether the targets are met."""
+    table = Table(title=f"{PRODUCTS} products, through one API process, milliseconds")
+    for column in found[0]:
+        table.add_column(column.removesuffix("_ms").replace("_", " "), justify="right")
+    for one in found:
+        table.add_row(*(str(value) for value in one.values()))
+    console.print(table)
+    for one in found:
+        if one["concurrency"] != max(CONCURRENCY):
+            continue
+        for share, target in TARGETS[str(one["kind"])].items():
+            met = float(str(one[f"{share}_ms"])) < target
+            console.print(
+                f"{one['kind']} {share} at {one['concurrency']}: {one[f'{share}_ms']} ms, target {target} ms: "
+                f"{'[green]met[/green]' if met else '[red]missed[/red]'}"
+            )
+
+
+def keep(found: list[dict[str, object]]) -> None:
+    """The rows as JSON, with where and when they were measured."""
+    RESULT.parent.mkdir(exist_ok=True)
+    where = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "python": platform.python_version()}
+    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "products": PRODUCTS, **where}
+    RESULT.write_text(json.dumps(result | {"rows": found}, indent=2) + "\n")
+    console.print(f"Kept in {RESULT}")
+
+
+def main() -> None:
+    """Measure, show, keep."""
+    ensure_servers()
+    bed = Testbed.create()
+    try:
+        fill(bed)
+        bed.start("api", ORDERS_LOG_LEVEL="WARNING")
+        found = rows(bed.url("API_PORT"))
+    finally:
+        bed.close()
+    show(found)
+    keep(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,273 @@
+"""An index is made anew while it is searched and written; a killed worker, a failure, a cancellation cost nothing."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import uuid_utils
+from elasticsearch import NotFoundError
+from temporalio.client import Client, WorkflowFailureError
+
+from adapters.connections import Connections
+from adapters.mysql.catalog import Catalog
+from adapters.mysql.users import Accounts
+from adapters.search_feeds import Feed, order_feed, product_feed
+from dev.testbed import Testbed
+from domain.catalog import ProductStatus
+from schemas.catalog import Price, Product, Variant
+from schemas.reindex import Reindex, Reindexed, ReindexProgress
+from schemas.users import Role
+from workflows.names import CATALOG_QUEUE, REINDEX_PROGRESS, reindex_workflow_id
+from workflows.reindex import ReindexWorkflow
+
+ADMIN = str(Path(sys.executable).with_name("order-admin"))
+MANY = 3000
+WORD = f"zq{uuid_utils.uuid7().hex[-10:]}"
+
+
+@pytest.fixture(scope="module")
+def feed(connections: Connections) -> Feed:
+    return product_feed(connections.engine, connections.elasticsearch, connections.settings.name_prefix)
+
+
+@pytest.fixture(scope="module")
+def shop(engine: Testbed, connections: Connections, feed: Feed) -> list[Product]:
+    """So many products that filling an index takes a while."""
+    moment = datetime.now(UTC)
+    paid = Price(amount=500, currency="EUR", valid_from=moment)
+    products = [
+        Product(
+            code=f"RE-{WORD.upper()}-{number:05}",
+            name=f"Kite {WORD} {number}",
+            brand="testbrand",
+            category="tests",
+            status=ProductStatus.ACTIVE,
+            variants=[Variant(sku=f"RE-{WORD.upper()}-{number:05}", weight_grams=100, prices=[paid])],
+            created_at=moment,
+            updated_at=moment,
+        )
+        for number in range(MANY)
+    ]
+    for start in range(0, MANY, 500):
+        Catalog(connections.engine).put_many(products[start : start + 500])
+    until_same(feed)
+    return products
+
+
+@pytest.fixture
+def signed_in(connections: Connections, api: httpx2.Client, make_customer: Any) -> dict[str, str]:
+    """Headers of somebody who keeps the catalog."""
+    account = make_customer()
+    Accounts(connections.engine).set_roles(account.id, [Role.CUSTOMER, Role.CATALOG])
+    form = {"grant_type": "password", "username": account.email, "password": "correct horse battery staple"}
+    token = api.post("/oauth2/token", data=form).json()["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+def until_same(feed: Feed, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while differing := list(feed.differing()):
+        assert time.monotonic() < deadline, f"{len(differing)} differ, as {differing[:5]}"
+        time.sleep(0.2)
+
+
+@contextmanager
+def meanwhile(*deeds: Callable[[int], None]) -> Iterator[list[BaseException]]:
+    """Do these again and again, each in a thread of its own, for the length of the block; what went wrong."""
+    stop, failures = threading.Event(), list[BaseException]()
+
+    def go_on(deed: Callable[[int], None]) -> None:
+        turn = 0
+        while not stop.is_set():
+            try:
+                deed(turn)
+            except BaseException as failure:  # noqa: BLE001 - the test shows it
+                failures.append(failure)
+                return
+            turn += 1
+
+    threads = [threading.Thread(target=go_on, args=(deed,)) for deed in deeds]
+    for thread in threads:
+        thread.start()
+    try:
+        yield failures
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_reindex_under_load_fails_no_search_and_loses_no_write(
+    api: httpx2.Client, connections: Connections, feed: Feed, shop: list[Product], signed_in: dict[str, str]
+) -> None:
+    catalog, before = Catalog(connections.engine), feed.index.current()
+    searched, written = 0, 0
+
+    def search(_: int) -> None:
+        nonlocal searched
+        answer = api.get("/v1/products", params={"q": WORD, "limit": 5})
+        assert answer.status_code == 200, answer.text
+        assert (len(answer.json()["items"]), answer.json()["total"] >= MANY) == (5, True)
+        searched += 1
+
+    def turn_pages(_: int) -> None:
+        cursor, seen = None, 0
+        for _page in range(6):
+            answer = api.get(
+                "/v1/products", params={"q": WORD, "limit": 50, "sort": "price_asc", "cursor": cursor or ()}
+            )
+            assert answer.status_code == 200, answer.text
+            seen += len(answer.json()["items"])
+            cursor = answer.json()["next_cursor"]
+        assert seen == 300
+
+    def edit(turn: int) -> None:
+        nonlocal written
+        changed = shop[(turn * 7) % MANY]
+        fresh = changed.model_copy(update={"code": f"{changed.code}-N{turn}", "variants": [_variant(changed, turn)]})
+        catalog.put_many([changed.model_copy(update={"name": f"Kite {WORD} edited {turn}"}), fresh])
+        written += 2
+        time.sleep(0.02)
+
+    with meanwhile(search, turn_pages, edit) as failures:
+        time.sleep(0.5)
+        started = api.post("/v1/products:reindex", headers=signed_in)
+        joined = api.post("/v1/products:reindex", headers=signed_in)
+        assert (started.status_code, joined.status_code) == (202, 202), started.text
+        assert started.json()["run_id"] == joined.json()["run_id"]
+        status = _until_ended(api, started.headers["location"], signed_in)
+        time.sleep(1)
+    assert not failures, failures[0]
+    assert status["state"] == "completed"
+    assert status["progress"]["done"] >= MANY
+    assert searched > 20
+    assert written > 20
+    assert feed.index.current() == status["progress"]["index"] != before
+    assert not connections.elasticsearch.indices.exists(index=str(before))
+    until_same(feed)
+
+
+def _variant(product: Product, turn: int) -> Variant:
+    return product.variants[0].model_copy(update={"sku": f"{product.code}-N{turn}"})
+
+
+def _until_ended(api: httpx2.Client, address: str, headers: dict[str, str]) -> dict[str, Any]:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        answer = api.get(address, headers=headers)
+        assert answer.status_code == 200, answer.text
+        status: dict[str, Any] = answer.json()
+        if status["state"] != "running":
+            return status
+        time.sleep(0.2)
+    raise AssertionError(f"still {status}")
+
+
+async def _start(client: Client, chunk: int, subject: Any = "products") -> Any:
+    return await client.start_workflow(
+        ReindexWorkflow.run,
+        Reindex(subject=subject, chunk=chunk),
+        id=reindex_workflow_id(subject),
+        task_queue=CATALOG_QUEUE,
+    )
+
+
+async def _progress(handle: Any) -> ReindexProgress:
+    memo = await (await handle.describe()).memo_value(REINDEX_PROGRESS, None)
+    return ReindexProgress.model_validate(memo or {"subject": "products"})
+
+
+async def _until_filling(handle: Any, done: int) -> ReindexProgress:
+    deadline = time.monotonic() + 30
+    while (progress := await _progress(handle)).done < done:
+        assert time.monotonic() < deadline, progress
+    return progress
+
+
+async def test_a_worker_killed_in_the_middle_is_taken_over_where_it_was(
+    engine: Testbed, feed: Feed, shop: list[Product], temporal_client: Client
+) -> None:
+    handle = await _start(temporal_client, chunk=100)
+    progress = await _until_filling(handle, 200)
+    engine.kill("order-worker")
+    killed_at = (await _progress(handle)).done
+    assert killed_at < progress.total
+    engine.start("order-worker")
+    result: Reindexed = await handle.result()
+    assert feed.index.current() == result.index == progress.index
+    history = [event async for event in handle.fetch_history_events()]
+    made = [event for event in history if event.HasField("activity_task_scheduled_event_attributes")]
+    assert sum(event.activity_task_scheduled_event_attributes.activity_type.name == "make_index" for event in made) == 1
+    until_same(feed)
+
+
+async def test_a_cancelled_reindex_leaves_everything_as_it_was(
+    feed: Feed, connections: Connections, shop: list[Product], temporal_client: Client
+) -> None:
+    before = feed.index.current()
+    handle = await _start(temporal_client, chunk=100)
+    progress = await _until_filling(handle, 100)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert feed.index.current() == before
+    with pytest.raises(NotFoundError):
+        connections.elasticsearch.indices.get(index=str(progress.index))
+    assert feed.index.targets() == [before]
+    assert (await _progress(handle)).phase == "removed"
+
+
+async def test_an_index_that_takes_not_everything_is_removed(
+    feed: Feed, connections: Connections, shop: list[Product], temporal_client: Client
+) -> None:
+    before = feed.index.current()
+    handle = await _start(temporal_client, chunk=100)
+    progress = await _until_filling(handle, 100)
+    # From now on the half-made index takes no more documents.
+    connections.elasticsearch.indices.put_settings(index=str(progress.index), settings={"index.blocks.write": True})
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    connections.elasticsearch.indices.get(index=str(before))
+    assert (feed.index.current(), feed.index.targets()) == (before, [before])
+
+
+async def test_orders_are_indexed_anew_by_the_same_workflow(
+    connections: Connections, temporal_client: Client, engine: Testbed
+) -> None:
+    orders = order_feed(connections.engine, connections.elasticsearch, connections.settings.name_prefix)
+    before = orders.index.current()
+    result: Reindexed = await (await _start(temporal_client, 1000, "orders")).result()
+    assert orders.index.current() == result.index != before
+
+
+def test_the_command_makes_an_index_anew_with_temporal_and_without(
+    engine: Testbed, feed: Feed, shop: list[Product]
+) -> None:
+    before = feed.index.current()
+    said = engine.run([ADMIN, "reindex"])
+    assert f"{feed.index.current()}, which searches use now" in said
+    between = feed.index.current()
+    assert between != before
+    said = engine.run([ADMIN, "reindex", "--here"])
+    assert feed.index.current() not in (before, between)
+    until_same(feed)
+
+
+def test_what_is_missing_is_made_at_set_up_and_what_is_left_over_is_told(
+    engine: Testbed, feed: Feed, connections: Connections, shop: list[Product]
+) -> None:
+    old = f"{feed.index.alias.rpartition('-v')[0]}-v1-20260101"
+    with suppress(NotFoundError):
+        connections.elasticsearch.indices.delete(index=old)
+    connections.elasticsearch.indices.create(index=old)
+    said = engine.run([ADMIN, "setup"])
+    assert f"{feed.index.current()} is there" in said
+    assert old in said
+    connections.elasticsearch.indices.delete(index=old)

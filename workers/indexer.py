@@ -1,0 +1,186 @@
+"""search-indexer: hear on Kafka what changed and bring the search indices to it, for as long as it runs.
+
+An event says only that something changed: the state is read from MySQL and written under its version, so that repeated
+and disordered events, and several indexers at once, do no harm. What a batch tells twice is written once.
+"""
+
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import elastic_transport
+import elasticsearch
+import sqlalchemy as sa
+import structlog
+from confluent_kafka import KafkaException
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters.connections import Connections, connect
+from adapters.events import Batch, EventConsumer, EventsUndelivered, EventT
+from adapters.live_index import IndexNotReady, WriteDelayed, WriteRefused
+from adapters.logs import configure_logging
+from adapters.mysql.history import now
+from adapters.mysql.order_snapshots import ids_of_closed_accounts
+from adapters.order_search import ORDERS_INDEX_VERSION
+from adapters.search_feeds import PAGE, Feed, order_feed, product_feed
+from adapters.search_index import INDEX_VERSION
+from adapters.settings import Settings, load_settings
+from schemas.events import ORDERS_TOPIC, PRODUCTS_TOPIC, OrderStatusChanged, ProductChanged
+
+log = structlog.get_logger(__name__)
+
+# A release with another mapping fills an index of its own, so it hears everything anew.
+PRODUCTS_GROUP = f"search-indexer-products-v{INDEX_VERSION}"
+ORDERS_GROUP = f"search-indexer-orders-v{ORDERS_INDEX_VERSION}"
+
+_MOST_EVENTS = 500
+_POLL_SECONDS = 0.5
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 5.0  # so that the indices are true again soon after a server is back
+_SWEEP_SECONDS = 10.0
+_SWEEP_AGAIN = timedelta(minutes=10)  # what was read before an account was closed is written long before it is over
+_SWEEP_AT_START = timedelta(days=7)  # as long as Kafka keeps events: after a longer absence a reindex is due anyway
+
+AWAY = (
+    SQLAlchemyError,
+    KafkaException,
+    EventsUndelivered,
+    elastic_transport.TransportError,
+    elasticsearch.ApiError,
+    IndexNotReady,
+    WriteDelayed,
+)
+
+
+@dataclass
+class Patience:
+    """How long to wait before the next try: longer with each failure, not at all after a success."""
+
+    pause: float = 0.0
+
+    def lengthen(self) -> float:
+        """After a failure."""
+        self.pause = min(max(_FIRST_PAUSE, self.pause * 2), _LONGEST_PAUSE)
+        return self.pause
+
+
+@dataclass
+class Indexer:
+    """Keeps one noun's indices up to date; `key` is what an event is about."""
+
+    feed: Feed
+    patience: Patience = field(default_factory=Patience)
+
+    def follow(self, consumer: EventConsumer[EventT], stop: threading.Event) -> None:
+        """Consume until told to stop; a server that is away is waited for and nothing is committed."""
+        while not stop.wait(self.patience.pause):
+            batch: Batch[EventT] = Batch()
+            try:
+                batch = consumer.poll_batch(_POLL_SECONDS, _MOST_EVENTS)
+                self._write({event.aggregate_id for event in batch.events})
+                consumer.commit_batch(batch)
+            except AWAY as outage:
+                # Given back, so that polling goes on and the group keeps this member.
+                consumer.give_back_batch(batch)
+                said = (str(outage).splitlines() or [type(outage).__name__])[0][:300]
+                log.warning("cannot index; nothing is lost", error=said, retry_in=self.patience.lengthen())
+            else:
+                if batch.last:  # an empty poll is no proof that the outage is over
+                    self.patience.pause = 0.0
+
+    def _write(self, keys: set[str]) -> None:
+        if not keys:
+            return
+        try:
+            written = self.feed.update(keys)
+        except WriteRefused as bug:
+            # Again and again would hold up all the others; the reindex after the repair brings these as well.
+            log.exception("documents are refused; the index lacks them", error=str(bug), keys=sorted(keys)[:20])
+        else:
+            log.debug("indexed", index=self.feed.index.alias, documents=written)
+
+
+def forget_closed_accounts(engine: sa.Engine, feed: Feed, stop: threading.Event) -> None:
+    """Have the index forget the person of an order soon after the account is closed; no event tells of that.
+
+    Each look goes back behind the one before, because an indexer may have read an order just before the closing and
+    written it just after the look.
+    """
+    since, patience = now() - _SWEEP_AT_START, Patience(pause=0.0)
+    while not stop.wait(patience.pause or _SWEEP_SECONDS):
+        begun = now()
+        try:
+            forget_since(engine, feed, since)
+        except (*AWAY, WriteRefused) as outage:
+            log.warning("cannot look for closed accounts", error=str(outage)[:300], retry_in=patience.lengthen())
+        else:
+            since, patience.pause = begun - _SWEEP_AGAIN, 0.0
+
+
+def forget_since(engine: sa.Engine, feed: Feed, since: datetime) -> None:
+    """Write the orders of those who have closed their account since then once more."""
+    after = ""
+    while ids := ids_of_closed_accounts(engine, since, after, PAGE):
+        feed.update(ids)
+        after = ids[-1]
+
+
+def threads(stores: Connections, stop: threading.Event) -> list[threading.Thread]:
+    """The work, a thread for each noun and one for what no event tells."""
+    settings, engine = stores.settings, stores.engine
+    products = product_feed(engine, stores.elasticsearch, settings.name_prefix)
+    orders = order_feed(engine, stores.elasticsearch, settings.name_prefix)
+
+    def follow(feed: Feed, topic: str, group: str, message: type[EventT]) -> Callable[[], None]:
+        def run() -> None:
+            consumer = _consumer(settings, topic, group, message)
+            try:
+                Indexer(feed).follow(consumer, stop)
+            finally:
+                consumer.close()
+
+        return run
+
+    return [
+        threading.Thread(name="products", target=follow(products, PRODUCTS_TOPIC, PRODUCTS_GROUP, ProductChanged)),
+        threading.Thread(name="orders", target=follow(orders, ORDERS_TOPIC, ORDERS_GROUP, OrderStatusChanged)),
+        threading.Thread(name="closed", target=forget_closed_accounts, args=(engine, orders, stop)),
+    ]
+
+
+def _consumer(settings: Settings, topic: str, group: str, message: type[EventT]) -> EventConsumer[EventT]:
+    prefix = settings.name_prefix
+    return EventConsumer(settings.kafka_bootstrap, f"{prefix}{group}", [f"{prefix}{topic}"], message)
+
+
+def main() -> None:
+    """The console script."""
+    settings = load_settings()
+    configure_logging(settings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    failed: list[BaseException] = []
+
+    def fail(hook: threading.ExceptHookArgs) -> None:
+        log.error("a part of the indexer failed", part=hook.thread and hook.thread.name, exc_info=hook.exc_value)
+        failed.append(hook.exc_value or RuntimeError("unknown"))
+        stop.set()
+
+    threading.excepthook = fail
+    with connect(settings, pool_size=3) as stores:
+        running = threads(stores, stop)
+        log.info("indexing", kafka=settings.kafka_bootstrap, elasticsearch=settings.elasticsearch_url)
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+    log.info("stopped")
+    if failed:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
