@@ -1,24 +1,44 @@
-"""What is done to stock apart from placing and shipping, which belong to the order's own transactions."""
+"""What is done to reservations apart from placing and shipping, which belong to the order's own transactions."""
 
 from typing import TYPE_CHECKING
 
 from temporalio import activity
 
 from activities.failures import typed_failures
-from schemas.inventory import ReleaseStock, StockReleased
+from schemas.inventory import (
+    ExtendReservation,
+    GoodsMissing,
+    LookForGoods,
+    ReleaseStock,
+    ReservationExtended,
+    StockReleased,
+)
 
 if TYPE_CHECKING:
-    from adapters.mysql.inventory import Stock
+    from adapters.mysql.reservations import Reservations
 
 
 class InventoryActivities:
     """Short transactions on our own database; run as local activities."""
 
-    def __init__(self, stock: "Stock") -> None:
-        self._stock = stock
+    def __init__(self, reservations: "Reservations") -> None:
+        self._reservations = reservations
 
     @activity.defn
     def release_stock(self, command: ReleaseStock) -> StockReleased:
         """Give back what the order still holds: the undo of reserving."""
         with typed_failures():
-            return self._stock.release(command)
+            return self._reservations.release(command)
+
+    @activity.defn
+    def extend_reservation(self, command: ExtendReservation) -> ReservationExtended:
+        """Hold the order's stock for another while, because the order lives."""
+        with typed_failures():
+            hold = self._reservations.extend(command.order_id)
+            return ReservationExtended(hold_seconds=int(hold.total_seconds()))
+
+    @activity.defn
+    def look_for_goods(self, command: LookForGoods) -> GoodsMissing:
+        """What a parcel still lacks before it can be booked."""
+        with typed_failures():
+            return GoodsMissing(units=self._reservations.missing(command.order_id, command.parcel))

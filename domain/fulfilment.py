@@ -1,6 +1,6 @@
 """Parcels: the ranks that keep a late or repeated carrier event from moving one backwards, and who ships what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -73,24 +73,26 @@ class Demand:
 
 @dataclass(frozen=True)
 class Allocation:
-    """So many units of a SKU come from a warehouse."""
+    """So many units of a SKU come from a warehouse: now, or all of them once they have arrived there."""
 
     sku: str
     warehouse: str
     quantity: int
+    backordered: bool = False
 
 
-def allocate(demands: Sequence[Demand], available: Mapping[str, Mapping[str, int]]) -> list[Allocation]:
+def allocate(
+    demands: Sequence[Demand], available: Mapping[str, Mapping[str, int]], backorderable: Collection[str] = ()
+) -> list[Allocation]:
     """Decide which warehouse ships what: one parcel when one warehouse has everything, else as few as greed finds.
 
     `available[warehouse][sku]` is in units, warehouses in order of preference. Two lines of one SKU are served
-    as one demand. Raises OutOfStock naming every SKU that is short: all or nothing.
+    as one demand. What is missing of a backorderable SKU is to arrive at the preferred warehouse. Raises OutOfStock
+    naming every other SKU that is short: all or nothing.
     """
-    wanted: dict[str, int] = {}
-    for demand in demands:
-        wanted[demand.sku] = wanted.get(demand.sku, 0) + demand.quantity
-    _refuse_shortage(wanted, available)
-    remaining = dict(wanted)
+    remaining = summed(demands)
+    totals = {sku: sum(max(0, stock.get(sku, 0)) for stock in available.values()) for sku in remaining}
+    refuse_shortage(remaining, totals, backorderable if available else ())
     by_cover = sorted(available, key=lambda house: -_covered(remaining, available[house]))
     allocations = []
     for warehouse in by_cover:
@@ -99,19 +101,29 @@ def allocate(demands: Sequence[Demand], available: Mapping[str, Mapping[str, int
             if taken > 0:
                 allocations.append(Allocation(sku, warehouse, taken))
                 remaining[sku] -= taken
-    return allocations
+    missing = [(sku, quantity) for sku, quantity in sorted(remaining.items()) if quantity]
+    return allocations + [Allocation(sku, next(iter(available)), quantity, True) for sku, quantity in missing]
+
+
+def summed(demands: Sequence[Demand]) -> dict[str, int]:
+    """Units wanted by SKU."""
+    wanted: dict[str, int] = {}
+    for demand in demands:
+        wanted[demand.sku] = wanted.get(demand.sku, 0) + demand.quantity
+    return wanted
+
+
+def refuse_shortage(wanted: Mapping[str, int], totals: Mapping[str, int], backorderable: Collection[str] = ()) -> None:
+    """Raise OutOfStock naming every SKU of which more is wanted than all warehouses have, unless it may be late."""
+    short = [
+        {"sku": sku, "wanted": quantity, "available": totals.get(sku, 0)}
+        for sku, quantity in sorted(wanted.items())
+        if totals.get(sku, 0) < quantity and sku not in backorderable
+    ]
+    if short:
+        names = ", ".join(str(line["sku"]) for line in short)
+        raise OutOfStock(f"Not enough stock of {names}.", lines=short)
 
 
 def _covered(wanted: Mapping[str, int], stock: Mapping[str, int]) -> int:
     return sum(min(quantity, max(0, stock.get(sku, 0))) for sku, quantity in wanted.items())
-
-
-def _refuse_shortage(wanted: Mapping[str, int], available: Mapping[str, Mapping[str, int]]) -> None:
-    short = []
-    for sku, quantity in sorted(wanted.items()):
-        total = sum(max(0, stock.get(sku, 0)) for stock in available.values())
-        if total < quantity:
-            short.append({"sku": sku, "wanted": quantity, "available": total})
-    if short:
-        names = ", ".join(str(line["sku"]) for line in short)
-        raise OutOfStock(f"Not enough stock of {names}.", lines=short)

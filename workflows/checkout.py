@@ -17,9 +17,10 @@ from schemas.orders import CancelOrder, OrderPlaced, PlaceOrder, RecordStatus, S
 from schemas.payments import PaymentOutcome, PaymentTold
 from workflows.names import COMPENSATION_BLOCKED, ORDER_STATUS, PARCEL_TOLD, PAYMENT_TOLD
 from workflows.options import STORE
-from workflows.parcels import ParcelDesk
+from workflows.parcels import ParcelDesk, tell_of_goods
 from workflows.payment_desk import PaymentDesk
 from workflows.reasons import Reason, reason_of
+from workflows.reservation_keeper import UNKNOWN_RESERVATION, ReservationKeeper
 from workflows.saga import Blocked, Saga
 from workflows.timeline import Timeline, money
 
@@ -37,6 +38,7 @@ class CheckoutWorkflow:
         self._timeline = Timeline(f"Order {order.order_id}")
         self._payment = PaymentDesk(order)
         self._parcels = ParcelDesk(order)
+        self._keeper = ReservationKeeper(order.order_id, self._timeline)
         self._story: asyncio.Task[None] | None = None
         self._answer: CheckoutAnswer | None = None
         self._result: CheckoutResult | None = None
@@ -56,6 +58,7 @@ class CheckoutWorkflow:
         except (asyncio.CancelledError, FailureError) as failure:
             # Shielded, because a cancellation that arrives now must not stop the undoing half-way.
             self._result = await asyncio.shield(asyncio.create_task(self._take_back(reason_of(failure))))
+        self._keeper.stop()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result
 
@@ -70,7 +73,11 @@ class CheckoutWorkflow:
 
     @workflow.update
     async def cancel(self, request: CancelOrder) -> CheckoutResult:
-        """Stop the order before it is handed to the warehouse; answers when everything has been taken back."""
+        """Stop the order while nothing of it has to leave; answers when everything has been taken back.
+
+        That is until its parcels are handed to the warehouse, and after that only while one of them waits for goods
+        and none has left.
+        """
         self._cancelled_by = request
         if self._story is not None:
             self._story.cancel()
@@ -80,7 +87,7 @@ class CheckoutWorkflow:
 
     @cancel.validator
     def _may_cancel(self, request: CancelOrder) -> None:  # noqa: ARG002 - a validator has its update's parameters
-        if self._result is not None or self._parcels.begun or self._saga.unwinding:
+        if self._result is not None or self._parcels.past_return or self._saga.unwinding:
             raise ApplicationError("The order is past the point where it can be cancelled.", type="too_late")
         if self._cancelled_by is not None:
             raise ApplicationError("The order is being cancelled already.", type="already_cancelling")
@@ -131,8 +138,11 @@ class CheckoutWorkflow:
         placed = await workflow.execute_local_activity_method(
             OrderActivities.place_order, command, summary="record the order with its stock", **STORE
         )
+        self._keeper.start(placed.hold_seconds)
         houses = ", ".join(parcel.warehouse for parcel in placed.parcels)
         self._show(OrderStatus.PENDING, f"placed as no. {placed.number}, stock reserved in {houses}")
+        if late := sum(parcel.backordered for parcel in placed.parcels):
+            self._timeline.tell(f"{late} unit(s) are backordered")
         return placed
 
     async def _pay(self, quote: PricedOrder) -> None:
@@ -163,6 +173,8 @@ class CheckoutWorkflow:
         """One parcel: its share of the money is captured once it has left, and only then."""
         await self._parcels.left(number)
         final = self._parcels.all_have_left()
+        if final:
+            self._keeper.stop()
         self._show(OrderStatus.SHIPPED if final else OrderStatus.PROCESSING, f"parcel {number} has left")
         await self._payment.capture(number, amount, final=final)
         self._timeline.tell(f"parcel {number} captured")
@@ -228,11 +240,19 @@ class CheckoutWorkflow:
 
     async def _release_stock(self) -> None:
         command = ReleaseStock(order_id=self._order.order_id, actor="system", reason="the order was taken back")
-        released = await workflow.execute_local_activity_method(
-            InventoryActivities.release_stock, command, summary="release the stock", **STORE
-        )
+        try:
+            released = await workflow.execute_local_activity_method(
+                InventoryActivities.release_stock, command, summary="release the stock", **STORE
+            )
+        except FailureError as failure:
+            # An order that was never placed reserved nothing, because both are one transaction: nothing to undo.
+            if reason_of(failure).code != UNKNOWN_RESERVATION:
+                raise
+            return
+        self._keeper.stop()
         if released.units:
             self._timeline.tell(f"{released.units} unit(s) released")
+        await tell_of_goods(released.arrived)
 
     # --- small words
 

@@ -1,8 +1,13 @@
 """FulfilmentWorkflow is one parcel from one warehouse: booked, followed by the carrier's events, or called back."""
 
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
 from temporalio import workflow
 
 from activities.fulfilment import FulfilmentActivities
+from activities.inventory import InventoryActivities
 from domain.fulfilment import ParcelStatus, moves_forward
 from schemas.fulfilment import (
     BookShipment,
@@ -14,17 +19,20 @@ from schemas.fulfilment import (
     RecordParcel,
     ShipmentBooked,
 )
+from schemas.inventory import LookForGoods
 from workflows.names import PARCEL_TOLD
 from workflows.options import CARRIER, STORE
 from workflows.timeline import Timeline
 
+# Goods that arrive wake their parcel; should that get lost, it looks by itself, ever more seldom.
+_FIRST_LOOK, _SELDOMEST_LOOK = timedelta(hours=1), timedelta(days=1)
 # What the order acts on; the scans in between are the parcel's own history and cost the order nothing.
 _NEWS_FOR_THE_ORDER = frozenset({ParcelStatus.REFUSED, ParcelStatus.CANCELLED, ParcelStatus.DELIVERED})
 
 
 @workflow.defn
 class FulfilmentWorkflow:
-    """book → dispatched → … → delivered; the carrier's facts arrive as signals, in any order and more than once."""
+    """(wait for goods →) book → dispatched → … → delivered; facts are signals, in any order and more than once."""
 
     @workflow.init
     def __init__(self, job: FulfilmentInput) -> None:
@@ -33,6 +41,7 @@ class FulfilmentWorkflow:
         self._shipment = ShipmentBooked(accepted=False)
         self._news: list[CarrierEvent] = []
         self._called_back = False
+        self._goods_arrived = False
         parcel = job.parcel
         self._timeline = Timeline(
             f"Parcel {parcel.number} of {job.parcels_in_order} from {parcel.warehouse}, {job.shipping_method}"
@@ -40,8 +49,11 @@ class FulfilmentWorkflow:
 
     @workflow.run
     async def run(self, job: FulfilmentInput) -> ParcelResult:
-        """Book the parcel and follow it to its end."""
-        await self._book()
+        """Book the parcel, once its goods are there, and follow it to its end."""
+        if job.parcel.backordered:
+            await self._wait_for_goods()
+        if not self._called_back:
+            await self._book()
         while self._status not in _NEWS_FOR_THE_ORDER:
             await workflow.wait_condition(lambda: bool(self._news) or self._called_back)
             if self._called_back:
@@ -57,9 +69,40 @@ class FulfilmentWorkflow:
         self._news.append(event)
 
     @workflow.signal
+    def goods_arrived(self) -> None:
+        """Whoever moved stock says that the parcel's goods are complete; the books are asked before it is believed."""
+        self._goods_arrived = True
+
+    @workflow.signal
     def call_back(self) -> None:
         """The order will not go on: stop the parcel if it can still be stopped."""
         self._called_back = True
+
+    async def _wait_for_goods(self) -> None:
+        units, pause = -1, _FIRST_LOOK
+        while not self._called_back and (missing := await self._look_for_goods()):
+            if missing != units:
+                self._timeline.tell(f"waits for {missing} backordered unit(s)")
+            units = missing
+            with suppress(asyncio.TimeoutError):
+                await workflow.wait_condition(
+                    lambda: self._goods_arrived or self._called_back,
+                    timeout=pause,
+                    timeout_summary=f"{missing} unit(s) have yet to arrive",
+                )
+            pause = min(2 * pause, _SELDOMEST_LOOK)
+        if not self._called_back:
+            self._timeline.tell("the goods are complete")
+
+    async def _look_for_goods(self) -> int:
+        self._goods_arrived = False
+        found = await workflow.execute_local_activity_method(
+            InventoryActivities.look_for_goods,
+            LookForGoods(order_id=self._job.order_id, parcel=self._job.parcel.number),
+            summary="look whether the goods are there",
+            **STORE,
+        )
+        return found.units
 
     async def _book(self) -> None:
         command = BookShipment(
@@ -89,6 +132,9 @@ class FulfilmentWorkflow:
         self._called_back = False
         if self._status.has_left:
             await self._tell_order()
+            return
+        if self._status is ParcelStatus.PLANNED:  # it still waits for goods: the carrier has never heard of it
+            await self._record(ParcelStatus.CANCELLED, "system")
             return
         command = CancelShipment(
             shipment_id=self._shipment.shipment_id or "", idempotency_key=f"{workflow.info().workflow_id}:cancel"
@@ -120,7 +166,8 @@ class FulfilmentWorkflow:
         await workflow.execute_local_activity_method(FulfilmentActivities.record_parcel, command, summary=text, **STORE)
         self._status = status
         self._timeline.tell(text)
-        if status in _NEWS_FOR_THE_ORDER or (status.has_left and not had_left):
+        booked_late = status is ParcelStatus.BOOKED and self._job.parcel.backordered > 0
+        if status in _NEWS_FOR_THE_ORDER or (status.has_left and not had_left) or booked_late:
             await self._tell_order()
 
     def _details(self, status: ParcelStatus, event: CarrierEvent | None) -> dict[str, object]:

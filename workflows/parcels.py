@@ -1,14 +1,17 @@
 """The order's side of the talk with its parcels: one FulfilmentWorkflow each, side by side."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 from domain.fulfilment import ParcelStatus
 from schemas.checkout import CheckoutInput
 from schemas.fulfilment import FulfilmentInput, ParcelResult, ParcelTold
+from schemas.inventory import GoodsArrived
 from schemas.orders import OrderPlaced, ParcelPlan
 from workflows.fulfilment import FulfilmentWorkflow
 from workflows.names import FULFILMENT_QUEUE, fulfilment_workflow_id
@@ -25,16 +28,25 @@ class ParcelDesk:
         self._children: dict[int, ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]] = {}
         self._count = 0
         self._departed = 0
-        self.begun = False
+        self._waiting: set[int] = set()
+        self._begun = False
 
     def hear(self, told: ParcelTold) -> None:
-        """A parcel has left, arrived, or will never leave."""
-        self._told[told.number] = told
+        """A parcel has its goods, has left, arrived, or will never leave."""
+        self._waiting.discard(told.number)
+        if told.status is not ParcelStatus.BOOKED:
+            self._told[told.number] = told
+
+    @property
+    def past_return(self) -> bool:
+        """Whether a customer can no longer stop the order: its parcels are with the warehouse, none waits for goods."""
+        return self._begun and (not self._waiting or any(told.status.has_left for told in self._told.values()))
 
     async def start(self, placed: OrderPlaced) -> None:
         """Hand every parcel to its warehouse."""
-        self.begun = True
+        self._begun = True
         self._count = len(placed.parcels)
+        self._waiting = {parcel.number for parcel in placed.parcels if parcel.backordered}
         for parcel in placed.parcels:
             self._starting[parcel.number] = asyncio.create_task(self._start(parcel))
         for number, starting in self._starting.items():
@@ -106,3 +118,11 @@ class ParcelDesk:
 
     def _ended(self, number: int) -> bool:
         return self._children[number].done()
+
+
+async def tell_of_goods(arrived: Sequence[GoodsArrived]) -> None:
+    """Wake the parcels, of whatever order, that have what they waited for; one that cannot be told looks by itself."""
+    for goods in arrived:
+        waiting = workflow.get_external_workflow_handle(fulfilment_workflow_id(goods.order_id, goods.parcel))
+        with suppress(FailureError):
+            await uninterrupted(waiting.signal(FulfilmentWorkflow.goods_arrived))

@@ -1,18 +1,45 @@
-"""Stock: on hand and reserved per SKU and warehouse, every change with a ledger row in the same transaction."""
+"""Stock as the warehouse sees it: what is there, what is promised, what comes in, and what the shop wants of a SKU."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
-from adapters.mysql.history import Change, append, lock_order, now, recorded
-from adapters.mysql.tables import reservations, stock, stock_movements, warehouses
-from domain.errors import InvalidRequest, NotFound
-from domain.fulfilment import Allocation, Demand, allocate
-from schemas.inventory import ReleaseStock, StockLevel, StockReleased
+from adapters.mysql.backorders import ACTIVE, fill_backorders, orders_in_line
+from adapters.mysql.catalog_tables import variants
+from adapters.mysql.history import lock_orders
+from adapters.mysql.idempotency import IdempotencyMismatch
+from adapters.mysql.order_views import aware
+from adapters.mysql.stock_ledger import Cause, Place, check_shortage, stock_sheet
+from adapters.mysql.stock_tables import reservation_lines, stock, stock_movements, stock_rules, warehouses
+from adapters.mysql.transactions import in_transaction
+from domain.errors import InvalidRequest, MoreThanShipped, NotFound, UnknownReservation
+from domain.fulfilment import Demand
+from domain.stock import MovementKind, StockRule
+from schemas.faults import Fault, InvalidFields
+from schemas.inventory import (
+    GoodsArrived,
+    Movement,
+    MovementPage,
+    MovementPosted,
+    NewMovement,
+    SetStockRules,
+    SkuStock,
+    StockLevel,
+    StockRules,
+    StockTotals,
+    Warehouse,
+)
 
-ACTIVE, RELEASED, SHIPPED = "active", "released", "shipped"
+
+@dataclass(frozen=True)
+class Poster:
+    """Who posts a movement, and under which key, so that the same request posts it once."""
+
+    actor: str
+    movement_key: str
 
 
 class Stock:
@@ -30,32 +57,89 @@ class Stock:
                 )
                 connection.execute(statement.on_duplicate_key_update(name=name, country=country, preference=preference))
 
-    def receive(self, lines: Sequence[tuple[str, str, int]], actor: str, reason: str) -> None:
-        """Add units that arrived: (SKU, warehouse, quantity ≥ 1) each. Not repeat-safe: a delivery arrives once."""
+    def warehouses(self) -> list[Warehouse]:
+        """All of them, the preferred one first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(warehouses).order_by(warehouses.c.preference, warehouses.c.code))
+            return [
+                Warehouse(code=row.code, name=row.name, country=row.country, preference=row.preference) for row in rows
+            ]
+
+    def receive(self, lines: Sequence[tuple[str, str, int]], actor: str, reason: str) -> list[GoodsArrived]:
+        """Add units that arrived: (SKU, warehouse, quantity ≥ 1) each. Not repeat-safe: a delivery arrives once.
+
+        Answers the parcels whose goods are complete with it: whoever calls tells their workflows, or they look later.
+        """
         if any(quantity < 1 for _, _, quantity in lines):
             raise InvalidRequest("A delivery has at least one unit of each SKU.")
-        ordered = sorted(lines)
-        with self._engine.begin() as connection:
-            statement = mysql_insert(stock).values(
-                [{"sku": sku, "warehouse": house, "on_hand": quantity} for sku, house, quantity in ordered]
-            )
-            connection.execute(statement.on_duplicate_key_update(on_hand=stock.c.on_hand + statement.inserted.on_hand))
-            write_movements(connection, "received", ordered, None, actor, reason)
+        came = Counter[Place]()
+        for sku, house, quantity in lines:
+            came[sku, house] += quantity
+
+        def act(connection: sa.Connection) -> list[GoodsArrived]:
+            orders = lock_orders(connection, orders_in_line(connection, came))
+            with stock_sheet(connection, {sku for sku, _ in came}) as sheet:
+                for place, quantity in sorted(came.items()):
+                    sheet.move(MovementKind.RECEIVED, place, quantity, Cause(actor, reason=reason))
+                return fill_backorders(connection, sheet, orders, came.keys())
+
+        return in_transaction(self._engine, act)
+
+    def post(self, sku: str, wanted: NewMovement, poster: Poster) -> MovementPosted:
+        """Move units once per key; a repeat answers the row that was written and moves nothing.
+
+        Raises NotFound for an unknown SKU, InvalidFields for an unknown warehouse, BelowReserved, UnknownReservation
+        and MoreThanShipped for what did not go out to the order, IdempotencyMismatch when the key moved something else.
+        """
+        if (before := self._posted(poster.movement_key)) is not None:
+            return _same(before, sku, wanted)
+        try:
+            arrived = in_transaction(self._engine, lambda connection: _post(connection, sku, wanted, poster))
+        except sa.exc.IntegrityError:
+            if (before := self._posted(poster.movement_key)) is None:
+                raise
+            return _same(before, sku, wanted)
+        done = self._posted(poster.movement_key)
+        assert done is not None
+        return MovementPosted(movement=done, arrived=arrived)
+
+    def set_rules(self, sku: str, wanted: SetStockRules) -> None:
+        """Change what is named of the SKU's rules; raises NotFound for an unknown SKU."""
+
+        def act(connection: sa.Connection) -> None:
+            with stock_sheet(connection, [sku]) as sheet:
+                now = sheet.standing(sku).rule
+                backorderable = now.backorderable if wanted.backorderable is None else wanted.backorderable
+                low_stock_at = now.low_stock_at if wanted.low_stock_at is None else wanted.low_stock_at
+                sheet.set_rule(sku, StockRule(backorderable, low_stock_at))
+
+        in_transaction(self._engine, act)
+
+    def overview(self, sku: str) -> SkuStock | None:
+        """The SKU in every warehouse, in sum, and its rules; None when the catalog does not have it."""
+        with self._engine.connect() as connection:
+            if connection.scalar(sa.select(variants.c.sku).where(variants.c.sku == sku)) is None:
+                return None
+            rule = connection.execute(sa.select(stock_rules).where(stock_rules.c.sku == sku)).one_or_none()
+            levels = _levels(connection, sku)
+        totals = {name: sum(getattr(level, name) for level in levels) for name in StockTotals.model_fields}
+        rules = StockRules(backorderable=rule.backorderable, low_stock_at=rule.low_stock_at) if rule else StockRules()
+        return SkuStock(sku=sku, items=levels, totals=StockTotals(**totals), rules=rules)
 
     def levels(self, sku: str) -> list[StockLevel]:
         """The stock of one SKU, a row per warehouse."""
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(stock).where(stock.c.sku == sku).order_by(stock.c.warehouse))
-            return [
-                StockLevel(
-                    sku=row.sku,
-                    warehouse=row.warehouse,
-                    on_hand=row.on_hand,
-                    reserved=row.reserved,
-                    available=row.on_hand - row.reserved,
-                )
-                for row in rows
-            ]
+            return _levels(connection, sku)
+
+    def movements(self, sku: str, before_id: int | None, limit: int) -> MovementPage:
+        """The SKU's ledger, newest first; `next_cursor` is the id to continue before."""
+        query = sa.select(stock_movements).where(stock_movements.c.sku == sku)
+        if before_id is not None:
+            query = query.where(stock_movements.c.id < before_id)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(stock_movements.c.id.desc()).limit(limit + 1)).all()
+        cursor = str(rows[limit - 1].id) if len(rows) > limit else None
+        return MovementPage(items=[_movement(row) for row in rows[:limit]], next_cursor=cursor)
 
     def available(self, skus: Iterable[str]) -> dict[str, int]:
         """Units that can be sold now, over all warehouses; a SKU without stock rows is 0."""
@@ -69,30 +153,22 @@ class Stock:
             found = {sku: int(units) for sku, units in rows}
         return {sku: found.get(sku, 0) for sku in wanted}
 
-    def release(self, command: ReleaseStock) -> StockReleased:
-        """Give back what the order still holds, with one event; a repeat finds nothing left to give back.
+    def backorderable(self, skus: Iterable[str]) -> set[str]:
+        """Those of the SKUs that may be sold beyond what is there."""
+        with self._engine.connect() as connection:
+            query = sa.select(stock_rules.c.sku).where(stock_rules.c.sku.in_(list(skus)), stock_rules.c.backorderable)
+            return set(connection.scalars(query))
 
-        An order that was never recorded holds nothing, because it is recorded together with its stock.
-        """
-        with self._engine.begin() as connection:
-            try:
-                order = lock_order(connection, command.order_id)
-            except NotFound:
-                return StockReleased(units=0)
-            held = _held(connection, command.order_id)
-            units = sum(quantity for _, _, quantity in held)
-            if not held or recorded(connection, command.order_id, "release-stock"):
-                return StockReleased(units=0)
-            _settle(connection, command.order_id, held, RELEASED)
-            write_movements(connection, RELEASED, held, command.order_id, command.actor, command.reason)
-            change = Change(
-                "release-stock",
-                "order.stock_released",
-                command.actor,
-                {"units": units, "reason": command.reason},
-            )
-            append(connection, order, change)
-            return StockReleased(units=units)
+    def check_shortage(self, demands: Sequence[Demand]) -> None:
+        """Raise OutOfStock when so much cannot be had at this moment; nothing is held."""
+        with self._engine.connect() as connection:
+            check_shortage(connection, demands)
+
+    def _posted(self, movement_key: str) -> Movement | None:
+        with self._engine.connect() as connection:
+            query = sa.select(stock_movements).where(stock_movements.c.movement_key == movement_key)
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _movement(row)
 
 
 def warehouse_countries(connection: sa.Connection) -> dict[str, str]:
@@ -101,108 +177,92 @@ def warehouse_countries(connection: sa.Connection) -> dict[str, str]:
     return {row.code: row.country for row in rows}
 
 
-def reserve(
-    connection: sa.Connection, order_id: str, demands: Sequence[Demand], houses: Sequence[str], actor: str
-) -> list[Allocation]:
-    """Reserve everything or raise OutOfStock; `houses` in order of preference.
+def _post(connection: sa.Connection, sku: str, wanted: NewMovement, poster: Poster) -> list[GoodsArrived]:
+    place, units = (sku, wanted.warehouse), wanted.quantity
+    if wanted.warehouse not in warehouse_countries(connection):
+        detail = f"There is no warehouse {wanted.warehouse}."
+        raise InvalidFields([Fault(pointer="warehouse", code="unknown_warehouse", detail=detail)])
+    returned = {wanted.order_id} if wanted.order_id else set()
+    try:
+        orders = lock_orders(connection, orders_in_line(connection, {place: units}) | returned)
+    except NotFound:
+        raise _never_had(sku, wanted.order_id) from None
+    cause = Cause(poster.actor, wanted.order_id, wanted.reason, poster.movement_key)
+    with stock_sheet(connection, [sku]) as sheet:
+        if wanted.order_id:
+            _check_return(connection, sku, units, wanted.order_id)
+        sheet.move(MovementKind(wanted.kind), place, units, cause)
+        return fill_backorders(connection, sheet, orders, [place])
 
-    Rows are locked in key order, so two orders cannot deadlock.
-    """
-    skus = sorted({demand.sku for demand in demands})
-    rows = connection.execute(
-        sa.select(stock.c.sku, stock.c.warehouse, stock.c.on_hand, stock.c.reserved)
-        .where(stock.c.sku.in_(skus))
-        .order_by(stock.c.sku, stock.c.warehouse)
-        .with_for_update()
-    ).all()
-    available: dict[str, dict[str, int]] = {house: {} for house in houses}
-    for row in rows:
-        available[row.warehouse][row.sku] = row.on_hand - row.reserved
-    allocations = allocate(demands, available)
-    taken = sorted((a.sku, a.warehouse, a.quantity) for a in allocations)
-    moment = now()
-    connection.execute(
-        sa.insert(reservations),
-        [
-            {
-                "order_id": order_id,
-                "sku": sku,
-                "warehouse": house,
-                "quantity": quantity,
-                "state": ACTIVE,
-                "created_at": moment,
-                "updated_at": moment,
-            }
-            for sku, house, quantity in taken
-        ],
+
+def _check_return(connection: sa.Connection, sku: str, units: int, order_id: str) -> None:
+    """Only what went out to the order can come back from it, once; its row is locked, so no other return passes."""
+    had = sa.select(reservation_lines.c.sku).where(
+        reservation_lines.c.order_id == order_id, reservation_lines.c.sku == sku
     )
-    for sku, house, quantity in taken:
-        _change(connection, sku, house, reserved=stock.c.reserved + quantity)
-    write_movements(connection, "reserved", taken, order_id, actor, None)
-    return allocations
-
-
-def ship(connection: sa.Connection, order_id: str, warehouse: str, actor: str) -> None:
-    """The goods of the order have left this warehouse: what was reserved there is no longer on hand."""
-    held = [line for line in _held(connection, order_id) if line[1] == warehouse]
-    _settle(connection, order_id, held, SHIPPED)
-    write_movements(connection, SHIPPED, held, order_id, actor, None)
-
-
-def write_movements(
-    connection: sa.Connection,
-    kind: str,
-    lines: Sequence[tuple[str, str, int]],
-    order_id: str | None,
-    actor: str,
-    reason: str | None,
-) -> None:
-    """Append one ledger row per line: what kind of change, how many units, for whom and why."""
-    if not lines:
-        return
-    moment = now()
-    rows: list[dict[str, Any]] = [
-        {
-            "sku": sku,
-            "warehouse": house,
-            "kind": kind,
-            "quantity": quantity,
-            "order_id": order_id,
-            "reason": reason,
-            "actor": actor,
-            "occurred_at": moment,
-        }
-        for sku, house, quantity in lines
-    ]
-    connection.execute(sa.insert(stock_movements), rows)
-
-
-def _held(connection: sa.Connection, order_id: str) -> list[tuple[str, str, int]]:
+    if connection.execute(had).first() is None:
+        raise _never_had(sku, order_id)
     rows = connection.execute(
-        sa.select(reservations.c.sku, reservations.c.warehouse, reservations.c.quantity)
-        .where(reservations.c.order_id == order_id, reservations.c.state == ACTIVE)
-        .order_by(reservations.c.sku, reservations.c.warehouse)
-        .with_for_update()
+        sa.select(stock_movements.c.kind, sa.func.sum(stock_movements.c.quantity))
+        .where(stock_movements.c.order_id == order_id, stock_movements.c.sku == sku)
+        .group_by(stock_movements.c.kind)
     )
-    return [(row.sku, row.warehouse, row.quantity) for row in rows]
+    sums = {kind: int(total) for kind, total in rows}
+    returnable = sums.get(MovementKind.SHIPPED, 0) - sums.get(MovementKind.RESTOCKED, 0)
+    if units > returnable:
+        detail = f"{returnable} unit(s) of {sku} can come back from this order."
+        raise MoreThanShipped(detail, returnable=returnable, errors=_fault("quantity", MoreThanShipped.code, detail))
 
 
-def _settle(connection: sa.Connection, order_id: str, held: Sequence[tuple[str, str, int]], state: str) -> None:
-    for sku, house, quantity in held:
-        values = {"reserved": stock.c.reserved - quantity}
-        if state == SHIPPED:
-            values["on_hand"] = stock.c.on_hand - quantity
-        _change(connection, sku, house, **values)
-        connection.execute(
-            sa.update(reservations)
-            .where(
-                reservations.c.order_id == order_id,
-                reservations.c.sku == sku,
-                reservations.c.warehouse == house,
-            )
-            .values(state=state, updated_at=now())
+def _never_had(sku: str, order_id: str | None) -> UnknownReservation:
+    detail = f"The order never had {sku}."
+    errors = _fault("order_id", UnknownReservation.code, detail)
+    return UnknownReservation(detail, order_id=order_id, sku=sku, errors=errors)
+
+
+def _fault(field: str, code: str, detail: str) -> list[dict[str, object]]:
+    return [{"pointer": f"body/{field}", "code": code, "detail": detail}]
+
+
+def _same(before: Movement, sku: str, wanted: NewMovement) -> MovementPosted:
+    asked = {"sku": sku, **wanted.model_dump()}
+    if before.model_dump(include=set(asked)) != asked:
+        raise IdempotencyMismatch("This Idempotency-Key was sent before with another movement.")
+    return MovementPosted(movement=before)
+
+
+def _levels(connection: sa.Connection, sku: str) -> list[StockLevel]:
+    waiting = connection.execute(
+        sa.select(reservation_lines.c.warehouse, sa.func.sum(reservation_lines.c.backordered))
+        .where(reservation_lines.c.sku == sku, reservation_lines.c.state == ACTIVE)
+        .group_by(reservation_lines.c.warehouse)
+    )
+    backordered = {house: int(units) for house, units in waiting if units}
+    found = connection.execute(sa.select(stock).where(stock.c.sku == sku))
+    there = {row.warehouse: (row.on_hand, row.reserved) for row in found}
+    return [
+        StockLevel(
+            sku=sku,
+            warehouse=house,
+            on_hand=on_hand,
+            reserved=reserved,
+            available=on_hand - reserved,
+            backordered=backordered.get(house, 0),
         )
+        for house in sorted(there.keys() | backordered.keys())
+        for on_hand, reserved in [there.get(house, (0, 0))]
+    ]
 
 
-def _change(connection: sa.Connection, sku: str, house: str, **values: sa.ColumnElement[int]) -> None:
-    connection.execute(sa.update(stock).where(stock.c.sku == sku, stock.c.warehouse == house).values(**values))
+def _movement(row: sa.Row[tuple[object, ...]]) -> Movement:
+    return Movement(
+        id=row.id,
+        sku=row.sku,
+        warehouse=row.warehouse,
+        kind=row.kind,
+        quantity=row.quantity,
+        order_id=row.order_id,
+        reason=row.reason,
+        actor=row.actor,
+        occurred_at=aware(row.occurred_at),
+    )

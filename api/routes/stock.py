@@ -1,29 +1,119 @@
-"""Stock, for staff."""
+"""Stock, for staff: what is there, what moved, and what the shop wants of a SKU."""
 
-from fastapi import APIRouter
+import hashlib
+from typing import Annotated
 
-from api.deps import StockStore
+from fastapi import APIRouter, Body, Depends, Query
+from fastapi.concurrency import run_in_threadpool
+
+from adapters.mysql.inventory import Poster
+from api.deps import StockStore, Temporal
 from api.errors import problems
-from api.permissions import require
+from api.idempotency import IdempotencyKey
+from api.permissions import CurrentPrincipal, acting, require
 from domain.errors import NotFound
-from schemas.base import Payload
-from schemas.inventory import StockLevel
+from schemas.inventory import Movement, MovementPage, NewMovement, SetStockRules, SkuStock, WarehouseList
+from workflows.orders_at_work import OrdersAtWork
+
+router = APIRouter(tags=["stock"])
+_MOVEMENTS = {
+    "received": {
+        "summary": "Goods have arrived",
+        "value": {"kind": "received", "warehouse": "BER", "quantity": 40, "reason": "delivery note 4711"},
+    },
+    "adjusted": {
+        "summary": "A count found less",
+        "value": {"kind": "adjusted", "warehouse": "BER", "quantity": -2, "reason": "broken in the warehouse"},
+    },
+    "restocked": {
+        "summary": "Goods came back from an order",
+        "value": {
+            "kind": "restocked",
+            "warehouse": "BER",
+            "quantity": 1,
+            "order_id": "01999999-0000-7000-8000-000000000000",
+        },
+    },
+}
+_RULES = {
+    "backorderable": {"summary": "May be sold before it has arrived", "value": {"backorderable": True}},
+    "low": {"summary": "Tell when ten are left", "value": {"low_stock_at": 10}},
+}
 
 
-class StockLevels(Payload):
-    """Every warehouse that has, or had, the SKU."""
-
-    items: list[StockLevel]
-    next_cursor: str | None = None
-
-
-router = APIRouter(prefix="/v1/stock", tags=["stock"])
+def _plain_sku(sku: str) -> str:
+    """No SKU of ours looks otherwise, so the books need not be asked."""
+    if not sku.isascii() or len(sku) > 64:
+        raise _no_such_sku()
+    return sku
 
 
-@router.get("/{sku}", dependencies=[require("stock:read")], responses=problems(401, 403, 404, 503))
-def read_stock(sku: str, stock: StockStore) -> StockLevels:
-    """What each warehouse has of a SKU."""
-    levels = stock.levels(sku) if sku.isascii() else []
-    if not levels:
-        raise NotFound("No warehouse has ever had this SKU.")
-    return StockLevels(items=levels)
+ThisSku = Annotated[str, Depends(_plain_sku)]
+
+
+@router.get("/v1/warehouses", dependencies=[require("stock:read")], responses=problems(401, 403, 503))
+def list_warehouses(stock: StockStore) -> WarehouseList:
+    """Where we ship from, the preferred one first."""
+    return WarehouseList(items=stock.warehouses())
+
+
+@router.get("/v1/stock/{sku}", dependencies=[require("stock:read")], responses=problems(401, 403, 404, 503))
+def read_stock(sku: ThisSku, stock: StockStore) -> SkuStock:
+    """What each warehouse has of a SKU, what all have together, and the SKU's rules."""
+    return _found(stock.overview(sku))
+
+
+@router.patch("/v1/stock/{sku}", dependencies=[require("stock:move")], responses=problems(401, 403, 404, 422, 503))
+def change_stock_rules(
+    sku: ThisSku, wanted: Annotated[SetStockRules, Body(openapi_examples=_RULES)], stock: StockStore
+) -> SkuStock:
+    """Say whether the SKU may be sold beyond what is there, and when it runs low; what is left out stays."""
+    stock.set_rules(sku, wanted)
+    return _found(stock.overview(sku))
+
+
+@router.get(
+    "/v1/stock/{sku}/movements", dependencies=[require("stock:read")], responses=problems(401, 403, 404, 422, 503)
+)
+def list_stock_movements(
+    sku: ThisSku,
+    stock: StockStore,
+    cursor: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> MovementPage:
+    """The SKU's ledger, newest first: every change of its stock, with who caused it and why."""
+    page = stock.movements(sku, cursor, limit)
+    if not page.items:
+        _found(stock.overview(sku))
+    return page
+
+
+@router.post(
+    "/v1/stock/{sku}/movements",
+    status_code=201,
+    dependencies=[require("stock:move")],
+    responses=problems(400, 401, 403, 404, 409, 422, 503),
+)
+async def post_stock_movement(
+    sku: ThisSku,
+    wanted: Annotated[NewMovement, Body(openapi_examples=_MOVEMENTS)],
+    asker: CurrentPrincipal,
+    key: IdempotencyKey,
+    stock: StockStore,
+    temporal: Temporal,
+) -> Movement:
+    """Units came, came back from an order, or were counted. Those who wait for the SKU get theirs first."""
+    poster = Poster(acting(asker, "stock:move"), f"{asker.name}:{hashlib.sha256(key.encode()).hexdigest()}")
+    posted = await run_in_threadpool(stock.post, sku, wanted, poster)
+    await OrdersAtWork(temporal).tell_of_goods(posted.arrived)
+    return posted.movement
+
+
+def _found(overview: SkuStock | None) -> SkuStock:
+    if overview is None:
+        raise _no_such_sku()
+    return overview
+
+
+def _no_such_sku() -> NotFound:
+    return NotFound("There is no such SKU.", errors=[{"pointer": "path/sku", "code": "unknown_sku"}])

@@ -1,0 +1,88 @@
+"""What is done to stock by the clock. Each looks at much at once and may take a while, so it gives signs of life."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from temporalio import activity
+
+from activities.failures import typed_failures
+from schemas.inventory import GoodsArrived
+from schemas.stock_upkeep import ReconcileStock, ReservationsExpired, StockDifference, StockReconciled
+
+if TYPE_CHECKING:
+    from adapters.mysql.reservations import Overdue, Reservations
+    from adapters.mysql.stock_reconciliations import StockReconciliations
+
+_PAGE = 100
+_MOST_NAMED = 50  # results are read by people
+_MOST_REMEMBERED = 500
+
+
+class OrdersAtWork(Protocol):
+    """What Temporal knows of orders."""
+
+    async def is_at_work(self, order_id: str, parcels: Iterable[int]) -> bool:
+        """Whether a workflow of the order runs."""
+
+    async def tell_of_goods(self, arrived: Iterable[GoodsArrived]) -> None:
+        """Wake parcels whose goods are complete."""
+
+
+class StockUpkeepActivities:
+    """Many short transactions on our own database."""
+
+    def __init__(
+        self, reservations: "Reservations", reconciliations: "StockReconciliations", orders: OrdersAtWork
+    ) -> None:
+        self._reservations = reservations
+        self._reconciliations = reconciliations
+        self._orders = orders
+
+    @activity.defn
+    async def expire_reservations(self) -> ReservationsExpired:
+        """Give back what is reserved past its time for orders that nobody is at work on; the others are left and named.
+
+        While Temporal cannot be asked nothing is given back.
+        """
+        released = units = 0
+        at_work: list[str] = []
+        after: Overdue | None = None
+        while page := await asyncio.to_thread(self._reservations.overdue, after, _PAGE):
+            for overdue in page:
+                activity.heartbeat(released, len(at_work))
+                given = await self._expire(overdue.order_id, at_work)
+                if given is not None:
+                    released, units = released + 1, units + given
+            after = page[-1]
+        return ReservationsExpired(
+            released=released, units=units, at_work_count=len(at_work), at_work=at_work[:_MOST_NAMED]
+        )
+
+    async def _expire(self, order_id: str, at_work: list[str]) -> int | None:
+        parcels = await asyncio.to_thread(self._reservations.parcels, order_id)
+        if await self._orders.is_at_work(order_id, parcels):
+            at_work.append(order_id)
+            return None
+        with typed_failures():
+            released = await asyncio.to_thread(self._reservations.expire, order_id)
+        if released is None:
+            return None
+        activity.logger.warning("the reservation of order %s has expired: %d unit(s)", order_id, released.units)
+        await self._orders.tell_of_goods(released.arrived)
+        return released.units
+
+    @activity.defn
+    def reconcile_stock(self, command: ReconcileStock) -> StockReconciled:
+        """Compare ledger, balances and reservations page by page; a repeat goes on after the last sign of life."""
+        after, levels, found = "", 0, 0
+        differences: list[StockDifference] = []
+        if activity.info().heartbeat_details:
+            after, levels, found, kept = activity.info().heartbeat_details
+            differences = [StockDifference.model_validate(one) for one in kept]
+        for checked in self._reconciliations.check(after):
+            levels, found = levels + checked.levels, found + len(checked.differences)
+            differences = [*differences, *checked.differences][:_MOST_REMEMBERED]
+            activity.heartbeat(checked.after, levels, found, differences)
+        self._reconciliations.keep(command.started_at, levels, found, differences)
+        return StockReconciled(levels_checked=levels, differences_found=found)

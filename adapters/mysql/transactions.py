@@ -1,0 +1,46 @@
+"""A transaction that is run again when it was ended to free others, or met under its locks what it had not expected."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+T = TypeVar("T")
+
+_DEADLOCK, _LOCK_WAIT_TIMEOUT = 1213, 1205
+_ATTEMPTS = 8
+_LONGEST_PAUSE = 0.1
+
+
+class TryAgain(sa.exc.TimeoutError):
+    """What was read to know which rows to lock had changed when they were locked; nothing was written.
+
+    A kind of time-out, because that is what it is to callers when it happens `_ATTEMPTS` times in a row.
+    """
+
+
+def in_transaction(engine: sa.Engine, deed: Callable[[sa.Connection], T]) -> T:
+    """Run the deed and commit. One that was chosen to end a deadlock is run anew; it must hold no state of its own.
+
+    The last attempt's failure is raised as it is: an outage to whoever asked.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with engine.begin() as connection:
+                return deed(connection)
+        except (TryAgain, sa.exc.OperationalError) as error:
+            if attempt == _ATTEMPTS or not _worth_another(error):
+                raise
+        # Spread out, so that those who met meet no second time.
+        time.sleep(random.uniform(0, _LONGEST_PAUSE * attempt / _ATTEMPTS))  # noqa: S311
+    raise AssertionError
+
+
+def _worth_another(error: Exception) -> bool:
+    if isinstance(error, TryAgain):
+        return True
+    assert isinstance(error, sa.exc.OperationalError)
+    original = error.orig
+    return original is not None and bool(original.args) and original.args[0] in (_DEADLOCK, _LOCK_WAIT_TIMEOUT)

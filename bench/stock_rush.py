@@ -1,0 +1,286 @@
+"""A rush on scarce stock: checkouts through the API at growing crowds, beside the bare transaction they come down to.
+
+Every basket has four of six SKUs, all share one of them, and there is stock for three in ten. Orders and refusals are
+timed apart, because a refusal should cost next to nothing. An order that was answered with 202 counts as placed or
+refused by what became of it; its time is that of the 202.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import statistics
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx2
+from rich.console import Console
+from rich.table import Table
+
+from adapters.connections import Connections, connect
+from adapters.mysql.catalog import Catalog
+from adapters.mysql.inventory import Stock
+from adapters.mysql.orders import OrderStore
+from adapters.mysql.shelves import Shelves
+from adapters.mysql.stock_reconciliations import StockReconciliations
+from dev.crowd import headers_of, open_accounts
+from dev.stack import ensure_servers
+from dev.testbed import Testbed
+from domain.catalog import ProductStatus
+from domain.errors import OutOfStock
+from schemas.base import Address
+from schemas.catalog import Brand, Category, Price, Product, Variant
+from schemas.checkout import CheckoutInput, OrderLineInput, PricedLine, PricedOrder
+from schemas.orders import PlaceOrder
+from schemas.users import Account
+
+RESULT = Path(__file__).parent / "results" / "stock_rush.json"
+CROWDS = {1: 40, 16: 96, 64: 192, 200: 200}  # buyers at once → checkouts
+POSSIBLE = 0.3
+SKUS, LINES, PRICE = 6, 4, 1999
+WAREHOUSES = [("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2)]
+# The carrier leaves such a parcel where it is, so that what is measured is placing orders and nothing after it.
+ADDRESS = {"name": "Bench", "line1": "Weg 1", "city": "Berlin", "postal_code": "11111", "country": "DE"}
+console = Console(highlight=False)
+
+
+@dataclass
+class Times:
+    """Seconds of each checkout, by how it ended; and what answered what."""
+
+    placed: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    answers: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+def main() -> None:
+    """Measure, show, keep."""
+    ensure_servers()
+    bed = Testbed.create()
+    try:
+        bed.start("mail", "payment-simulator", "carrier-simulator", "order-worker", "api")
+        with connect(bed.settings, pool_size=max(CROWDS)) as stores:
+            stores.redis.flushdb()
+            found = measure(bed, stores)
+    finally:
+        bed.close()
+    show(found)
+    keep(found)
+
+
+def measure(bed: Testbed, stores: Connections) -> list[dict[str, object]]:
+    """Every crowd through the API, and the same crowd at the bare transaction."""
+    Stock(stores.engine).ensure_warehouses(WAREHOUSES)
+    Shelves(stores.engine).ensure([Brand(code="bench", name="Bench")], [Category(code="bench", name="Bench")])
+    accounts = open_accounts(stores.engine, max(CROWDS))
+    asyncio.run(rush(bed, stores, accounts, 16, 32))  # warm
+    rows = []
+    for buyers, checkouts in CROWDS.items():
+        console.print(f"{buyers} at once, {checkouts} checkouts …")
+        rows.append(row("API", buyers, asyncio.run(rush(bed, stores, accounts, buyers, checkouts))))
+        rows.append(row("transaction", buyers, bare(stores, buyers, checkouts)))
+    wrong = [one for page in StockReconciliations(stores.engine).check() for one in page.differences]
+    if wrong:
+        raise RuntimeError(f"the books disagree: {wrong[:3]}")
+    return rows
+
+
+def shelf(stores: Connections, checkouts: int) -> list[str]:
+    """New SKUs of which there is enough for three in ten of the baskets."""
+    moment, units = datetime.now(UTC), int(checkouts * POSSIBLE)
+    price = Price(amount=PRICE, currency="EUR", valid_from=moment - timedelta(days=1))
+    skus = [f"RUSH-{uuid.uuid4().hex[:12].upper()}" for _ in range(SKUS)]
+    products = [
+        Product(
+            code=sku,
+            name=f"Scarce {sku}",
+            description="Made by a bench.",
+            brand="bench",
+            category="bench",
+            status=ProductStatus.ACTIVE,
+            variants=[Variant(sku=sku, weight_grams=100, prices=[price])],
+            created_at=moment,
+            updated_at=moment,
+        )
+        for sku in skus
+    ]
+    Catalog(stores.engine).put_many(products)
+    halves = [(sku, house, part) for sku in skus for house, part in (("BER", units - units // 3), ("AMS", units // 3))]
+    Stock(stores.engine).receive([line for line in halves if line[2]], "staff:bench", "delivery")
+    return skus
+
+
+def basket(skus: Sequence[str], number: int) -> list[str]:
+    """The first SKU and three of the others, in an order of the buyer's own."""
+    core, *others = skus
+    lines = [core, *(others[(number + step) % len(others)] for step in range(LINES - 1))]
+    return lines[number % LINES :] + lines[: number % LINES]
+
+
+async def rush(bed: Testbed, stores: Connections, accounts: list[Account], buyers: int, checkouts: int) -> Times:
+    """So many buyers at once, each checking out one cart after the other."""
+    skus, headers, times = shelf(stores, checkouts), headers_of(bed.settings, accounts[:buyers]), Times()
+    limits = httpx2.Limits(max_connections=buyers, max_keepalive_connections=buyers, keepalive_expiry=1)
+    late: list[tuple[str, dict[str, str], float]] = []
+    async with httpx2.AsyncClient(base_url=bed.url("API_PORT"), timeout=120, limits=limits) as client:
+        for begin in range(0, checkouts, buyers):
+            versions = await fill(client, headers, skus, begin)
+            began = time.perf_counter()
+            await asyncio.gather(
+                *(check_out(client, one, version, times, late) for one, version in zip(headers, versions, strict=True))
+            )
+            times.seconds += time.perf_counter() - began
+        for order_id, whose, seconds in late:
+            placed = await became_an_order(client, order_id, whose)
+            (times.placed if placed else times.refused).append(seconds)
+    wanted = int(checkouts * POSSIBLE)
+    if len(times.placed) != wanted:
+        raise RuntimeError(f"{len(times.placed)} orders were placed, {wanted} were possible")
+    return times
+
+
+async def fill(client: httpx2.AsyncClient, headers: list[dict[str, str]], skus: list[str], begin: int) -> list[int]:
+    """A basket in every cart; the versions of the carts."""
+    few = asyncio.Semaphore(8)
+
+    async def one(number: int, whose: dict[str, str]) -> int:
+        async with few:
+            (await client.delete("/v1/cart", headers=whose)).raise_for_status()
+            for sku in basket(skus, begin + number):
+                cart = await client.put(f"/v1/cart/items/{sku}", json={"quantity": 1}, headers=whose)
+                cart.raise_for_status()
+            return int(cart.json()["version"])
+
+    return await asyncio.gather(*(one(number, whose) for number, whose in enumerate(headers)))
+
+
+async def check_out(
+    client: httpx2.AsyncClient,
+    whose: dict[str, str],
+    version: int,
+    times: Times,
+    late: list[tuple[str, dict[str, str], float]],
+) -> None:
+    """One checkout, timed."""
+    body = {"cart_version": version, "shipping_address": ADDRESS, "payment_method": "pm_card_visa"}
+    headers = whose | {"Idempotency-Key": uuid.uuid4().hex}
+    began = time.perf_counter()
+    answer = await client.post("/v1/checkouts", json=body, headers=headers)
+    seconds = time.perf_counter() - began
+    times.answers[str(answer.status_code)] += 1
+    if answer.status_code == httpx2.codes.ACCEPTED:
+        late.append((answer.json()["id"], whose, seconds))
+    elif answer.status_code == httpx2.codes.CREATED:
+        times.placed.append(seconds)
+    elif answer.json().get("code") == "out_of_stock":
+        times.refused.append(seconds)
+    else:
+        raise RuntimeError(answer.text)
+
+
+async def became_an_order(client: httpx2.AsyncClient, order_id: str, whose: dict[str, str]) -> bool:
+    """What became of an order that was answered with 202."""
+    while True:
+        answer = await client.get(f"/v1/orders/{order_id}", headers=whose)
+        if answer.status_code == httpx2.codes.NOT_FOUND:
+            return False
+        if answer.json().get("payment_status") == "authorized":
+            return True
+        await asyncio.sleep(0.2)
+
+
+def bare(stores: Connections, buyers: int, checkouts: int) -> Times:
+    """The same baskets straight at the transaction that records an order with its stock."""
+    skus, times, store = shelf(stores, checkouts), Times(), OrderStore(stores.engine)
+
+    def one(number: int) -> None:
+        command = order_of(basket(skus, number))
+        began = time.perf_counter()
+        try:
+            store.place(command)
+        except OutOfStock:
+            times.refused.append(time.perf_counter() - began)
+        else:
+            times.placed.append(time.perf_counter() - began)
+
+    with ThreadPoolExecutor(buyers) as pool:
+        began = time.perf_counter()
+        list(pool.map(one, range(checkouts)))
+        times.seconds = time.perf_counter() - began
+    return times
+
+
+def order_of(skus: Sequence[str]) -> PlaceOrder:
+    """What CheckoutWorkflow would ask for."""
+    lines = [
+        PricedLine(sku=sku, name=sku, quantity=1, unit_price=PRICE, weight_grams=100, subtotal=PRICE, tax=0)
+        for sku in skus
+    ]
+    total = PRICE * len(lines)
+    order = CheckoutInput(
+        order_id=str(uuid.uuid4()),
+        customer_id=str(uuid.uuid4()),
+        email="bench@shop.example.com",
+        cart_id=str(uuid.uuid4()),
+        cart_version=1,
+        lines=[OrderLineInput(sku=sku, quantity=1) for sku in skus],
+        shipping_address=Address.model_validate(ADDRESS),
+        shipping_method="standard",
+        payment_method="pm_card_visa",
+    )
+    return PlaceOrder(
+        order=order, quote=PricedOrder(currency="EUR", lines=lines, subtotal=total, shipping=0, tax=0, total=total)
+    )
+
+
+def row(what: str, buyers: int, times: Times) -> dict[str, object]:
+    """Percentiles in milliseconds."""
+    found: dict[str, object] = {"through": what, "at_once": buyers}
+    for name, seconds in (("placed", times.placed), ("refused", times.refused)):
+        found |= {
+            name: len(seconds),
+            f"{name}_p50_ms": percentile(seconds, 50),
+            f"{name}_p99_ms": percentile(seconds, 99),
+        }
+    checkouts = len(times.placed) + len(times.refused)
+    return found | {"per_second": round(checkouts / times.seconds, 1), "answers": dict(sorted(times.answers.items()))}
+
+
+def percentile(seconds: list[float], number: int) -> float:
+    """In milliseconds; of a handful it is their largest."""
+    return round(statistics.quantiles(seconds, n=100, method="inclusive")[number - 1] * 1000, 1)
+
+
+def show(found: list[dict[str, object]]) -> None:
+    """The rows as a table."""
+    table = Table(title=f"Checkouts of {LINES} lines, stock for {POSSIBLE:.0%} of them")
+    for column in found[0]:
+        table.add_column(column.removesuffix("_ms").replace("_", " "), justify="right")
+    for one in found:
+        table.add_row(*(_text(value) for value in one.values()))
+    console.print(table)
+    console.print("Times are milliseconds; a 202 is timed as it was answered and counted by what became of the order.")
+
+
+def _text(value: object) -> str:
+    return " ".join(f"{code}×{count}" for code, count in value.items()) if isinstance(value, dict) else str(value)
+
+
+def keep(found: list[dict[str, object]]) -> None:
+    """The rows as JSON, with where and when they were measured."""
+    RESULT.parent.mkdir(exist_ok=True)
+    where = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "python": platform.python_version()}
+    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), **where, "rows": found}
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    console.print(f"Kept in {RESULT}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Temporal's schedules are what the table says: made, changed, removed, and left alone where they are not ours."""
+
+import asyncio
+import sys
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio import workflow
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    ScheduleSpec,
+)
+from temporalio.worker import Worker
+
+from adapters.settings import Settings
+from workers.runner import WORKFLOWS
+from workers.schedules import SCHEDULES, Scheduled, ensure_schedules
+
+DAY = timedelta(days=1)
+
+
+@workflow.defn(name="TestOfSchedules", sandboxed=False)
+class Chore:
+    @workflow.run
+    async def run(self) -> str:
+        return "done"
+
+
+@pytest.fixture
+def apart(settings: Settings) -> Settings:
+    """An engine of its own in the same namespace, as far as names go."""
+    return settings.model_copy(update={"name_prefix": f"s{uuid.uuid4().hex[:8]}-"})
+
+
+@pytest.fixture
+def rows(apart: Settings) -> list[Scheduled]:
+    queue = f"{apart.name_prefix}chores"
+    return [Scheduled(name, Chore.run, DAY, queue, f"does the {name}") for name in ("sweeping", "dusting")]
+
+
+async def ids(client: Client, prefix: str) -> set[str]:
+    listed = await client.list_schedules()
+    return {one.id.removeprefix(prefix) async for one in listed if one.id.startswith(prefix)}
+
+
+async def until_listed(client: Client, prefix: str, wanted: set[str]) -> None:
+    """Temporal's list of schedules is a little behind."""
+    async with asyncio.timeout(30):
+        while await ids(client, prefix) != wanted:
+            await asyncio.sleep(0.2)
+
+
+async def test_a_schedule_is_made_once_changed_and_removed(
+    temporal_client: Client, apart: Settings, rows: list[Scheduled]
+) -> None:
+    prefix = apart.name_prefix
+    assert (
+        await ensure_schedules(apart, rows) == "sweeping made, every 1 day, 0:00:00, dusting made, every 1 day, 0:00:00"
+    )
+    assert await ensure_schedules(apart, rows) == "2 of them were there"
+    await until_listed(temporal_client, prefix, {"sweeping", "dusting"})
+
+    often = replace(rows[0], every=timedelta(hours=2))
+    assert await ensure_schedules(apart, [often]) == "sweeping changed, every 2:00:00, dusting removed"
+    await until_listed(temporal_client, prefix, {"sweeping"})
+    found = (await temporal_client.get_schedule_handle(f"{prefix}sweeping").describe()).schedule
+    assert [interval.every for interval in found.spec.intervals] == [timedelta(hours=2)]
+    assert found.policy.overlap is ScheduleOverlapPolicy.SKIP
+    assert found.policy.catchup_window == timedelta(hours=2)
+
+    assert await ensure_schedules(apart, []) == "sweeping removed"
+
+
+async def test_what_a_person_has_paused_stays_paused(
+    temporal_client: Client, apart: Settings, rows: list[Scheduled]
+) -> None:
+    await ensure_schedules(apart, rows)
+    handle = temporal_client.get_schedule_handle(f"{apart.name_prefix}sweeping")
+    await handle.pause(note="the floor is wet")
+    await ensure_schedules(apart, [replace(row, every=2 * DAY) for row in rows])
+    state = (await handle.describe()).schedule.state
+    assert (state.paused, state.note) == (True, "the floor is wet")
+    await until_listed(temporal_client, apart.name_prefix, {"sweeping", "dusting"})
+    await ensure_schedules(apart, [])
+
+
+async def test_the_schedules_of_others_are_left_alone(temporal_client: Client, apart: Settings, rows: Any) -> None:
+    by_hand = f"{apart.name_prefix}by-hand"
+    action = ScheduleActionStartWorkflow("Nothing", id=by_hand, task_queue="nobody")
+    spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=DAY)])
+    handle = await temporal_client.create_schedule(by_hand, Schedule(action=action, spec=spec))
+    await ensure_schedules(apart, rows)
+    await until_listed(temporal_client, apart.name_prefix, {"by-hand", "sweeping", "dusting"})
+    await ensure_schedules(apart, [])
+    assert (await handle.describe()).id == by_hand
+    await handle.delete()
+
+
+async def test_a_run_starts_the_workflow_on_its_queue(
+    temporal_client: Client, apart: Settings, rows: list[Scheduled]
+) -> None:
+    await ensure_schedules(apart, rows)
+    handle = temporal_client.get_schedule_handle(f"{apart.name_prefix}sweeping")
+    async with Worker(temporal_client, task_queue=rows[0].queue, workflows=[Chore]):
+        await handle.trigger()
+        async with asyncio.timeout(30):
+            while not (runs := (await handle.describe()).info.recent_actions):
+                await asyncio.sleep(0.1)
+        run: Any = runs[0].action
+        assert run.workflow_id.startswith(f"{apart.name_prefix}sweeping-")
+        assert await temporal_client.get_workflow_handle(run.workflow_id).result() == "done"
+        told = await temporal_client.get_workflow_handle(run.workflow_id).describe()
+        assert await told.static_summary() == "does the sweeping"
+    await until_listed(temporal_client, apart.name_prefix, {"sweeping", "dusting"})
+    await ensure_schedules(apart, [])
+
+
+async def test_setup_has_made_the_schedules_of_the_table(temporal_client: Client, settings: Settings, bed: Any) -> None:
+    for row in SCHEDULES:
+        found = await temporal_client.get_schedule_handle(f"{settings.name_prefix}{row.id}").describe()
+        assert [interval.every for interval in found.schedule.spec.intervals] == [row.every], row.id
+    told = await asyncio.to_thread(bed.run, [sys.executable, "-m", "workers.admin", "setup"])
+    assert f"Temporal's schedules: {len(SCHEDULES)} of them were there" in told
+
+
+def test_no_two_rows_share_a_name_and_every_queue_knows_its_workflow() -> None:
+    known: dict[str, Any] = dict(WORKFLOWS)
+    assert len({row.id for row in SCHEDULES}) == len(SCHEDULES)
+    for row in SCHEDULES:
+        assert row.workflow in [one.run for one in known[row.queue]], row.id

@@ -1,0 +1,332 @@
+"""What orders hold while they live, wait for, and lose when nobody is at work on them any more."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.api.testservice.v1 import SleepRequest
+from temporalio.client import Client, WorkflowUpdateFailedError
+
+from adapters.connections import Connections
+from adapters.mysql.inventory import Stock
+from adapters.mysql.order_views import aware
+from adapters.mysql.orders import OrderStore
+from adapters.mysql.stock_reconciliations import StockReconciliations
+from adapters.mysql.stock_tables import reservations, stock
+from domain.fulfilment import ParcelStatus
+from domain.orders import OrderStatus
+from schemas.checkout import CheckoutOutcome
+from schemas.fulfilment import FulfilmentInput
+from schemas.inventory import SetStockRules
+from schemas.orders import CancelOrder
+from schemas.payments import EntryKind
+from schemas.stock_upkeep import ReservationsExpired
+from tests.adapters.test_inventory import order_of
+from tests.workflows.conftest import MOVED_BY_HAND
+from workflows.checkout import CheckoutWorkflow
+from workflows.fulfilment import FulfilmentWorkflow
+from workflows.names import FULFILMENT_QUEUE, ORDERS_QUEUE, fulfilment_workflow_id
+from workflows.orders_at_work import OrdersAtWork
+from workflows.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
+
+DISPATCHED, DELIVERED = ParcelStatus.DISPATCHED, ParcelStatus.DELIVERED
+CANCEL = CancelOrder(actor="customer:test", reason="changed my mind")
+
+
+@pytest.fixture
+def late_product(make_product: Any, connections: Connections) -> Callable[[int], str]:
+    """A SKU that may be sold beyond what is there."""
+
+    def make(stock: int = 0) -> str:
+        sku: str = make_product(stock=stock)
+        Stock(connections.engine).set_rules(sku, SetStockRules(backorderable=True))
+        return sku
+
+    return make
+
+
+@pytest.fixture
+def deliver(connections: Connections, skipping: Client) -> Any:
+    """Goods arrive; the parcels they complete are told as the API tells them, unless the message gets lost."""
+
+    async def deliver(sku: str, units: int, *, told: bool = True) -> None:
+        arrived = await asyncio.to_thread(
+            Stock(connections.engine).receive, [(sku, "BER", units)], "staff:test", "delivery"
+        )
+        if told:
+            await OrdersAtWork(skipping).tell_of_goods(arrived)
+
+    return deliver
+
+
+async def skip(client: Client, time: timedelta) -> None:
+    request = SleepRequest(duration=Duration())
+    request.duration.FromTimedelta(time)
+    await client.service_client.test_service.unlock_time_skipping_with_sleep(request)
+
+
+def expires_at(connections: Connections, order_id: str) -> datetime:
+    query = sa.select(reservations.c.expires_at).where(reservations.c.order_id == order_id)
+    with connections.engine.connect() as connection:
+        return aware(connection.execute(query).scalar_one())
+
+
+def make_overdue(connections: Connections, order_id: str) -> None:
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    with connections.engine.begin() as connection:
+        connection.execute(
+            sa.update(reservations)
+            .where(reservations.c.order_id == order_id)
+            .values(expires_at=past.replace(tzinfo=None))
+        )
+
+
+async def details_of_parcel(order: Any, number: int) -> str:
+    parcel = order.client.get_workflow_handle(fulfilment_workflow_id(order.input.order_id, number))
+    told = await parcel.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    return str(told.current_details)
+
+
+async def until(look: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(look):
+            await asyncio.sleep(0.05)
+
+
+# --- the reservation lives as long as the order
+
+
+async def test_a_living_order_extends_its_reservation(
+    place: Any, make_product: Any, skipping: Client, connections: Connections
+) -> None:
+    order = await place({make_product(stock=5): 1})
+    await order.first_answer()
+    await order.until(OrderStatus.PROCESSING)
+    make_overdue(connections, order.input.order_id)
+    await skip(skipping, timedelta(hours=37))
+    await until(lambda: expires_at(connections, order.input.order_id) > datetime.now(UTC) + timedelta(hours=47))
+    await order.carrier(DISPATCHED)
+    await order.carrier(DELIVERED)
+    assert (await order.handle.result()).status is OrderStatus.DELIVERED
+
+
+async def test_a_finished_order_leaves_no_timer_and_a_short_history(place: Any, make_product: Any) -> None:
+    order = await place({make_product(stock=5): 1})
+    await order.first_answer()
+    await order.carrier(DISPATCHED)
+    await order.carrier(DELIVERED)
+    await order.handle.result()
+    kinds = [event.event_type for event in (await order.handle.fetch_history()).events]
+    names = [event.WhichOneof("attributes") for event in (await order.handle.fetch_history()).events]
+    assert names.count("timer_started_event_attributes") == names.count("timer_canceled_event_attributes") == 1
+    assert len(kinds) < 60
+
+
+async def test_an_overdue_reservation_of_an_order_at_work_is_left_and_named(
+    place: Any, make_product: Any, skipping: Client, connections: Connections
+) -> None:
+    order = await place({make_product(stock=5): 2})
+    await order.first_answer()
+    make_overdue(connections, order.input.order_id)
+    done = await look_for_overdue(skipping)
+    assert order.input.order_id in done.at_work
+    assert order.reserved() == 2
+    await order.carrier(DISPATCHED)
+    await order.carrier(DELIVERED)
+    await order.handle.result()
+
+
+async def test_an_overdue_reservation_of_a_lost_order_is_given_back(
+    make_product: Any, skipping: Client, connections: Connections
+) -> None:
+    sku, orders = make_product(stock=5), OrderStore(connections.engine)
+    order_id = orders.place(order_of({sku: 2})).order_id  # its workflow was never heard of
+    make_overdue(connections, order_id)
+    done = await look_for_overdue(skipping)
+    assert done.released >= 1
+    assert order_id not in done.at_work
+    (level,) = Stock(connections.engine).levels(sku)
+    assert (level.reserved, level.available) == (0, 5)
+    told = orders.history(order_id).items[-1]
+    assert (told.type, told.actor, told.data["units"]) == ("order.reservation_expired", "system", 2)
+
+
+async def test_a_parcel_that_is_still_at_work_keeps_the_reservation_of_its_lost_order(
+    make_product: Any, skipping: Client, connections: Connections
+) -> None:
+    sku, orders = make_product(stock=5), OrderStore(connections.engine)
+    command = order_of({sku: 2})
+    placed = orders.place(command)
+    address = command.order.shipping_address.model_copy(update={"postal_code": MOVED_BY_HAND})
+    job = FulfilmentInput(
+        order_id=placed.order_id,
+        parcel=placed.parcels[0],
+        parcels_in_order=1,
+        address=address,
+        shipping_method="standard",
+    )
+    parcel = await skipping.start_workflow(
+        FulfilmentWorkflow.run, job, id=fulfilment_workflow_id(placed.order_id, 1), task_queue=FULFILMENT_QUEUE
+    )
+    make_overdue(connections, placed.order_id)
+    assert placed.order_id in (await look_for_overdue(skipping)).at_work
+    assert Stock(connections.engine).levels(sku)[0].reserved == 2
+    await parcel.signal(FulfilmentWorkflow.call_back)
+    await parcel.result()
+    await look_for_overdue(skipping)
+    assert Stock(connections.engine).levels(sku)[0].reserved == 0
+
+
+async def look_for_overdue(client: Client) -> ReservationsExpired:
+    return await client.execute_workflow(
+        ReservationExpiryWorkflow.run, id=f"expiry-{uuid.uuid4()}", task_queue=ORDERS_QUEUE
+    )
+
+
+# --- waiting for goods
+
+
+async def test_a_parcel_waits_for_its_goods_and_leaves_when_they_arrive(
+    place: Any, late_product: Any, deliver: Any
+) -> None:
+    sku = late_product()
+    order = await place({sku: 2})
+    answer = await order.first_answer()
+    assert answer.outcome is CheckoutOutcome.AUTHORIZED
+    await order.until(OrderStatus.CONFIRMED)
+    async with asyncio.timeout(20):
+        while "waits for 2 backordered unit(s)" not in await details_of_parcel(order, 1):
+            await asyncio.sleep(0.05)
+    await deliver(sku, 1)
+    await deliver(sku, 1)
+    await until(lambda: "parcel.booked" in order.event_types())
+    assert "the goods are complete" in await details_of_parcel(order, 1)
+    await order.carrier(DISPATCHED)
+    await order.carrier(DELIVERED)
+    assert (await order.handle.result()).status is OrderStatus.DELIVERED
+    assert order.event_types().count("order.backorder_filled") == 2
+    assert order.money()[EntryKind.CAPTURE] == order.view().total.amount
+    assert (order.reserved(), order.available()) == (0, 0)
+
+
+async def test_what_is_there_leaves_at_once_and_is_captured_for_itself(
+    place: Any, late_product: Any, deliver: Any
+) -> None:
+    sku = late_product(stock=3)
+    order = await place({sku: 5})
+    await order.first_answer()
+    assert [[line.quantity for line in parcel.lines] for parcel in order.view().parcels] == [[3], [2]]
+    await order.carrier(DISPATCHED, 1)
+    await order.carrier(DELIVERED, 1)
+    await until(lambda: order.event_types().count("payment.captured") == 1)
+    captured = order.money()[EntryKind.CAPTURE]
+    assert 0 < captured < order.view().total.amount
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await order.handle.execute_update(CheckoutWorkflow.cancel, CANCEL)
+    assert getattr(refused.value.cause, "type", None) == "too_late"
+    await deliver(sku, 2)
+    await order.carrier(DISPATCHED, 2)
+    await order.carrier(DELIVERED, 2)
+    assert (await order.handle.result()).status is OrderStatus.DELIVERED
+    assert order.money()[EntryKind.CAPTURE] == order.view().total.amount
+
+
+async def test_a_lost_message_delays_the_parcel_but_does_not_strand_it(
+    place: Any, late_product: Any, deliver: Any, skipping: Client
+) -> None:
+    sku = late_product()
+    order = await place({sku: 1})
+    await order.first_answer()
+    await until(lambda: order.view().status is OrderStatus.CONFIRMED)
+    await deliver(sku, 1, told=False)
+    await skip(skipping, timedelta(hours=2))
+    await until(lambda: "parcel.booked" in order.event_types())
+    await order.carrier(DISPATCHED)
+    await order.carrier(DELIVERED)
+    assert (await order.handle.result()).status is OrderStatus.DELIVERED
+
+
+async def test_an_order_that_waits_for_goods_can_be_cancelled(place: Any, late_product: Any, deliver: Any) -> None:
+    sku = late_product(stock=1)
+    order = await place({sku: 3})
+    await order.first_answer()
+    await until(lambda: "parcel.booked" in order.event_types())
+    result = await order.handle.execute_update(CheckoutWorkflow.cancel, CANCEL)
+    assert result.status is OrderStatus.CANCELLED
+    await order.handle.result()
+    assert order.event_types().count("parcel.cancelled") == 2
+    assert (order.reserved(), order.available()) == (0, 1)
+    money = order.money()
+    assert money[EntryKind.VOID] == money[EntryKind.AUTHORIZATION]
+    await deliver(sku, 5)
+    assert order.available() == 6
+
+
+async def test_the_units_of_a_cancelled_order_wake_those_who_wait(place: Any, late_product: Any, deliver: Any) -> None:
+    sku = late_product()
+    first = await place({sku: 2})
+    await first.first_answer()
+    second = await place({sku: 1})
+    await second.first_answer()
+    await deliver(sku, 1)
+    assert first.reserved() == 1
+    await first.handle.execute_update(CheckoutWorkflow.cancel, CANCEL)
+    await until(lambda: "parcel.booked" in second.event_types())
+    await second.carrier(DISPATCHED)
+    await second.carrier(DELIVERED)
+    assert (await second.handle.result()).status is OrderStatus.DELIVERED
+
+
+async def test_a_message_before_the_goods_is_not_believed(place: Any, late_product: Any, deliver: Any) -> None:
+    sku = late_product()
+    order = await place({sku: 2})
+    await order.first_answer()
+    await until(lambda: order.view().status is OrderStatus.CONFIRMED)
+    parcel = order.client.get_workflow_handle(fulfilment_workflow_id(order.input.order_id, 1))
+    async with asyncio.timeout(20):
+        while "waits for 2" not in await details_of_parcel(order, 1):
+            await asyncio.sleep(0.05)
+    await parcel.signal(FulfilmentWorkflow.goods_arrived)
+    await deliver(sku, 1)
+    async with asyncio.timeout(20):
+        await parcel.signal(FulfilmentWorkflow.goods_arrived)
+        while "waits for 1" not in await details_of_parcel(order, 1):
+            await asyncio.sleep(0.05)
+    assert "parcel.booked" not in order.event_types()
+    await order.handle.execute_update(CheckoutWorkflow.cancel, CANCEL)
+    assert (await order.handle.result()).status is OrderStatus.CANCELLED
+
+
+# --- the proof, by the clock
+
+
+async def test_the_reconciliation_keeps_what_it_finds(
+    make_product: Any, skipping: Client, connections: Connections
+) -> None:
+    sku = make_product(stock=5)
+    this = stock.c.sku == sku
+
+    def lie(units: int) -> None:
+        with connections.engine.begin() as connection:
+            connection.execute(sa.update(stock).where(this).values(on_hand=stock.c.on_hand + units))
+
+    lie(1)
+    found = await skipping.execute_workflow(
+        StockReconciliationWorkflow.run, id=f"reconciliation-{sku}", task_queue=ORDERS_QUEUE
+    )
+    newest = StockReconciliations(connections.engine).page(None, 1).items[0]
+    lie(-1)
+    assert found.differences_found == newest.differences_found >= 1
+    (difference,) = [one for one in newest.differences if one.sku == sku]
+    assert (difference.on_hand.balance, difference.on_hand.ledger) == (6, 5)
+    again = await skipping.execute_workflow(
+        StockReconciliationWorkflow.run, id=f"reconciliation-again-{sku}", task_queue=ORDERS_QUEUE
+    )
+    assert again.levels_checked >= 1
+    assert sku not in {one.sku for one in StockReconciliations(connections.engine).page(None, 1).items[0].differences}

@@ -1,0 +1,158 @@
+"""What the engine does by the clock: the table of Temporal Schedules, and how the server is made to agree with it.
+
+To add one, write a row; `order-admin setup` makes it, gives a changed row effect, and removes a schedule whose row is
+gone. Each run must be repeat-safe and must mind only what is overdue, because a run may come late or not at all.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.types import MethodAsyncNoParam
+
+from adapters.settings import Settings
+from workflows.cart_reminders import CartReminderWorkflow
+from workflows.catalog_news import CatalogNewsWorkflow
+from workflows.connection import connect_temporal
+from workflows.names import CATALOG_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE
+from workflows.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
+
+_OWNER = "made_for"  # the memo by which a schedule of ours is told from a person's or another engine's
+_SHORTEST_CATCH_UP = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """One row: a workflow that takes no argument, started every so often unless its last run is still going."""
+
+    id: str
+    workflow: MethodAsyncNoParam[Any, Any]
+    every: timedelta
+    queue: str
+    what_for: str
+
+
+SCHEDULES: tuple[Scheduled, ...] = (
+    Scheduled(
+        "reservation-expiry",
+        ReservationExpiryWorkflow.run,
+        timedelta(minutes=5),
+        ORDERS_QUEUE,
+        "give back what is reserved past its time for orders nobody is at work on",
+    ),
+    Scheduled(
+        "stock-reconciliation",
+        StockReconciliationWorkflow.run,
+        timedelta(hours=1),
+        ORDERS_QUEUE,
+        "prove that the ledger, the balances and the reservations of stock agree",
+    ),
+    Scheduled(
+        "cart-reminders",
+        CartReminderWorkflow.run,
+        timedelta(hours=1),
+        NOTIFICATIONS_QUEUE,
+        "remind customers who want it of what they left in their carts",
+    ),
+    Scheduled(
+        "catalog-news",
+        CatalogNewsWorkflow.run,
+        timedelta(minutes=1),
+        CATALOG_QUEUE,
+        "announce products whose price began or ended, and those whose shelf was renamed or moved",
+    ),
+)
+
+
+async def ensure_schedules(settings: Settings, table: Sequence[Scheduled] = SCHEDULES) -> str:
+    """Have the server's schedules be those of the table; answers what changed. What a person has paused stays so."""
+    client = await asyncio.wait_for(
+        connect_temporal(settings.temporal_address, settings.temporal_namespace), timeout=10
+    )
+    prefix = settings.name_prefix
+    done = []
+    for row in table:
+        what = await _ensure(client, f"{prefix}{row.id}", row, _owner(prefix))
+        if what != "was there":
+            done.append(f"{row.id} {what}")
+    wanted = {f"{prefix}{row.id}" for row in table}
+    done += [f"{one.removeprefix(prefix)} removed" for one in await _remove_others(client, wanted, _owner(prefix))]
+    return ", ".join(done) or f"{len(table)} of them were there"
+
+
+async def _ensure(client: Client, schedule_id: str, row: Scheduled, owner: str) -> str:
+    wanted = _schedule(schedule_id, row)
+    try:
+        await client.create_schedule(schedule_id, wanted, memo={_OWNER: owner})
+    except ScheduleAlreadyRunningError:
+        handle = client.get_schedule_handle(schedule_id)
+        before = _shape((await handle.describe()).schedule)
+
+        async def as_wanted(current: ScheduleUpdateInput) -> ScheduleUpdate:
+            wanted.state = current.description.schedule.state
+            return ScheduleUpdate(wanted)
+
+        # Always, because what a run is called is not worth comparing; the times of an interval do not move with it.
+        await handle.update(as_wanted)
+        return "was there" if before == _shape(wanted) else f"changed, every {row.every}"
+    return f"made, every {row.every}"
+
+
+async def _remove_others(client: Client, wanted: set[str], owner: str) -> list[str]:
+    removed = []
+    async for listed in await client.list_schedules():
+        if listed.id in wanted or await listed.memo_value(_OWNER, None) != owner:
+            continue
+        try:
+            await client.get_schedule_handle(listed.id).delete()
+        except RPCError as error:  # the list is a little behind: it is gone already
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            continue
+        removed.append(listed.id)
+    return removed
+
+
+def _schedule(schedule_id: str, row: Scheduled) -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            row.workflow,
+            id=schedule_id,  # Temporal adds the time of the run
+            task_queue=row.queue,
+            static_summary=row.what_for,
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=row.every)]),
+        # After an outage the run that was missed last is made up for; the ones before it would find nothing more to do.
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=max(row.every, _SHORTEST_CATCH_UP)),
+    )
+
+
+def _shape(schedule: Schedule) -> tuple[object, ...]:
+    """What of a schedule decides when it runs what."""
+    action = schedule.action
+    assert isinstance(action, ScheduleActionStartWorkflow)
+    return (
+        action.workflow,
+        action.task_queue,
+        [interval.every for interval in schedule.spec.intervals],
+        schedule.policy,
+    )
+
+
+def _owner(prefix: str) -> str:
+    return f"{prefix}order-engine"

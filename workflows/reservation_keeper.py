@@ -1,0 +1,55 @@
+"""Keeps an order's stock reserved for as long as the order lives, so that only a lost order's reservation expires."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+from activities.inventory import InventoryActivities
+from schemas.inventory import ExtendReservation
+from workflows.options import STORE
+from workflows.reasons import reason_of
+from workflows.timeline import Timeline
+
+UNKNOWN_RESERVATION = "unknown_reservation"
+# Of the time it is held: early enough for workers that are away for hours, late enough to cost a month little.
+_EXTEND_AFTER = 0.75
+
+
+class ReservationKeeper:
+    """One timer at a time beside the order's story; an order that is done within its first hold sees it never fire."""
+
+    def __init__(self, order_id: str, timeline: Timeline) -> None:
+        self._order_id = order_id
+        self._timeline = timeline
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, hold_seconds: int) -> None:
+        """Extend from now on."""
+        self._task = asyncio.create_task(self._keep(hold_seconds))
+
+    def stop(self) -> None:
+        """Nothing is held any more: everything has left or was released."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _keep(self, hold_seconds: int) -> None:
+        while hold_seconds > 0:
+            await workflow.sleep(timedelta(seconds=hold_seconds * _EXTEND_AFTER), summary="extend the reservation")
+            hold_seconds = await self._extend()
+
+    async def _extend(self) -> int:
+        try:
+            extended = await workflow.execute_local_activity_method(
+                InventoryActivities.extend_reservation,
+                ExtendReservation(order_id=self._order_id),
+                summary="extend the reservation",
+                **STORE,
+            )
+        except FailureError as failure:
+            if reason_of(failure).code != UNKNOWN_RESERVATION:
+                raise
+            self._timeline.tell("⚠ the reservation is gone")
+            return 0
+        return extended.hold_seconds
