@@ -8,15 +8,22 @@ from schemas.carts import CompleteCart
 
 if TYPE_CHECKING:
     from adapters.carts import CartStore
+    from adapters.mysql.orders import OrderStore
 
 
 class CartActivities:
-    """Run as a regular activity: the cart store may be away while the order goes on."""
+    """One short change of MongoDB, run as a local activity: retried for as long as the cart store is away."""
 
-    def __init__(self, carts: "CartStore") -> None:
+    def __init__(self, carts: "CartStore", orders: "OrderStore") -> None:
         self._carts = carts
+        self._orders = orders
 
     @activity.defn
     def complete_cart(self, command: CompleteCart) -> None:
-        """Empty the cart that became this order; a cart that has changed since is left as it is."""
-        self._carts.complete(command.owner, command.cart_id, command.version, command.order_id)
+        """Take what was ordered out of the cart; what was put in after the checkout stays."""
+
+        def ordered() -> dict[str, int]:
+            order = self._orders.get(command.order_id)
+            return {line.sku: line.quantity for line in order.lines} if order is not None else {}
+
+        self._carts.complete(command.owner, command.cart_id, command.version, command.order_id, ordered)

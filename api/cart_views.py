@@ -1,35 +1,64 @@
-"""A cart as it is shown: its lines with what the catalog and the warehouses say now."""
+"""A cart as it is shown: its lines with what the catalog and the warehouses say now, and what is news about them."""
 
+import hashlib
+
+from adapters.cart_offers import Offers, offers_now
 from adapters.mysql.catalog import Catalog
 from adapters.mysql.inventory import Stock
+from domain.carts import Change, Standing, changes_of
+from domain.money import Money as DomainMoney
 from schemas.base import Money
-from schemas.carts import Cart, CartLineView, CartView
-from schemas.catalog import Product
+from schemas.carts import Cart, CartChangeView, CartLineView, CartOffer, CartView
+
+_GONE = Standing(None, available=False)
 
 
 def cart_view(cart: Cart, catalog: Catalog, stock: Stock) -> CartView:
+    """The cart at this moment's prices, asked of MySQL."""
+    return shown_cart(cart, offers_now(catalog, stock, cart.items.keys()))
+
+
+def shown_cart(cart: Cart, offers: Offers) -> CartView:
     """The cart with names, prices and whether each line can be had in that quantity."""
-    products = catalog.get_many(cart.items.keys())
-    available = stock.available(cart.items.keys()) if cart.items else {}
-    lines = [_line(products[sku], n, available.get(sku, 0)) for sku, n in cart.items.items() if sku in products]
-    currencies = {line.line_total.currency for line in lines}
-    amount = sum(line.line_total.amount for line in lines)
+    lines = [_line(sku, quantity, offers.get(sku)) for sku, quantity in cart.items.items()]
+    totals = [line.line_total for line in lines if line.line_total is not None]
+    currencies = {total.currency for total in totals}
+    amount = sum(total.amount for total in totals)
     return CartView(
         id=cart.id,
         version=cart.version,
         items=lines,
         subtotal=Money(amount=amount, currency=currencies.pop()) if len(currencies) == 1 else None,
+        changes=[_change(one) for sku in cart.items for one in _news(cart, sku, offers.get(sku))],
         updated_at=cart.updated_at,
     )
 
 
-def _line(product: Product, quantity: int, available: int) -> CartLineView:
-    price = product.price
+def state_of(view: CartView) -> str:
+    """A name for what is shown: the cart's version, and a digest of the changes nobody has taken note of, if any."""
+    if not view.changes:
+        return str(view.version)
+    news = "".join(one.model_dump_json() for one in view.changes)
+    return f"{view.version}-{hashlib.sha256(news.encode()).hexdigest()[:12]}"
+
+
+def _line(sku: str, quantity: int, offer: CartOffer | None) -> CartLineView:
+    price = offer.price if offer is not None else None
     return CartLineView(
-        sku=product.sku,
-        name=product.name,
+        sku=sku,
+        name=offer.name if offer is not None else sku,
         quantity=quantity,
         unit_price=price,
-        line_total=Money(amount=price.amount * quantity, currency=price.currency),
-        available=product.active and available >= quantity,
+        line_total=None if price is None else Money(amount=price.amount * quantity, currency=price.currency),
+        available=offer is not None and offer.has(quantity),
     )
+
+
+def _news(cart: Cart, sku: str, offer: CartOffer | None) -> list[Change]:
+    now = _GONE if offer is None else offer.standing(cart.items[sku])
+    return changes_of(sku, cart.seen[sku].standing, now)
+
+
+def _change(change: Change) -> CartChangeView:
+    before, after = (Money.of(one) if isinstance(one, DomainMoney) else one for one in (change.before, change.after))
+    return CartChangeView.model_validate({"sku": change.sku, "kind": change.kind, "from": before, "to": after})

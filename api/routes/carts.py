@@ -1,109 +1,175 @@
 """The cart: whole in every answer, its version in the ETag."""
 
 import re
+import secrets
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Header, Response
+from fastapi import APIRouter, Body, Depends, Header, Path, Response
+from fastapi.concurrency import run_in_threadpool
 
-from adapters.carts import guest_owner, user_owner
-from api.cart_views import cart_view
-from api.deps import Carts, CatalogStore, StockStore
+from adapters.carts import Asked, CartStore, guest_owner, user_owner
+from api.cart_views import shown_cart
+from api.deps import AppSettings, CartOffersNow, Carts, WarmCartsNow
 from api.errors import HttpProblem, problems
 from api.identity import SignedIn
-from api.permissions import not_signed_in, require
-from domain.errors import CartChanged, UnknownProduct
-from schemas.carts import Cart, CartView, SetQuantity
+from api.permissions import CurrentPrincipal, not_signed_in, require
+from domain.errors import BusinessError, CartChanged, InsufficientStock, UnknownProduct
+from schemas.carts import AddToCart, Cart, CartOffer, CartView, GuestToken, SetQuantity
 
 router = APIRouter(prefix="/v1/cart", tags=["cart"], dependencies=[require("cart:use")])
+merging = APIRouter(prefix="/v1/cart", tags=["cart"])
 _GUEST_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,128}")
+_SKU = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,63}")
 _ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
-_REFUSALS = problems(401, 409, 422, 503)
+_REFUSALS = problems(400, 401, 409, 422, 503)
+_EXAMPLE = {"sku": "KIT-SAL-0050", "quantity": 2}
 
 
-def _owner(asker: SignedIn, x_cart_token: Annotated[str | None, Header()] = None) -> str:
+def guest_of(token: str) -> str:
+    """Whose cart a guest's token stands for; one that could be guessed is refused."""
+    if not _GUEST_TOKEN.fullmatch(token):
+        detail = "A cart token is 32 to 128 random characters of A-Z a-z 0-9 _ -."
+        raise HttpProblem(400, "invalid_cart_token", detail)
+    return guest_owner(token)
+
+
+async def _owner(asker: SignedIn, x_cart_token: Annotated[str | None, Header()] = None) -> str:
     if asker is not None:
         return user_owner(asker.id)
     if x_cart_token is None:
         raise not_signed_in()
-    if not _GUEST_TOKEN.fullmatch(x_cart_token):
-        detail = "A cart token is 32 to 128 random characters of A-Z a-z 0-9 _ -."
-        raise HttpProblem(400, "invalid_cart_token", detail)
-    return guest_owner(x_cart_token)
+    return guest_of(x_cart_token)
 
 
-def _expected_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
+async def _asked(
+    if_match: Annotated[str | None, Header()] = None, idempotency_key: Annotated[str | None, Header()] = None
+) -> Asked:
+    key = idempotency_key.strip() if idempotency_key is not None else None
+    if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise HttpProblem(400, "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 printable characters.")
     if if_match is None or if_match.strip() == "*":
-        return None
+        return Asked(None, key)
     tag = _ETAG.fullmatch(if_match.strip())
     if tag is None:
         raise HttpProblem(400, "invalid_if_match", 'If-Match takes one ETag of this cart, for instance "3".')
-    return int(tag[1])
+    return Asked(int(tag[1]), key)
 
 
 Owner = Annotated[str, Depends(_owner)]
-ExpectedVersion = Annotated[int | None, Depends(_expected_version)]
+UnderVersion = Annotated[Asked, Depends(_asked)]
+Line = Annotated[str, Path(description="a SKU")]
 
 
-class _Showing:
-    """Answers with the cart, also when it is refused because it has changed."""
+class _Desk:
+    """Does what is asked with the cart and answers with it, also when it is refused because it has changed."""
 
-    def __init__(self, response: Response, catalog: CatalogStore, stock: StockStore) -> None:
+    def __init__(self, response: Response, store: Carts, offers: CartOffersNow) -> None:
         self._response = response
-        self._catalog = catalog
-        self._stock = stock
+        self._offers = offers
+        self.store = store
 
-    def show(self, cart: Cart) -> CartView:
+    async def show(self, cart: Cart) -> CartView:
         self._response.headers["ETag"] = f'"{cart.version}"'
-        return cart_view(cart, self._catalog, self._stock)
+        return shown_cart(cart, await self._offers.of(cart.items.keys()))
 
-    def changed(self, error: CartChanged) -> CartChanged:
-        cart = error.details.get("cart")
-        details: dict[str, Any] = {"cart": self.show(cart)} if isinstance(cart, Cart) else {}
-        return CartChanged(error.message, **details)
+    async def change(self, deed: Callable[[CartStore], Cart]) -> CartView:
+        try:
+            return await self.show(await run_in_threadpool(deed, self.store))
+        except CartChanged as error:
+            cart = error.details.get("cart")
+            details: dict[str, Any] = {"cart": await self.show(cart)} if isinstance(cart, Cart) else {}
+            raise CartChanged(error.message, **details) from error
+
+    async def change_line(self, sku: str, deed: Callable[[CartStore, CartOffer], Cart]) -> CartView:
+        """By what is known of the SKU; before it is refused for that, by what MySQL says."""
+        refusal: BusinessError = UnknownProduct("This product is not for sale.", sku=sku)
+        for look in (self._offers.of, self._offers.fresh) if _SKU.fullmatch(sku) else ():
+            offer = (await look([sku])).get(sku)
+            if offer is None or offer.price is None:
+                continue
+            try:
+                return await self.change(lambda store, offer=offer: deed(store, offer))  # type: ignore[misc]
+            except InsufficientStock as error:
+                refusal = error
+        raise refusal
+
+    async def offers(self, skus: list[str]) -> dict[str, CartOffer]:
+        return await self._offers.of(skus)
 
 
-Showing = Annotated[_Showing, Depends()]
+Desk = Annotated[_Desk, Depends()]
 
 
-@router.get("", responses=problems(401, 503))
-def read_cart(owner: Owner, carts: Carts, showing: Showing) -> CartView:
-    """My cart with today's prices."""
-    return showing.show(carts.get(owner))
+@router.get("", responses=problems(400, 401, 503))
+async def read_cart(owner: Owner, carts: WarmCartsNow, desk: Desk) -> CartView:
+    """My cart with today's prices, and what has changed since I last took note of them."""
+    return await desk.show(await carts.get(owner))
+
+
+@router.post("/items", responses=_REFUSALS)
+async def add_to_cart(
+    wanted: Annotated[AddToCart, Body(openapi_examples={"two": {"value": _EXAMPLE}})],
+    owner: Owner,
+    asked: UnderVersion,
+    desk: Desk,
+) -> CartView:
+    """Have so many units more of a SKU in the cart. With an Idempotency-Key a repeat adds nothing."""
+    return await desk.change_line(wanted.sku, lambda store, offer: store.add(owner, offer, wanted.quantity, asked))
 
 
 @router.put("/items/{sku}", responses=_REFUSALS)
-def set_cart_quantity(
-    sku: str,
+async def set_cart_quantity(
+    sku: Line,
     wanted: Annotated[SetQuantity, Body(openapi_examples={"two": {"value": {"quantity": 2}}})],
     owner: Owner,
-    expected: ExpectedVersion,
-    carts: Carts,
-    catalog: CatalogStore,
-    showing: Showing,
+    asked: UnderVersion,
+    desk: Desk,
 ) -> CartView:
-    """Have so many units of a SKU in the cart, however many there were."""
-    product = catalog.get(sku) if sku.isascii() else None
-    if product is None or not product.active:
-        raise UnknownProduct("This product is not for sale.", sku=sku)
-    try:
-        return showing.show(carts.set_quantity(owner, sku, wanted.quantity, expected))
-    except CartChanged as error:
-        raise showing.changed(error) from error
+    """Have so many units of a SKU in the cart, however many there were; more than can be had is refused."""
+    return await desk.change_line(sku, lambda store, offer: store.set_quantity(owner, offer, wanted.quantity, asked))
 
 
 @router.delete("/items/{sku}", responses=_REFUSALS)
-def remove_from_cart(sku: str, owner: Owner, expected: ExpectedVersion, carts: Carts, showing: Showing) -> CartView:
+async def remove_from_cart(sku: Line, owner: Owner, asked: UnderVersion, desk: Desk) -> CartView:
     """Have none of a SKU in the cart."""
-    try:
-        return showing.show(carts.remove(owner, sku, expected))
-    except CartChanged as error:
-        raise showing.changed(error) from error
+    return await desk.change(lambda store: store.remove(owner, sku, asked))
 
 
 @router.delete("", responses=_REFUSALS)
-def clear_cart(owner: Owner, expected: ExpectedVersion, carts: Carts, showing: Showing) -> CartView:
+async def clear_cart(owner: Owner, asked: UnderVersion, desk: Desk) -> CartView:
     """Empty the cart."""
-    try:
-        return showing.show(carts.clear(owner, expected))
-    except CartChanged as error:
-        raise showing.changed(error) from error
+    return await desk.change(lambda store: store.clear(owner, asked))
+
+
+@router.post("/acknowledge", responses=_REFUSALS)
+async def acknowledge_cart(owner: Owner, asked: UnderVersion, carts: WarmCartsNow, desk: Desk) -> CartView:
+    """Take note of all `changes`: from now on they are told against today's prices.
+
+    With If-Match only if the cart is as it was shown. A line is also taken note of by setting its quantity.
+    """
+    offers = await desk.offers(list((await carts.get(owner)).items))
+    return await desk.change(lambda store: store.acknowledge(owner, offers, asked))
+
+
+@router.post("/guest-token", status_code=201, responses=problems(401, 503))
+async def issue_guest_token(response: Response, settings: AppSettings) -> GuestToken:
+    """A token for a guest's cart, to be sent as `X-Cart-Token`; nothing is kept until something is put into it."""
+    response.headers["Cache-Control"] = "no-store"
+    return GuestToken(token=secrets.token_urlsafe(32), days=settings.guest_cart_days)
+
+
+@merging.post("/merge", dependencies=[require("cart:merge")], responses=problems(400, 401, 403, 409, 422, 503))
+async def merge_carts(
+    asker: CurrentPrincipal,
+    x_cart_token: Annotated[str, Header(description="the guest's token")],
+    carts: WarmCartsNow,
+    desk: Desk,
+) -> CartView:
+    """Move the lines of the guest I was into my cart. A repeat moves nothing twice; the guest's cart is empty then.
+
+    Quantities are added up to what a cart takes and what can be had.
+    """
+    guest = guest_of(x_cart_token)
+    offers = await desk.offers(list((await carts.get(guest)).items))
+    return await desk.change(lambda store: store.merge(user_owner(asker.id), guest, offers))

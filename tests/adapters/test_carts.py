@@ -1,18 +1,20 @@
-"""The cart never loses a change, and its copy in Redis never wins over the truth."""
+"""The cart never loses a change, is emptied once by its order, and ends when its time is over."""
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
-import pymongo
 import pytest
 import redis
 import uuid_utils
-from pymongo.errors import PyMongoError
 
-from adapters.carts import MAX_LINES, CartStore, cart_id_of, guest_owner, user_owner
+from adapters.cart_documents import Lifetimes
+from adapters.carts import Asked, CartStore, cart_id_of, ensure_cart_indexes, guest_owner, user_owner
 from adapters.connections import Connections
-from domain.errors import CartChanged, InvalidRequest
+from adapters.mysql.idempotency import IdempotencyMismatch
+from domain.carts import MAX_LINES
+from domain.errors import CartChanged, InsufficientStock, InvalidRequest
+from tests.carts import offer
 
 
 @pytest.fixture
@@ -21,78 +23,106 @@ def carts(connections: Connections) -> CartStore:
 
 
 @pytest.fixture
-def nowhere() -> Iterator[redis.Redis]:
-    """A cache nobody answers for."""
-    with redis.Redis(port=9, socket_connect_timeout=0.2, retry=None, decode_responses=True) as client:
-        yield client
-
-
-@pytest.fixture
 def owner() -> str:
     return user_owner(str(uuid_utils.uuid7()))
 
 
+def nothing() -> dict[str, int]:
+    raise AssertionError("nobody needs to know what was ordered")
+
+
 def test_a_cart_nobody_has_touched_is_empty_at_version_zero(carts: CartStore, owner: str) -> None:
-    cart = carts.get(owner)
+    cart = carts.current(owner)
     assert (cart.id, cart.version, cart.items) == (cart_id_of(owner), 0, {})
 
 
 def test_every_change_counts_the_version_up(carts: CartStore, owner: str) -> None:
-    assert carts.set_quantity(owner, "A", 2).version == 1
-    assert carts.set_quantity(owner, "B", 1).version == 2
-    assert carts.remove(owner, "A").version == 3
-    assert carts.get(owner).items == {"B": 1}
-    assert carts.clear(owner).version == 4
+    assert carts.set_quantity(owner, offer("A"), 2).version == 1
+    assert carts.set_quantity(owner, offer("B"), 1).version == 2
+    assert carts.add(owner, offer("B"), 3).items == {"A": 2, "B": 4}
+    assert carts.remove(owner, "A").version == 4
+    assert carts.current(owner).items == {"B": 4}
+    assert carts.clear(owner).version == 5
     assert carts.current(owner).items == {}
 
 
+def test_what_is_answered_is_what_is_kept(carts: CartStore, owner: str) -> None:
+    for answered in (
+        lambda: carts.set_quantity(owner, offer("A", 250, room=9), 2),
+        lambda: carts.add(owner, offer("B"), 1),
+        lambda: carts.clear(owner),
+    ):
+        assert answered() == carts.current(owner)
+
+
 def test_what_changes_nothing_leaves_the_version(carts: CartStore, owner: str) -> None:
-    version = carts.set_quantity(owner, "A", 2).version
-    assert carts.set_quantity(owner, "A", 2).version == version
+    version = carts.set_quantity(owner, offer("A"), 2).version
+    assert carts.set_quantity(owner, offer("A"), 2).version == version
     assert carts.remove(owner, "B").version == version
+    assert carts.acknowledge(owner, {"A": offer("A")}).version == version
 
 
-@pytest.mark.parametrize("sku", ["A.B", "A..B.", "$A", "A%2EB", "100%", "A$.$B"])
+def test_what_the_customer_has_seen_of_a_line_is_kept_with_it(carts: CartStore, owner: str) -> None:
+    first = carts.set_quantity(owner, offer("A", price=100, room=5), 2)
+    second = carts.set_quantity(owner, offer("B", price=300), 1)
+    assert second.seen["A"] == first.seen["A"], "setting one line says nothing about the others"
+    dearer = {"A": offer("A", price=150, room=1), "B": offer("B", price=300)}
+    seen = carts.acknowledge(owner, dearer).seen
+    assert (seen["A"].price, seen["A"].available) == (dearer["A"].price, False)
+    assert seen["A"].added_at == first.seen["A"].added_at
+
+
+@pytest.mark.parametrize("sku", ["A.B", "A..B.", "$A", "A%2EB", "100%", "A$.$B", "Ａ", "A\u202eB", "\U0001f6d2"])
 def test_a_sku_with_signs_that_mean_something_to_mongo_is_just_a_sku(carts: CartStore, owner: str, sku: str) -> None:
-    carts.set_quantity(owner, sku, 3)
-    carts.set_quantity(owner, "PLAIN", 1)
+    carts.set_quantity(owner, offer(sku), 3)
+    carts.set_quantity(owner, offer("PLAIN"), 1)
     assert carts.current(owner).items == {sku: 3, "PLAIN": 1}
     assert carts.remove(owner, sku).items == {"PLAIN": 1}
 
 
 def test_a_change_of_a_version_that_is_past_is_refused_with_the_cart_as_it_is(carts: CartStore, owner: str) -> None:
-    carts.set_quantity(owner, "A", 1)
-    latest = carts.set_quantity(owner, "A", 2)
+    carts.set_quantity(owner, offer("A"), 1)
+    latest = carts.set_quantity(owner, offer("A"), 2)
     with pytest.raises(CartChanged) as refusal:
-        carts.set_quantity(owner, "A", 5, expected_version=1)
+        carts.set_quantity(owner, offer("A"), 5, Asked(version=1))
     assert refusal.value.details["cart"] == latest
-    assert carts.set_quantity(owner, "A", 5, expected_version=2).version == 3
+    assert carts.set_quantity(owner, offer("A"), 5, Asked(version=2)).version == 3
 
 
-def test_one_line_too_many_is_refused(carts: CartStore, owner: str) -> None:
-    for number in range(MAX_LINES):
-        carts.set_quantity(owner, f"SKU-{number}", 1)
+def test_limits_are_refused_and_leave_the_cart_as_it_was(carts: CartStore, owner: str) -> None:
+    before = carts.set_quantity(owner, offer("A", room=5), 3)
+    with pytest.raises(InsufficientStock) as refusal:
+        carts.add(owner, offer("A", room=5), 3)
+    assert refusal.value.details == {"sku": "A", "wanted": 6, "available": 5}
     with pytest.raises(InvalidRequest):
-        carts.set_quantity(owner, "ONE-MORE", 1)
-    assert len(carts.set_quantity(owner, "SKU-0", 2).items) == MAX_LINES
+        carts.add(owner, offer("A"), 997)
+    assert carts.current(owner) == before
+    assert carts.add(owner, offer("A"), 996).items == {"A": 999}, "what may be sold beyond the stock has no such limit"
+
+
+def test_one_line_too_many_is_refused(carts: CartStore, connections: Connections, owner: str) -> None:
+    for number in range(MAX_LINES):
+        carts.set_quantity(owner, offer(f"SKU-{number}"), 1)
+    with pytest.raises(InvalidRequest):
+        carts.set_quantity(owner, offer("ONE-MORE"), 1)
+    assert len(carts.set_quantity(owner, offer("SKU-0"), 2).items) == MAX_LINES
 
 
 def test_no_change_of_many_at_once_is_lost(carts: CartStore, owner: str) -> None:
-    skus = [f"SKU-{number}" for number in range(40)]
+    skus = [f"SKU-{number}" for number in range(20)] * 2
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda sku: carts.set_quantity(owner, sku, 1), random.sample(skus, len(skus))))
+        list(pool.map(lambda sku: carts.add(owner, offer(sku), 1), random.sample(skus, len(skus))))
     cart = carts.current(owner)
-    assert sorted(cart.items) == sorted(skus)
-    assert cart.version == len(skus)
-    assert carts.get(owner) == cart
+    assert cart.items == dict.fromkeys(cart.items, 2)
+    assert (len(cart.items), cart.version) == (20, len(skus))
 
 
 def test_of_two_who_expect_the_same_version_one_wins(carts: CartStore, owner: str) -> None:
-    carts.set_quantity(owner, "A", 1)
+    carts.set_quantity(owner, offer("A"), 1)
 
     def attempt(quantity: int) -> bool:
         try:
-            carts.set_quantity(owner, "A", quantity, expected_version=1)
+            carts.set_quantity(owner, offer("A"), quantity, Asked(version=1))
         except CartChanged:
             return False
         return True
@@ -101,57 +131,107 @@ def test_of_two_who_expect_the_same_version_one_wins(carts: CartStore, owner: st
         assert sum(pool.map(attempt, range(2, 10))) == 1
 
 
+def test_what_is_added_under_a_key_is_added_once(carts: CartStore, owner: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: carts.add(owner, offer("A"), 2, Asked(key="once")), range(8)))
+    assert carts.current(owner).items == {"A": 2}
+    assert carts.add(owner, offer("A"), 2, Asked(key="twice")).items == {"A": 4}
+    with pytest.raises(IdempotencyMismatch):
+        carts.add(owner, offer("A"), 3, Asked(key="once"))
+
+
 def test_the_cart_that_became_an_order_is_emptied_once(carts: CartStore, owner: str) -> None:
-    cart = carts.set_quantity(owner, "A", 1)
+    cart = carts.set_quantity(owner, offer("A"), 1)
     for _ in range(2):
-        carts.complete(owner, cart.id, cart.version, "order-1")
+        carts.complete(owner, cart.id, cart.version, "order-1", nothing)
     emptied = carts.current(owner)
     assert (emptied.items, emptied.version, emptied.checked_out_by) == ({}, cart.version + 1, "order-1")
 
 
-def test_a_cart_that_has_changed_since_the_order_is_left_as_it_is(carts: CartStore, owner: str) -> None:
-    ordered = carts.set_quantity(owner, "A", 1)
-    newer = carts.set_quantity(owner, "B", 1)
-    carts.complete(owner, ordered.id, ordered.version, "order-1")
-    assert carts.current(owner) == newer
+def test_what_came_into_the_cart_after_the_checkout_stays_for_the_next_order(carts: CartStore, owner: str) -> None:
+    ordered = carts.set_quantity(owner, offer("A"), 2)
+    carts.add(owner, offer("A"), 1)
+    carts.set_quantity(owner, offer("B"), 4)
+    for _ in range(3):
+        carts.complete(owner, ordered.id, ordered.version, "order-1", lambda: dict(ordered.items))
+    assert carts.current(owner).items == {"A": 1, "B": 4}
 
 
-def test_without_redis_a_cart_is_only_slower(connections: Connections, nowhere: redis.Redis, owner: str) -> None:
-    carts = CartStore(connections.mongo, nowhere)
-    changed = carts.set_quantity(owner, "A", 1)
-    assert carts.get(owner) == changed
+def test_what_was_taken_out_after_the_checkout_takes_nothing_with_it(carts: CartStore, owner: str) -> None:
+    ordered = carts.set_quantity(owner, offer("A"), 2)
+    carts.set_quantity(owner, offer("B"), 4)
+    carts.set_quantity(owner, offer("A"), 1)
+    carts.complete(owner, ordered.id, ordered.version, "order-1", lambda: dict(ordered.items))
+    assert carts.current(owner).items == {"B": 4}
 
 
-def test_an_older_copy_never_replaces_a_newer_one(carts: CartStore, connections: Connections, owner: str) -> None:
-    older = carts.set_quantity(owner, "A", 1)
-    newer = carts.set_quantity(owner, "A", 2)
-    carts._cache.put(older)
-    assert carts.get(owner) == newer
-    assert connections.redis.hget(f"cart:{owner}", "version") == str(newer.version)
+def test_a_completed_cart_cannot_be_written_back_to_life(carts: CartStore, owner: str) -> None:
+    cart = carts.set_quantity(owner, offer("A"), 1)
+    carts.complete(owner, cart.id, cart.version, "order-1", nothing)
+    for late in (
+        lambda: carts.set_quantity(owner, offer("A"), 2, Asked(version=cart.version)),
+        lambda: carts.remove(owner, "A", Asked(version=cart.version)),
+        lambda: carts.acknowledge(owner, {"A": offer("A", 5)}, Asked(version=cart.version)),
+    ):
+        with pytest.raises(CartChanged):
+            late()
+    assert carts.current(owner).items == {}
 
 
-def test_a_copy_from_before_an_outage_of_redis_is_not_believed(
-    carts: CartStore, connections: Connections, nowhere: redis.Redis, owner: str
+def test_an_order_empties_no_cart_of_another_life(carts: CartStore, owner: str) -> None:
+    old = carts.set_quantity(owner, offer("A"), 1)
+    carts.forget(owner)
+    new = carts.set_quantity(owner, offer("A"), 1)
+    assert (new.version, new.id != old.id) == (old.version, True)
+    carts.complete(owner, old.id, old.version, "order-1", nothing)
+    assert carts.current(owner) == new
+
+
+@pytest.fixture
+def mayflies(connections: Connections) -> CartStore:
+    """Carts that are over at once; MongoDB's own sweep has not come round yet."""
+    return CartStore(connections.mongo, connections.redis, lifetimes=Lifetimes(timedelta(0), timedelta(0)))
+
+
+def test_a_cart_whose_time_is_over_is_empty_before_it_is_deleted(
+    carts: CartStore, mayflies: CartStore, connections: Connections, owner: str
 ) -> None:
-    carts.set_quantity(owner, "A", 1)
-    elsewhere = CartStore(connections.mongo, nowhere)
-    newer = elsewhere.set_quantity(owner, "A", 2)  # Redis was away: the old copy is still there
-    assert carts.get(owner).version == 1, "another process may show it for its short lifetime"
-    elsewhere._cache._client = elsewhere._cache._put.registered_client = connections.redis  # Redis is back
-    assert elsewhere.get(owner) == newer
-    assert carts.get(owner) == newer
+    left = mayflies.set_quantity(owner, offer("A"), 3)
+    assert connections.mongo["carts"].count_documents({"_id": owner}) == 1
+    assert (carts.current(owner).items, carts.current(owner).version) == ({}, left.version)
+    begun_anew = carts.set_quantity(owner, offer("B"), 1)
+    assert (begun_anew.items, begun_anew.version) == ({"B": 1}, left.version + 1)
 
 
-def test_the_copy_does_not_live_long(carts: CartStore, connections: Connections, owner: str) -> None:
-    carts.set_quantity(owner, "A", 1)
-    assert 0 < int(str(connections.redis.ttl(f"cart:{owner}"))) <= 60
+def test_guests_carts_end_sooner_than_those_of_accounts(carts: CartStore, owner: str) -> None:
+    def days(cart_owner: str) -> int:
+        ends = carts.set_quantity(cart_owner, offer("A"), 1).expires_at
+        assert ends is not None
+        return round((ends - datetime.now(UTC)) / timedelta(days=1))
+
+    assert (days(owner), days(guest_owner(owner))) == (180, 30)
 
 
-def test_without_mongo_no_cart_is_shown(connections: Connections, owner: str) -> None:
-    with pymongo.MongoClient("mongodb://127.0.0.1:9", serverSelectionTimeoutMS=200) as client:
-        carts = CartStore(client["orders_test"], connections.redis)
-        with pytest.raises(PyMongoError):
-            carts.get(owner)
+def test_mongo_is_told_to_delete_what_is_over(connections: Connections) -> None:
+    ensure_cart_indexes(connections.mongo)
+    assert ensure_cart_indexes(connections.mongo) == "its indexes are there"
+    indexes = connections.mongo["carts"].index_information()
+    assert indexes["expires_at_1"]["expireAfterSeconds"] == 0
+
+
+def test_a_forgotten_cart_leaves_nothing(carts: CartStore, connections: Connections, owner: str) -> None:
+    carts.set_quantity(owner, offer("A"), 1)
+    carts.forget(owner)
+    assert connections.mongo["carts"].count_documents({"_id": owner}) == 0
+    assert carts.current(owner).version == 0
+    assert not connections.redis.exists(f"cart:{owner}")
+
+
+def test_without_redis_a_cart_is_only_slower(connections: Connections, owner: str) -> None:
+    with redis.Redis(port=9, socket_connect_timeout=0.2, retry=None, decode_responses=True) as nowhere:
+        carts = CartStore(connections.mongo, nowhere)
+        assert carts.current(owner) != carts.set_quantity(owner, offer("A"), 1)
+        assert carts.current(owner).items == {"A": 1}
 
 
 def test_a_guests_token_is_not_stored() -> None:

@@ -1,0 +1,71 @@
+"""What happens on a topic from now on, in every process that asks: no group, no offsets, nothing to catch up on."""
+
+import threading
+from collections.abc import Callable, Collection
+
+import structlog
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+
+_log = structlog.get_logger(__name__)
+_LOOK_SECONDS = 0.2
+_PATIENCE_SECONDS = 5.0
+_MOST_AT_ONCE = 500
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0
+
+
+class TopicTail:
+    """Calls `heard` with the keys of what arrives, in the thread of `follow`.
+
+    For whoever merely wants to look sooner than they would by themselves: what happens while the broker is away may
+    not be heard.
+    """
+
+    def __init__(self, bootstrap: str, topic: str, heard: Callable[[Collection[str]], None]) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._heard = heard
+
+    def follow(self, stop: threading.Event) -> None:
+        """Until told to stop."""
+        pause = _FIRST_PAUSE
+        while not stop.is_set():
+            consumer = self._consumer()
+            try:
+                self._begin(consumer)
+                pause = _FIRST_PAUSE
+                self._hear(consumer, stop)
+            except KafkaException as error:
+                _log.warning("a topic is not heard", topic=self._topic, error=str(error)[:200], retry_in=pause)
+                stop.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            finally:
+                consumer.close()
+
+    def _consumer(self) -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self._bootstrap,
+                "group.id": "none",  # wanted by the library; without a subscription or a commit it never exists
+                "enable.auto.commit": False,
+                "auto.offset.reset": "latest",
+                "log_level": 0,
+            }
+        )
+
+    def _begin(self, consumer: Consumer) -> None:
+        partitions = consumer.list_topics(self._topic, timeout=_PATIENCE_SECONDS).topics[self._topic].partitions
+        consumer.assign([TopicPartition(self._topic, number, OFFSET_END) for number in partitions])
+
+    def _hear(self, consumer: Consumer, stop: threading.Event) -> None:
+        while not stop.is_set():
+            messages = consumer.consume(_MOST_AT_ONCE, _LOOK_SECONDS)
+            keys = {key for message in messages if (key := _key(message)) is not None}
+            if keys:
+                self._heard(keys)
+
+
+def _key(message: Message) -> str | None:
+    key = message.key()
+    if message.error() is not None or key is None:
+        return None
+    return key.decode(errors="replace") if isinstance(key, bytes) else key

@@ -1,0 +1,97 @@
+"""A cable to a server that can be cut, hung and mended: how a test takes one server away from one process."""
+
+import socket
+import threading
+from contextlib import suppress
+from typing import Literal
+
+from dev.testbed import free_port
+
+
+class Cable:
+    """Forwards connections to a server on this machine. Cut, it refuses; hung, it takes them and says nothing."""
+
+    def __init__(self, server_port: int) -> None:
+        self._server = ("127.0.0.1", server_port)
+        self.port = free_port()
+        self._state: Literal["whole", "cut", "hung"] = "whole"
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._listener: socket.socket | None = None
+        self._listen()
+
+    @property
+    def url(self) -> str:
+        """Where clients find this end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def cut(self) -> None:
+        """Break what is open and refuse what comes."""
+        self._state = "cut"
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            # Wakes the thread that waits for connections; closing alone would leave it, and the port, where they are.
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        self._break()
+
+    def hang(self) -> None:
+        """Break what is open, accept what comes and never answer."""
+        self._state = "hung"
+        self._break()
+
+    def mend(self) -> None:
+        """Forward again."""
+        self._break()
+        self._state = "whole"
+        if self._listener is None:
+            self._listen()
+
+    def _listen(self) -> None:
+        listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self._open.add(near)
+            if self._state == "whole":
+                threading.Thread(target=self._connect, args=(near,), daemon=True).start()
+
+    def _connect(self, near: socket.socket) -> None:
+        try:
+            far = socket.create_connection(self._server, timeout=10)
+        except OSError:
+            near.close()
+            return
+        far.settimeout(None)
+        with self._lock:
+            self._open.add(far)
+        for one, other in ((near, far), (far, near)):
+            threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
+
+    def _copy(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+        self._close(one)
+        self._close(other)
+
+    def _break(self) -> None:
+        with self._lock:
+            ends = list(self._open)
+        for end in ends:
+            self._close(end)
+
+    def _close(self, end: socket.socket) -> None:
+        with self._lock:
+            self._open.discard(end)
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()

@@ -1,0 +1,101 @@
+"""Rules of the cart: how much goes in, how two carts become one, and what has changed since it was last looked at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.errors import InsufficientStock, InvalidRequest
+from domain.money import Money
+
+MAX_LINES = 500
+MAX_QUANTITY = 999
+
+Units = Mapping[str, int]
+
+
+class ChangeKind(StrEnum):
+    """What about a line is no longer as it was."""
+
+    PRICE = "price"
+    AVAILABILITY = "availability"
+    GONE = "gone"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A SKU as it stands at a moment: its price, None when it is not for sale, and whether the units can be had."""
+
+    price: Money | None
+    available: bool
+
+
+@dataclass(frozen=True)
+class Change:
+    """What the customer last saw of a line and what is so now; of a line that is gone, its price and nothing."""
+
+    sku: str
+    kind: ChangeKind
+    before: Money | bool | None
+    after: Money | bool | None
+
+
+def check_line(units: Units, sku: str, quantity: int) -> None:
+    """Raise InvalidRequest when the cart cannot hold so many units of the SKU, or no further line."""
+    if quantity > MAX_QUANTITY:
+        raise InvalidRequest(f"A cart holds at most {MAX_QUANTITY} units of a product.", sku=sku, maximum=MAX_QUANTITY)
+    if sku not in units and len(units) >= MAX_LINES:
+        raise InvalidRequest(f"A cart holds at most {MAX_LINES} different products.", maximum=MAX_LINES)
+
+
+def check_stock(sku: str, quantity: int, room: int | None) -> None:
+    """Raise InsufficientStock when there is room for fewer units; no room given means that there is no such limit."""
+    if room is not None and quantity > room:
+        raise InsufficientStock(f"Only {room} of {sku} can be had.", sku=sku, wanted=quantity, available=room)
+
+
+def changes_of(sku: str, seen: Standing, now: Standing) -> list[Change]:
+    """What the customer has not seen of the line yet."""
+    if now.price is None:
+        return [Change(sku, ChangeKind.GONE, seen.price, None)] if seen.price is not None else []
+    found = []
+    if seen.price != now.price:
+        found.append(Change(sku, ChangeKind.PRICE, seen.price, now.price))
+    if seen.available != now.available:
+        found.append(Change(sku, ChangeKind.AVAILABILITY, seen.available, now.available))
+    return found
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Two carts as one: `units` of the customer's, and of the guest's what was `taken` over and what was `left`."""
+
+    units: dict[str, int]
+    taken: dict[str, int]
+    left: dict[str, int]
+
+
+def merge(own: Units, guests: Units, taken_before: Units, room: Units) -> Merged:
+    """Add the guest's units to the customer's, those that were taken before only once.
+
+    A line never exceeds MAX_QUANTITY or the `room` that is named for it, unless it did already. Lines for which there
+    is no place any more are left.
+    """
+    units, taken, left = dict(own), dict(taken_before), {}
+    for sku, quantity in guests.items():
+        if sku not in units and len(units) >= MAX_LINES and quantity > taken.get(sku, 0):
+            left[sku] = quantity - taken.get(sku, 0)
+            continue
+        have, more = units.get(sku, 0), max(0, quantity - taken.get(sku, 0))
+        # At least one: what cannot be had now is shown so, and is not silently dropped.
+        most = min(MAX_QUANTITY, max(1, room.get(sku, MAX_QUANTITY)))
+        wanted = max(have, min(have + more, most))
+        if more and wanted:
+            units[sku] = wanted
+        taken[sku] = max(quantity, taken.get(sku, 0))
+    return Merged(units, taken, left)
+
+
+def without(units: Units, ordered: Units) -> dict[str, int]:
+    """What stays in the cart once these units have been ordered."""
+    remaining = {sku: quantity - ordered.get(sku, 0) for sku, quantity in units.items()}
+    return {sku: quantity for sku, quantity in remaining.items() if quantity > 0}
