@@ -1,36 +1,34 @@
 """What is done to the order itself: price it, place it, move it."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from temporalio import activity
 
 from activities.failures import typed_failures
-from domain.errors import UnknownProduct
-from domain.money import Money
-from domain.pricing import PricedItem, Quote, quote
-from schemas.catalog import Product
-from schemas.checkout import OrderLineInput, PricedLine, PricedOrder, PriceOrder
+from activities.pricing import price
+from schemas.checkout import PricedOrder, PriceOrder
 from schemas.orders import OrderPlaced, PlaceOrder, RecordStatus, StatusRecorded
 
 if TYPE_CHECKING:
     from adapters.mysql.catalog import Catalog
     from adapters.mysql.orders import OrderStore
+    from adapters.mysql.vouchers import Vouchers
 
 
 class OrderActivities:
     """Short transactions on our own database; all are run as local activities."""
 
-    def __init__(self, orders: "OrderStore", catalog: "Catalog") -> None:
+    def __init__(self, orders: "OrderStore", catalog: "Catalog", vouchers: "Vouchers") -> None:
         self._orders = orders
         self._catalog = catalog
+        self._vouchers = vouchers
 
     @activity.defn
     def price_order(self, command: PriceOrder) -> PricedOrder:
         """Price the lines by the catalog, never by the client; refuses unknown products and shipping methods."""
         with typed_failures():
-            products = self._catalog.get_many([line.sku for line in command.lines])
-            items = [_item(line, products.get(line.sku)) for line in command.lines]
-            return _message(quote(items, command.country, command.shipping_method))
+            return price(command, self._catalog, self._vouchers, datetime.now(UTC))
 
     @activity.defn
     def place_order(self, command: PlaceOrder) -> OrderPlaced:
@@ -43,32 +41,3 @@ class OrderActivities:
         """Move the order and append the event that says so."""
         with typed_failures():
             return self._orders.record_status(command)
-
-
-def _item(line: OrderLineInput, product: Product | None) -> PricedItem:
-    if product is None or not product.active:
-        raise UnknownProduct(f"{line.sku} is not for sale.", sku=line.sku)
-    price = Money(product.price.amount, product.price.currency)
-    return PricedItem(line.sku, product.name, line.quantity, price, product.weight_grams)
-
-
-def _message(priced: Quote) -> PricedOrder:
-    return PricedOrder(
-        currency=priced.total.currency,
-        lines=[
-            PricedLine(
-                sku=line.item.sku,
-                name=line.item.name,
-                quantity=line.item.quantity,
-                unit_price=line.item.unit_price.amount,
-                weight_grams=line.item.weight_grams,
-                subtotal=line.subtotal.amount,
-                tax=line.tax.amount,
-            )
-            for line in priced.lines
-        ],
-        subtotal=priced.subtotal.amount,
-        shipping=priced.shipping.amount,
-        tax=priced.tax.amount,
-        total=priced.total.amount,
-    )

@@ -1,117 +1,124 @@
-"""What an order costs: lines, shipping and tax, pure. Prices in the catalog are net; tax is added per line.
+"""What an order costs: lines, discount, shipping and tax, pure.
 
-Rounding: tax is rounded half up once per line and once for shipping, never on the total, so that an invoice's
-lines add up to its total to the cent.
+A currency's prices are without tax or with it, as `TAX_INCLUDED` says; lines, discount and shipping are shown the same
+way. Tax is rounded once per line and once for shipping (see `domain.tax`), after the discount, which is spread over
+the lines so that each can be invoiced and refunded alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from domain.errors import InvalidRequest, UnknownShippingMethod
+from domain.catalog import TaxClass
+from domain.errors import InvalidRequest
 from domain.money import Money
+from domain.shipping import shipping_price
+from domain.tax import tax_of, tax_rate
+from domain.vouchers import Voucher
 
-# Standard rates in basis points. Source: European Commission, "VAT rates applied in the Member States".
-TAX_BASIS_POINTS = {
-    "AT": 2000,
-    "BE": 2100,
-    "DE": 1900,
-    "DK": 2500,
-    "ES": 2100,
-    "FR": 2000,
-    "IE": 2300,
-    "IT": 2200,
-    "NL": 2100,
-    "PL": 2300,
-    "PT": 2300,
-    "SE": 2500,
-}
+# Whether prices of a currency are shown with tax. Where nothing is said they are without.
+TAX_INCLUDED: dict[str, bool] = {"EUR": False, "USD": False, "GBP": True}
 
 MAX_ORDER_AMOUNT = 99_999_999  # minor units; the most a card network takes in one charge (Stripe: eight digits)
 
 
 @dataclass(frozen=True)
-class ShippingMethod:
-    """A way to send a parcel: a base price and a price per started kilogram, minor units, net."""
-
-    code: str
-    name: str
-    base: int
-    per_kilogram: int
-
-
-SHIPPING_METHODS = {
-    method.code: method
-    for method in (
-        ShippingMethod("standard", "Standard, 2-4 days", base=390, per_kilogram=50),
-        ShippingMethod("express", "Express, next day", base=990, per_kilogram=120),
-    )
-}
-
-
-@dataclass(frozen=True)
 class PricedItem:
-    """One cart line with what the catalog says of it; weight in grams, price net per unit."""
+    """One cart line with what the catalog says of it; weight in grams, price per unit as the currency shows it."""
 
     sku: str
     name: str
     quantity: int
     unit_price: Money
     weight_grams: int
+    tax_class: TaxClass = TaxClass.STANDARD
 
 
 @dataclass(frozen=True)
 class QuoteLine:
-    """One line of a quote: subtotal = quantity × unit price, tax on top."""
+    """One line of a quote: subtotal = quantity × unit price; discount and tax are the line's own shares."""
 
     item: PricedItem
     subtotal: Money
+    discount: Money
     tax: Money
 
 
 @dataclass(frozen=True)
 class Quote:
-    """What the order costs; `total` always equals subtotal + shipping + tax."""
+    """What the order costs.
+
+    Without tax in the prices: total = subtotal - discount + shipping + tax; with it the same without the tax, which
+    is then inside. `shipping` is the tariff, what a voucher takes off it is in `discount`.
+    """
 
     lines: tuple[QuoteLine, ...]
     subtotal: Money
+    discount: Money
     shipping: Money
     tax: Money
     total: Money
+    tax_included: bool
 
 
-def quote(items: Sequence[PricedItem], country: str, shipping_method: str) -> Quote:
-    """Price a cart for a destination (ISO 3166 alpha-2).
+def quote(
+    items: Sequence[PricedItem],
+    country: str,
+    shipping_method: str,
+    voucher: Voucher | None = None,
+    at: datetime | None = None,
+) -> Quote:
+    """Price a cart for a destination (ISO 3166 alpha-2), with a voucher at a moment.
 
-    Raises UnknownShippingMethod, or InvalidRequest for no lines, mixed currencies, or a total past what a card takes.
+    Raises UnknownShippingMethod, VoucherRefused, or InvalidRequest for no lines, mixed currencies, a quantity below 1,
+    or a total past what a card takes.
     """
-    if not items:
-        raise InvalidRequest("There is nothing to price.")
-    currency = items[0].unit_price.currency
-    if any(item.unit_price.currency != currency for item in items):
-        raise InvalidRequest("One order has one currency.")
-    rate = TAX_BASIS_POINTS.get(country, 0)
-    lines = tuple(_line(item, rate) for item in items)
-    shipping = _shipping(items, currency, shipping_method)
-    subtotal = sum((line.subtotal for line in lines), Money.zero(currency))
-    tax = sum((line.tax for line in lines), shipping.share(rate))
-    total = subtotal + shipping + tax
+    currency = _currency(items)
+    included = TAX_INCLUDED.get(currency, False)
+    amounts = [item.unit_price * item.quantity for item in items]
+    subtotal = sum(amounts, Money.zero(currency))
+    shipping = shipping_price(
+        shipping_method, country, sum(item.weight_grams * item.quantity for item in items), currency
+    )
+    off_lines, off_shipping = _discounts(voucher, amounts, subtotal, shipping, at)
+    lines = tuple(
+        QuoteLine(item, amount, off, tax_of(amount - off, tax_rate(country, item.tax_class), included=included))
+        for item, amount, off in zip(items, amounts, off_lines, strict=True)
+    )
+    shipping_tax = tax_of(shipping - off_shipping, tax_rate(country, TaxClass.STANDARD), included=included)
+    tax = sum((line.tax for line in lines), shipping_tax)
+    discount = sum(off_lines, off_shipping)
+    total = subtotal - discount + shipping + (Money.zero(currency) if included else tax)
     if total.amount > MAX_ORDER_AMOUNT:
         raise InvalidRequest("The order is larger than one payment can be.", maximum=MAX_ORDER_AMOUNT)
-    return Quote(lines, subtotal, shipping, tax, total)
+    return Quote(lines, subtotal, discount, shipping, tax, total, included)
 
 
-def _line(item: PricedItem, rate: int) -> QuoteLine:
-    if item.quantity < 1:
-        raise InvalidRequest("A quantity is at least 1.", sku=item.sku)
-    subtotal = item.unit_price * item.quantity
-    return QuoteLine(item, subtotal, subtotal.share(rate))
+def unit_price(tiers: Sequence[tuple[int, int]], quantity: int) -> int | None:
+    """The price per unit for so many units: that of the largest tier (least quantity, amount) that they reach."""
+    reached = [(least, amount) for least, amount in tiers if least <= quantity]
+    return max(reached)[1] if reached else None
 
 
-def _shipping(items: Sequence[PricedItem], currency: str, code: str) -> Money:
-    method = SHIPPING_METHODS.get(code)
-    if method is None:
-        known = ", ".join(sorted(SHIPPING_METHODS))
-        raise UnknownShippingMethod(f"There is no shipping method {code!r}; choose one of {known}.")
-    grams = sum(item.weight_grams * item.quantity for item in items)
-    started_kilograms = -(-grams // 1000)
-    return Money(method.base + method.per_kilogram * started_kilograms, currency)
+def _currency(items: Sequence[PricedItem]) -> str:
+    if not items:
+        raise InvalidRequest("There is nothing to price.")
+    for item in items:
+        if item.quantity < 1:
+            raise InvalidRequest("A quantity is at least 1.", sku=item.sku)
+    currencies = {item.unit_price.currency for item in items}
+    if len(currencies) > 1:
+        raise InvalidRequest("One order has one currency.")
+    return currencies.pop()
+
+
+def _discounts(
+    voucher: Voucher | None, amounts: list[Money], subtotal: Money, shipping: Money, at: datetime | None
+) -> tuple[list[Money], Money]:
+    nothing = Money.zero(subtotal.currency)
+    if voucher is None:
+        return [nothing] * len(amounts), nothing
+    if at is None:
+        raise ValueError("whether a voucher holds depends on the moment")
+    voucher.check(subtotal, at)
+    return voucher.off_goods(amounts), voucher.off_shipping(shipping)

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from domain.orders import OrderStatus
 from schemas.base import Address, Money, Payload, Quantity, Request, Sku, Text
+from schemas.catalog import BASE_CURRENCY
 
 PaymentMethodToken = Annotated[str, StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,64}$")]
 
@@ -71,7 +72,7 @@ class CheckoutResult(Payload):
 
 
 class PricedLine(Payload):
-    """One line at the price it was ordered for; `tax` is for the whole line, `unit_price` net."""
+    """One line at the price it was ordered for; `discount` and `tax` are for the whole line."""
 
     sku: str
     name: str
@@ -79,18 +80,25 @@ class PricedLine(Payload):
     unit_price: int
     weight_grams: int
     subtotal: int
+    discount: int = 0
     tax: int
 
 
 class PricedOrder(Payload):
-    """The quote an order is placed at, minor units of one currency; total = subtotal + shipping + tax."""
+    """The quote an order is placed at, minor units of one currency.
+
+    total = subtotal - discount + shipping + tax, or the same without the tax when it is included in the prices.
+    """
 
     currency: str
     lines: list[PricedLine]
     subtotal: int
+    discount: int = 0
     shipping: int
     tax: int
+    tax_included: bool = False
     total: int
+    voucher_code: str | None = None
 
     @property
     def total_money(self) -> Money:
@@ -104,3 +112,5 @@ class PriceOrder(Payload):
     lines: list[OrderLineInput]
     country: str
     shipping_method: str
+    currency: str = BASE_CURRENCY
+    voucher_code: str | None = None

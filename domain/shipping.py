@@ -1,0 +1,99 @@
+"""Shipping methods: who they reach and what a parcel of a weight costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from domain.errors import UnknownShippingMethod
+from domain.money import Money
+from domain.tax import RATES
+
+
+@dataclass(frozen=True)
+class Tariff:
+    """A base price and a price per started kilogram, in minor units."""
+
+    base: int
+    per_kilogram: int
+
+
+@dataclass(frozen=True)
+class ShippingMethod:
+    """A way to send a parcel: per zone and currency a tariff, and the heaviest order it takes, in grams."""
+
+    code: str
+    name: str
+    max_grams: int
+    tariffs: Mapping[str, Mapping[str, Tariff]] = field(default_factory=dict)
+
+    def price(self, country: str, grams: int, currency: str) -> Money | None:
+        """What it costs, or None when it does not go there, is not offered in the currency, or the goods weigh more."""
+        tariff = self.tariffs.get(zone_of(country), {}).get(currency)
+        if tariff is None or grams > self.max_grams:
+            return None
+        started_kilograms = -(-grams // 1000)
+        return Money(tariff.base + tariff.per_kilogram * started_kilograms, currency)
+
+
+@dataclass(frozen=True)
+class ShippingOption:
+    """A method that is open to an order, with its price."""
+
+    code: str
+    name: str
+    price: Money
+
+
+def zone_of(country: str) -> str:
+    """`eu` where we deliver with tax, `world` everywhere else."""
+    return "eu" if country in RATES else "world"
+
+
+SHIPPING_METHODS: dict[str, ShippingMethod] = {
+    method.code: method
+    for method in (
+        ShippingMethod(
+            "standard",
+            "Standard, 2-4 days",
+            max_grams=10_000_000,  # in as many boxes as it takes
+            tariffs={
+                "eu": {"EUR": Tariff(390, 50), "USD": Tariff(450, 60), "GBP": Tariff(350, 45)},
+                "world": {"EUR": Tariff(1490, 400), "USD": Tariff(1690, 450), "GBP": Tariff(1290, 350)},
+            },
+        ),
+        ShippingMethod(
+            "express",
+            "Express, next day",
+            max_grams=100_000,
+            tariffs={
+                "eu": {"EUR": Tariff(990, 120), "USD": Tariff(1150, 140), "GBP": Tariff(890, 105)},
+                "world": {"EUR": Tariff(3990, 900), "USD": Tariff(4490, 990), "GBP": Tariff(3490, 790)},
+            },
+        ),
+        ShippingMethod(
+            "pickup",
+            "Collect at a parcel shop",
+            max_grams=20_000,
+            tariffs={"eu": {"EUR": Tariff(290, 30), "USD": Tariff(340, 35), "GBP": Tariff(260, 25)}},
+        ),
+    )
+}
+
+
+def shipping_options(country: str, grams: int, currency: str) -> list[ShippingOption]:
+    """What an order of this weight can be sent by, the cheapest first."""
+    priced = ((method, method.price(country, grams, currency)) for method in SHIPPING_METHODS.values())
+    options = [ShippingOption(method.code, method.name, price) for method, price in priced if price is not None]
+    return sorted(options, key=lambda option: option.price.amount)
+
+
+def shipping_price(code: str, country: str, grams: int, currency: str) -> Money:
+    """What this method costs; raises UnknownShippingMethod naming those that are open to the order."""
+    method = SHIPPING_METHODS.get(code)
+    price = method.price(country, grams, currency) if method else None
+    if price is None:
+        known = [option.code for option in shipping_options(country, grams, currency)]
+        listed = ", ".join(sorted(known)) or "none"
+        raise UnknownShippingMethod(
+            f"The shipping method {code!r} is not open to this order; choose one of: {listed}.", methods=known
+        )
+    return price
