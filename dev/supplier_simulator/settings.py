@@ -1,0 +1,36 @@
+"""Where the supplier hears of empty shelves, whom it delivers to, and how fast and how much."""
+
+import os
+from dataclasses import dataclass
+
+from dev.service import load_environment
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The simulator's settings."""
+
+    kafka: str
+    topic: str
+    group: str
+    api_url: str
+    client_id: str
+    client_secret: str
+    delivery_seconds: float = 5.0
+    units: int = 50
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read the process environment, which .env completes."""
+        load_environment()
+        prefix = os.environ.get("ORDERS_NAME_PREFIX", "")
+        return cls(
+            kafka=os.environ["ORDERS_KAFKA_BOOTSTRAP"],
+            topic=f"{prefix}catalog.products.v1",
+            group=f"{prefix}supplier-simulator",
+            api_url=(os.environ.get("ORDERS_API_URL") or os.environ["ORDERS_PUBLIC_URL"]).rstrip("/"),
+            client_id="supplier-simulator",
+            client_secret=os.environ["ORDERS_SUPPLIER_CLIENT_SECRET"],
+            delivery_seconds=float(os.environ.get("SUPPLIER_DELIVERY_SECONDS", "5")),
+            units=int(os.environ.get("SUPPLIER_UNITS", "50")),
+        )
