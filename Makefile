@@ -12,7 +12,7 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.setup-stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: help setup up down status logs restart reset seed demo test rotate-keys conformance histories check format lock bench-token
+.PHONY: help setup up down status logs restart reset seed demo test rotate-keys conformance histories check format lock bench-import bench-token bench-stock bench-search judgements
 
 help: ## list what can be done
 	@echo "make <target>:"
@@ -58,7 +58,7 @@ logs: setup ## show the last lines of the logs (NAME=api for one part)
 	@$(BIN)/python -m dev.stack logs $(NAME)
 
 restart: setup ## restart one part after a change of code: make restart NAME=order-worker
-	@$(BIN)/python -m dev.stack restart $(or $(NAME),api order-worker notification-worker relay)
+	@$(BIN)/python -m dev.stack restart $(or $(NAME),api order-worker notification-worker relay search-indexer)
 
 reset: setup ## stop everything and delete all data; downloaded servers stay
 	@echo "stopping the stack and deleting its data"
@@ -90,6 +90,23 @@ conformance: up ## have an unmodified OAuth client library speak to the running 
 bench-token: setup ## measure what the check of a token adds to a request, with Redis and without
 	@echo "measuring the token check"
 	@$(BIN)/python -m bench.token_check
+
+bench-import: setup ## measure an import of 50,000 products into MySQL, and when the search index equals them
+	@echo "measuring the import"
+	@$(BIN)/python -m bench.product_import
+
+bench-search: setup ## measure search: nDCG of the judged queries, then latency on 50,000 products
+	@echo "measuring the quality of search, then its latency"
+	@$(BIN)/python -m bench.search_quality
+	@$(BIN)/python -m bench.search_latency
+
+judgements: setup ## write the judged queries anew from their rules
+	@echo "grading the sample shop by the rules of bench/judgements.py"
+	@$(BIN)/python -m bench.judgements
+
+bench-stock: setup ## measure checkouts in a rush on scarce stock, beside the bare transaction
+	@echo "measuring a rush on scarce stock"
+	@$(BIN)/python -m bench.stock_rush
 
 histories: setup ## record the workflows' histories anew, for the replay tests
 	@echo "running one order down every path"

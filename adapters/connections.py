@@ -55,8 +55,8 @@ def connect(settings: Settings, pool_size: int = 40) -> Iterator[Connections]:
         mongo: MongoClient[dict[str, Any]] = MongoClient(
             settings.mongo_url.get_secret_value(),
             tz_aware=True,
-            serverSelectionTimeoutMS=3000,
-            timeoutMS=5000,
+            serverSelectionTimeoutMS=1000,
+            timeoutMS=3000,
             retryWrites=False,
         )
         stack.callback(mongo.close)
@@ -69,6 +69,14 @@ def connect(settings: Settings, pool_size: int = 40) -> Iterator[Connections]:
             retry=Retry(NoBackoff(), 1),
         )
         stack.callback(cache.close)
-        search = Elasticsearch(settings.elasticsearch_url, request_timeout=5, max_retries=1, retry_on_timeout=False)
+        search = Elasticsearch(
+            settings.elasticsearch_url,
+            request_timeout=5,
+            # Once more, for a connection that a restarted server has closed.
+            max_retries=1,
+            retry_on_timeout=False,
+            # As many as may be busy at once; those past it would be opened anew for each request.
+            connections_per_node=32,
+        )
         stack.callback(search.close)
         yield Connections(settings, engine, mongo[settings.mongo_database], cache, search)

@@ -1,9 +1,9 @@
-"""Order events over Kafka: CloudEvents 1.0 in binary mode, key = order id, so that an order stays in order."""
+"""Events over Kafka: CloudEvents 1.0 in binary mode, key = what they are about, so that each thing stays in order."""
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar, cast
 
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event, to_binary_event
 from cloudevents.core.v1.event import CloudEvent
@@ -14,19 +14,18 @@ from confluent_kafka.cimpl import NewTopic
 from schemas.events import (
     EVENT_TYPE_PREFIX,
     EVENT_TYPE_SUFFIX,
-    ORDERS_TOPIC,
     TOPICS,
-    OrderStatusChanged,
+    Event,
     dead_letters,
 )
 
 _log = logging.getLogger(__name__)
 
 Headers = list[tuple[str, str | bytes | None]]
+EventT = TypeVar("EventT", bound=Event)
 
 PARTITIONS = 6
 REASON_HEADER = "dlq_reason"
-_SOURCE = "/orders"
 _DELIVERY_SECONDS = 10.0
 
 
@@ -37,12 +36,12 @@ class EventsUndelivered(Exception):
 class EventPublisher:
     """Publishes and returns only once the broker has everything on all its in-sync replicas."""
 
-    def __init__(self, bootstrap: str, topic: str = ORDERS_TOPIC) -> None:
+    def __init__(self, bootstrap: str, topic: str) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
         self._producer: Producer | None = None
 
-    def publish(self, events: Sequence[OrderStatusChanged]) -> None:
+    def publish(self, events: Sequence[Event]) -> None:
         """Send the events in this order; raises EventsUndelivered unless each one was acknowledged."""
         producer = self._producer or _producer(self._bootstrap)
         # Kept only if the batch goes through: one that failed may still hold messages, or a fatal error for ever.
@@ -53,20 +52,37 @@ class EventPublisher:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class Delivery(Generic[EventT]):
     """One event and where it stood, to commit it or give it back."""
 
-    event: OrderStatusChanged
+    event: EventT
     topic: str
     partition: int
     offset: int
 
 
-class EventConsumer:
+@dataclass
+class Batch(Generic[EventT]):
+    """Events that came together, and from where to where they stood in each partition (ends included)."""
+
+    events: list[EventT] = field(default_factory=list)
+    first: dict[tuple[str, int], int] = field(default_factory=dict)
+    last: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def add(self, event: EventT | None, topic: str, partition: int, offset: int) -> None:
+        """Take one more message in; one that was no event only moves the place."""
+        if event is not None:
+            self.events.append(event)
+        self.first.setdefault((topic, partition), offset)
+        self.last[topic, partition] = offset
+
+
+class EventConsumer(Generic[EventT]):
     """One member of a consumer group. Nothing is committed unless the caller says that it is done."""
 
-    def __init__(self, bootstrap: str, group: str, topics: Sequence[str] = (ORDERS_TOPIC,)) -> None:
+    def __init__(self, bootstrap: str, group: str, topics: Sequence[str], message: type[EventT]) -> None:
         self._bootstrap = bootstrap
+        self._message = message
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -81,42 +97,74 @@ class EventConsumer:
         )
         self._consumer.subscribe(list(topics))
 
-    def poll(self, timeout: float) -> Delivery | None:
+    def poll(self, timeout: float) -> Delivery[EventT] | None:
         """The next event, or None when none came in time.
 
         A message that is not one of our events goes to the topic's dead letters, with the reason, and its
         partition moves on. Raises KafkaException when the broker refuses us, EventsUndelivered when it does not
         take a dead letter.
         """
-        message = self._consumer.poll(timeout)
+        message = self._next(timeout)
         if message is None:
             return None
-        if error := message.error():
-            raise KafkaException(error)
-        topic, partition, offset = _position(message)
-        try:
-            event = decode(message)
-        except Exception as reason:  # noqa: BLE001 - whatever the bytes did to the parser, the partition must move
-            try:
-                self._bury(message, f"{type(reason).__name__}: {reason}")
-            except EventsUndelivered:
-                self._rewind(topic, partition, offset)
-                raise
-            self._commit(topic, partition, offset)
+        place, event = _position(message), self._read(message)
+        if event is None:
+            self._commit(*place)
             return None
-        return Delivery(event, topic, partition, offset)
+        return Delivery(event, *place)
 
-    def commit(self, delivery: Delivery) -> None:
+    def poll_batch(self, timeout: float, most: int) -> Batch[EventT]:
+        """The next events: waits for the first, then takes what is there. Raises as `poll`; then none is taken."""
+        batch: Batch[EventT] = Batch()
+        try:
+            message = self._next(timeout)
+            while message is not None:
+                batch.add(self._read(message), *_position(message))
+                message = self._next(0) if len(batch.events) < most else None
+        except (KafkaException, EventsUndelivered):
+            self.give_back_batch(batch)
+            raise
+        return batch
+
+    def commit_batch(self, batch: Batch[EventT]) -> None:
+        """The events are dealt with: never deliver them again."""
+        for (topic, partition), offset in batch.last.items():
+            self._commit(topic, partition, offset)
+
+    def give_back_batch(self, batch: Batch[EventT]) -> None:
+        """The events could not be dealt with now: deliver them again."""
+        for (topic, partition), offset in batch.first.items():
+            self._rewind(topic, partition, offset)
+
+    def commit(self, delivery: Delivery[EventT]) -> None:
         """The event is dealt with: never deliver it again."""
         self._commit(delivery.topic, delivery.partition, delivery.offset)
 
-    def give_back(self, delivery: Delivery) -> None:
+    def give_back(self, delivery: Delivery[EventT]) -> None:
         """The event could not be dealt with now: deliver it, and what follows it in its partition, again."""
         self._rewind(delivery.topic, delivery.partition, delivery.offset)
 
     def close(self) -> None:
         """Leave the group at once, so that the others take over without waiting for a time-out."""
         self._consumer.close()
+
+    def _next(self, timeout: float) -> Message | None:
+        message = self._consumer.poll(timeout)
+        if message is not None and (error := message.error()):
+            raise KafkaException(error)
+        return message
+
+    def _read(self, message: Message) -> EventT | None:
+        """The event; None for what was none and lies with the dead letters now."""
+        try:
+            return decode(message, self._message)
+        except Exception as reason:  # noqa: BLE001 - whatever the bytes did to the parser, the partition must move
+            try:
+                self._bury(message, f"{type(reason).__name__}: {reason}")
+            except EventsUndelivered:
+                self._rewind(*_position(message))
+                raise
+            return None
 
     def _rewind(self, topic: str, partition: int, offset: int) -> None:
         try:
@@ -140,18 +188,18 @@ class EventConsumer:
         _send(_producer(self._bootstrap), dead_letters(topic), [(message.key(), message.value(), headers)])
 
 
-def encode(event: OrderStatusChanged) -> KafkaMessage:
+def encode(event: Event) -> KafkaMessage:
     """The event as a Kafka message: attributes as `ce_` headers, data as JSON."""
     return to_binary_event(
         CloudEvent(
             attributes={
                 "id": event.event_id,
-                "source": _SOURCE,
+                "source": event.source,
                 "type": f"{EVENT_TYPE_PREFIX}{event.type}{EVENT_TYPE_SUFFIX}",
                 "specversion": "1.0",
                 "time": event.occurred_at,
-                "subject": event.order_id,
-                "partitionkey": event.order_id,
+                "subject": event.aggregate_id,
+                "partitionkey": event.aggregate_id,
                 "datacontenttype": "application/json",
             },
             data=event.model_dump(mode="json"),
@@ -159,11 +207,11 @@ def encode(event: OrderStatusChanged) -> KafkaMessage:
     )
 
 
-def decode(message: Message) -> OrderStatusChanged:
-    """The event in a Kafka message; raises when it is not a CloudEvent or its data is not ours."""
+def decode(message: Message, kind: type[EventT]) -> EventT:
+    """The event in a Kafka message; raises when it is not a CloudEvent or its data is not of this kind."""
     headers = {name: value for name, value in _headers(message) if isinstance(value, bytes)}
     cloud_event = from_binary_event(KafkaMessage(headers=headers, key=message.key(), value=message.value() or b""))
-    return OrderStatusChanged.model_validate(cloud_event.get_data())
+    return kind.model_validate(cloud_event.get_data())
 
 
 def ensure_topics(bootstrap: str, prefix: str = "") -> list[str]:

@@ -44,11 +44,18 @@ _SAID = {
     "payment.captured": Said("we have charged your payment", "We have taken the payment for what was shipped."),
     "payment.voided": Said("your payment was released", "The amount your bank held has been released."),
     "order.stock_released": Said("your items are no longer reserved", "Your items are no longer reserved for you."),
+    "order.reservation_expired": Said(
+        "your items are no longer reserved", "Your items are no longer reserved for you."
+    ),
+    "order.backorder_filled": Said(
+        "your items have arrived", "Items you are waiting for have arrived in our warehouse."
+    ),
     "order.failed": Said("your order could not be completed", "We are sorry: your order could not be completed."),
     "order.cancelled": Said("your order is cancelled", "Your order is cancelled."),
     "order.compensation_blocked": Said("we are looking into your order", "One of us is looking into your order."),
 }
 _NEWS = Said("there is news about your order", "There is news about your order.")
+_SOME_RESERVED = Said("your items are reserved", "What we have is reserved for you; the rest follows when it arrives.")
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ class MailText:
 def write(order: OrderView, event: NotificationInput) -> MailText:
     """The mail for this event of this order; an event we have no words for is news all the same."""
     said = _SAID.get(event.type, _NEWS)
+    if event.type == "order.stock_reserved" and event.data.get("backordered"):
+        said = _SOME_RESERVED
     told: Mapping[str, object] = {
         "order": order,
         "sentence": said.sentence,

@@ -11,7 +11,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, fiel
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Service = Literal["user", "catalog", "cart", "order", "payment", "notification"]
-TaskQueue = Literal["orders", "payments", "fulfilment", "notifications"]
+TaskQueue = Literal["orders", "payments", "fulfilment", "notifications", "catalog"]
 
 _RATE = r"^[1-9][0-9]*/(second|minute|hour|day)$"
 _DEVELOPMENT_MARK = "development"
@@ -43,6 +43,8 @@ class Settings(BaseSettings):
 
     environment: Literal["development", "test", "production"] = "production"
     public_url: str
+    api_url: str | None = None
+    """Where our own processes reach the API, when that is another address than the world's `public_url`."""
     name_prefix: str = Field(default="", pattern=r"^[a-z0-9-]*$")
     """Put before topics, consumer groups and search indices, so that several engines can share servers."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -52,7 +54,7 @@ class Settings(BaseSettings):
         {"user", "catalog", "cart", "order", "payment", "notification"}
     )
     task_queues: Annotated[frozenset[TaskQueue], NoDecode] = frozenset(
-        {"orders", "payments", "fulfilment", "notifications"}
+        {"orders", "payments", "fulfilment", "notifications", "catalog"}
     )
     api_host: str = "127.0.0.1"
     api_port: int = 8080
@@ -90,6 +92,10 @@ class Settings(BaseSettings):
     access_token_seconds: int = Field(default=600, gt=0, le=3600)
     session_secret: SecretStr = Field(min_length=32)
     """Signs the cookies of the sign-in page; changing it signs every browser out of that page."""
+    admin_client_secret: SecretStr | None = Field(default=None, min_length=32)
+    """What the service account `order-admin` signs in with; `order-admin setup` makes it so."""
+    supplier_client_secret: SecretStr | None = Field(default=None, min_length=32)
+    """The same for the service account `supplier-simulator`."""
     oidc_providers: tuple[OidcProvider, ...] = ()
     """Who else may vouch for a customer: a JSON list."""
 
@@ -110,8 +116,23 @@ class Settings(BaseSettings):
     reset_link_minutes: int = Field(default=30, gt=0)
     """How long the mailed link that resets a password works."""
     max_body_bytes: int = Field(default=1_048_576, gt=0)
+    max_import_bytes: int = Field(default=1_073_741_824, gt=0)
+    """The same for a file of products, which is never held as a whole."""
     checkout_answer_seconds: float = Field(default=10, gt=0)
+    checkouts_at_once: int = Field(default=32, gt=0)
+    """How many orders one API process has being placed; a crowd waits its turn, and is refused without a workflow
+    once nothing is left for it."""
+    guest_cart_days: int = Field(default=30, gt=0)
+    """After so many days without a change a guest's cart is empty."""
+    user_cart_days: int = Field(default=180, gt=0)
+    """The same for the cart of an account."""
+    cart_reminder_hours: float = Field(default=24, gt=0)
+    """After so long without a change a customer who wants such mails is reminded of the cart."""
     idempotency_hours: int = Field(default=24, gt=0)
+    reservation_hours: float = Field(default=48, gt=0)
+    """How long stock stays reserved for an order unless its workflow, which does while it lives, extends it."""
+    stuck_after_hours: int = Field(default=24, gt=0)
+    """An open order in which nothing has happened for so long is shown to staff as stuck."""
 
     workflow_slots: int = Field(default=50, gt=1)
     activity_slots: int = Field(default=16, gt=0)

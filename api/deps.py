@@ -2,11 +2,17 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from operator import attrgetter
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from adapters.cart_documents import Lifetimes
+from adapters.cart_offers import CartOffers
+from adapters.cart_trust import CartTrust
 from adapters.carts import CartStore
 from adapters.connections import Connections
 from adapters.login_throttle import RecentLogins
@@ -22,21 +28,64 @@ from adapters.mysql.idempotency import IdempotencyKeys
 from adapters.mysql.inventory import Stock
 from adapters.mysql.login_failures import LoginFailures
 from adapters.mysql.orders import OrderStore
+from adapters.mysql.product_edits import ProductEdits
+from adapters.mysql.product_imports import ProductImports
+from adapters.mysql.product_pages import ProductPages
 from adapters.mysql.security_events import SecurityEvents
+from adapters.mysql.shelves import Shelves
 from adapters.mysql.users import Accounts
+from adapters.mysql.vouchers import Vouchers
 from adapters.mysql.webhooks import WebhookReceipts
+from adapters.order_search import ORDERS_ALIAS, OrderSearch
 from adapters.rate_counter import RateCounter
+from adapters.redis_line import RedisLine
 from adapters.search import ALIAS, ProductSearch
 from adapters.settings import Settings
 from adapters.token_versions import TokenVersions
+from adapters.topic_tail import TopicTail
+from adapters.warm_carts import WarmCarts
 from api.account_mails import AccountMails
+from api.cart_feeds import CartFeeds
 from api.login_throttle import LoginThrottle
 from api.oauth.browser import Browser
 from api.oauth.external import ExternalSignIn
 from api.oauth.server import AuthorizationServer, build_authorization_server
 from api.passwords import Passwords
+from api.search_threads import SearchThreads
 from api.sessions import Sessions
 from api.tokens import AccessTokens
+from api.turnstile import Turnstile
+from schemas.events import PRODUCTS_TOPIC
+
+
+@dataclass(frozen=True)
+class CatalogDesk:
+    """What shows products and changes them."""
+
+    pages: ProductPages
+    edits: ProductEdits
+    shelves: Shelves
+    imports: ProductImports
+
+
+@dataclass(frozen=True)
+class CartDesk:
+    """What shows carts, follows them and changes them, and the way to Redis that all of it shares."""
+
+    store: CartStore
+    warm: WarmCarts
+    offers: CartOffers
+    feeds: CartFeeds
+    line: RedisLine
+
+
+@dataclass(frozen=True)
+class SearchDesk:
+    """What finds products and orders, and the threads it waits in."""
+
+    products: ProductSearch
+    orders: OrderSearch
+    threads: SearchThreads
 
 
 @dataclass(frozen=True)
@@ -50,10 +99,13 @@ class Services:
     passwords: Passwords
     accounts: Accounts
     catalog: Catalog
-    carts: CartStore
-    search: ProductSearch
+    catalog_desk: CatalogDesk
+    cart_desk: CartDesk
+    search_desk: SearchDesk
     stock: Stock
+    vouchers: Vouchers
     orders: OrderStore
+    checkouts: Turnstile
     idempotency: IdempotencyKeys
     receipts: WebhookReceipts
     authorization: AuthorizationServer
@@ -70,16 +122,20 @@ class Services:
     email_tokens: EmailTokens
     addresses: AddressBook
 
+    @property
+    def carts(self) -> CartStore:
+        """Carts as MongoDB has them."""
+        return self.cart_desk.store
+
 
 def build_services(connections: Connections, temporal: Client, tokens: AccessTokens) -> Services:
     """Put the process together."""
     settings, engine = connections.settings, connections.engine
-    # A little longer than the longest checkout, so that only the key of a dead request is taken over.
-    lock_seconds = settings.checkout_answer_seconds + 15
     accounts, passwords = Accounts(engine), Passwords()
     security, clients, grants = SecurityEvents(engine), OAuthClients(engine), Grants(engine)
     sessions = Sessions(accounts, TokenVersions(connections.redis), grants.revoke_all_of, grants.is_revoked)
     throttle = LoginThrottle(settings, RecentLogins(connections.redis), LoginFailures(engine), security)
+    server = AuthorizationServer(settings, clients, accounts, passwords, tokens, grants, sessions, throttle, security)
     return Services(
         settings=settings,
         connections=connections,
@@ -88,15 +144,16 @@ def build_services(connections: Connections, temporal: Client, tokens: AccessTok
         passwords=passwords,
         accounts=accounts,
         catalog=Catalog(engine),
-        carts=CartStore(connections.mongo, connections.redis),
-        search=ProductSearch(connections.elasticsearch, f"{settings.name_prefix}{ALIAS}"),
+        catalog_desk=CatalogDesk(ProductPages(engine), ProductEdits(engine), Shelves(engine), ProductImports(engine)),
+        cart_desk=_cart_desk(connections),
+        search_desk=_search_desk(connections),
         stock=Stock(engine),
+        vouchers=Vouchers(engine),
         orders=OrderStore(engine),
-        idempotency=IdempotencyKeys(engine, lock_seconds, settings.idempotency_hours),
+        checkouts=Turnstile(settings.checkouts_at_once),
+        idempotency=_idempotency_keys(connections),
         receipts=WebhookReceipts(engine),
-        authorization=build_authorization_server(
-            AuthorizationServer(settings, clients, accounts, passwords, tokens, grants, sessions, throttle, security)
-        ),
+        authorization=build_authorization_server(server),
         grants=grants,
         browser=Browser(settings),
         external_sign_in=ExternalSignIn(settings, accounts, ExternalIdentities(engine)),
@@ -112,6 +169,33 @@ def build_services(connections: Connections, temporal: Client, tokens: AccessTok
     )
 
 
+def _search_desk(connections: Connections) -> SearchDesk:
+    settings, server = connections.settings, connections.elasticsearch
+    stuck_after = timedelta(hours=settings.stuck_after_hours)
+    return SearchDesk(
+        products=ProductSearch(server, f"{settings.name_prefix}{ALIAS}"),
+        orders=OrderSearch(server, connections.engine, f"{settings.name_prefix}{ORDERS_ALIAS}", stuck_after),
+        threads=SearchThreads(),
+    )
+
+
+def _idempotency_keys(connections: Connections) -> IdempotencyKeys:
+    settings = connections.settings
+    # A little longer than the longest checkout, so that only the key of a dead request is taken over.
+    lock_seconds = settings.checkout_answer_seconds + 35
+    return IdempotencyKeys(connections.engine, lock_seconds, settings.idempotency_hours)
+
+
+def _cart_desk(connections: Connections) -> CartDesk:
+    settings, catalog, stock = connections.settings, Catalog(connections.engine), Stock(connections.engine)
+    redis_url, topic = settings.redis_url.get_secret_value(), f"{settings.name_prefix}{PRODUCTS_TOPIC}"
+    line, trust = RedisLine(redis_url), CartTrust(connections.mongo)
+    store = CartStore(connections.mongo, connections.redis, trust, Lifetimes.of_days(settings))
+    warm, offers = WarmCarts(line, trust, store), CartOffers(line, catalog, stock)
+    tail = partial(TopicTail, settings.kafka_bootstrap, topic)
+    return CartDesk(store, warm, offers, CartFeeds(redis_url, tail, trust, warm, offers), line)
+
+
 async def services(request: Request) -> Services:
     """The services of the app that serves this request."""
     found = request.app.state.services
@@ -121,8 +205,10 @@ async def services(request: Request) -> Services:
 
 def _part(name: str) -> Callable[[Request], Awaitable[Any]]:
     # A coroutine, because FastAPI would send a plain function to another thread for this.
+    take = attrgetter(name)
+
     async def part(request: Request) -> Any:
-        return getattr(request.app.state.services, name)
+        return take(request.app.state.services)
 
     return part
 
@@ -135,9 +221,19 @@ TokenService = Annotated[AccessTokens, Depends(_part("tokens"))]
 PasswordService = Annotated[Passwords, Depends(_part("passwords"))]
 AccountStore = Annotated[Accounts, Depends(_part("accounts"))]
 CatalogStore = Annotated[Catalog, Depends(_part("catalog"))]
+CatalogPages = Annotated[ProductPages, Depends(_part("catalog_desk.pages"))]
+CatalogEdits = Annotated[ProductEdits, Depends(_part("catalog_desk.edits"))]
+CatalogShelves = Annotated[Shelves, Depends(_part("catalog_desk.shelves"))]
+ImportStore = Annotated[ProductImports, Depends(_part("catalog_desk.imports"))]
 Carts = Annotated[CartStore, Depends(_part("carts"))]
-Search = Annotated[ProductSearch, Depends(_part("search"))]
+WarmCartsNow = Annotated[WarmCarts, Depends(_part("cart_desk.warm"))]
+CartOffersNow = Annotated[CartOffers, Depends(_part("cart_desk.offers"))]
+Feeds = Annotated[CartFeeds, Depends(_part("cart_desk.feeds"))]
+Search = Annotated[ProductSearch, Depends(_part("search_desk.products"))]
+OrdersFound = Annotated[OrderSearch, Depends(_part("search_desk.orders"))]
+SearchPool = Annotated[SearchThreads, Depends(_part("search_desk.threads"))]
 StockStore = Annotated[Stock, Depends(_part("stock"))]
+VoucherStore = Annotated[Vouchers, Depends(_part("vouchers"))]
 Orders = Annotated[OrderStore, Depends(_part("orders"))]
 Keys = Annotated[IdempotencyKeys, Depends(_part("idempotency"))]
 Receipts = Annotated[WebhookReceipts, Depends(_part("receipts"))]

@@ -25,6 +25,7 @@ RETRY_SECONDS = 5
 # The first class that fits decides, so a special word stands before the general one it belongs to.
 _STATUS: tuple[tuple[type[business.BusinessError], int], ...] = (
     (business.NotFound, 404),
+    (business.StaleVersion, 412),
     (business.Conflict, 409),
     (business.InvalidRequest, 422),
     (business.BusinessError, 422),
@@ -49,6 +50,7 @@ _OUTAGES: tuple[type[Exception], ...] = (
     elastic_transport.TransportError,
 )
 _TEMPORAL_AWAY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
+_TEMPORAL_AWAY |= {RPCStatusCode.CANCELLED}  # how the client tells of a time-out that it has set itself
 _log = structlog.get_logger(__name__)
 
 
@@ -117,7 +119,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What a route declares in OpenAPI about how it refuses."""
     described = {401: "Not signed in", 402: "Payment declined", 403: "Not allowed", 404: "No such thing"}
     described |= {400: "Malformed", 409: "The world has moved on", 422: "Not acceptable", 503: "Try again"}
-    described |= {429: "Too often"}
+    described |= {412: "Changed meanwhile", 428: "If-Match is missing", 429: "Too often"}
+    described |= {413: "Too large", 415: "Of another type"}
     schema = {"schema": Problem.model_json_schema()}
     return {status: {"description": described[status], "content": {PROBLEM_JSON: schema}} for status in statuses}
 

@@ -2,8 +2,10 @@
 
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -26,6 +28,7 @@ from api.routes import (
     administration,
     api_keys,
     authorize,
+    cart_events,
     carts,
     checkouts,
     emails,
@@ -33,11 +36,18 @@ from api.routes import (
     health,
     oauth,
     oauth_clients,
+    ops_orders,
     orders,
     passwords,
+    product_exports,
+    product_imports,
+    product_search,
     products,
+    reconciliation,
+    shelves,
     stock,
     users,
+    vouchers,
     webhooks,
 )
 from api.tokens import AccessTokens, KeyRing
@@ -57,47 +67,59 @@ ROUTERS: dict[Service, tuple[APIRouter, ...]] = {
         oauth_clients.router,
         external_login.router,
     ),
-    "catalog": (products.router,),
-    "cart": (carts.router,),
-    "order": (checkouts.router, orders.router, stock.router, webhooks.router_of_carrier),
+    "catalog": (
+        product_search.router,
+        product_exports.router,
+        product_imports.uploads,
+        product_imports.router,
+        products.router,
+        shelves.router,
+    ),
+    "cart": (carts.router, carts.merging, cart_events.router),
+    "order": (
+        checkouts.router,
+        vouchers.router,
+        orders.router,
+        ops_orders.router,
+        stock.router,
+        reconciliation.router,
+        webhooks.router_of_carrier,
+    ),
     "payment": (webhooks.router_of_provider,),
     "notification": (),
 }
 
 
+IMPORT_PATH = "/v1/products:import"
+_STARTUP_FAILED = 3  # as uvicorn's own command ends
+
 # Tokens travel in a header and never by themselves, so there is nothing for a page to use without having it.
 _CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
-    "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Cart-Token"],
+    "allow_headers": [
+        *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"),
+        *("Last-Event-ID", "X-Cart-Token"),
+    ],
     "expose_headers": ["ETag", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"],
 }
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The app; stores are opened when it starts and closed when it stops."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        ensure_signing_key(settings.auth_keys_dir)
-        tokens = AccessTokens(KeyRing(settings.auth_keys_dir), settings)
-        with connect(settings) as connections:
-            # Lazy, so that the API starts and serves reads without Temporal.
-            client = await connect_temporal(settings.temporal_address, settings.temporal_namespace, lazy=True)
-            app.state.services = build_services(connections, client, tokens)
-            yield
-
     app = FastAPI(
         title="Order engine",
         summary="A shop whose every order is a durable workflow.",
         version="0.1.0",
-        lifespan=lifespan,
+        lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
         responses=problems(422),
         redirect_slashes=False,
     )
     app.state.settings = settings
+    app.state.stopping = threading.Event()
     install_error_handlers(app)
-    app.add_middleware(DeclaredBodyLimit, limit=settings.max_body_bytes)
+    limits = {IMPORT_PATH: settings.max_import_bytes}
+    app.add_middleware(DeclaredBodyLimit, limit=settings.max_body_bytes, limits=limits)
     app.add_middleware(AccessLog)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS)
@@ -105,8 +127,25 @@ def create_app(settings: Settings) -> FastAPI:
     served = [router for service in sorted(settings.services) for router in ROUTERS[service]]
     for router in (health.router, *served):
         # Not on the app as a whole: there it would turn the problem of an announced body into plain text.
-        app.include_router(router, dependencies=[rate_limited], max_body_size=settings.max_body_bytes)
+        limit = settings.max_import_bytes if router is product_imports.uploads else settings.max_body_bytes
+        app.include_router(router, dependencies=[rate_limited], max_body_size=limit)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    ensure_signing_key(settings.auth_keys_dir)
+    tokens = AccessTokens(KeyRing(settings.auth_keys_dir), settings)
+    with connect(settings) as connections:
+        # Lazy, so that the API starts and serves reads without Temporal.
+        client = await connect_temporal(settings.temporal_address, settings.temporal_namespace, lazy=True)
+        app.state.services = services = build_services(connections, client, tokens)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(services.cart_desk.line.close)
+            if "cart" in settings.services:
+                await stack.enter_async_context(services.cart_desk.feeds.running(app.state.stopping))
+            yield
 
 
 def main() -> None:
@@ -115,8 +154,9 @@ def main() -> None:
     configure_logging(settings)
     # uvicorn ends its requests first and then raises the signal it was sent again: being asked to end is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,
@@ -124,6 +164,23 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=settings.graceful_shutdown_seconds,
     )
+    server = _Server(config, app.state.stopping)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(_STARTUP_FAILED)
+
+
+class _Server(uvicorn.Server):
+    """Tells requests that would go on for long, streams and imports, that the process has been asked to end."""
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)
 
 
 def _operation_id(route: APIRoute) -> str:

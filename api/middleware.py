@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Mapping
 
 import structlog
 from fastapi import Request
@@ -51,13 +52,15 @@ class AccessLog:
 class DeclaredBodyLimit:
     """Refuse a body announced as too large, as a problem; FastAPI's own limit counts those that are not announced."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, limits: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._limit = limit
+        self._limits = limits or {}  # of single paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 413 once the client has said what it has to say, else it would only see a broken connection."""
-        if scope["type"] != "http" or _declared(scope) <= self._limit:
+        limit = self._limits.get(scope.get("path", ""), self._limit)
+        if scope["type"] != "http" or _declared(scope) <= limit:
             await self._app(scope, receive, send)
             return
         drained, more = 0, True
@@ -65,8 +68,8 @@ class DeclaredBodyLimit:
             message = await receive()
             drained += len(message.get("body", b""))
             more = message["type"] == "http.request" and message.get("more_body", False)
-        detail = f"A body may have at most {self._limit} bytes."
-        problem = HttpProblem(413, "body_too_large", detail, members={"maximum": self._limit})
+        detail = f"A body may have at most {limit} bytes."
+        problem = HttpProblem(413, "body_too_large", detail, members={"maximum": limit})
         await problem_response(problem, Request(scope))(scope, receive, send)
 
 

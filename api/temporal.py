@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import NoReturn, TypedDict
 
 from temporalio.client import (
     Client,
@@ -21,14 +22,15 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.errors import HttpProblem, Unavailable
+from api.errors import HttpProblem, Unavailable, is_temporal_away
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
 from schemas.orders import CancelOrder
 from workflows.checkout import CheckoutWorkflow
 from workflows.names import CUSTOMER_ID, ORDERS_QUEUE, order_workflow_id
 
 _FIRST_ANSWER = "first-answer"  # the update's id: every asker of an order joins the same update
-_QUICK = timedelta(seconds=2)
+_QUICK = timedelta(seconds=5)
+_HAND_IN = timedelta(seconds=30)
 
 OrderHandle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
 
@@ -50,16 +52,8 @@ class OrderDesk:
         None when its workflow has ended and is forgotten. Raises StillWorking, or Unavailable when it is not
         known to have started.
         """
-        operation = WithStartWorkflowOperation(
-            CheckoutWorkflow.run,
-            order,
-            id=order_workflow_id(order.order_id),
-            task_queue=ORDERS_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=TypedSearchAttributes([SearchAttributePair(CUSTOMER_ID, order.customer_id)]),
-            static_summary=_summary(order),
-        )
+        started = False
+        operation = WithStartWorkflowOperation(CheckoutWorkflow.run, order, **_start_of(order))
         try:
             async with asyncio.timeout(self._patience):
                 update = await self._client.start_update_with_start_workflow(
@@ -68,12 +62,13 @@ class OrderDesk:
                     wait_for_stage=WorkflowUpdateStage.ACCEPTED,
                     id=_FIRST_ANSWER,
                 )
+                started = True
                 return await update.result()
         except WorkflowAlreadyStartedError:
             return await self._told_before(order.order_id)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-            if await self.is_running(order.order_id) is None:
-                raise Unavailable from error
+            if not started:  # or it is not known
+                await self.hand_in(order)
             raise StillWorking from error
 
     async def first_answer(self, order_id: str) -> CheckoutAnswer | None:
@@ -118,6 +113,21 @@ class OrderDesk:
             return None
         return description.status is WorkflowExecutionStatus.RUNNING
 
+    async def hand_in(self, order: CheckoutInput) -> NoReturn:
+        """Start the order unless it was, and wait for nothing: that needs no worker, only the server.
+
+        Raises StillWorking once it is there for good, and Unavailable when the server does not say so.
+        """
+        try:
+            await self._client.start_workflow(CheckoutWorkflow.run, order, **_start_of(order), rpc_timeout=_HAND_IN)
+        except WorkflowAlreadyStartedError:
+            pass  # and it has ended meanwhile
+        except RPCError as error:
+            if not is_temporal_away(error):
+                raise
+            raise Unavailable from error
+        raise StillWorking
+
     async def _told_before(self, order_id: str) -> CheckoutAnswer | None:
         update = self._handle(order_id).get_update_handle_for(CheckoutWorkflow.first_answer, _FIRST_ANSWER)
         try:
@@ -129,6 +139,26 @@ class OrderDesk:
 
     def _handle(self, order_id: str) -> OrderHandle:
         return self._client.get_workflow_handle_for(CheckoutWorkflow.run, order_workflow_id(order_id))
+
+
+class _StartOptions(TypedDict):
+    id: str
+    task_queue: str
+    id_conflict_policy: WorkflowIDConflictPolicy
+    id_reuse_policy: WorkflowIDReusePolicy
+    search_attributes: TypedSearchAttributes
+    static_summary: str
+
+
+def _start_of(order: CheckoutInput) -> _StartOptions:
+    return _StartOptions(
+        id=order_workflow_id(order.order_id),
+        task_queue=ORDERS_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        search_attributes=TypedSearchAttributes([SearchAttributePair(CUSTOMER_ID, order.customer_id)]),
+        static_summary=_summary(order),
+    )
 
 
 def _refused(error: WorkflowUpdateFailedError) -> HttpProblem:

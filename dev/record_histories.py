@@ -19,16 +19,22 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.connections import connect
-from dev.seed import catalog, fill
+from dev.seed import fill
+from dev.seed_catalog import catalog
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
+from workers.schedules import SCHEDULES
+from workers.service_accounts import SUPPLIER_SIMULATOR
+from workers.service_client import ServiceClient, service_client
 from workflows.connection import connect_temporal
 from workflows.names import (
     fulfilment_workflow_id,
     notification_workflow_id,
     order_workflow_id,
     payment_workflow_id,
+    reindex_workflow_id,
 )
+from workflows.reindexing import start_reindex
 
 HISTORIES = Path(__file__).resolve().parent.parent / "tests" / "replay" / "histories"
 _PATIENCE_SECONDS = 60
@@ -76,6 +82,20 @@ class Recorder:
         placing.join()
         return order_id
 
+    def backordered(self) -> str:
+        """The goods have yet to arrive when they are ordered."""
+        sku = _in("BER", not_in="AMS")
+        with service_client(self._bed.settings, SUPPLIER_SIMULATOR) as staff:
+            there = staff.get(f"/v1/stock/{sku}").json()["totals"]["on_hand"]
+            _move(staff, sku, kind="adjusted", quantity=-there, reason="recording histories")
+            staff.patch(f"/v1/stock/{sku}", json={"backorderable": True}).raise_for_status()
+            placing = threading.Thread(target=lambda: self._order({sku: 1}))
+            placing.start()
+            order_id = self._newest_at("order.confirmed")
+            _move(staff, sku, kind="received", quantity=1)
+            placing.join()
+        return order_id
+
     def event_ids(self, order_id: str) -> list[str]:
         """The ids of the order's events."""
         items = self._client.get(f"/v1/orders/{order_id}/history").raise_for_status().json()["items"]
@@ -109,12 +129,19 @@ class Recorder:
         return str(_wait(look))
 
 
+def _move(staff: ServiceClient, sku: str, **movement: object) -> None:
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    answer = staff.post(f"/v1/stock/{sku}/movements", json={"warehouse": "BER", **movement}, headers=headers)
+    answer.raise_for_status()
+
+
 def _in(house: str, not_in: str | None = None) -> str:
     """A SKU of the sample catalog that this warehouse has, and that other one has not."""
     return next(
-        entry.product.sku
+        sku
         for entry in catalog(300)
-        if entry.units.get(house, 0) > 1 and (not_in is None or not entry.units.get(not_in))
+        for sku, units in entry.units.items()
+        if units.get(house, 0) > 1 and (not_in is None or not units.get(not_in))
     )
 
 
@@ -141,7 +168,7 @@ async def _keep(client: Client, workflow_id: str, name: str) -> None:
 async def _record(bed: Testbed) -> None:
     client = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
     recorder = await asyncio.to_thread(Recorder, bed)
-    for path in ("delivered", "two_parcels", "declined", "refused", "cancelled"):
+    for path in ("delivered", "two_parcels", "declined", "refused", "cancelled", "backordered"):
         order_id = await asyncio.to_thread(getattr(recorder, path))
         await _keep(client, order_workflow_id(order_id), f"checkout-{path}")
         await _keep(client, payment_workflow_id(order_id), f"payment-{path}")
@@ -150,6 +177,11 @@ async def _record(bed: Testbed) -> None:
     await _keep(client, notification_workflow_id(first), "notification")
     async for mail in client.list_workflows("WorkflowType = 'AccountMailWorkflow'", limit=1):
         await _keep(client, mail.id, "account_mail")
+    for row in SCHEDULES:
+        run = await client.start_workflow(row.workflow, id=f"recorded-{row.id}", task_queue=row.queue)
+        await _keep(client, run.id, row.id)
+    await start_reindex(client, "products")
+    await _keep(client, reindex_workflow_id("products"), "reindex")
 
 
 def main() -> None:
@@ -159,7 +191,7 @@ def main() -> None:
     bed = Testbed.create()
     try:
         with connect(bed.settings, pool_size=2) as stores, Progress(console=console) as progress:
-            fill(stores, catalog(300), progress)
+            fill(stores, list(catalog(300)), progress)
         bed.start(
             "mail", "payment-simulator", "carrier-simulator", "api", "order-worker", "relay", "notification-worker"
         )

@@ -22,6 +22,7 @@ from typing import IO
 import httpx2
 import sqlalchemy as sa
 from dotenv import dotenv_values
+from elasticsearch import Elasticsearch
 
 from adapters.settings import Settings
 from dev.stack.environment import settings
@@ -35,10 +36,12 @@ COMMANDS = {
     "mail": [sys.executable, "-m", "dev.mail"],
     "payment-simulator": [sys.executable, "-m", "dev.payment_simulator"],
     "carrier-simulator": [sys.executable, "-m", "dev.carrier_simulator"],
+    "supplier-simulator": [sys.executable, "-m", "dev.supplier_simulator"],
     "api": [sys.executable, "-m", "api.main"],
     "order-worker": [sys.executable, "-m", "workers.orders"],
     "notification-worker": [sys.executable, "-m", "workers.notifications"],
     "relay": [sys.executable, "-m", "workers.relay"],
+    "search-indexer": [sys.executable, "-m", "workers.indexer"],
 }
 _PORTS = ("API_PORT", "SMTP_PORT", "MAIL_UI_PORT", "PAYMENT_SIMULATOR_PORT", "CARRIER_SIMULATOR_PORT")
 _HEALTH = {
@@ -147,6 +150,7 @@ class Testbed:
         os.environ.update(environment)
         bed = cls(place, environment, Settings(_env_file=None))
         bed._empty_database()
+        bed._empty_search()
         bed.run([sys.executable, "-m", "workers.admin", "setup"])
         return bed
 
@@ -160,7 +164,10 @@ class Testbed:
         return done.stdout
 
     def start(self, *names: str, **environment: str) -> None:
-        """Start processes side by side and wait until they answer; one that runs already is left alone."""
+        """Start processes side by side and wait until they answer; one that runs already is left alone.
+
+        `order-worker#2` is one more order-worker.
+        """
         for name in names:
             self._launch(name, environment)
         for name in names:
@@ -170,7 +177,7 @@ class Testbed:
     def _launch(self, name: str, environment: dict[str, str]) -> None:
         if name in self.processes and self.processes[name].poll() is None:
             return
-        self._spawn(name, COMMANDS[name], environment)
+        self._spawn(name, COMMANDS[name.partition("#")[0]], environment)
 
     def _spawn(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         log = (self.place.state / f"{name}.log").open("ab")
@@ -195,6 +202,17 @@ class Testbed:
             yield address
         finally:
             self.stop(name)
+
+    @contextmanager
+    def another(self, name: str) -> Iterator[str]:
+        """One more of a process that listens on nothing; what it is called here, for the length of the block."""
+        twin = f"{name}-{free_port()}"
+        self._spawn(twin, COMMANDS[name], {})
+        try:
+            yield twin
+        finally:
+            if twin in self.processes:
+                self.stop(twin)
 
     def kill(self, name: str) -> None:
         """End a process as a power cut would."""
@@ -231,6 +249,12 @@ class Testbed:
             connection.execute(sa.text(f"DROP DATABASE IF EXISTS `{url.database}`"))
             connection.execute(sa.text(f"CREATE DATABASE `{url.database}` CHARACTER SET utf8mb4"))
         server.dispose()
+
+    def _empty_search(self) -> None:
+        """An index left by an earlier run holds later versions of what the new database counts from 1."""
+        with Elasticsearch(self.settings.elasticsearch_url, request_timeout=30) as search:
+            for name in search.indices.get(index=f"{self.settings.name_prefix}*"):
+                search.indices.delete(index=name, ignore_unavailable=True)
 
     def _wait_until_healthy(self, name: str, base: str) -> None:
         address = f"{base}/healthz"

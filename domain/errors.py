@@ -6,10 +6,19 @@ BusinessError
 │   ├── UnknownProduct
 │   ├── UnknownShippingMethod
 │   ├── InvalidLink
+│   ├── VoucherRefused       with a code of its own for each reason
+│   ├── UnknownReservation
 │   └── EmptyCart
 └── Conflict                 the world has moved on
     ├── CartChanged
+    ├── InsufficientStock
+    ├── StaleVersion
+    ├── SkuTaken
+    ├── CodeTaken
+    ├── ShelfInUse
     ├── OutOfStock
+    ├── BelowReserved
+    ├── MoreThanShipped
     ├── EmailTaken
     ├── LastAdmin
     ├── AddressBookFull
@@ -58,6 +67,12 @@ class UnknownShippingMethod(InvalidRequest):
     code = "unknown_shipping_method"
 
 
+class UnknownReservation(InvalidRequest):
+    """Nothing is, or was ever, reserved for this order there: the id is wrong, or another's."""
+
+    code = "unknown_reservation"
+
+
 class EmptyCart(InvalidRequest):
     """A checkout needs at least one line."""
 
@@ -68,6 +83,14 @@ class InvalidLink(InvalidRequest):
     """The mailed link is unknown, used or expired; which of them is not told."""
 
     code = "invalid_link"
+
+
+class VoucherRefused(InvalidRequest):
+    """The code cannot be used on this order; `code` says why."""
+
+    def __init__(self, message: str, code: str, **details: object) -> None:
+        super().__init__(message, **details)
+        self.code = code
 
 
 class Conflict(BusinessError):
@@ -82,14 +105,58 @@ class CartChanged(Conflict):
     code = "cart_changed"
 
 
+class StaleVersion(Conflict):
+    """Somebody else was faster: it has another version than the one the editor saw."""
+
+    code = "stale_version"
+
+
+class SkuTaken(Conflict):
+    """The number belongs to another product: codes and SKUs are one namespace; `details["sku"]` names it."""
+
+    code = "sku_taken"
+
+
+class CodeTaken(Conflict):
+    """There is a brand, category or voucher with this code already."""
+
+    code = "code_taken"
+
+
+class ShelfInUse(Conflict):
+    """Products or further categories stand on the shelf."""
+
+    code = "shelf_in_use"
+
+
+class InsufficientStock(Conflict):
+    """A cart cannot take so many units; `details` name the SKU, the units wanted and those available."""
+
+    code = "insufficient_stock"
+
+
 class OutOfStock(Conflict):
     """Not everything asked for can be reserved; `details["lines"]` names each SKU with wanted and available."""
 
     code = "out_of_stock"
 
 
+class BelowReserved(Conflict):
+    """A count would leave less than what is promised; `details` say how many units are on hand and reserved."""
+
+    code = "below_reserved"
+
+
+class MoreThanShipped(Conflict):
+    """More would come back from an order than went out to it; `details["returnable"]` is what still can."""
+
+    code = "more_than_shipped"
+
+
 class EmailTaken(Conflict):
-    """An account with this address exists."""
+    """Another account has proven this address. No answer says so: whoever meets it is told that their link is invalid,
+    or to start again.
+    """
 
     code = "email_taken"
 

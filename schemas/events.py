@@ -18,16 +18,64 @@ def dead_letters(topic: str) -> str:
     return f"{topic}.dlq"
 
 
-class OrderStatusChanged(Payload):
-    """Each committed change of an order, key = order id; `seq` is gap-free from 1 within the order."""
+class Event(Payload):
+    """What every event has; `type` without the prefix and suffix it travels with."""
 
     event_id: str
+    type: str
+    occurred_at: datetime
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source: which collection the subject is in."""
+        raise NotImplementedError
+
+    @property
+    def aggregate_id(self) -> str:
+        """What it is about: the subject and the Kafka key, so that events about one thing stay in order."""
+        raise NotImplementedError
+
+
+class OrderStatusChanged(Event):
+    """Each committed change of an order, key = order id; `seq` is gap-free from 1 within the order."""
+
     order_id: str
     seq: int
-    type: str
     status: OrderStatus
     payment_status: PaymentStatus
     fulfilment_status: FulfilmentStatus
     actor: str
-    occurred_at: datetime
     data: dict[str, object] = {}
+
+    @property
+    def source(self) -> str:
+        """Orders."""
+        return "/orders"
+
+    @property
+    def aggregate_id(self) -> str:
+        """The order."""
+        return self.order_id
+
+
+class ProductChanged(Event):
+    """Something about a product is no longer as it was: `product.*` its data, `stock.*` whether it can be had.
+
+    Key = product code. `revision` grows by one with each event of a product, in the order of commits; whoever wants
+    the state reads it from the owner. Types: product.created, product.changed, product.archived,
+    product.price_changed, stock.low, stock.out, stock.back.
+    """
+
+    product: str
+    revision: int
+    data: dict[str, object] = {}
+
+    @property
+    def source(self) -> str:
+        """Products."""
+        return "/products"
+
+    @property
+    def aggregate_id(self) -> str:
+        """The product."""
+        return self.product

@@ -28,20 +28,27 @@ class ParcelPlan(Payload):
     amount: int
     weight_grams: int
 
+    @property
+    def backordered(self) -> int:
+        """Units that had yet to arrive when the order was placed: the parcel waits for them."""
+        return sum(line.backordered for line in self.lines)
+
 
 class ParcelLine(Payload):
-    """So many units of a SKU in a parcel."""
+    """So many units of a SKU in a parcel; `backordered` of them have yet to arrive in the warehouse."""
 
     sku: str
     quantity: int
+    backordered: int = 0
 
 
 class OrderPlaced(Payload):
-    """The order is recorded and its stock is reserved in these parcels."""
+    """The order is recorded and its stock is reserved in these parcels, for `hold_seconds` unless extended."""
 
     order_id: str
     number: int
     parcels: list[ParcelPlan]
+    hold_seconds: int = 0
 
 
 class RecordStatus(Payload):
@@ -72,6 +79,7 @@ class OrderLineView(Payload):
     unit_price: Money
     tax: Money
     subtotal: Money
+    backordered: int = 0
 
 
 class ParcelView(Payload):

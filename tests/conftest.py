@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import httpx2
@@ -16,11 +16,12 @@ from temporalio.client import Client
 from adapters.connections import Connections, connect
 from adapters.mysql.catalog import Catalog
 from adapters.mysql.inventory import Stock
+from adapters.mysql.shelves import Shelves
 from adapters.settings import Settings
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
-from schemas.base import Money
-from schemas.catalog import Product
+from domain.catalog import ProductStatus
+from schemas.catalog import Brand, Category, Price, Product, Variant
 from workflows.connection import connect_temporal
 
 WAREHOUSES = [("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2)]
@@ -52,6 +53,9 @@ def connections(settings: Settings) -> Iterator[Connections]:
         connections.redis.flushdb()
         connections.mongo.client.drop_database(connections.mongo.name)
         Stock(connections.engine).ensure_warehouses(WAREHOUSES)
+        Shelves(connections.engine).ensure(
+            [Brand(code="testbrand", name="Testbrand")], [Category(code="tests", name="Tests")]
+        )
         yield connections
 
 
@@ -66,7 +70,7 @@ async def temporal_client(settings: Settings) -> AsyncIterator[Client]:
 @pytest.fixture(scope="session")
 def engine(bed: Testbed, connections: Connections, temporal_client: Client) -> Testbed:
     """All processes of the engine, as in production."""
-    bed.start("order-worker", "notification-worker", "relay", "api")
+    bed.start("order-worker", "notification-worker", "relay", "search-indexer", "api")
     return bed
 
 
@@ -88,19 +92,21 @@ def make_product(connections: Connections) -> MakeProduct:
         number = next(_numbers)
         sku = str(fields.pop("sku", f"TEST-{uuid_utils.uuid7().hex[-10:].upper()}-{number}"))
         moment = datetime.now(UTC)
-        product = Product(
-            sku=sku,
-            name=str(fields.pop("name", f"Test product {number}")),
-            description="A product made by a test.",
-            brand="Testbrand",
-            category="Tests",
-            price=Money(amount=price, currency="EUR"),
-            weight_grams=500,
-            created_at=moment,
-            updated_at=moment,
-            **fields,  # type: ignore[arg-type]
-        )
-        Catalog(connections.engine).upsert_many([product])
+        active = fields.pop("active", True)
+        paid = Price(amount=price, currency="EUR", valid_from=moment - timedelta(days=1))
+        wanted = {
+            "code": sku,
+            "name": f"Test product {number}",
+            "description": "A product made by a test.",
+            "brand": "testbrand",
+            "category": "tests",
+            "status": ProductStatus.ACTIVE if active else ProductStatus.ARCHIVED,
+            "variants": [Variant(sku=sku, weight_grams=500, prices=[paid])],
+            "created_at": moment,
+            "updated_at": moment,
+        }
+        product = Product.model_validate(wanted | fields)
+        Catalog(connections.engine).put_many([product])
         levels = {"BER": stock} if isinstance(stock, int) else stock
         received = [(sku, house, units) for house, units in levels.items() if units]
         if received:

@@ -39,15 +39,31 @@ WRITERS = {
     "revoked_tokens": {"grants"},
     "consents": {"grants", "account_closing"},
     "external_identities": {"external_identities", "account_closing"},
-    "products": {"catalog"},
+    "brands": {"shelves"},
+    "categories": {"shelves"},
+    "products": {"catalog_writes"},
+    "variants": {"catalog_writes"},
+    "prices": {"catalog_writes"},
+    "product_images": {"catalog_writes"},
+    "product_imports": {"product_imports"},
+    "product_import_errors": {"product_imports"},
+    "price_watermark": {"price_changes"},
+    "shelf_news": {"shelf_news"},
+    "product_revisions": {"product_events"},
+    "product_events": {"product_events"},
     "warehouses": {"inventory"},
-    "stock": {"inventory"},
-    "stock_movements": {"inventory"},
-    "reservations": {"inventory"},
+    "stock_rules": {"stock_ledger"},
+    "stock": {"stock_ledger"},
+    "stock_movements": {"stock_ledger"},
+    "stock_reconciliations": {"stock_reconciliations"},
+    "reservations": {"reservations"},
+    "reservation_lines": {"reservations", "backorders"},
+    "vouchers": {"vouchers"},
+    "voucher_redemptions": {"vouchers"},
     "orders": {"orders", "history"},
     "order_lines": {"orders"},
     "parcels": {"orders", "fulfilment"},
-    "order_events": {"history", "outbox"},
+    "order_events": {"history"},
     "outbox_partitions": {"outbox"},
     "idempotency_keys": {"idempotency"},
     "webhook_receipts": {"webhooks"},
@@ -100,7 +116,7 @@ def test_development_parts_are_not_imported_by_the_product() -> None:
 
 
 def test_simulators_import_nothing_of_the_product() -> None:
-    for path in sources("dev/payment_simulator", "dev/carrier_simulator", "dev/mail"):
+    for path in sources("dev/payment_simulator", "dev/carrier_simulator", "dev/supplier_simulator", "dev/mail"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -44,6 +44,8 @@ def test_the_example_lists_every_setting_and_no_other() -> None:
         "CARRIER_API_KEY",
         "CARRIER_WEBHOOK_SECRET",
         "ORDERS_SESSION_SECRET",
+        "ORDERS_ADMIN_CLIENT_SECRET",
+        "ORDERS_SUPPLIER_CLIENT_SECRET",
     ],
 )
 def test_production_refuses_each_development_secret(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
@@ -55,6 +57,8 @@ def test_production_refuses_each_development_secret(monkeypatch: pytest.MonkeyPa
         "CARRIER_API_KEY": "x",
         "CARRIER_WEBHOOK_SECRET": "whsec_eA==",
         "ORDERS_SESSION_SECRET": "a secret of more than thirty-two characters",
+        "ORDERS_ADMIN_CLIENT_SECRET": "another secret of more than thirty-two characters",
+        "ORDERS_SUPPLIER_CLIENT_SECRET": "a third secret of more than thirty-two characters",
     }
     assert from_example(monkeypatch, **safe).environment == "production"
     setting = "ORDERS_MYSQL_URL" if secret == "MYSQL_PASSWORD" else secret

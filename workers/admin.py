@@ -6,33 +6,35 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from adapters.carts import ensure_cart_indexes
 from adapters.connections import Connections, connect
 from adapters.events import ensure_topics
 from adapters.keys import OVERLAP_SECONDS, ensure_signing_key
 from adapters.keys import rotate_keys as change_signing_key
 from adapters.mysql import migrate as migrations
-from adapters.mysql.catalog import Catalog
 from adapters.mysql.clients import FIRST_PARTY_CLIENT, ensure_first_party_client
 from adapters.mysql.grants import Grants
-from adapters.mysql.inventory import Stock
-from adapters.mysql.outbox import Outbox
+from adapters.mysql.outbox import order_outbox, product_outbox
 from adapters.mysql.security_events import SecurityEvents
 from adapters.mysql.users import Accounts
-from adapters.search import ALIAS, ProductSearch
-from adapters.search_rebuild import product_pages, rebuild_product_index
-from adapters.settings import Settings, load_settings
+from adapters.settings import Settings
 from adapters.token_versions import LIFETIME_SECONDS
 from schemas.users import Role
+from workers.admin_products import app as products_app
+from workers.admin_search import index_steps, reindex_step
+from workers.admin_stock import reconcile_step
+from workers.command_settings import settings_or_exit
+from workers.schedules import ensure_schedules
+from workers.service_accounts import ensure_service_accounts
 from workers.steps import Step, StepFailed, run_step
 from workers.temporal_setup import ensure_namespace_and_search_attributes
 from workflows.names import SEARCH_ATTRIBUTES
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(products_app, name="products")
 console = Console(highlight=False)
 
 WaitSeconds = Annotated[float, typer.Option("--wait", help="Seconds to wait for each server that is still starting.")]
@@ -41,16 +43,18 @@ START_HINT = "Is it running? `make status` shows the development stack, `make up
 
 @app.command()
 def setup(wait: WaitSeconds = 90) -> None:
-    """Schema, outbox, topics, search attributes, search index, signing key, first client: whatever is missing."""
+    """Schema, outbox, carts, topics, search attributes, schedules, index, key, own clients: whatever is missing."""
 
     def steps(stores: Connections) -> list[Step]:
         return [
             _migration(stores),
             *_rows(stores),
+            _carts(stores),
             _topics(stores),
             _temporal(stores.settings),
+            _schedules(stores.settings),
             _signing_key(stores.settings),
-            _index(stores),
+            *index_steps(stores, console),
         ]
 
     _run(steps, wait)
@@ -64,9 +68,23 @@ def migrate(wait: WaitSeconds = 90) -> None:
 
 
 @app.command()
-def reindex(wait: WaitSeconds = 90) -> None:
-    """Make the product index again from MySQL, beside the one in use, and switch over when it is complete."""
-    _run(lambda stores: [_reindex(stores)], wait)
+def reindex(
+    orders: Annotated[bool, typer.Option("--orders", help="The index of orders instead of that of products.")] = False,
+    here: Annotated[bool, typer.Option("--here", help="In this process, without Temporal and a worker.")] = False,
+    wait: WaitSeconds = 90,
+) -> None:
+    """Make a search index again from MySQL, beside the one in use, and switch over when it is complete.
+
+    It is the workflow reindex-products or reindex-orders; one that runs already is joined. Interrupting this command
+    leaves it running.
+    """
+    _run(lambda stores: [reindex_step(stores, "orders" if orders else "products", here, console)], wait)
+
+
+@app.command()
+def reconcile_stock(wait: WaitSeconds = 90) -> None:
+    """Prove that the ledger, the balances and the reservations of stock agree; fails when they do not."""
+    _run(lambda stores: [reconcile_step(stores, console)], wait)
 
 
 @app.command()
@@ -83,7 +101,10 @@ def rotate_keys(
 
 @app.command()
 def grant_role(email: str, role: Role, wait: WaitSeconds = 90) -> None:
-    """Give a registered account one more role; the first administrator is made so. It has to sign in again."""
+    """Give a registered account one more role; the first administrator is made so. It has to sign in again.
+
+    The address stands for the account that has proven it, else for the newest that carries it.
+    """
     _run(lambda stores: [_role(stores, email, role)], wait)
 
 
@@ -93,27 +114,13 @@ def main() -> None:
 
 
 def _run(steps: Callable[[Connections], list[Step]], wait: float) -> None:
-    with connect(_settings(), pool_size=2) as stores:
+    with connect(settings_or_exit(console), pool_size=2) as stores:
         try:
             for step in steps(stores):
                 run_step(step, console, wait)
         except StepFailed as failure:
             console.print(f"[red]✗[/red] {escape(str(failure))}", soft_wrap=True)
             raise typer.Exit(1) from failure
-
-
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except ValidationError as error:
-        # Never the error itself: it quotes what was set, secrets and all.
-        for fault in error.errors(include_input=False, include_url=False, include_context=False):
-            name = ".".join(str(part) for part in fault["loc"]) or "Settings"
-            console.print(f"[red]✗[/red] {escape(name)}: {escape(fault['msg'])}", soft_wrap=True)
-        console.print(
-            "Set them in the environment or in .env; .env.example lists every one with its development value."
-        )
-        raise typer.Exit(1) from error
 
 
 def _migration(stores: Connections) -> Step:
@@ -130,7 +137,8 @@ def _migration(stores: Connections) -> Step:
 
 def _rows(stores: Connections) -> list[Step]:
     def partitions() -> str:
-        Outbox(stores.engine).ensure_partitions()
+        for outbox in (order_outbox(stores.engine), product_outbox(stores.engine)):
+            outbox.ensure_partitions()
         return "its partitions are there"
 
     def client() -> str:
@@ -138,7 +146,16 @@ def _rows(stores: Connections) -> list[Step]:
         return f"{FIRST_PARTY_CLIENT} {'registered' if made else 'was there'}"
 
     advice = "Run `order-admin migrate`, then this command again."
-    return [Step("Outbox", partitions, advice), Step("OAuth client", client, advice)]
+
+    def accounts() -> str:
+        done = ensure_service_accounts(stores.engine, stores.settings)
+        return ", ".join(f"{client_id} {what}" for client_id, what in done.items())
+
+    return [
+        Step("Outbox", partitions, advice),
+        Step("OAuth client", client, advice),
+        Step("Service accounts", accounts, advice),
+    ]
 
 
 def _role(stores: Connections, email: str, role: Role) -> Step:
@@ -153,9 +170,17 @@ def _role(stores: Connections, email: str, role: Role) -> Step:
         log.record("account.roles_changed", user_id=account.id, actor="order-admin", before=account.roles, after=now)
         # An API may hold a copy of the old state for that long; the command is done when none does.
         time.sleep(LIFETIME_SECONDS)
-        return f"{account.email} is {', '.join(now)}"
+        doubt = (
+            "" if account.email_verified else "; mind that it has not proven the address, which is anybody's to claim"
+        )
+        return f"{account.email} ({account.id}) is {', '.join(now)}{doubt}"
 
     return Step("Roles", act, "Run `order-admin migrate`, then this command again.")
+
+
+def _carts(stores: Connections) -> Step:
+    advice = f"{START_HINT} ORDERS_MONGO_URL names it; its user must be allowed to make indexes."
+    return Step("Carts in MongoDB", lambda: ensure_cart_indexes(stores.mongo), advice)
 
 
 def _topics(stores: Connections) -> Step:
@@ -175,39 +200,12 @@ def _temporal(settings: Settings) -> Step:
     )
 
 
-def _index(stores: Connections) -> Step:
-    def act() -> str:
-        ProductSearch(stores.elasticsearch, _alias(stores)).ensure_index()
-        return "the product index is there"
-
+def _schedules(settings: Settings) -> Step:
     return Step(
-        f"Elasticsearch at {stores.settings.elasticsearch_url}", act, f"{START_HINT} ORDERS_ELASTICSEARCH_URL names it."
+        "Temporal's schedules",
+        lambda: asyncio.run(ensure_schedules(settings)),
+        f"{START_HINT} The caller must be allowed to make schedules in {settings.temporal_namespace}.",
     )
-
-
-def _reindex(stores: Connections) -> Step:
-    def act() -> str:
-        catalog = Catalog(stores.engine)
-        columns = (TextColumn("  products"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("products", total=catalog.count())
-            index = rebuild_product_index(
-                stores.elasticsearch,
-                product_pages(catalog, Stock(stores.engine)),
-                lambda count: progress.advance(task, count),
-                _alias(stores),
-            )
-            return f"{progress.tasks[0].completed:.0f} products are in {index}, which searches use now"
-
-    return Step(
-        f"Elasticsearch at {stores.settings.elasticsearch_url}",
-        act,
-        f"The index in use is as it was. {START_HINT} ORDERS_ELASTICSEARCH_URL and ORDERS_MYSQL_URL name the servers.",
-    )
-
-
-def _alias(stores: Connections) -> str:
-    return f"{stores.settings.name_prefix}{ALIAS}"
 
 
 def _rotation(settings: Settings, at_once: bool) -> Step:

@@ -46,12 +46,12 @@ async def notify(client: Client, event: OrderStatusChanged) -> None:
         )
 
 
-async def consume(client: Client, consumer: EventConsumer, stop: asyncio.Event) -> None:
+async def consume(client: Client, consumer: EventConsumer[OrderStatusChanged], stop: asyncio.Event) -> None:
     """Commit an event once its workflow is started; while Temporal or Kafka is away nothing is committed."""
     pause = wait = 0.0
     while not await _stopped_within(stop, wait):
         wait = 0.0
-        delivery: Delivery | None = None
+        delivery: Delivery[OrderStatusChanged] | None = None
         try:
             delivery = await asyncio.to_thread(consumer.poll, _POLL_SECONDS)
             if delivery is not None:
@@ -82,7 +82,9 @@ async def run(settings: Settings) -> None:
     if client is None:
         return
     prefix = settings.name_prefix
-    consumer = EventConsumer(settings.kafka_bootstrap, f"{prefix}{GROUP}", [f"{prefix}{ORDERS_TOPIC}"])
+    consumer = EventConsumer(
+        settings.kafka_bootstrap, f"{prefix}{GROUP}", [f"{prefix}{ORDERS_TOPIC}"], OrderStatusChanged
+    )
     log.info("consuming", kafka=settings.kafka_bootstrap, group=f"{prefix}{GROUP}")
     try:
         await consume(client, consumer, stop)

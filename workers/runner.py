@@ -16,14 +16,19 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.account_mails import AccountMailActivities
+from activities.cart_reminders import CartReminderActivities
 from activities.carts import CartActivities
+from activities.catalog import CatalogActivities
 from activities.fulfilment import FulfilmentActivities
 from activities.inventory import InventoryActivities
 from activities.notifications import NotificationActivities
 from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
+from activities.search import SearchActivities
+from activities.stock_upkeep import StockUpkeepActivities
 from adapters.account_mail_texts import lifetime
 from adapters.carrier import Carrier
+from adapters.cart_documents import Lifetimes
 from adapters.carts import CartStore
 from adapters.connections import Connections
 from adapters.mailer import Mailer
@@ -31,21 +36,32 @@ from adapters.mysql.account_mails import WaitingMails
 from adapters.mysql.catalog import Catalog
 from adapters.mysql.email_tokens import EmailTokens
 from adapters.mysql.fulfilment import Parcels
-from adapters.mysql.inventory import Stock
 from adapters.mysql.notifications import SentNotifications
 from adapters.mysql.orders import OrderStore
 from adapters.mysql.payments import Ledger
+from adapters.mysql.price_changes import PriceChanges
+from adapters.mysql.reservations import Reservations
+from adapters.mysql.shelf_news import ShelfNews
+from adapters.mysql.stock_reconciliations import StockReconciliations
 from adapters.mysql.users import Accounts
+from adapters.mysql.vouchers import Vouchers
 from adapters.payments import PaymentProvider
+from adapters.search_feeds import order_feed, product_feed
 from adapters.settings import Settings
 from schemas.account_mails import WITH_LINK
 from workflows.account_mail import AccountMailWorkflow
+from workflows.cart_reminders import CartReminderWorkflow
+from workflows.catalog_news import CatalogNewsWorkflow
 from workflows.checkout import CheckoutWorkflow
 from workflows.connection import connect_temporal
 from workflows.fulfilment import FulfilmentWorkflow
-from workflows.names import FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
+from workflows.mail_starter import MailStarter
+from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 from workflows.notification import NotificationWorkflow
+from workflows.orders_at_work import OrdersAtWork
 from workflows.payment import PaymentWorkflow
+from workflows.reindex import ReindexWorkflow
+from workflows.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 
 _RECONNECT_SECONDS = 1.0
 
@@ -64,10 +80,11 @@ PASSED_THROUGH = (
 )
 
 WORKFLOWS: dict[str, list[type]] = {
-    ORDERS_QUEUE: [CheckoutWorkflow],
+    ORDERS_QUEUE: [CheckoutWorkflow, ReservationExpiryWorkflow, StockReconciliationWorkflow],
     PAYMENTS_QUEUE: [PaymentWorkflow],
     FULFILMENT_QUEUE: [FulfilmentWorkflow],
-    NOTIFICATIONS_QUEUE: [NotificationWorkflow, AccountMailWorkflow],
+    NOTIFICATIONS_QUEUE: [NotificationWorkflow, AccountMailWorkflow, CartReminderWorkflow],
+    CATALOG_QUEUE: [ReindexWorkflow, CatalogNewsWorkflow],
 }
 
 
@@ -80,22 +97,31 @@ def new_sandbox_runner() -> SandboxedWorkflowRunner:
 Crew = dict[str, list[Callable[..., Any]]]
 
 
-def hire(connections: Connections) -> Crew:
+def hire(connections: Connections, client: Client) -> Crew:
     """Give every activity class its adapters."""
     engine, settings = connections.engine, connections.settings
-    orders = OrderActivities(OrderStore(engine), Catalog(engine))
-    stock = InventoryActivities(Stock(engine))
-    carts = CartActivities(CartStore(connections.mongo, connections.redis))
+    hold = timedelta(hours=settings.reservation_hours)
+    orders = OrderActivities(OrderStore(engine, hold), Catalog(engine), Vouchers(engine))
+    reservations = Reservations(engine, hold)
+    stock = InventoryActivities(reservations)
+    upkeep = StockUpkeepActivities(reservations, StockReconciliations(engine), OrdersAtWork(client))
+    cart_store = CartStore(connections.mongo, connections.redis, lifetimes=Lifetimes.of_days(settings))
+    carts = CartActivities(cart_store, OrderStore(engine))
+    reminders = _cart_reminders(cart_store, connections, client)
     payments = PaymentActivities(PaymentProvider(settings), Ledger(engine))
     parcels = FulfilmentActivities(Carrier(settings), Parcels(engine))
     mail = NotificationActivities(OrderStore(engine), SentNotifications(engine), Mailer(settings))
     account_mail = _account_mail(engine, settings)
+    catalog = CatalogActivities(PriceChanges(engine), ShelfNews(engine))
     return {
         ORDERS_QUEUE: [
             orders.price_order,
             orders.place_order,
             orders.record_status,
             stock.release_stock,
+            stock.extend_reservation,
+            upkeep.expire_reservations,
+            upkeep.reconcile_stock,
             carts.complete_cart,
         ],
         PAYMENTS_QUEUE: [
@@ -105,9 +131,34 @@ def hire(connections: Connections) -> Crew:
             payments.record_payment,
             payments.record_decline,
         ],
-        FULFILMENT_QUEUE: [parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel],
-        NOTIFICATIONS_QUEUE: [mail.send_mail, account_mail.send_account_mail],
+        FULFILMENT_QUEUE: [stock.look_for_goods, parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel],
+        NOTIFICATIONS_QUEUE: [mail.send_mail, account_mail.send_account_mail, reminders.remind_of_carts],
+        CATALOG_QUEUE: [catalog.announce_price_changes, catalog.announce_shelf_changes, *_search(connections)],
     }
+
+
+def _search(connections: Connections) -> list[Callable[..., Any]]:
+    engine, elasticsearch, prefix = connections.engine, connections.elasticsearch, connections.settings.name_prefix
+    search = SearchActivities(
+        {
+            "products": product_feed(engine, elasticsearch, prefix),
+            "orders": order_feed(engine, elasticsearch, prefix),
+        }
+    )
+    return [
+        search.make_index,
+        search.fill_index,
+        search.verify_index,
+        search.compact_index,
+        search.switch_index,
+        search.drop_index,
+        search.drop_leftovers,
+    ]
+
+
+def _cart_reminders(carts: CartStore, connections: Connections, client: Client) -> CartReminderActivities:
+    engine, patience = connections.engine, timedelta(hours=connections.settings.cart_reminder_hours)
+    return CartReminderActivities(carts, Accounts(engine), WaitingMails(engine), MailStarter(client), patience)
 
 
 def _account_mail(engine: sa.Engine, settings: Settings) -> AccountMailActivities:
@@ -141,7 +192,7 @@ def threads_needed(settings: Settings, queues: Sequence[str]) -> int:
 async def run_workers(client: Client, connections: Connections, queues: Sequence[str], stop: asyncio.Event) -> None:
     """Poll the queues until `stop` is set, then let running activities finish within the grace period."""
     settings = connections.settings
-    crew = hire(connections)
+    crew = hire(connections, client)
     with ThreadPoolExecutor(threads_needed(settings, queues), thread_name_prefix="activity") as pool:
         async with AsyncExitStack() as stack:
             for queue in queues:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import elastic_transport
 import sqlalchemy as sa
 from confluent_kafka import KafkaException
+from pymongo.errors import ConnectionFailure, PyMongoError
 from rich.console import Console
 from rich.markup import escape
 from temporalio.service import RPCError, RPCStatusCode
@@ -55,6 +56,8 @@ def is_away(error: BaseException) -> bool:
         return bool(error.args) and (error.args[0].retriable() or error.args[0].name() in _KAFKA_AWAY)
     if isinstance(error, RPCError):
         return error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED)
+    if isinstance(error, PyMongoError):
+        return isinstance(error, ConnectionFailure)
     if isinstance(error, RuntimeError):
         return "Failed client connect" in str(error)
     return isinstance(

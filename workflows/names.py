@@ -6,6 +6,7 @@ ORDERS_QUEUE = "orders"
 PAYMENTS_QUEUE = "payments"
 FULFILMENT_QUEUE = "fulfilment"
 NOTIFICATIONS_QUEUE = "notifications"
+CATALOG_QUEUE = "catalog"
 
 # No personal data here: search attributes are not encrypted.
 ORDER_STATUS = SearchAttributeKey.for_keyword("OrderStatus")
@@ -38,6 +39,19 @@ def notification_workflow_id(event_id: str) -> str:
 def account_mail_workflow_id(mail_id: str) -> str:
     """The id of the AccountMailWorkflow that sends a waiting mail."""
     return f"account-mail-{mail_id}"
+
+
+def reindex_workflow_id(subject: str) -> str:
+    """The id of the ReindexWorkflow of `products` or `orders`: one at a time."""
+    return f"reindex-{subject}"
+
+
+REINDEX_PROGRESS = "progress"  # the memo field in which a reindex says how far it is
+
+
+def catalog_news_workflow_id(shelf: str, version: int) -> str:
+    """The id of the CatalogNewsWorkflow that tells of a change of a shelf, which this version came of."""
+    return f"catalog-news-{shelf}-{version}"
 
 
 # Signals that children send to the order: by name, because the order's workflow imports theirs.

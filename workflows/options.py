@@ -21,6 +21,12 @@ class CallOptions(TypedDict):
     retry_policy: RetryPolicy
 
 
+class LongCallOptions(CallOptions):
+    """Options of a regular activity that gives signs of life."""
+
+    heartbeat_timeout: timedelta
+
+
 # One short transaction on our own stores. Past the threshold the retry waits on a durable timer instead of
 # in the worker, so a database that is away for minutes delays the order and holds up nothing else.
 STORE = LocalOptions(
@@ -41,6 +47,38 @@ PROVIDER = CallOptions(
 
 CARRIER = CallOptions(
     start_to_close_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
+    ),
+)
+
+# What the search server refuses once it refuses always; while it or MySQL is away the index waits.
+_INDEX_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=15),
+    non_retryable_error_types=["WriteRefused"],
+)
+INDEX = CallOptions(start_to_close_timeout=timedelta(minutes=2), retry_policy=_INDEX_RETRY)
+INDEX_FILL = LongCallOptions(
+    start_to_close_timeout=timedelta(minutes=30),
+    heartbeat_timeout=timedelta(seconds=20),
+    retry_policy=_INDEX_RETRY,
+)
+
+# Many short transactions on our own store, each of which remembers where the next goes on.
+CATALOG_NEWS = LongCallOptions(
+    start_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=500), backoff_coefficient=2, maximum_interval=timedelta(seconds=15)
+    ),
+)
+
+# The same for stock and for carts left alone; what one look has begun is not begun again.
+STOCK_UPKEEP = CART_REMINDERS = LongCallOptions(
+    start_to_close_timeout=timedelta(minutes=30),
+    heartbeat_timeout=timedelta(seconds=60),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
     ),

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from adapters.mysql.history import Change, append, lock_order, now
-from adapters.mysql.inventory import ship
+from adapters.mysql.reservations import ship
 from adapters.mysql.tables import parcels
 from domain.errors import NotFound
 from domain.fulfilment import ParcelStatus, moves_forward
@@ -33,8 +33,7 @@ class Parcels:
             standing[command.number] = command.status
             _write(connection, command)
             if command.status.has_left and not before.has_left:
-                warehouse = next(box.warehouse for box in boxes if box.number == command.number)
-                ship(connection, command.order_id, warehouse, command.actor)
+                ship(connection, command.order_id, command.number, command.actor)
             after = list(standing.values())
             change = Change(
                 step=f"parcel-{command.number}:{command.status}",

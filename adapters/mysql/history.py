@@ -5,7 +5,7 @@ only if the change it tells of was committed.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 import uuid_utils
 
-from adapters.mysql.tables import OUTBOX_PARTITIONS, order_events, orders
+from adapters.mysql.schema import OUTBOX_PARTITIONS
+from adapters.mysql.tables import order_events, orders
 from domain.errors import NotFound
 from domain.orders import FINAL_STATUSES, FulfilmentStatus, OrderStatus, PaymentStatus, check_move
 
@@ -74,6 +75,11 @@ def lock_order(connection: sa.Connection, order_id: str) -> LockedOrder:
         FulfilmentStatus(row.fulfilment_status),
         row.last_seq,
     )
+
+
+def lock_orders(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, LockedOrder]:
+    """Take several orders' rows, always in the same order, so that no two transactions wait for each other."""
+    return {order_id: lock_order(connection, order_id) for order_id in sorted(set(order_ids))}
 
 
 def recorded(connection: sa.Connection, order_id: str, step: str) -> Recorded | None:

@@ -1,6 +1,7 @@
 """Rows of the order tables as the messages that show them."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,9 +35,15 @@ def order_summary(row: Row) -> OrderSummary:
     )
 
 
-def order_view(row: Row, lines: Sequence[Row], boxes: Sequence[Row]) -> OrderView:
+Late = Mapping[tuple[int, str], int]  # parcel and SKU → units that have yet to arrive
+
+
+def order_view(row: Row, lines: Sequence[Row], boxes: Sequence[Row], late: Late) -> OrderView:
     """An order in full."""
     money = row.currency
+    by_sku = Counter[str]()
+    for (_, sku), units in late.items():
+        by_sku[sku] += units
     return OrderView(
         **order_summary(row).model_dump(),
         customer_id=row.customer_id,
@@ -44,8 +51,8 @@ def order_view(row: Row, lines: Sequence[Row], boxes: Sequence[Row]) -> OrderVie
         subtotal=Money(amount=row.subtotal, currency=money),
         shipping=Money(amount=row.shipping, currency=money),
         tax=Money(amount=row.tax, currency=money),
-        lines=[_line_view(line, money) for line in lines],
-        parcels=[_parcel_view(box) for box in boxes],
+        lines=[_line_view(line, money, by_sku[line.sku]) for line in lines],
+        parcels=[_parcel_view(box, late) for box in boxes],
         shipping_address=Address.model_validate(row.shipping_address),
         shipping_method=row.shipping_method,
         failure_code=row.failure_code,
@@ -85,7 +92,7 @@ def aware(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
-def _line_view(row: Row, currency: str) -> OrderLineView:
+def _line_view(row: Row, currency: str, backordered: int) -> OrderLineView:
     return OrderLineView(
         sku=row.sku,
         name=row.name,
@@ -93,15 +100,19 @@ def _line_view(row: Row, currency: str) -> OrderLineView:
         unit_price=Money(amount=row.unit_price, currency=currency),
         tax=Money(amount=row.tax, currency=currency),
         subtotal=Money(amount=row.subtotal, currency=currency),
+        backordered=backordered,
     )
 
 
-def _parcel_view(row: Row) -> ParcelView:
+def _parcel_view(row: Row, late: Late) -> ParcelView:
     return ParcelView(
         number=row.number,
         warehouse=row.warehouse,
         status=row.status,
         tracking_number=row.tracking_number,
         tracking_url=row.tracking_url,
-        lines=[ParcelLine.model_validate(line) for line in row.lines],
+        lines=[
+            ParcelLine(sku=line["sku"], quantity=line["quantity"], backordered=late.get((row.number, line["sku"]), 0))
+            for line in row.lines
+        ],
     )

@@ -1,17 +1,23 @@
 """Orders: recorded with their stock in one transaction, moved with one event each, read for the customer."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from adapters.mysql import order_views as views
+from adapters.mysql.backorders import held
 from adapters.mysql.history import Change, LockedOrder, append, lock_order, now, recorded
-from adapters.mysql.inventory import reserve, warehouse_countries
-from adapters.mysql.tables import order_events, order_lines, orders, parcels, warehouses
+from adapters.mysql.inventory import warehouse_countries
+from adapters.mysql.reservations import HOLD, hold_parcels
+from adapters.mysql.stock_ledger import check_shortage, stock_sheet
+from adapters.mysql.stock_tables import warehouses
+from adapters.mysql.tables import order_events, order_lines, orders, parcels
+from adapters.mysql.transactions import in_transaction
 from domain.errors import CartChanged
-from domain.fulfilment import Allocation, Demand, ParcelStatus
+from domain.fulfilment import Allocation, Demand, ParcelStatus, allocate
 from domain.money import split
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutInput, PricedOrder
@@ -31,28 +37,21 @@ from schemas.orders import (
 class OrderStore:
     """The order service's tables; alone writes orders, their lines, parcels and events."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, hold: timedelta = HOLD) -> None:
         self._engine = engine
+        self._hold = hold
 
     def place(self, command: PlaceOrder) -> OrderPlaced:
         """Record the order with its stock reserved, or neither. A repeat answers what the first attempt did.
 
         Raises OutOfStock naming what is short, and CartChanged when this version of the cart is ordered already.
         """
-        order, quote = command.order, command.quote
+        order = command.order
         placed = self._placed(order.order_id)
         if placed is not None:
             return placed
         try:
-            with self._engine.begin() as connection:
-                _insert_order(connection, order, quote)
-                actor = f"customer:{order.customer_id}"
-                demands = [Demand(line.sku, line.quantity) for line in order.lines]
-                countries = warehouse_countries(connection)
-                allocations = reserve(connection, order.order_id, demands, list(countries), actor)
-                plans = plan_parcels(allocations, quote, countries)
-                _insert_parcels(connection, order.order_id, plans)
-                _append_placed(connection, order, quote, plans)
+            in_transaction(self._engine, lambda connection: _place(connection, command, self._hold))
         except IntegrityError:
             placed = self._placed(order.order_id)
             if placed is None:
@@ -84,7 +83,8 @@ class OrderStore:
             boxes = connection.execute(
                 sa.select(parcels).where(parcels.c.order_id == order_id).order_by(parcels.c.number)
             ).all()
-        return views.order_view(row, lines, boxes)
+            late = {(one.parcel, one.sku): one.backordered for one in held(connection, order_id) if one.backordered}
+        return views.order_view(row, lines, boxes, late)
 
     def page(self, customer_id: str, before_number: int | None, limit: int) -> OrderPage:
         """A customer's orders, newest first; `next_cursor` is the number to continue before."""
@@ -120,32 +120,56 @@ class OrderStore:
                 .where(parcels.c.order_id == order_id)
                 .order_by(parcels.c.number)
             ).all()
-        return OrderPlaced(order_id=order_id, number=number, parcels=[views.parcel_plan(box) for box in boxes])
+        return OrderPlaced(
+            order_id=order_id,
+            number=number,
+            parcels=[views.parcel_plan(box) for box in boxes],
+            hold_seconds=int(self._hold.total_seconds()),
+        )
 
 
 def plan_parcels(
     allocations: Sequence[Allocation], quote: PricedOrder, countries: Mapping[str, str]
 ) -> list[ParcelPlan]:
-    """One parcel per warehouse; each carries its share of the order's total by the value of its goods.
+    """One parcel per warehouse, and one more for what has yet to arrive; each carries its share of the order's total
+    by the value of its goods.
 
     The shares add up to the total, so that capturing every parcel captures exactly what was authorized.
     """
     priced = {line.sku: line for line in quote.lines}
-    houses = list(dict.fromkeys(allocation.warehouse for allocation in allocations))
-    contents = {house: [a for a in allocations if a.warehouse == house] for house in houses}
-    values = [sum(priced[a.sku].unit_price * a.quantity for a in contents[house]) for house in houses]
+    boxes = list(dict.fromkeys((a.warehouse, a.backordered) for a in sorted(allocations, key=lambda a: a.backordered)))
+    contents = [[a for a in allocations if (a.warehouse, a.backordered) == box] for box in boxes]
+    values = [sum(priced[a.sku].unit_price * a.quantity for a in content) for content in contents]
     amounts = split(quote.total, values)
     return [
         ParcelPlan(
             number=number,
             warehouse=house,
             country=countries[house],
-            lines=[ParcelLine(sku=a.sku, quantity=a.quantity) for a in contents[house]],
+            lines=[
+                ParcelLine(sku=a.sku, quantity=a.quantity, backordered=a.quantity if a.backordered else 0)
+                for a in content
+            ],
             amount=amount,
-            weight_grams=sum(priced[a.sku].weight_grams * a.quantity for a in contents[house]),
+            weight_grams=sum(priced[a.sku].weight_grams * a.quantity for a in content),
         )
-        for number, (house, amount) in enumerate(zip(houses, amounts, strict=True), start=1)
+        for number, ((house, _), content, amount) in enumerate(zip(boxes, contents, amounts, strict=True), start=1)
     ]
+
+
+def _place(connection: sa.Connection, command: PlaceOrder, hold: timedelta) -> None:
+    order, quote = command.order, command.quote
+    demands = [Demand(line.sku, line.quantity) for line in order.lines]
+    # Most of those who come too late are told so here, before they have written or locked anything.
+    check_shortage(connection, demands)
+    countries = warehouse_countries(connection)
+    _insert_order(connection, order, quote)
+    with stock_sheet(connection, {demand.sku for demand in demands}) as sheet:
+        allocations = allocate(demands, sheet.available(countries), sheet.backorderable)
+        plans = plan_parcels(allocations, quote, countries)
+        hold_parcels(connection, sheet, order.order_id, plans, hold)
+        _insert_parcels(connection, order.order_id, plans)
+        _append_placed(connection, order, quote, plans)
 
 
 def _insert_order(connection: sa.Connection, order: CheckoutInput, quote: PricedOrder) -> None:
@@ -200,14 +224,23 @@ def _append_placed(
     connection: sa.Connection, order: CheckoutInput, quote: PricedOrder, plans: Sequence[ParcelPlan]
 ) -> None:
     actor = f"customer:{order.customer_id}"
-    total = quote.total_money.model_dump()
+    late = {
+        line.sku: sum(one.backordered for plan in plans for one in plan.lines if one.sku == line.sku)
+        for line in quote.lines
+    }
+    waiting = [{"sku": sku, "quantity": quantity} for sku, quantity in late.items() if quantity]
+    data = {"total": quote.total_money.model_dump(), "lines": len(quote.lines)}
     fresh = LockedOrder(
         order.order_id, OrderStatus.PENDING, PaymentStatus.NOT_PAID, FulfilmentStatus.UNFULFILLED, last_seq=0
     )
-    append(connection, fresh, Change("place", "order.placed", actor, {"total": total, "lines": len(quote.lines)}))
-    warehouses = [plan.warehouse for plan in plans]
+    append(connection, fresh, Change("place", "order.placed", actor, data | _if_any(waiting)))
+    houses = list(dict.fromkeys(plan.warehouse for plan in plans))
     append(
         connection,
         LockedOrder(fresh.id, fresh.status, fresh.payment_status, fresh.fulfilment_status, last_seq=1),
-        Change("reserve-stock", "order.stock_reserved", "system", {"warehouses": warehouses}),
+        Change("reserve-stock", "order.stock_reserved", "system", {"warehouses": houses, **_if_any(waiting)}),
     )
+
+
+def _if_any(waiting: list[dict[str, object]]) -> dict[str, object]:
+    return {"backordered": waiting} if waiting else {}

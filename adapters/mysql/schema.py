@@ -35,3 +35,5 @@ Digest = key(64)  # SHA-256 in hexadecimal: secrets are kept only so
 Amount = sa.BigInteger
 Moment = mysql.DATETIME(fsp=6)
 Json = sa.JSON
+
+OUTBOX_PARTITIONS = 8  # how many relays can publish an outbox side by side; an aggregate always falls into the same one

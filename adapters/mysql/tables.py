@@ -1,78 +1,11 @@
-"""The tables of the shop, grouped by the service that owns (alone writes) them; those of the User service stand apart
-in `identity_tables.py`.
+"""The tables of orders, payments and notifications, grouped by the service that owns (alone writes) them.
+
+The User service's stand in `identity_tables.py`, the catalog's in `catalog_tables.py`, stock in `stock_tables.py`.
 """
 
 import sqlalchemy as sa
 
 from adapters.mysql.schema import Amount, Code, Json, Moment, Sku, Uuid, key, table
-
-OUTBOX_PARTITIONS = 8  # how many relays can publish side by side; an order always falls into the same one
-
-# --- Product-Catalog service
-
-products = table(
-    "products",
-    sa.Column("sku", Sku, primary_key=True),
-    sa.Column("name", sa.String(200), nullable=False),
-    sa.Column("description", sa.Text, nullable=False),
-    sa.Column("brand", sa.String(100), nullable=False),
-    sa.Column("category", sa.String(100), nullable=False),
-    sa.Column("price", Amount, nullable=False),
-    sa.Column("currency", sa.CHAR(3), nullable=False),
-    sa.Column("weight_grams", sa.Integer, nullable=False),
-    sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
-    sa.Column("popularity", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
-    sa.Column("created_at", Moment, nullable=False),
-    sa.Column("updated_at", Moment, nullable=False),
-    sa.CheckConstraint("price >= 0", name="price"),
-)
-
-# --- Order service: stock and reservations
-
-warehouses = table(
-    "warehouses",
-    sa.Column("code", Code, primary_key=True),
-    sa.Column("name", sa.String(200), nullable=False),
-    sa.Column("country", sa.CHAR(2), nullable=False),
-    sa.Column("preference", sa.Integer, nullable=False),
-)
-
-stock = table(
-    "stock",
-    sa.Column("sku", Sku, sa.ForeignKey("products.sku"), primary_key=True),
-    sa.Column("warehouse", Code, sa.ForeignKey("warehouses.code"), primary_key=True),
-    sa.Column("on_hand", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("reserved", sa.Integer, nullable=False, server_default="0"),
-    sa.CheckConstraint("reserved >= 0", name="reserved"),
-    sa.CheckConstraint("on_hand >= reserved", name="available"),
-)
-
-stock_movements = table(
-    "stock_movements",
-    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=True),
-    sa.Column("sku", Sku, nullable=False),
-    sa.Column("warehouse", Code, nullable=False),
-    sa.Column("kind", Code, nullable=False),
-    sa.Column("quantity", sa.Integer, nullable=False),
-    sa.Column("order_id", Uuid),
-    sa.Column("reason", sa.String(500)),
-    sa.Column("actor", sa.String(100), nullable=False),
-    sa.Column("occurred_at", Moment, nullable=False),
-    sa.Index(None, "sku", "warehouse", "id"),
-    sa.Index(None, "order_id"),
-)
-
-reservations = table(
-    "reservations",
-    sa.Column("order_id", Uuid, primary_key=True),
-    sa.Column("sku", Sku, primary_key=True),
-    sa.Column("warehouse", Code, primary_key=True),
-    sa.Column("quantity", sa.Integer, nullable=False),
-    sa.Column("state", Code, nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
-    sa.Column("updated_at", Moment, nullable=False),
-)
 
 # --- Order service: orders, their events (= history = live stream = outbox), parcels
 
@@ -87,9 +20,12 @@ orders = table(
     sa.Column("fulfilment_status", Code, nullable=False),
     sa.Column("currency", sa.CHAR(3), nullable=False),
     sa.Column("subtotal", Amount, nullable=False),
+    sa.Column("discount", Amount, nullable=False, server_default="0"),
     sa.Column("shipping", Amount, nullable=False),
     sa.Column("tax", Amount, nullable=False),
+    sa.Column("tax_included", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("total", Amount, nullable=False),
+    sa.Column("voucher_code", Code),
     sa.Column("cart_id", Uuid, nullable=False),
     sa.Column("cart_version", sa.Integer, nullable=False),
     sa.Column(
@@ -106,7 +42,9 @@ orders = table(
     sa.Column("updated_at", Moment, nullable=False),
     sa.Index(None, "customer_id", "number"),
     sa.Index(None, "status", "updated_at"),
-    sa.CheckConstraint("total = subtotal + shipping + tax", name="total"),
+    sa.CheckConstraint(
+        "total = subtotal - discount + shipping + CASE WHEN tax_included THEN 0 ELSE tax END", name="total"
+    ),
 )
 
 order_lines = table(
@@ -119,6 +57,7 @@ order_lines = table(
     sa.Column("unit_price", Amount, nullable=False),
     sa.Column("weight_grams", sa.Integer, nullable=False),
     sa.Column("subtotal", Amount, nullable=False),
+    sa.Column("discount", Amount, nullable=False, server_default="0"),
     sa.Column("tax", Amount, nullable=False),
     sa.Index(None, "sku"),
 )
@@ -162,6 +101,7 @@ order_events = table(
 
 outbox_partitions = table(
     "outbox_partitions",
+    sa.Column("outbox", Code, primary_key=True),
     sa.Column("partition_no", sa.SmallInteger, primary_key=True, autoincrement=False),
 )
 

@@ -1,12 +1,14 @@
 """Placing an order: one Idempotency-Key, one order, one answer."""
 
 import hashlib
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import sqlalchemy as sa
 import structlog
-from fastapi import APIRouter, Body, Depends, Header, Response
+from fastapi import APIRouter, Body, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from uuid_utils import uuid7
@@ -16,16 +18,20 @@ from adapters.mysql.idempotency import Begun
 from api.cart_views import cart_view
 from api.deps import All, Services
 from api.errors import PROBLEM_JSON, HttpProblem, http_problem, problem_body, problems, status_of_code
+from api.idempotency import IdempotencyKey
 from api.permissions import CurrentPrincipal, CurrentUser, require
 from api.routes.orders import PENDING, pending
 from api.temporal import OrderDesk, StillWorking
+from api.turnstile import Turn
 from domain.errors import BusinessError, CartChanged, EmptyCart, UnknownProduct
+from domain.fulfilment import Demand
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, CheckoutRequest, OrderLineInput
 from schemas.orders import OrderView
 from schemas.users import Account
 
 router = APIRouter(prefix="/v1/checkouts", tags=["checkout"])
 ROUTE = "POST /v1/checkouts"
+_LEAST_PATIENCE = 1.0
 _log = structlog.get_logger(__name__)
 _EXAMPLE = {
     "cart_version": 3,
@@ -54,15 +60,6 @@ class _Answer:
         return JSONResponse(self.body, self.status, headers=headers, media_type=media_type)
 
 
-def _idempotency_key(idempotency_key: Annotated[str | None, Header()] = None) -> str:
-    if idempotency_key is None:
-        raise HttpProblem(400, "idempotency_key_required", "Send an Idempotency-Key, for instance a UUID.")
-    key = idempotency_key.strip().removeprefix('"').removesuffix('"')
-    if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
-        raise HttpProblem(400, "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 printable characters.")
-    return key
-
-
 @router.post(
     "",
     status_code=201,
@@ -75,7 +72,7 @@ async def place_order(
     asker: CurrentPrincipal,
     user: CurrentUser,
     everything: All,
-    key: Annotated[str, Depends(_idempotency_key)],
+    key: IdempotencyKey,
 ) -> Response:
     """Order what is in the cart; answers when stock is reserved and the payment has its first answer."""
     keys, principal = everything.idempotency, asker.name
@@ -97,18 +94,22 @@ async def place_order(
 
 
 async def _first_answer(everything: Services, user: Account, wanted: CheckoutRequest, begun: Begun) -> _Answer:
-    order_id = begun.resource_id
-    desk = OrderDesk(everything.temporal, everything.settings.checkout_answer_seconds)
+    order_id, patience = begun.resource_id, everything.settings.checkout_answer_seconds
+    deadline = time.monotonic() + patience
     if not begun.fresh:
-        told = await desk.first_answer(order_id)
+        told = await OrderDesk(everything.temporal, patience).first_answer(order_id)
         recorded = await run_in_threadpool(everything.orders.get, order_id)
         if told is not None or recorded is not None:
             return await run_in_threadpool(_answer, everything, order_id, told)
     try:
         order = await run_in_threadpool(_order_of_cart, everything, user, wanted, order_id)
+        async with everything.checkouts.turn(patience) as turn:
+            if turn is not Turn.AT_ONCE:
+                await run_in_threadpool(_check_stock, everything, order.lines)
+            desk = OrderDesk(everything.temporal, max(_LEAST_PATIENCE, deadline - time.monotonic()))
+            told = await (desk.hand_in(order) if turn is Turn.NOT_YET else desk.place(order))
     except BusinessError as refusal:
         return _refusal(http_problem(refusal))
-    told = await desk.place(order)
     return await run_in_threadpool(_answer, everything, order_id, told)
 
 
@@ -119,21 +120,28 @@ def _order_of_cart(everything: Services, user: Account, wanted: CheckoutRequest,
         raise CartChanged(f"The cart has version {cart.version}, not {wanted.cart_version}.", cart=shown)
     if not cart.items:
         raise EmptyCart("There is nothing in the cart.")
-    products = everything.catalog.get_many(cart.items.keys())
-    gone = sorted(sku for sku in cart.items if sku not in products or not products[sku].active)
+    offers = everything.catalog.offers(cart.items.keys())
+    gone = sorted(sku for sku in cart.items if sku not in offers or not offers[sku].for_sale)
     if gone:
         raise UnknownProduct(f"Not for sale any more: {', '.join(gone)}.", skus=gone)
+    lines = [OrderLineInput(sku=sku, quantity=quantity) for sku, quantity in cart.items.items()]
+    _check_stock(everything, lines)
     return CheckoutInput(
         order_id=order_id,
         customer_id=user.id,
         email=user.email,
         cart_id=cart.id,
         cart_version=cart.version,
-        lines=[OrderLineInput(sku=sku, quantity=quantity) for sku, quantity in cart.items.items()],
+        lines=lines,
         shipping_address=wanted.shipping_address,
         shipping_method=wanted.shipping_method,
         payment_method=wanted.payment_method,
     )
+
+
+def _check_stock(everything: Services, lines: Sequence[OrderLineInput]) -> None:
+    """Whoever comes too late costs one look; only the workflow, which holds the rows, can promise anything."""
+    everything.stock.check_shortage([Demand(line.sku, line.quantity) for line in lines])
 
 
 def _answer(everything: Services, order_id: str, told: CheckoutAnswer | None) -> _Answer:

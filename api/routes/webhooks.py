@@ -109,7 +109,7 @@ async def _tell_parcel(temporal: Client, event_id: str, body: _CarrierBody) -> b
     except ValueError:
         return False
     event = CarrierEvent(event_id=event_id, status=status, occurred_at=body.timestamp, location=body.data.location)
-    handle = temporal.get_workflow_handle_for(FulfilmentWorkflow.run, fulfilment_workflow_id(order_id, parcel))
+    handle = temporal.get_workflow_handle(fulfilment_workflow_id(order_id, parcel))
     return await _signalled(handle.signal(FulfilmentWorkflow.carrier_told, event))
 
 
@@ -124,7 +124,7 @@ async def _tell_payment(temporal: Client, event: dict[str, Any]) -> bool:
         provider_id=subject.get("payment_intent") or subject["id"],
         amount=subject.get("amount"),
     )
-    handle = temporal.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(order_id))
+    handle = temporal.get_workflow_handle(payment_workflow_id(order_id))
     return await _signalled(handle.signal(PaymentWorkflow.provider_told, news))
 
 

@@ -41,11 +41,13 @@ PARTS = (
     Part("mail", "simulator", ("MAIL_UI_PORT", "SMTP_PORT")),
     Part("payment-simulator", "simulator", ("PAYMENT_SIMULATOR_PORT",)),
     Part("carrier-simulator", "simulator", ("CARRIER_SIMULATOR_PORT",)),
+    Part("supplier-simulator", "simulator"),
     Part("api", "application", ("API_PORT",), stop_seconds=40),
     # Longer than ORDERS_GRACEFUL_SHUTDOWN_SECONDS, so that running activities may end.
     Part("order-worker", "application", stop_seconds=40),
     Part("notification-worker", "application", stop_seconds=40),
     Part("relay", "application", stop_seconds=40),
+    Part("search-indexer", "application", stop_seconds=40),
 )
 BY_NAME = {part.name: part for part in PARTS}
 

@@ -36,8 +36,8 @@ def listen(settings: Settings, topic: str) -> Iterator[Listen]:
     """Open a member of the test's consumer group; it is closed at the end."""
     opened = []
 
-    def open_consumer() -> EventConsumer:
-        opened.append(EventConsumer(settings.kafka_bootstrap, f"{topic}-group", [topic]))
+    def open_consumer() -> EventConsumer[OrderStatusChanged]:
+        opened.append(EventConsumer(settings.kafka_bootstrap, f"{topic}-group", [topic], OrderStatusChanged))
         return opened[-1]
 
     yield open_consumer
@@ -100,12 +100,12 @@ def test_event_is_a_binary_mode_cloud_event_keyed_by_its_order(settings: Setting
     assert headers["ce_source"] == "/orders"
     assert headers["ce_subject"] == headers["ce_partitionkey"] == "order-1"
     assert headers["content-type"] == "application/json"
-    assert decode(message) == event
+    assert decode(message, OrderStatusChanged) == event
 
 
 def test_uncommitted_event_is_delivered_again_after_a_crash(settings: Settings, topic: str, listen: Listen) -> None:
     EventPublisher(settings.kafka_bootstrap, topic).publish([make_event(1), make_event(2)])
-    first = EventConsumer(settings.kafka_bootstrap, f"{topic}-group", [topic])
+    first = EventConsumer(settings.kafka_bootstrap, f"{topic}-group", [topic], OrderStatusChanged)
     first.commit(next_delivery(first))
     assert next_delivery(first).event.seq == 2
     first.close()
@@ -141,7 +141,7 @@ def test_poison_goes_to_the_dead_letters_and_the_partition_moves_on(
 def test_publishing_without_a_broker_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.events._DELIVERY_SECONDS", 1.0)
     with pytest.raises(EventsUndelivered):
-        EventPublisher("127.0.0.1:1").publish([make_event()])
+        EventPublisher("127.0.0.1:1", topic="none").publish([make_event()])
 
 
 def test_publisher_works_again_after_a_batch_that_failed(settings: Settings, topic: str, listen: Listen) -> None:

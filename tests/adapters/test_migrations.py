@@ -10,7 +10,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from adapters.mysql import identity_tables, tables  # noqa: F401 - they fill the metadata
+from adapters.mysql import (  # noqa: F401 - they fill the metadata
+    catalog_tables,
+    identity_tables,
+    stock_tables,
+    tables,
+    voucher_tables,
+)
 from adapters.mysql.migrate import alembic_config, upgrade
 from adapters.mysql.schema import metadata
 from adapters.settings import Settings
@@ -20,7 +26,7 @@ from adapters.settings import Settings
 def empty(settings: Settings) -> Iterator[sa.Engine]:
     """An engine on an empty database of its own."""
     url = sa.make_url(settings.mysql_url.get_secret_value())
-    name = "orders_migrations_test"
+    name = f"{url.database}_migrations"
     server = sa.create_engine(url.set(database=""), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name}"))
@@ -71,3 +77,32 @@ def test_downgrading_leaves_no_table(empty: sa.Engine) -> None:
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
     assert sa.inspect(empty).get_table_names() == ["alembic_version"]
+
+
+def test_addresses_that_were_proven_have_an_owner_after_the_upgrade_and_can_be_downgraded(empty: sa.Engine) -> None:
+    config = alembic_config()
+    new = "INSERT INTO users (id, email, name, created_at, email_verified_at) VALUES (:id, :email, 'A', NOW(), :at)"
+    moment = "2026-01-01 00:00:00"
+    rows = [
+        {"id": "1", "email": "proven@shop.example", "at": moment},
+        {"id": "2", "email": "claimed@shop.example", "at": None},
+        {"id": "3", "email": "3@closed.invalid", "at": None},
+    ]
+    with empty.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        connection.execute(sa.text(new), rows)
+        connection.commit()
+        command.upgrade(config, "0004")
+        owners = connection.execute(sa.text("SELECT id, verified_email FROM users ORDER BY id")).all()
+        assert [tuple(row) for row in owners] == [("1", "proven@shop.example"), ("2", None), ("3", None)]
+        again = {"id": "4", "email": "claimed@shop.example", "at": None}
+        connection.execute(sa.text(new), again)
+        connection.commit()
+        with pytest.raises(sa.exc.IntegrityError):
+            command.downgrade(config, "0003")
+        connection.execute(sa.text("DELETE FROM users WHERE id = '4'"))
+        connection.commit()
+        command.downgrade(config, "0003")
+        connection.commit()
+    assert "verified_email" not in {column["name"] for column in sa.inspect(empty).get_columns("users")}

@@ -13,7 +13,7 @@ import uuid_utils
 
 from adapters.connections import Connections
 from adapters.mysql.history import Change, append, lock_order
-from adapters.mysql.outbox import Outbox
+from adapters.mysql.outbox import Outbox, order_outbox
 from adapters.mysql.tables import order_events, orders
 from schemas.events import OrderStatusChanged
 
@@ -21,9 +21,9 @@ WriteEvents = Callable[[int], str]
 
 
 @pytest.fixture
-def outbox(connections: Connections) -> Iterator[Outbox]:
+def outbox(connections: Connections) -> Iterator[Outbox[OrderStatusChanged]]:
     """An outbox that holds nothing of earlier tests."""
-    outbox = Outbox(connections.engine)
+    outbox = order_outbox(connections.engine)
     outbox.ensure_partitions()
     while outbox.publish_batch(lambda _events: None):
         pass
@@ -63,7 +63,9 @@ def _waiting(connections: Connections, order_id: str) -> int:
         return connection.scalar(query) or 0
 
 
-def test_events_of_an_order_are_published_once_and_in_order(outbox: Outbox, write_events: WriteEvents) -> None:
+def test_events_of_an_order_are_published_once_and_in_order(
+    outbox: Outbox[OrderStatusChanged], write_events: WriteEvents
+) -> None:
     order_id = write_events(5)
     seen: list[OrderStatusChanged] = []
     while outbox.publish_batch(seen.extend, limit=2):
@@ -74,7 +76,7 @@ def test_events_of_an_order_are_published_once_and_in_order(outbox: Outbox, writ
 
 
 def test_two_relays_at_once_keep_the_order_within_each_order(
-    outbox: Outbox, write_events: WriteEvents, connections: Connections
+    outbox: Outbox[OrderStatusChanged], write_events: WriteEvents, connections: Connections
 ) -> None:
     with ThreadPoolExecutor(8) as pool:
         placed = list(pool.map(write_events, [6] * 16))
@@ -92,7 +94,7 @@ def test_two_relays_at_once_keep_the_order_within_each_order(
     def relay() -> None:
         idle = 0
         while idle < 5:
-            idle = 0 if Outbox(connections.engine).publish_batch(publish, limit=4) else idle + 1
+            idle = 0 if order_outbox(connections.engine).publish_batch(publish, limit=4) else idle + 1
             time.sleep(0.005)
 
     with ThreadPoolExecutor(2) as pool:
@@ -102,7 +104,9 @@ def test_two_relays_at_once_keep_the_order_within_each_order(
     assert len(relays) == 2
 
 
-def test_failure_to_publish_loses_nothing(outbox: Outbox, write_events: WriteEvents, connections: Connections) -> None:
+def test_failure_to_publish_loses_nothing(
+    outbox: Outbox[OrderStatusChanged], write_events: WriteEvents, connections: Connections
+) -> None:
     order_id = write_events(3)
 
     def refuse(_events: list[OrderStatusChanged]) -> None:
@@ -117,19 +121,21 @@ def test_failure_to_publish_loses_nothing(outbox: Outbox, write_events: WriteEve
 
 
 def test_partition_held_by_one_relay_is_left_alone_by_the_other(
-    outbox: Outbox, write_events: WriteEvents, connections: Connections
+    outbox: Outbox[OrderStatusChanged], write_events: WriteEvents, connections: Connections
 ) -> None:
     write_events(1)
     found: list[int] = []
 
     def publish(_events: list[OrderStatusChanged]) -> None:
-        found.append(Outbox(connections.engine).publish_batch(lambda _: pytest.fail("published twice")))
+        found.append(order_outbox(connections.engine).publish_batch(lambda _: pytest.fail("published twice")))
 
     assert outbox.publish_batch(publish) == 1
     assert found == [0]
 
 
-def test_lag_tells_how_many_events_wait_and_for_how_long(outbox: Outbox, write_events: WriteEvents) -> None:
+def test_lag_tells_how_many_events_wait_and_for_how_long(
+    outbox: Outbox[OrderStatusChanged], write_events: WriteEvents
+) -> None:
     assert outbox.lag().unpublished == 0
     write_events(2)
     time.sleep(0.1)

@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
@@ -18,8 +18,10 @@ from uuid_utils import uuid7
 
 from adapters.connections import Connections
 from adapters.mysql.clients import OAuthClients
+from adapters.mysql.users import Accounts
 from dev.testbed import Testbed
 from schemas.oauth import MadeOAuthClient, NewOAuthClient
+from schemas.users import Role
 
 CALLBACK = "https://app.example.com/callback"
 PASSWORD = "correct horse battery staple"
@@ -195,3 +197,48 @@ def place_order(api: httpx2.Client, make_product: Any) -> Callable[[Any], dict[s
         return order
 
     return place
+
+
+@pytest.fixture(scope="session")
+def make_staff(api: httpx2.Client, make_customer: Any, connections: Connections) -> Callable[..., dict[str, str]]:
+    """The headers of a new account that has these roles and no other."""
+
+    def make(*roles: Role) -> dict[str, str]:
+        account = make_customer()
+        Accounts(connections.engine).set_roles(account.id, list(roles))
+        form = {"grant_type": "password", "username": account.email, "password": PASSWORD}
+        return {"Authorization": f"Bearer {api.post('/oauth2/token', data=form).json()['access_token']}"}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def editor(make_staff: Callable[..., dict[str, str]]) -> dict[str, str]:
+    """The headers of somebody who minds the catalog."""
+    return make_staff(Role.CATALOG)
+
+
+@dataclass(frozen=True)
+class SendImport:
+    """Somebody who may manage products, at one API."""
+
+    http: httpx2.Client
+    headers: dict[str, str]
+
+    def __call__(
+        self, body: bytes | str | Iterable[bytes], form: str = "text/csv", key: str | None = None, **query: Any
+    ) -> httpx2.Response:
+        headers = self.headers | {"Content-Type": form, "Idempotency-Key": key or uuid.uuid4().hex}
+        content = body.encode() if isinstance(body, str) else body
+        return self.http.post("/v1/products:import", content=content, headers=headers, params=query, timeout=120)
+
+    def get(self, path: str, **query: Any) -> httpx2.Response:
+        return self.http.get(path, headers=self.headers, params=query)
+
+    def post(self, path: str, headers: dict[str, str], **options: Any) -> httpx2.Response:
+        return self.http.post(path, headers=self.headers | headers, **options)
+
+
+@pytest.fixture(scope="session")
+def send(api: httpx2.Client, editor: dict[str, str]) -> SendImport:
+    return SendImport(api, editor)

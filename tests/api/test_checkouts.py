@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.tables import idempotency_keys, orders, stock
+from adapters.mysql.stock_tables import stock
+from adapters.mysql.tables import idempotency_keys, orders
 
 ADDRESS = {"name": "Ada Lovelace", "line1": "Lindenweg 1", "city": "Berlin", "postal_code": "10117", "country": "DE"}
 Fill = Callable[..., dict[str, Any]]

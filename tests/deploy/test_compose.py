@@ -22,7 +22,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 EXAMPLE = {name: value or "" for name, value in dotenv_values(ROOT / ".env.example").items()}
 GATEWAY = (ROOT / "deploy/gateway/nginx.conf").read_text()
 
-APPLICATION_COMMANDS = {"order-api", "order-worker", "notification-worker", "outbox-relay"}
+APPLICATION_COMMANDS = {"order-api", "order-worker", "notification-worker", "outbox-relay", "search-indexer"}
 # Needed only where each part has a container of its own.
 ONE_SHOT = {"setup", "seed"}
 ONLY_IN_COMPOSE = {"temporal-ui", "gateway", *ONE_SHOT}
@@ -40,6 +40,7 @@ SERVICE_OF_PREFIX = {
     "/.well-known": "user",
     "/v1/products": "catalog",
     "/v1/stock": "order",
+    "/v1/warehouses": "order",
     "/v1/cart": "cart",
     "/v1/checkouts": "order",
     "/v1/orders": "order",

@@ -9,7 +9,7 @@ import pytest
 from dev.testbed import Testbed
 
 
-@pytest.mark.parametrize("name", ["relay", "notification-worker", "api", "order-worker"])
+@pytest.mark.parametrize("name", ["relay", "notification-worker", "search-indexer", "api", "order-worker"])
 async def test_process_ends_with_status_0_on_sigterm(engine: Testbed, name: str) -> None:
     status = engine.stop(name)
     engine.start(name)

@@ -9,6 +9,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from workers.runner import WORKFLOWS, new_sandbox_runner
+from workers.schedules import SCHEDULES
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 MOST_EVENTS = 100
@@ -34,13 +35,16 @@ def test_history_stays_within_its_budget(path: Path) -> None:
 
 def test_every_workflow_and_every_path_has_a_history() -> None:
     names = {path.stem for path in HISTORIES}
-    paths = {"delivered", "two_parcels", "declined", "refused", "cancelled"}
+    paths = {"delivered", "two_parcels", "declined", "refused", "cancelled", "backordered"}
     assert {f"checkout-{path}" for path in paths} <= names
     assert {f"payment-{path}" for path in paths} <= names
     assert {
         "fulfilment-delivered",
         "fulfilment-two_parcels",
         "fulfilment-refused",
+        "fulfilment-backordered",
         "notification",
         "account_mail",
+        "reindex",
+        *(row.id for row in SCHEDULES),
     } <= names

@@ -56,7 +56,7 @@ async def skipping(connections: Connections) -> AsyncIterator[Client]:
             AddSearchAttributesRequest(namespace=client.namespace, search_attributes=attributes)  # type: ignore[arg-type]
         )
         pool = stack.enter_context(ThreadPoolExecutor(64))
-        crew = hire(connections)
+        crew = hire(connections, client)
         for queue in WORKFLOWS:
             await stack.enter_async_context(build_worker(client, queue, crew, pool, connections.settings))
         yield client

@@ -4,7 +4,13 @@ import sqlalchemy as sa
 from alembic import context
 
 from adapters.connections import create_engine
-from adapters.mysql import identity_tables, tables  # noqa: F401 - they fill the metadata
+from adapters.mysql import (  # noqa: F401 - they fill the metadata
+    catalog_tables,
+    identity_tables,
+    stock_tables,
+    tables,
+    voucher_tables,
+)
 from adapters.mysql.schema import metadata
 from adapters.settings import load_settings
 
