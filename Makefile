@@ -12,7 +12,7 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.setup-stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: help setup up down status logs restart reset seed demo test rotate-keys conformance histories check format lock bench-import bench-token bench-stock bench-search judgements
+.PHONY: help setup up down status logs restart reset seed demo test rotate-keys conformance histories check format lock bench-import bench-token bench-cart bench-stock bench-search judgements
 
 help: ## list what can be done
 	@echo "make <target>:"
@@ -86,6 +86,10 @@ rotate-keys: setup ## change the key that signs tokens; nobody is signed out
 conformance: up ## have an unmodified OAuth client library speak to the running API
 	@echo "checking the running API with Authlib's client"
 	@$(BIN)/python -m dev.conformance
+
+bench-cart: setup ## measure warm reads and writes of a cart, beside a bare route and a bare Redis GET
+	@echo "measuring carts"
+	@$(BIN)/python -m bench.cart_speed
 
 bench-token: setup ## measure what the check of a token adds to a request, with Redis and without
 	@echo "measuring the token check"

@@ -198,28 +198,40 @@ def _span(bucket: dict[str, Any]) -> tuple[str, str]:
     return f"{low}-{int(bucket['to']) - 1}", f"{low // 100} – {int(bucket['to']) // 100}"
 
 
-def completing(typed: str, most: int, shelves: int) -> dict[str, Any]:
-    """Names of products that begin so at one of their first words, and brands and categories whose name does."""
-    found = asked(typed)
-    names = {"field": "suggest", "size": most, "skip_duplicates": True, "fuzzy": {"fuzziness": "AUTO"}}
-    request: dict[str, Any] = {
+def completing(typed: str, most: int) -> dict[str, Any]:
+    """Names of products that begin so at one of their first words."""
+    names = {"field": "suggest", "size": most, "skip_duplicates": True}
+    return {
         "suggest": {"names": {"prefix": " ".join(fold(typed).split()), "completion": names}},
         "source_includes": ["name"],
         "size": 0,
     }
-    if found:
-        begins = {
-            kind: _beginning(f"{kind}_spelled", found[-1], found[:-1], f"{kind}_spelled")
-            for kind in ("brand", "category")
-        }
-        fields = {"brand": "brand_facet", "category": "category_shelf"}
-        request["query"] = _any_of(list(begins.values()))
-        request["track_total_hits"] = False
-        request["aggregations"] = {
-            kind: {"filter": begin, "aggs": {"values": {"terms": {"field": fields[kind], "size": shelves}}}}
+
+
+def forgiving(request: dict[str, Any]) -> dict[str, Any]:
+    """The same completion, small typos forgiven."""
+    names = request["suggest"]["names"]
+    fuzzy = names["completion"] | {"fuzzy": {"fuzziness": "AUTO"}}
+    return request | {"suggest": {"names": names | {"completion": fuzzy}}}
+
+
+def shelves_beginning(typed: str, most: int) -> dict[str, Any]:
+    """The brands and the categories whose name has the words typed, the last perhaps unfinished."""
+    found = asked(typed)
+    if not found:
+        return {}
+    begins = {
+        kind: _beginning(f"{kind}_spelled", found[-1], found[:-1], f"{kind}_spelled") for kind in ("brand", "category")
+    }
+    fields = {"brand": "brand_facet", "category": "category_shelf"}
+    return {
+        "query": _any_of(list(begins.values())),
+        "track_total_hits": False,
+        "aggregations": {
+            kind: {"filter": begin, "aggs": {"values": {"terms": {"field": fields[kind], "size": most}}}}
             for kind, begin in begins.items()
-        }
-    return request
+        },
+    }
 
 
 def correcting(words: Words) -> dict[str, Any] | None:

@@ -36,6 +36,8 @@ def read_records(lines: Iterable[Line], columns: int | None = None) -> Iterator[
         return waiting.popleft() if waiting else next(source, None)
 
     while (first := following()) is not None:
+        if not first.data.strip():
+            continue
         held = [first]
         closed = _gather(held, following)
         record = _parsed(held, columns) if closed else _faulty(first, "unclosed_quote", _UNCLOSED)

@@ -218,19 +218,31 @@ def editor(make_staff: Callable[..., dict[str, str]]) -> dict[str, str]:
     return make_staff(Role.CATALOG)
 
 
-@dataclass(frozen=True)
+@dataclass
 class SendImport:
-    """Somebody who may manage products, at one API."""
+    """Somebody who may manage products, at one API; signed in anew before a token can expire in a long run."""
 
     http: httpx2.Client
-    headers: dict[str, str]
+    sign_in: Callable[[], dict[str, str]]
+    _headers: dict[str, str] = field(default_factory=dict)
+    _since: float = 0
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if not self._headers or time.monotonic() - self._since > 240:
+            self._headers, self._since = self.sign_in(), time.monotonic()
+        return self._headers
+
+    def at(self, http: httpx2.Client) -> "SendImport":
+        """The same at another process."""
+        return SendImport(http, lambda: self.headers)
 
     def __call__(
         self, body: bytes | str | Iterable[bytes], form: str = "text/csv", key: str | None = None, **query: Any
     ) -> httpx2.Response:
         headers = self.headers | {"Content-Type": form, "Idempotency-Key": key or uuid.uuid4().hex}
         content = body.encode() if isinstance(body, str) else body
-        return self.http.post("/v1/products:import", content=content, headers=headers, params=query, timeout=120)
+        return self.http.post("/v1/products:import", content=content, headers=headers, params=query, timeout=600)
 
     def get(self, path: str, **query: Any) -> httpx2.Response:
         return self.http.get(path, headers=self.headers, params=query)
@@ -240,5 +252,5 @@ class SendImport:
 
 
 @pytest.fixture(scope="session")
-def send(api: httpx2.Client, editor: dict[str, str]) -> SendImport:
-    return SendImport(api, editor)
+def send(api: httpx2.Client, make_staff: Callable[..., dict[str, str]]) -> SendImport:
+    return SendImport(api, lambda: make_staff(Role.CATALOG))

@@ -84,6 +84,7 @@ def test_without_an_api_or_a_secret_it_says_what_to_do(tmp_path: Path, mark: str
     assert "ORDERS_ADMIN_CLIENT_SECRET" in secretless.stdout
 
 
+@pytest.mark.timeout(400)
 def test_an_interrupted_import_goes_on_with_the_same_command(
     send: SendImport, connections: Connections, tmp_path: Path, mark: str
 ) -> None:

@@ -1,5 +1,6 @@
 """Stock over HTTP: levels, ledger, movements that are posted once, rules, and what staff may do with them."""
 
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -226,6 +227,7 @@ def test_what_may_be_late_is_ordered_and_leaves_when_it_arrives(
         types = [event["type"] for event in api.get(history, headers=customer.headers).json()["items"]]
         if types.count("parcel.booked") == 2:
             break
+        time.sleep(0.1)
     assert "order.backorder_filled" in types
     assert types.count("parcel.booked") == 2
     assert api.get(f"/v1/orders/{order['id']}", headers=customer.headers).json()["lines"][0]["backordered"] == 0

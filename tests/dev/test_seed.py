@@ -29,7 +29,9 @@ def test_the_first_products_are_the_same_however_many_follow(products: list[Seed
 
 
 def test_there_are_fifty_thousand_different_ones() -> None:
-    codes, names, skus = set(), set(), set()
+    codes: set[str] = set()
+    names: set[str] = set()
+    skus: set[str] = set()
     for entry in catalog(50_000):
         codes.add(entry.product.code)
         names.add(entry.product.name)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,6 +44,13 @@ UNDELIVERABLE = "00000"  # the carrier simulator refuses such an address
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def skipping(connections: Connections) -> AsyncIterator[Client]:
     """A client of a time-skipping server on which production's workers poll every queue."""
+    async with time_skipping(connections) as client:
+        yield client
+
+
+@asynccontextmanager
+async def time_skipping(connections: Connections) -> AsyncIterator[Client]:
+    """One more such server: what a test has cancelled may keep one from ever skipping time again."""
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(test_server_path()),
         test_server_startup_timeout=timedelta(seconds=60),

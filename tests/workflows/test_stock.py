@@ -2,11 +2,12 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import sqlalchemy as sa
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.sdk.v1 import WorkflowMetadata
@@ -28,7 +29,7 @@ from schemas.orders import CancelOrder
 from schemas.payments import EntryKind
 from schemas.stock_upkeep import ReservationsExpired
 from tests.adapters.test_inventory import order_of
-from tests.workflows.conftest import MOVED_BY_HAND
+from tests.workflows.conftest import MOVED_BY_HAND, time_skipping
 from workflows.checkout import CheckoutWorkflow
 from workflows.fulfilment import FulfilmentWorkflow
 from workflows.names import FULFILMENT_QUEUE, ORDERS_QUEUE, fulfilment_workflow_id
@@ -37,6 +38,13 @@ from workflows.stock_upkeep import ReservationExpiryWorkflow, StockReconciliatio
 
 DISPATCHED, DELIVERED = ParcelStatus.DISPATCHED, ParcelStatus.DELIVERED
 CANCEL = CancelOrder(actor="customer:test", reason="changed my mind")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def skipping(connections: Connections) -> AsyncIterator[Client]:
+    """A server of its own, on which nothing has kept time from being skipped."""
+    async with time_skipping(connections) as client:
+        yield client
 
 
 @pytest.fixture
@@ -68,7 +76,7 @@ def deliver(connections: Connections, skipping: Client) -> Any:
 async def skip(client: Client, time: timedelta) -> None:
     request = SleepRequest(duration=Duration())
     request.duration.FromTimedelta(time)
-    await client.service_client.test_service.unlock_time_skipping_with_sleep(request)
+    await client.service_client.test_service.unlock_time_skipping_with_sleep(request, timeout=timedelta(seconds=90))
 
 
 def expires_at(connections: Connections, order_id: str) -> datetime:

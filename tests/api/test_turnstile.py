@@ -1,0 +1,82 @@
+"""A crowd at the checkout: let in a few at a time, and nobody is turned away for lack of room."""
+
+import asyncio
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+
+from api.turnstile import Turn, Turnstile
+from dev.testbed import Testbed
+
+ADDRESS = {"name": "Ada", "line1": "Weg 1", "city": "Berlin", "postal_code": "10117", "country": "DE"}
+
+
+async def test_so_many_pass_at_once_and_the_others_in_their_turn() -> None:
+    turnstile, inside, most = Turnstile(3), 0, 0
+
+    async def pass_through() -> Turn:
+        nonlocal inside, most
+        async with turnstile.turn(10) as turn:
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.01)
+            inside -= 1
+            return turn
+
+    turns = await asyncio.gather(*(pass_through() for _ in range(10)))
+    assert most == 3
+    assert turns == [Turn.AT_ONCE] * 3 + [Turn.AFTER_A_WHILE] * 7
+
+
+async def test_who_has_waited_long_enough_is_told_and_takes_no_place() -> None:
+    turnstile = Turnstile(1)
+    async with turnstile.turn(1), turnstile.turn(0.01) as turn:
+        assert turn is Turn.NOT_YET
+    async with turnstile.turn(0.01) as turn:
+        assert turn is Turn.AT_ONCE
+
+
+async def test_a_place_is_given_back_by_who_fails_inside() -> None:
+    turnstile = Turnstile(1)
+
+    async def fail_inside() -> None:
+        async with turnstile.turn(0.1) as turn:
+            assert turn is Turn.AT_ONCE
+            raise ValueError("inside")
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="inside"):
+            await fail_inside()
+
+
+def test_who_finds_no_room_in_time_is_taken_all_the_same(
+    engine: Testbed, make_customer: Any, make_product: Any
+) -> None:
+    sku = make_product(stock=50)
+    buyers = [make_customer() for _ in range(5)]
+    with (
+        engine.another_api(ORDERS_CHECKOUTS_AT_ONCE="1", ORDERS_CHECKOUT_ANSWER_SECONDS="0.2") as address,
+        httpx2.Client(base_url=address, timeout=60) as client,
+        ThreadPoolExecutor(5) as pool,
+    ):
+
+        def check_out(buyer: Any) -> httpx2.Response:
+            cart = client.put(f"/v1/cart/items/{sku}", json={"quantity": 1}, headers=buyer.headers).json()
+            body = {"cart_version": cart["version"], "shipping_address": ADDRESS, "payment_method": "pm_card_visa"}
+            headers = buyer.headers | {"Idempotency-Key": uuid.uuid4().hex}
+            return client.post("/v1/checkouts", json=body, headers=headers)
+
+        answers = list(pool.map(check_out, buyers))
+        assert {answer.status_code for answer in answers} <= {201, 202}
+        for buyer, answer in zip(buyers, answers, strict=True):
+            path = f"/v1/orders/{answer.json()['id']}"
+            for _ in range(300):
+                order = client.get(path, headers=buyer.headers).json()
+                if order.get("payment_status") in ("authorized", "captured"):
+                    break
+                time.sleep(0.1)
+            assert order["payment_status"] in ("authorized", "captured")
