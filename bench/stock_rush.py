@@ -124,19 +124,21 @@ def basket(skus: Sequence[str], number: int) -> list[str]:
     return lines[number % LINES :] + lines[: number % LINES]
 
 
-async def rush(bed: Testbed, stores: Connections, accounts: list[Account], buyers: int, checkouts: int) -> Times:
-    """So many buyers at once, each checking out one cart after the other."""
-    skus, headers, times = shelf(stores, checkouts), headers_of(bed.settings, accounts[:buyers]), Times()
-    limits = httpx2.Limits(max_connections=buyers, max_keepalive_connections=buyers, keepalive_expiry=1)
+async def rush(bed: Testbed, stores: Connections, accounts: list[Account], at_once: int, checkouts: int) -> Times:
+    """So many checkouts, each by a buyer whose cart was filled before, so many of them at once."""
+    skus, headers, times = shelf(stores, checkouts), headers_of(bed.settings, accounts[:checkouts]), Times()
+    limits = httpx2.Limits(max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=1)
     late: list[tuple[str, dict[str, str], float]] = []
     async with httpx2.AsyncClient(base_url=bed.url("API_PORT"), timeout=120, limits=limits) as client:
-        for begin in range(0, checkouts, buyers):
-            versions = await fill(client, headers, skus, begin)
-            began = time.perf_counter()
-            await asyncio.gather(
-                *(check_out(client, one, version, times, late) for one, version in zip(headers, versions, strict=True))
-            )
-            times.seconds += time.perf_counter() - began
+        waiting = iter(list(zip(headers, await fill(client, headers, skus), strict=True)))
+
+        async def one_after_the_other() -> None:
+            for whose, version in waiting:
+                await check_out(client, whose, version, times, late)
+
+        began = time.perf_counter()
+        await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
+        times.seconds = time.perf_counter() - began
         for order_id, whose, seconds in late:
             placed = await became_an_order(client, order_id, whose)
             (times.placed if placed else times.refused).append(seconds)
@@ -146,19 +148,32 @@ async def rush(bed: Testbed, stores: Connections, accounts: list[Account], buyer
     return times
 
 
-async def fill(client: httpx2.AsyncClient, headers: list[dict[str, str]], skus: list[str], begin: int) -> list[int]:
+async def fill(client: httpx2.AsyncClient, headers: list[dict[str, str]], skus: list[str]) -> list[int]:
     """A basket in every cart; the versions of the carts."""
     few = asyncio.Semaphore(8)
 
     async def one(number: int, whose: dict[str, str]) -> int:
         async with few:
-            (await client.delete("/v1/cart", headers=whose)).raise_for_status()
-            for sku in basket(skus, begin + number):
-                cart = await client.put(f"/v1/cart/items/{sku}", json={"quantity": 1}, headers=whose)
-                cart.raise_for_status()
-            return int(cart.json()["version"])
+            for _ in range(20):
+                if version := await put_all(client, whose, basket(skus, number)):
+                    return version
+                await asyncio.sleep(0.2)  # the buyer's last order is emptying its cart at this moment
+            raise RuntimeError("a cart could not be filled")
 
     return await asyncio.gather(*(one(number, whose) for number, whose in enumerate(headers)))
+
+
+async def put_all(client: httpx2.AsyncClient, whose: dict[str, str], lines: list[str]) -> int | None:
+    """The version of a cart that holds exactly these; None when something else changed it meanwhile."""
+    version = None
+    for answer in [
+        await client.delete("/v1/cart", headers=whose),
+        *[await client.put(f"/v1/cart/items/{sku}", json={"quantity": 1}, headers=whose) for sku in lines],
+    ]:
+        if answer.status_code == httpx2.codes.CONFLICT:
+            return None
+        version = int(answer.raise_for_status().json()["version"])
+    return version
 
 
 async def check_out(
@@ -187,13 +202,12 @@ async def check_out(
 
 async def became_an_order(client: httpx2.AsyncClient, order_id: str, whose: dict[str, str]) -> bool:
     """What became of an order that was answered with 202."""
-    while True:
-        answer = await client.get(f"/v1/orders/{order_id}", headers=whose)
-        if answer.status_code == httpx2.codes.NOT_FOUND:
-            return False
-        if answer.json().get("payment_status") == "authorized":
-            return True
-        await asyncio.sleep(0.2)
+    async with asyncio.timeout(180):
+        while (answer := await client.get(f"/v1/orders/{order_id}", headers=whose)).status_code != 404:
+            if answer.json().get("payment_status") == "authorized":
+                return True
+            await asyncio.sleep(0.5)
+    return False
 
 
 def bare(stores: Connections, buyers: int, checkouts: int) -> Times:
