@@ -383,9 +383,9 @@ def test_what_is_missing_is_a_parcel_of_its_own_and_no_reserved_stock(books: Boo
     late, there = make_product(stock={"BER": 2, "AMS": 1}), make_product(stock=9)
     books.stock.set_rules(late, SetStockRules(backorderable=True))
     order = books.place(**{late: 5, there: 1})
-    boxes = [[(line.sku, line.quantity, line.backordered) for line in box.lines] for box in order.parcels]
+    boxes = [{(line.sku, line.quantity, line.backordered) for line in box.lines} for box in order.parcels]
     assert [box.warehouse for box in order.parcels] == ["BER", "AMS", "BER"]
-    assert boxes == [[(late, 2, 0), (there, 1, 0)], [(late, 1, 0)], [(late, 2, 2)]]
+    assert boxes == [{(late, 2, 0), (there, 1, 0)}, {(late, 1, 0)}, {(late, 2, 2)}]
     assert (books.level(late), books.level(late, "AMS")) == ((2, 2), (1, 1))
     assert sum(box.amount for box in order.parcels) == 6000
     view = books.orders.get(order.order_id)

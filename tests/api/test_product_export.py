@@ -71,11 +71,21 @@ def hard_to_write(code: str) -> Product:
     )
 
 
+def formerly_with_options(code: str) -> Product:
+    """No options any more; an old variant has one, of a name that the database takes for another's."""
+    variants = [
+        Variant(sku=f"{code}-NOW", weight_grams=5),
+        Variant(sku=f"{code}-OLD", options={"Colour": "red"}, weight_grams=5, active=False),
+    ]
+    fields = {"options": [], "variants": variants, "images": []}
+    return hard_to_write(code).model_copy(update=fields)
+
+
 @pytest.fixture
 def kept(connections: Connections) -> Product:
     code = f"EXP-{uuid.uuid4().hex[:12].upper()}"
     catalog = Catalog(connections.engine)
-    catalog.put_many([hard_to_write(code)])
+    catalog.put_many([hard_to_write(code), formerly_with_options(f"{code}-PLAIN")])
     found = catalog.product(code)
     assert found is not None
     return found

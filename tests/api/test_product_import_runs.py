@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
+from adapters.mysql.catalog_tables import prices, product_images, product_revisions, products, variants
 from dev.testbed import Testbed
 from tests.api.conftest import SendImport
 
@@ -27,6 +28,18 @@ def rows(mark: str, count: int, start: int = 0, *, brand: str = "testbrand", des
 
 def file_of(mark: str, count: int) -> bytes:
     return f"{HEADER}\n".encode() + rows(mark, count)
+
+
+@pytest.fixture(autouse=True)
+def swept(connections: Connections) -> Iterator[None]:
+    """Leaves none of its thousands of products to the tests that index or export all there are."""
+    yield
+    ours = "RUN-%"
+    with connections.engine.begin() as connection:
+        connection.execute(sa.delete(prices).where(prices.c.sku.like(ours)))
+        for table in (product_images, variants, product_revisions):
+            connection.execute(sa.delete(table).where(table.c.product.like(ours)))
+        connection.execute(sa.delete(products).where(products.c.code.like(ours)))
 
 
 def new_mark() -> str:

@@ -114,7 +114,7 @@ class Rush:
         """Once more where an idle connection was closed just as it was to be used: the key makes that safe."""
         try:
             return await self._client.request(method, path, headers=headers, **body)
-        except httpx2.RemoteProtocolError:
+        except (httpx2.RemoteProtocolError, httpx2.ReadError):
             return await self._client.request(method, path, headers=headers, **body)
 
     async def close(self) -> None:
