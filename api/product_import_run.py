@@ -81,13 +81,17 @@ class Upload:
             self._import(chunks)
         except FileRefused as refused:
             if self.run.bytes_done:
+                self._release()
                 raise _changed() from refused
             self.store.refuse(self.run, refused.code, refused.message)
             raise
         except BaseException:
-            with suppress(sa.exc.SQLAlchemyError):  # without it the lock ends by itself
-                self.store.release(self.run)
+            self._release()
             raise
+
+    def _release(self) -> None:
+        with suppress(sa.exc.SQLAlchemyError):  # without it the lock ends by itself
+            self.store.release(self.run)
 
     def _import(self, chunks: Iterable[bytes]) -> None:
         digest = Digest()
