@@ -14,6 +14,7 @@ What keeps a copy from being older than a change that somebody was told of:
 The scripts run one at a time, so each of these is one step.
 """
 
+import time
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import cast
@@ -29,6 +30,7 @@ _log = structlog.get_logger(__name__)
 FENCE_SECONDS = 15  # longer than MongoDB is ever waited for in one change
 _COPY_MS = 600_000
 _LEASE_MS = 10_000
+_PAUSE_SECONDS = 1.0  # how long Redis is not asked again after it failed
 
 _NOW = """
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
@@ -104,13 +106,17 @@ class CartCache:
         self._client = client
         self._fence = client.register_script(_FENCE)
         self._tell = client.register_script(_TELL)
+        self._away_until = 0.0
 
     def fence(self, owner: str, epoch: int | None) -> Fence | None:
         """Have nobody read a copy from now on; None when Redis cannot be reached. Without an epoch no copy is made."""
+        if time.monotonic() < self._away_until:
+            return None
         token = f"w:{token_hex(8)}"
         try:
             copy = cast("str | None", self._fence(keys=[key_of(owner)], args=[token, epoch or 0]))
         except redis.RedisError as error:
+            self._away_until = time.monotonic() + _PAUSE_SECONDS
             _log.warning("a cart cannot be fenced in Redis", error=str(error)[:200])
             return None
         if epoch is None or copy is None:

@@ -26,7 +26,8 @@ def with_quantity(offer: CartOffer, quantity: int) -> Change:
 
     def change(now: Record) -> Record:
         check_line(now.cart.items, offer.sku, quantity)
-        check_stock(offer.sku, quantity, offer.room)
+        if quantity > now.cart.items.get(offer.sku, 0):  # to have less of it is always possible
+            check_stock(offer.sku, quantity, offer.room)
         return _with_line(now, offer, quantity)
 
     return change
@@ -106,7 +107,9 @@ def with_guests(source: Record, offers: Offers) -> Change:
 def handed_over(source: Record, into: Record) -> Change:
     """The guest's cart without what the user's has noted as taken over from it."""
     note = into.taken.get(source.cart.id)
-    taken = note.units if note is not None and note.version == source.cart.version else {}
+    # Of an earlier version if its units were the same: then there was nothing to note anew.
+    noted = note is not None and source.handed_over < note.version <= source.cart.version
+    taken = note.units if note is not None and noted else {}
 
     def change(now: Record) -> Record:
         return replace(with_units(now, without(now.cart.items, taken)), handed_over=now.cart.version)

@@ -12,6 +12,8 @@ from typing import cast
 import redis
 import structlog
 
+from adapters.redis_line import RedisLine
+
 _log = structlog.get_logger(__name__)
 LIFETIME_SECONDS = 3.0
 _PAUSE_SECONDS = 1.0  # how long Redis is not asked again after it failed
@@ -26,8 +28,9 @@ return 1
 class TokenVersions:
     """Versioned texts by name. Reading never fails: without Redis there are no copies, and MySQL is asked."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, line: RedisLine | None = None) -> None:
         self._client = client
+        self._line = line
         self._put = client.register_script(_PUT_IF_NEWER)
         self._away_until = 0.0
 
@@ -41,6 +44,16 @@ class TokenVersions:
         except redis.RedisError as error:
             self._note_outage("read", error)
             return [None] * len(names)
+
+    async def glance(self, names: Sequence[str]) -> list[str | None]:
+        """`read` for the event loop."""
+        if self._line is None:
+            return [None] * len(names)
+        try:
+            copies = cast("list[str | None]", await self._line.ask("MGET", *names))
+        except redis.RedisError:
+            return [None] * len(names)
+        return [None if copy is None else copy.partition(" ")[2] for copy in copies]
 
     def keep(self, name: str, version: int, text: str, asked_at: float) -> None:
         """Keep a copy of what MySQL said when it was asked at `asked_at` (time.monotonic())."""

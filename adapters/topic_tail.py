@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Collection
 
 import structlog
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 0.2
@@ -54,6 +54,8 @@ class TopicTail:
 
     def _begin(self, consumer: Consumer) -> None:
         partitions = consumer.list_topics(self._topic, timeout=_PATIENCE_SECONDS).topics[self._topic].partitions
+        if not partitions:  # nobody has made it yet
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
         consumer.assign([TopicPartition(self._topic, number, OFFSET_END) for number in partitions])
 
     def _hear(self, consumer: Consumer, stop: threading.Event) -> None:

@@ -1,6 +1,7 @@
 """Carts as they are read: the copy in Redis, without a thread and without MongoDB, whenever it can be believed."""
 
 import asyncio
+from itertools import count
 from secrets import token_hex
 
 import redis
@@ -22,6 +23,7 @@ class WarmCarts:
         self._line = line
         self._trust = trust
         self._store = store
+        self._leases = (f"{prefix}{number}" for prefix in (token_hex(8),) for number in count())
 
     async def get(self, owner: str) -> Cart:
         """The cart now; raises pymongo's errors when it has to be asked for and cannot be."""
@@ -37,7 +39,7 @@ class WarmCarts:
 
     async def _copy(self, owner: str, epoch: int) -> tuple[str | None, str | None]:
         try:
-            copy, lease = await self._line.run(_READ, key_of(owner), token_hex(8), epoch)
+            copy, lease = await self._line.run(_READ, key_of(owner), next(self._leases), epoch)
         except redis.RedisError:
             return None, None
         return copy, lease

@@ -3,55 +3,73 @@
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import OAuth2PasswordBearer
+from fastapi.security.utils import get_authorization_scheme_param
 
 from adapters.mysql.api_keys import MARK
 from adapters.mysql.clients import FIRST_PARTY_CLIENT
-from api.deps import All, Services
+from api.deps import Services, services_of
 from api.errors import HttpProblem
 from api.principals import Principal
 from api.tokens import InvalidToken
 
-_bearer = OAuth2PasswordBearer(tokenUrl="/oauth2/token", auto_error=False)
+bearer = OAuth2PasswordBearer(tokenUrl="/oauth2/token", auto_error=False)
 _REVOKED = "The token has been revoked."
 
 
-def _caller(everything: All, credential: Annotated[str | None, Depends(_bearer)]) -> Principal | InvalidToken | None:
-    """Who calls; not raised but answered when the credential is no good, so that the throttle can count it."""
-    if credential is None:
-        return None
-    try:
-        if credential.startswith(MARK):
-            return _owner_of_key(everything, credential)
-        claims = everything.tokens.verify(credential)
-        return _service(everything, claims) if claims["sub"] == claims["client_id"] else _person(everything, claims)
-    except InvalidToken as error:
-        return error
+async def caller_of(request: Request) -> Principal | InvalidToken | None:
+    """Who calls, asked once per request; not raised but answered when the credential is no good, so that the throttle
+    can count it.
+    """
+    known: dict[str, Any] = request.scope.setdefault("state", {})
+    if "caller" not in known:
+        known["caller"] = await _caller(services_of(request), _credential(request))
+    found: Principal | InvalidToken | None = known["caller"]
+    return found
 
 
-def still_signed_in(everything: Services, request: Request) -> bool:
-    """Whether what a long request came with still holds; a guest came with nothing that could end."""
-    credential = request.headers.get("authorization")
-    return credential is None or isinstance(_caller(everything, credential.partition(" ")[2]), Principal)
-
-
-Caller = Annotated[Principal | InvalidToken | None, Depends(_caller)]
-
-
-async def _signed_in(caller: Caller) -> Principal | None:
+async def signed_in(request: Request) -> Principal | None:
+    """The caller, None for a guest; 401 when the credential is no good."""
+    caller = await caller_of(request)
     if isinstance(caller, InvalidToken):
         challenge = {"WWW-Authenticate": f'Bearer error="invalid_token", error_description="{caller}"'}
         raise HttpProblem(401, "invalid_token", str(caller), challenge) from caller
     return caller
 
 
-SignedIn = Annotated[Principal | None, Depends(_signed_in)]
+async def still_signed_in(request: Request) -> bool:
+    """Whether what a long request came with still holds; a guest came with nothing that could end."""
+    return not isinstance(await _caller(services_of(request), _credential(request)), InvalidToken)
 
 
-def _person(everything: Services, claims: dict[str, Any]) -> Principal:
+Caller = Annotated[Principal | InvalidToken | None, Depends(caller_of)]
+SignedIn = Annotated[Principal | None, Depends(signed_in)]
+
+
+def _credential(request: Request) -> str | None:
+    scheme, credential = get_authorization_scheme_param(request.headers.get("authorization"))
+    return credential if scheme.lower() == "bearer" else None
+
+
+async def _caller(everything: Services, credential: str | None) -> Principal | InvalidToken | None:
+    if credential is None:
+        return None
+    try:
+        if credential.startswith(MARK):
+            return await run_in_threadpool(_owner_of_key, everything, credential)
+        claims = everything.tokens.verify(credential)
+        if claims["sub"] == claims["client_id"]:
+            return await run_in_threadpool(_service, everything, claims)
+        return await _person(everything, claims)
+    except InvalidToken as error:
+        return error
+
+
+async def _person(everything: Services, claims: dict[str, Any]) -> Principal:
     """Asked every time, so that a revoked token, role or account stops at once."""
     user_id = str(claims["sub"])
-    state = everything.sessions.check(user_id, *_family(claims))
+    state = await everything.sessions.look(user_id, *_family(claims))
     if state is None or not state.active or state.token_version != claims["tv"]:
         raise InvalidToken(_REVOKED)
     # Another application's token carries what the customer has agreed to; our own storefront is the customer.

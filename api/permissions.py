@@ -3,11 +3,11 @@
 from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from api.deps import AccountStore
 from api.errors import HttpProblem
-from api.identity import SignedIn
+from api.identity import SignedIn, bearer, signed_in
 from api.principals import Principal
 from schemas.users import Account, Role
 
@@ -103,7 +103,8 @@ def permissions_for_keys(roles: AbstractSet[Role]) -> frozenset[Permission]:
 def require(*permissions: Permission) -> Any:
     """A route's dependency: 401 unless signed in (or open to guests), 403 unless one of the permissions is held."""
 
-    async def check(principal: SignedIn) -> None:
+    async def check(request: Request, _in_openapi: Annotated[str | None, Depends(bearer)]) -> None:
+        principal = await signed_in(request)
         if principal is None:
             if any(GUEST in PERMISSIONS[permission] for permission in permissions):
                 return

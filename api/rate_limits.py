@@ -8,6 +8,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import limits
@@ -15,9 +16,9 @@ from fastapi import Depends, Request
 
 from adapters.settings import Settings
 from api.client_address import client_address
-from api.deps import AppSettings, Rates
+from api.deps import services_of
 from api.errors import HttpProblem
-from api.identity import Caller
+from api.identity import Caller, caller_of
 from api.permissions import public
 from api.principals import Principal
 
@@ -32,16 +33,17 @@ class _Budget:
     subject: str
 
 
-def _count(request: Request, caller: Caller, rates: Rates, settings: AppSettings) -> None:
+async def _count(request: Request) -> None:
     """Count the request; 429 when a budget is spent. The tightest budget is told in the answer's headers."""
-    if request.url.path.startswith(_UNLIMITED):
+    if request.scope["path"].startswith(_UNLIMITED):
         return
+    everything = services_of(request)
     moment = time.time()
-    for budget in _budgets(request, caller, settings):
+    for budget in _budgets(request, await caller_of(request), everything.settings):
         window = int(budget.rate.get_expiry())
         # Named after the window as well, so that one increment is all there is to do.
         name = f"{budget.name}:{hashlib.sha256(budget.subject.encode()).hexdigest()[:32]}:{int(moment // window)}"
-        used, resets_in = rates.hit(name, window), window - int(moment % window)
+        used, resets_in = await everything.rates.hit(name, window), window - int(moment % window)
         headers = {
             "RateLimit-Policy": f'"{budget.name}";q={budget.rate.amount};w={window}',
             "RateLimit": f'"{budget.name}";r={max(0, budget.rate.amount - used)};t={resets_in}',
@@ -53,14 +55,15 @@ def _count(request: Request, caller: Caller, rates: Rates, settings: AppSettings
 
 
 rate_limited: Any = Depends(_count)
+_parsed = lru_cache(limits.parse)
 
 
 def _budgets(request: Request, caller: Caller, settings: Settings) -> Iterator[_Budget]:
     address = client_address(request)
     subject = caller.name if isinstance(caller, Principal) else f"address:{address}"
-    yield _Budget("default", limits.parse(settings.rate_limit), subject)
+    yield _Budget("default", _parsed(settings.rate_limit), subject)
     if _can_be_guessed_at(request):
-        yield _Budget("sensitive", limits.parse(settings.rate_limit_sensitive), f"address:{address}")
+        yield _Budget("sensitive", _parsed(settings.rate_limit_sensitive), f"address:{address}")
 
 
 def _can_be_guessed_at(request: Request) -> bool:

@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.cart_feeds import MOST_STREAMS, TooManyStreams, Watcher
-from api.deps import All, Feeds
+from api.deps import Feeds
 from api.errors import HttpProblem, problems
 from api.identity import still_signed_in
 from api.permissions import require
@@ -44,7 +43,6 @@ async def _watching(owner: Owner, feeds: Feeds) -> AsyncIterator[Watcher]:
 async def follow_cart(
     watcher: Annotated[Watcher, Depends(_watching)],
     request: Request,
-    everything: All,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """My cart whenever it changes, whole, as `GET /v1/cart` shows it; also when a price or the stock does.
@@ -57,7 +55,7 @@ async def follow_cart(
     while not watcher.ended:
         shown = await watcher.newer_than(told, max(0, check_at - time.monotonic()))
         if time.monotonic() >= check_at:
-            if not await run_in_threadpool(still_signed_in, everything, request):
+            if not await still_signed_in(request):
                 return
             check_at = time.monotonic() + _CHECK_SECONDS
         if shown is not None:

@@ -2,17 +2,17 @@
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Header, Path, Response
+from fastapi import APIRouter, Body, Depends, Header, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from adapters.carts import Asked, CartStore, guest_owner, user_owner
 from api.cart_views import shown_cart
-from api.deps import AppSettings, CartOffersNow, Carts, WarmCartsNow
+from api.deps import AppSettings, CartDesk, services_of
 from api.errors import HttpProblem, problems
-from api.identity import SignedIn
+from api.identity import signed_in
 from api.permissions import CurrentPrincipal, not_signed_in, require
 from domain.errors import BusinessError, CartChanged, InsufficientStock, UnknownProduct
 from schemas.carts import AddToCart, Cart, CartOffer, CartView, GuestToken, SetQuantity
@@ -34,7 +34,8 @@ def guest_of(token: str) -> str:
     return guest_owner(token)
 
 
-async def _owner(asker: SignedIn, x_cart_token: Annotated[str | None, Header()] = None) -> str:
+async def _owner(request: Request, x_cart_token: Annotated[str | None, Header()] = None) -> str:
+    asker = await signed_in(request)
     if asker is not None:
         return user_owner(asker.id)
     if x_cart_token is None:
@@ -64,10 +65,11 @@ Line = Annotated[str, Path(description="a SKU")]
 class _Desk:
     """Does what is asked with the cart and answers with it, also when it is refused because it has changed."""
 
-    def __init__(self, response: Response, store: Carts, offers: CartOffersNow) -> None:
+    def __init__(self, desk: CartDesk, response: Response) -> None:
         self._response = response
-        self._offers = offers
-        self.store = store
+        self._offers = desk.offers
+        self._store = desk.store
+        self.carts = desk.warm
 
     async def show(self, cart: Cart) -> CartView:
         self._response.headers["ETag"] = f'"{cart.version}"'
@@ -75,7 +77,7 @@ class _Desk:
 
     async def change(self, deed: Callable[[CartStore], Cart]) -> CartView:
         try:
-            return await self.show(await run_in_threadpool(deed, self.store))
+            return await self.show(await run_in_threadpool(deed, self._store))
         except CartChanged as error:
             cart = error.details.get("cart")
             details: dict[str, Any] = {"cart": await self.show(cart)} if isinstance(cart, Cart) else {}
@@ -94,17 +96,21 @@ class _Desk:
                 refusal = error
         raise refusal
 
-    async def offers(self, skus: list[str]) -> dict[str, CartOffer]:
+    async def offers(self, skus: Collection[str]) -> dict[str, CartOffer]:
         return await self._offers.of(skus)
 
 
-Desk = Annotated[_Desk, Depends()]
+async def _desk(request: Request, response: Response) -> _Desk:
+    return _Desk(services_of(request).cart_desk, response)
+
+
+Desk = Annotated[_Desk, Depends(_desk)]
 
 
 @router.get("", responses=problems(400, 401, 503))
-async def read_cart(owner: Owner, carts: WarmCartsNow, desk: Desk) -> CartView:
+async def read_cart(owner: Owner, desk: Desk) -> CartView:
     """My cart with today's prices, and what has changed since I last took note of them."""
-    return await desk.show(await carts.get(owner))
+    return await desk.show(await desk.carts.get(owner))
 
 
 @router.post("/items", responses=_REFUSALS)
@@ -143,12 +149,12 @@ async def clear_cart(owner: Owner, asked: UnderVersion, desk: Desk) -> CartView:
 
 
 @router.post("/acknowledge", responses=_REFUSALS)
-async def acknowledge_cart(owner: Owner, asked: UnderVersion, carts: WarmCartsNow, desk: Desk) -> CartView:
+async def acknowledge_cart(owner: Owner, asked: UnderVersion, desk: Desk) -> CartView:
     """Take note of all `changes`: from now on they are told against today's prices.
 
     With If-Match only if the cart is as it was shown. A line is also taken note of by setting its quantity.
     """
-    offers = await desk.offers(list((await carts.get(owner)).items))
+    offers = await desk.offers((await desk.carts.get(owner)).items)
     return await desk.change(lambda store: store.acknowledge(owner, offers, asked))
 
 
@@ -163,7 +169,6 @@ async def issue_guest_token(response: Response, settings: AppSettings) -> GuestT
 async def merge_carts(
     asker: CurrentPrincipal,
     x_cart_token: Annotated[str, Header(description="the guest's token")],
-    carts: WarmCartsNow,
     desk: Desk,
 ) -> CartView:
     """Move the lines of the guest I was into my cart. A repeat moves nothing twice; the guest's cart is empty then.
@@ -171,5 +176,5 @@ async def merge_carts(
     Quantities are added up to what a cart takes and what can be had.
     """
     guest = guest_of(x_cart_token)
-    offers = await desk.offers(list((await carts.get(guest)).items))
+    offers = await desk.offers((await desk.carts.get(guest)).items)
     return await desk.change(lambda store: store.merge(user_owner(asker.id), guest, offers))

@@ -139,6 +139,21 @@ def test_a_guest_who_goes_on_shopping_after_a_killed_merge_loses_and_doubles_not
     assert units(carts, guest) == [{}]
 
 
+def test_a_guest_who_merely_looks_after_a_killed_merge_doubles_nothing(
+    carts: CartStore, connections: Connections, user: str, guest: str
+) -> None:
+    """Taking note of a new price makes a new version of the cart, of the same units."""
+    carts.set_quantity(guest, offer("A", price=100), 2)
+    fragile = Fragile(connections.mongo, connections.redis)
+    fragile.deaths = [(1, False)]
+    with pytest.raises(Killed):
+        fragile.merge(user, guest, {})
+    carts.acknowledge(guest, {"A": offer("A", price=200)})
+    for _ in range(3):
+        assert carts.merge(user, guest, {}).items == {"A": 2}
+        assert units(carts, guest) == [{}]
+
+
 def test_what_the_customer_took_out_after_a_killed_merge_does_not_come_back(
     carts: CartStore, connections: Connections, user: str, guest: str
 ) -> None:

@@ -1,0 +1,240 @@
+"""What a cart costs: warm reads and writes in one API process, beside a bare route and a bare Redis GET, in turns.
+
+Two times are told of each request: as its client saw it, and as the API noted it in its log, from the first of our
+code to the last. `cpu` is what the API process used up for it: on a machine that others use as well it is the number
+to compare, because with that much of a processor one process answers 1000 / cpu requests a second at most, and
+whoever is one of 16 then waits for the 15 others.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import statistics
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import psutil
+import redis.asyncio
+from rich.console import Console
+from rich.table import Table
+
+from adapters.connections import Connections, connect
+from adapters.mysql.catalog import Catalog
+from adapters.mysql.inventory import Stock
+from adapters.mysql.shelves import Shelves
+from bench.token_check import sign_in
+from dev.stack import ensure_servers
+from dev.testbed import Testbed
+from schemas.catalog import Brand, Category, Price, Product, Variant
+
+RESULT = Path(__file__).parent / "results" / "cart_speed.json"
+CONCURRENCY = (1, 4, 16)
+WARM_UP, REQUESTS, LINES = 200, 1600, 3
+READ_MS, WRITE_MS = 5.0, 12.0
+console = Console(highlight=False)
+Ask = Callable[[], Awaitable[None]]
+
+
+@dataclass
+class Case:
+    """What is asked for, by whom; `opened` makes one client's way of asking."""
+
+    name: str
+    opened: Callable[[], Awaitable[Ask]]
+    log_path: str | None = None
+    times: list[float] = field(default_factory=list)
+
+
+class Http:
+    """The least a client can be, so that it takes little from the processor it shares with the API."""
+
+    def __init__(self, base: str, requests: Iterator[bytes]) -> None:
+        parts = urlsplit(base)
+        self._place = (parts.hostname or "", parts.port or 80)
+        self._requests = requests
+
+    async def opened(self) -> Ask:
+        reader, writer = await asyncio.open_connection(*self._place)
+
+        async def ask() -> None:
+            writer.write(next(self._requests))
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(int(one[15:]) for one in head.lower().split(b"\r\n") if one.startswith(b"content-length:"))
+            body = await reader.readexactly(length)
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(f"{head.splitlines()[0]!r} {body[:300]!r}")
+
+        return ask
+
+
+def request(method: str, path: str, headers: dict[str, str], body: dict[str, Any] | None = None) -> bytes:
+    """A whole request."""
+    content = b"" if body is None else json.dumps(body).encode()
+    lines = [f"{method} {path} HTTP/1.1", "Host: bench", f"Content-Length: {len(content)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += ["Content-Type: application/json"] if content else []
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+def main() -> None:
+    """Measure, show, keep."""
+    ensure_servers()
+    bed = Testbed.create()
+    try:
+        with connect(bed.settings, pool_size=2) as stores:
+            stores.redis.flushdb()
+            skus = put_on_sale(stores)
+        bed.start("mail", "api")
+        rows = asyncio.run(measure(bed, skus))
+    finally:
+        bed.close()
+    show(rows)
+    keep(rows)
+
+
+def put_on_sale(stores: Connections) -> list[str]:
+    """Something to put into carts."""
+    Stock(stores.engine).ensure_warehouses([("BER", "Berlin", "DE", 1)])
+    Shelves(stores.engine).ensure([Brand(code="bench", name="Bench")], [Category(code="bench", name="Bench")])
+    now = datetime.now(UTC)
+    price = Price(amount=1999, currency="EUR", valid_from=now - timedelta(days=1))
+    skus = [f"BENCH-{number}" for number in range(LINES)]
+    Catalog(stores.engine).put_many(
+        [
+            Product(
+                code=sku,
+                name=sku,
+                brand="bench",
+                category="bench",
+                variants=[Variant(sku=sku, weight_grams=100, prices=[price])],
+                created_at=now,
+                updated_at=now,
+            )
+            for sku in skus
+        ]
+    )
+    Stock(stores.engine).receive([(sku, "BER", 10_000) for sku in skus], "staff:bench", "for the bench")
+    return skus
+
+
+async def measure(bed: Testbed, skus: list[str]) -> list[dict[str, object]]:
+    """Every case at each concurrency, in turns, so that whatever else happens on the machine hits all of them."""
+    base = bed.url("API_PORT")
+    customer, guest = sign_in(base), {"X-Cart-Token": uuid.uuid4().hex}
+    with httpx2.Client(base_url=base, timeout=30) as client:
+        for headers in (customer, guest):
+            for sku in skus:
+                client.put(f"/v1/cart/items/{sku}", json={"quantity": 1}, headers=headers).raise_for_status()
+    reads = {name: cycle([request("GET", "/v1/cart", who)]) for name, who in (("user", customer), ("guest", guest))}
+    # A cart each: who writes one cart 16 times at once measures how they get in each other's way.
+    carts = cycle([{"X-Cart-Token": uuid.uuid4().hex} for _ in range(max(CONCURRENCY))])
+    writes = (
+        request("PUT", f"/v1/cart/items/{skus[0]}", next(carts), {"quantity": number % 900 + 1})
+        for number in cycle(range(900))
+    )
+    bare = cycle([request("GET", "/healthz", {})])
+    api, log = psutil.Process(bed.processes["api"].pid), bed.place.state / "api.log"
+    async with redis.asyncio.Redis.from_url(bed.settings.redis_url.get_secret_value()) as store:
+
+        async def get_opened() -> Ask:
+            async def ask() -> None:
+                await store.get("offer:BENCH-0")
+
+            return ask
+
+        cases = [
+            Case("bare Redis GET", get_opened),
+            Case("bare route", Http(base, bare).opened),
+            Case("read, customer", Http(base, reads["user"]).opened, "/v1/cart"),
+            Case("read, guest", Http(base, reads["guest"]).opened, "/v1/cart"),
+            Case("write, guests", Http(base, writes).opened, f"/v1/cart/items/{skus[0]}"),
+        ]
+        rows = []
+        for concurrency in CONCURRENCY:
+            for case in cases:
+                await load(case, WARM_UP, concurrency)
+                rows.append(await row(case, concurrency, api, log))
+        return rows
+
+
+async def load(case: Case, requests: int, concurrency: int) -> None:
+    """So many requests by so many clients."""
+    case.times = []
+
+    async def client() -> None:
+        ask = await case.opened()
+        for _ in range(requests // concurrency):
+            started = time.perf_counter()
+            await ask()
+            case.times.append(time.perf_counter() - started)
+
+    await asyncio.gather(*(client() for _ in range(concurrency)))
+
+
+async def row(case: Case, concurrency: int, api: psutil.Process, log: Path) -> dict[str, object]:
+    """One line of the table, in milliseconds."""
+    offset, used = _size(log), sum(api.cpu_times()[:2])
+    began = time.perf_counter()
+    await load(case, REQUESTS, concurrency)
+    seconds, cpu = time.perf_counter() - began, sum(api.cpu_times()[:2]) - used
+    noted = [one["ms"] for one in _noted(log, offset) if one.get("path") == case.log_path]
+    return {
+        "case": case.name,
+        "concurrency": concurrency,
+        "p50_ms": round(statistics.median(case.times) * 1000, 2),
+        "p99_ms": round(statistics.quantiles(case.times, n=100)[98] * 1000, 2),
+        "in_process_p50_ms": round(statistics.median(noted), 2) if noted else None,
+        "per_second": round(REQUESTS / seconds),
+        "cpu_ms": None if case.name == "bare Redis GET" else round(cpu * 1000 / REQUESTS, 3),
+    }
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size
+
+
+def _noted(log: Path, offset: int) -> Iterator[dict[str, Any]]:
+    with log.open("rb") as lines:
+        lines.seek(offset)
+        for line in lines:
+            if line.startswith(b"{") and b'"ms"' in line:
+                yield json.loads(line)
+
+
+def show(rows: list[dict[str, object]]) -> None:
+    """The rows as a table, and whether the goals are met."""
+    table = Table(title=f"A cart of {LINES} lines in one API process, milliseconds")
+    for column in rows[0]:
+        table.add_column(column.removesuffix("_ms").replace("_", " "), justify="right")
+    for one in rows:
+        table.add_row(*("" if value is None else str(value) for value in one.values()))
+    console.print(table)
+    for kind, goal in (("read, customer", READ_MS), ("write, guests", WRITE_MS)):
+        found = next(one for one in rows if one["case"] == kind and one["concurrency"] == max(CONCURRENCY))
+        reached = float(str(found["in_process_p50_ms"]))
+        verdict = "[green]met[/green]" if reached < goal else "[red]missed[/red]"
+        console.print(
+            f"Goal at {max(CONCURRENCY)} at once, {kind}: p50 {reached} ms of {goal} in the process: {verdict}"
+        )
+
+
+def keep(rows: list[dict[str, object]]) -> None:
+    """The rows as JSON, with where and when they were measured."""
+    RESULT.parent.mkdir(exist_ok=True)
+    where = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "python": platform.python_version()}
+    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), **where, "rows": rows}
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    console.print(f"Kept in {RESULT}")
+
+
+if __name__ == "__main__":
+    main()
