@@ -1,7 +1,9 @@
 """How a Temporal worker is put together, in one place: tests and the replayer use the same pieces as production."""
 
 import asyncio
+import pkgutil
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
@@ -15,6 +17,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+import workflows
 from activities.account_mails import AccountMailActivities
 from activities.cart_reminders import CartReminderActivities
 from activities.carts import CartActivities
@@ -67,18 +70,6 @@ _RECONNECT_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
-# What workflow code may see without being imported anew for each run. It is ours, pure, and holds no state:
-# passing it through halves the worker's CPU per workflow and keeps one identity for every message class.
-PASSED_THROUGH = (
-    "schemas",
-    "domain",
-    "activities",
-    "workflows.names",
-    "workflows.options",
-    "pydantic",
-    "pydantic_core",
-)
-
 WORKFLOWS: dict[str, list[type]] = {
     ORDERS_QUEUE: [CheckoutWorkflow, ReservationExpiryWorkflow, StockReconciliationWorkflow],
     PAYMENTS_QUEUE: [PaymentWorkflow],
@@ -89,8 +80,17 @@ WORKFLOWS: dict[str, list[type]] = {
 
 
 def new_sandbox_runner() -> SandboxedWorkflowRunner:
-    """The one sandbox."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+    """The one sandbox, which imports the modules that define workflows anew for each run, and nothing else of ours.
+
+    All the rest is pure and holds no state (tests/test_architecture.py sees to it). Imported once, it keeps one
+    identity for every message class, and a run costs the worker much less.
+    """
+    defining = {workflow.__module__ for served in WORKFLOWS.values() for workflow in served}
+    others = {f"workflows.{module.name}" for module in pkgutil.iter_modules(workflows.__path__)} - defining
+    passed_through = ("schemas", "domain", "activities", "pydantic", "pydantic_core", *sorted(others))
+    # What is imported anew is read as bytecode, whatever the environment says of writing it.
+    sys.dont_write_bytecode = False
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed_through))
 
 
 # The activities of every queue, their adapters given in.
@@ -107,16 +107,14 @@ def hire(connections: Connections, client: Client) -> Crew:
     upkeep = StockUpkeepActivities(reservations, StockReconciliations(engine), OrdersAtWork(client))
     cart_store = CartStore(connections.mongo, connections.redis, lifetimes=Lifetimes.of_days(settings))
     carts = CartActivities(cart_store, OrderStore(engine))
-    reminders = _cart_reminders(cart_store, connections, client)
     payments = PaymentActivities(PaymentProvider(settings), Ledger(engine))
     parcels = FulfilmentActivities(Carrier(settings), Parcels(engine))
-    mail = NotificationActivities(OrderStore(engine), SentNotifications(engine), Mailer(settings))
-    account_mail = _account_mail(engine, settings)
     catalog = CatalogActivities(PriceChanges(engine), ShelfNews(engine))
     return {
         ORDERS_QUEUE: [
             orders.price_order,
             orders.place_order,
+            orders.take_available,
             orders.record_status,
             stock.release_stock,
             stock.extend_reservation,
@@ -126,15 +124,24 @@ def hire(connections: Connections, client: Client) -> Crew:
         ],
         PAYMENTS_QUEUE: [
             payments.authorize_payment,
+            payments.look_at_payment,
+            payments.abandon_payment,
             payments.capture_payment,
             payments.void_payment,
             payments.record_payment,
             payments.record_decline,
         ],
         FULFILMENT_QUEUE: [stock.look_for_goods, parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel],
-        NOTIFICATIONS_QUEUE: [mail.send_mail, account_mail.send_account_mail, reminders.remind_of_carts],
+        NOTIFICATIONS_QUEUE: _mails(connections, client, cart_store),
         CATALOG_QUEUE: [catalog.announce_price_changes, catalog.announce_shelf_changes, *_search(connections)],
     }
+
+
+def _mails(connections: Connections, client: Client, carts: CartStore) -> list[Callable[..., Any]]:
+    engine, settings = connections.engine, connections.settings
+    orders = NotificationActivities(OrderStore(engine), SentNotifications(engine), Mailer(settings))
+    accounts, reminders = _account_mail(engine, settings), _cart_reminders(carts, connections, client)
+    return [orders.send_mail, accounts.send_account_mail, reminders.remind_of_carts]
 
 
 def _search(connections: Connections) -> list[Callable[..., Any]]:
