@@ -12,7 +12,7 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.setup-stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: help setup up down status logs restart reset seed demo test rotate-keys conformance histories check format lock bench-import bench-token bench-cart bench-stock bench-search judgements
+.PHONY: help setup up down status logs restart reset seed demo test soak rotate-keys conformance histories check format lock bench-import bench-token bench-cart bench-checkout bench-stock bench-search judgements
 
 help: ## list what can be done
 	@echo "make <target>:"
@@ -91,6 +91,10 @@ bench-cart: setup ## measure warm reads and writes of a cart, beside a bare rout
 	@echo "measuring carts"
 	@$(BIN)/python -m bench.cart_speed
 
+bench-checkout: setup ## measure checkouts with stock reserved and payment authorised, beside a bare Temporal start
+	@echo "measuring checkouts"
+	@$(BIN)/python -m bench.checkout_speed
+
 bench-token: setup ## measure what the check of a token adds to a request, with Redis and without
 	@echo "measuring the token check"
 	@$(BIN)/python -m bench.token_check
@@ -111,6 +115,10 @@ judgements: setup ## write the judged queries anew from their rules
 bench-stock: setup ## measure checkouts in a rush on scarce stock, beside the bare transaction
 	@echo "measuring a rush on scarce stock"
 	@$(BIN)/python -m bench.stock_rush
+
+soak: setup ## play a hundred rounds of everything that happens at once at a checkout, workers killed among it
+	@echo "playing a hundred rounds of each interleaving; the seed is shown when one fails"
+	@ORDERS_TEST_ROUNDS=100 $(BIN)/pytest -v tests/e2e/test_interleavings.py
 
 histories: setup ## record the workflows' histories anew, for the replay tests
 	@echo "running one order down every path"
