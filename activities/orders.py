@@ -8,7 +8,7 @@ from temporalio import activity
 from activities.failures import typed_failures
 from activities.pricing import price
 from schemas.checkout import PricedOrder, PriceOrder
-from schemas.orders import OrderPlaced, PlaceOrder, RecordStatus, StatusRecorded
+from schemas.orders import OrderPlaced, OrderShortened, PlaceOrder, RecordStatus, StatusRecorded, TakeAvailable
 
 if TYPE_CHECKING:
     from adapters.mysql.catalog import Catalog
@@ -35,6 +35,12 @@ class OrderActivities:
         """Record the order and reserve its stock, both or neither; refuses what is out of stock."""
         with typed_failures():
             return self._orders.place(command)
+
+    @activity.defn
+    def take_available(self, command: TakeAvailable) -> OrderShortened:
+        """Make the order as small as what there was for it."""
+        with typed_failures():
+            return self._orders.take_available(command)
 
     @activity.defn
     def record_status(self, command: RecordStatus) -> StatusRecorded:

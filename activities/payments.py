@@ -6,8 +6,10 @@ from temporalio import activity
 
 from activities.failures import typed_failures
 from schemas.payments import (
+    AbandonPayment,
     AuthorizePayment,
     CapturePayment,
+    LookAtPayment,
     PaymentRecorded,
     ProviderResult,
     RecordDecline,
@@ -32,6 +34,18 @@ class PaymentActivities:
         """Hold the amount on the customer's method."""
         with typed_failures():
             return self._provider.authorize(command)
+
+    @activity.defn
+    def look_at_payment(self, command: LookAtPayment) -> ProviderResult:
+        """Ask how a payment stands that the customer has to confirm with their bank."""
+        with typed_failures():
+            return self._provider.look(command)
+
+    @activity.defn
+    def abandon_payment(self, command: AbandonPayment) -> ProviderResult:
+        """Stop waiting for the customer's bank, unless it has said yes meanwhile."""
+        with typed_failures():
+            return self._provider.abandon(command)
 
     @activity.defn
     def capture_payment(self, command: CapturePayment) -> ProviderResult:

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from domain.errors import UnknownProduct
+from domain.errors import InvalidRequest, UnknownProduct
 from domain.money import Money
-from domain.pricing import PricedItem, Quote, quote
+from domain.pricing import MIN_CHARGE, PricedItem, Quote, quote
 from domain.vouchers import voucher_code
 from schemas.catalog import Offer
 from schemas.checkout import OrderLineInput, PricedLine, PricedOrder, PriceOrder
@@ -28,12 +28,16 @@ def price(command: PriceOrder, catalog: "Catalog", vouchers: "Vouchers", at: dat
     items = [_item(line, offers[line.sku]) for line in command.lines]
     code = voucher_code(command.voucher_code) if command.voucher_code else None
     voucher = vouchers.terms(code) if code else None
-    return _message(quote(items, command.country, command.shipping_method, voucher, at), code)
+    priced = quote(items, command.country, command.shipping_method, voucher, at)
+    if 0 < priced.total.amount < MIN_CHARGE:
+        raise InvalidRequest("The order is smaller than one payment can be.", minimum=MIN_CHARGE)
+    return _message(priced, code)
 
 
 def _item(line: OrderLineInput, offer: Offer) -> PricedItem:
-    assert offer.price is not None
-    unit_price = Money(offer.price.amount, offer.price.currency)
+    price = offer.price_for(line.quantity)
+    assert price is not None
+    unit_price = Money(price.amount, price.currency)
     return PricedItem(line.sku, offer.name, line.quantity, unit_price, offer.weight_grams, offer.tax_class)
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
+from babel.dates import format_datetime
 from babel.numbers import format_currency
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -52,9 +55,34 @@ _SAID = {
     ),
     "order.failed": Said("your order could not be completed", "We are sorry: your order could not be completed."),
     "order.cancelled": Said("your order is cancelled", "Your order is cancelled."),
+    "order.awaiting_payment": Said(
+        "your payment is still open",
+        "Your items stay reserved while you complete the payment or choose another method.",
+    ),
+    "order.payment_reminder": Said(
+        "please complete your payment", "Your items are still reserved for you, but the payment is still open."
+    ),
+    "order.awaiting_customer": Said(
+        "not everything can be had: please decide",
+        "Not everything you ordered is there. Take what there is, wait for the rest, or have nothing: please tell us.",
+    ),
+    "order.decision_reminder": Said(
+        "please decide about your order", "What we have is still reserved for you, but we do not know what you want."
+    ),
+    "order.decided": Said("thank you for deciding", "Thank you. Your order goes on as you have decided."),
     "order.compensation_blocked": Said("we are looking into your order", "One of us is looking into your order."),
 }
+_ENDED = {
+    "payment_expired": Said(
+        "your order has ended without a payment", "No payment reached us in time, so your items are no longer reserved."
+    ),
+    "decision_expired": Said(
+        "your order has ended without a decision",
+        "No decision reached us in time, so your items are no longer reserved, and nothing was charged.",
+    ),
+}
 _NEWS = Said("there is news about your order", "There is news about your order.")
+_PART_RESERVED = Said("your items are reserved", "What we have is reserved for you.")
 _SOME_RESERVED = Said("your items are reserved", "What we have is reserved for you; the rest follows when it arrives.")
 
 
@@ -69,26 +97,33 @@ class MailText:
 
 def write(order: OrderView, event: NotificationInput) -> MailText:
     """The mail for this event of this order; an event we have no words for is news all the same."""
-    said = _SAID.get(event.type, _NEWS)
+    said = _ENDED.get(str(event.data.get("code"))) if event.type == "order.failed" else None
+    said = said or _SAID.get(event.type, _NEWS)
     if event.type == "order.stock_reserved" and event.data.get("backordered"):
-        said = _SOME_RESERVED
+        said = _PART_RESERVED if event.data.get("short") else _SOME_RESERVED
     told: Mapping[str, object] = {
         "order": order,
         "sentence": said.sentence,
         "details": _details(order, event),
         "lines": [(line.quantity, line.name, _amount(line.subtotal)) for line in order.lines],
-        "sums": [
-            ("Subtotal", _amount(order.subtotal)),
-            ("Shipping", _amount(order.shipping)),
-            ("Tax", _amount(order.tax)),
-            ("Total", _amount(order.total)),
-        ],
+        "sums": _sums(order),
     }
     return MailText(
         subject=f"Order {order.number}: {said.subject}",
         text=TEMPLATES.get_template("order_event.txt").render(told),
         html=TEMPLATES.get_template("order_event.html").render(told),
     )
+
+
+def _sums(order: OrderView) -> list[tuple[str, str]]:
+    off = Money(amount=-order.discount.amount, currency=order.discount.currency)
+    return [
+        ("Subtotal", _amount(order.subtotal)),
+        *([(f"Discount ({order.voucher_code})", _amount(off))] if off.amount else []),
+        ("Shipping", _amount(order.shipping)),
+        ("Tax (included)" if order.tax_included else "Tax", _amount(order.tax)),
+        ("Total", _amount(order.total)),
+    ]
 
 
 def _details(order: OrderView, event: NotificationInput) -> list[tuple[str, str]]:
@@ -100,9 +135,23 @@ def _details(order: OrderView, event: NotificationInput) -> list[tuple[str, str]
         details.append(("Amount", _amount(Money(amount=amount, currency=order.total.currency))))
     if "parcel" in data and len(order.parcels) > 1:
         details.append(("Parcel", f"{data['parcel']} of {len(order.parcels)}"))
+    if until := data.get("retry_until"):
+        details.append(("Please pay until", format_datetime(datetime.fromisoformat(str(until)), locale="en_IE")))
+    if event.type == "order.awaiting_customer":
+        details.extend(_shortage(order, data))
+    if until := data.get("decide_until"):
+        details.append(("Please decide until", format_datetime(datetime.fromisoformat(str(until)), locale="en_IE")))
     names = {"tracking_number": "Tracking number", "location": "Place", "message": "Reason"}
     details.extend((label, str(data[name])) for name, label in names.items() if data.get(name))
     return details
+
+
+def _shortage(order: OrderView, data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    names = {line.sku: line.name for line in order.lines}
+    told = [(names.get(line["sku"], line["sku"]), f"{line['available']} of {line['wanted']}") for line in data["short"]]
+    if total := data.get("take_available_total"):
+        told.append(("What there is costs", _amount(Money.model_validate(total))))
+    return told
 
 
 def _amount(money: Money) -> str:

@@ -7,11 +7,21 @@ from stripe import PaymentIntent, RequestsClient
 
 from adapters.settings import Settings
 from domain.errors import Misuse, ProviderUnavailable
-from schemas.payments import AuthorizePayment, CapturePayment, PaymentOutcome, ProviderResult, VoidPayment
+from schemas.payments import (
+    AbandonPayment,
+    AuthorizePayment,
+    CapturePayment,
+    LookAtPayment,
+    PaymentAction,
+    PaymentOutcome,
+    ProviderResult,
+    VoidPayment,
+)
 
 # Otherwise the SDK measures our calls for its maker, and writes an id for that into the user's configuration folder.
 stripe.enable_telemetry = False
 
+_OUR_WORDS = {"payment_intent_authentication_failure": "authentication_failed"}
 _CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 25.0
 
@@ -34,29 +44,43 @@ class PaymentProvider:
         self._intents = client.v1.payment_intents
 
     def authorize(self, command: AuthorizePayment) -> ProviderResult:
-        """Hold the amount; a bank that wants to see its customer first counts as a refusal, and nothing stays held."""
+        """Hold the amount; nothing is held yet when the answer is that the bank wants to see its customer first."""
+        wanted: Any = {
+            "amount": command.amount,
+            "currency": command.currency.lower(),
+            "payment_method": command.payment_method,
+            "allowed_payment_method_types": ["card"],
+            # An order may leave in several parcels, and each is paid for when it leaves.
+            "payment_method_options": {"card": {"request_multicapture": "if_available"}},
+            "capture_method": "manual",
+            "confirm": True,
+            "metadata": {"order_id": command.order_id},
+        }
+        if command.return_url:
+            wanted["return_url"] = command.return_url
         try:
-            intent = self._intents.create(
-                {
-                    "amount": command.amount,
-                    "currency": command.currency.lower(),
-                    "payment_method": command.payment_method,
-                    "allowed_payment_method_types": ["card"],
-                    # An order may leave in several parcels, and each is paid for when it leaves.
-                    "payment_method_options": {"card": {"request_multicapture": "if_available"}},
-                    "capture_method": "manual",
-                    "confirm": True,
-                    "metadata": {"order_id": command.order_id},
-                },
-                {"idempotency_key": command.idempotency_key},
-            )
-            if intent.status == "requires_action":
-                return self._drop(intent, command.idempotency_key)
+            intent = self._intents.create(wanted, {"idempotency_key": command.idempotency_key})
         except stripe.StripeError as error:
             return _refusal(error)
-        if intent.status != "requires_capture":
+        if intent.status not in ("requires_capture", "requires_action"):
             raise Misuse(f"the provider left {intent.id} {intent.status}", "unexpected_status")
-        return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=intent.id, amount=intent.amount_capturable)
+        return _standing(intent)
+
+    def look(self, command: LookAtPayment) -> ProviderResult:
+        """How the payment stands now, whatever anybody else has said about it."""
+        return _standing(self._retrieve(command.provider_id))
+
+    def abandon(self, command: AbandonPayment) -> ProviderResult:
+        """Cancel a payment whose customer has not been to their bank. One that they have finished stands."""
+        intent = self._retrieve(command.provider_id)
+        if intent.status == "requires_action":
+            try:
+                self._cancel(command.provider_id, command.idempotency_key)
+            except stripe.StripeError as error:
+                if _intent_in(error).get("status") != "canceled":
+                    raise _failure(error) from error
+            intent = self._retrieve(command.provider_id)
+        return _standing(intent)
 
     def capture(self, command: CapturePayment) -> ProviderResult:
         """Take so much of the hold; after the final capture the rest of it is given back."""
@@ -81,18 +105,54 @@ class PaymentProvider:
         released = intent.amount - (intent.amount_received or 0)
         return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=intent.id, amount=released)
 
-    def _drop(self, intent: PaymentIntent, idempotency_key: str) -> ProviderResult:
-        self._cancel(intent.id, f"{idempotency_key}:drop")
-        return ProviderResult(
-            outcome=PaymentOutcome.DECLINED,
-            provider_id=intent.id,
-            code="authentication_required",
-            message="The bank wants its customer to confirm this payment; please use another card.",
-        )
+    def _retrieve(self, provider_id: str) -> PaymentIntent:
+        try:
+            return self._intents.retrieve(provider_id, {"expand": ["latest_charge"]})
+        except stripe.StripeError as error:
+            raise _failure(error) from error
 
     def _cancel(self, provider_id: str, idempotency_key: str) -> PaymentIntent:
         reason = "abandoned"
         return self._intents.cancel(provider_id, {"cancellation_reason": reason}, {"idempotency_key": idempotency_key})
+
+
+def _standing(intent: PaymentIntent) -> ProviderResult:
+    if intent.status == "requires_capture":
+        return ProviderResult(
+            outcome=PaymentOutcome.SUCCEEDED, provider_id=intent.id, amount=intent.amount_capturable or 0
+        )
+    if intent.status in ("requires_action", "processing"):
+        return ProviderResult(
+            outcome=PaymentOutcome.ACTION_REQUIRED, provider_id=intent.id, action=_action(intent.to_dict())
+        )
+    if intent.status == "requires_payment_method":
+        error = intent.to_dict().get("last_payment_error") or {}
+        code = error.get("decline_code") or error.get("code") or "card_declined"
+        return ProviderResult(
+            outcome=PaymentOutcome.DECLINED,
+            provider_id=intent.id,
+            code=_OUR_WORDS.get(code, code),
+            message=error.get("message") or "The bank declined the payment.",
+        )
+    if intent.status == "canceled":
+        charge = intent.to_dict().get("latest_charge")
+        was_held = isinstance(charge, dict) and charge.get("status") == "succeeded"
+        return ProviderResult(
+            outcome=PaymentOutcome.DECLINED,
+            provider_id=intent.id,
+            # The customer has been to their bank a moment before it was cancelled: held, and given back.
+            amount=intent.amount if was_held else 0,
+            code="authentication_expired",
+            message="The payment was not confirmed with the bank in time.",
+        )
+    raise Misuse(f"the provider left {intent.id} {intent.status}", "unexpected_status")
+
+
+def _action(intent: dict[str, Any]) -> PaymentAction:
+    wanted = intent.get("next_action") or {}
+    kind = str(wanted.get("type") or "use_stripe_sdk")
+    url = (wanted.get("redirect_to_url") or {}).get("url")
+    return PaymentAction(type=kind, url=url, client_secret=intent.get("client_secret"))
 
 
 def _refusal(error: stripe.StripeError) -> ProviderResult:

@@ -128,6 +128,14 @@ class Settings(BaseSettings):
     """The same for the cart of an account."""
     cart_reminder_hours: float = Field(default=24, gt=0)
     """After so long without a change a customer who wants such mails is reminded of the cart."""
+    quote_minutes: float = Field(default=15, gt=0)
+    """How long a quoted price can be ordered at."""
+    payment_retry_minutes: float = Field(default=30, ge=0)
+    """How long an order whose payment was refused waits, its stock held, for another method; 0 ends it at once."""
+    payment_authentication_minutes: float = Field(default=15, gt=0)
+    """How long the customer has to confirm a payment with their bank; never longer than the time above, unless 0."""
+    decision_hours: float = Field(default=24, gt=0)
+    """How long the customer of an order that is partly out of stock has to say what they want."""
     idempotency_hours: int = Field(default=24, gt=0)
     reservation_hours: float = Field(default=48, gt=0)
     """How long stock stays reserved for an order unless its workflow, which does while it lives, extends it."""

@@ -28,6 +28,7 @@ from adapters.mysql.idempotency import IdempotencyKeys
 from adapters.mysql.inventory import Stock
 from adapters.mysql.login_failures import LoginFailures
 from adapters.mysql.orders import OrderStore
+from adapters.mysql.payments import Ledger
 from adapters.mysql.product_edits import ProductEdits
 from adapters.mysql.product_imports import ProductImports
 from adapters.mysql.product_pages import ProductPages
@@ -51,6 +52,7 @@ from api.oauth.browser import Browser
 from api.oauth.external import ExternalSignIn
 from api.oauth.server import AuthorizationServer, build_authorization_server
 from api.passwords import Passwords
+from api.quotes import Quotes
 from api.search_threads import SearchThreads
 from api.sessions import Sessions
 from api.tokens import AccessTokens
@@ -127,13 +129,23 @@ class Services:
         """Carts as MongoDB has them."""
         return self.cart_desk.store
 
+    @property
+    def quotes(self) -> Quotes:
+        """Signs what customers are shown; it keeps nothing."""
+        return Quotes(self.settings)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the books say of a payment."""
+        return Ledger(self.connections.engine)
+
 
 def build_services(connections: Connections, temporal: Client, tokens: AccessTokens) -> Services:
     """Put the process together."""
     settings, engine = connections.settings, connections.engine
-    accounts, passwords = Accounts(engine), Passwords()
+    accounts, passwords, line = Accounts(engine), Passwords(), RedisLine(settings.redis_url.get_secret_value())
     security, clients, grants = SecurityEvents(engine), OAuthClients(engine), Grants(engine)
-    sessions = Sessions(accounts, TokenVersions(connections.redis), grants.revoke_all_of, grants.is_revoked)
+    sessions = Sessions(accounts, TokenVersions(connections.redis, line), grants.revoke_all_of, grants.is_revoked)
     throttle = LoginThrottle(settings, RecentLogins(connections.redis), LoginFailures(engine), security)
     server = AuthorizationServer(settings, clients, accounts, passwords, tokens, grants, sessions, throttle, security)
     return Services(
@@ -145,7 +157,7 @@ def build_services(connections: Connections, temporal: Client, tokens: AccessTok
         accounts=accounts,
         catalog=Catalog(engine),
         catalog_desk=CatalogDesk(ProductPages(engine), ProductEdits(engine), Shelves(engine), ProductImports(engine)),
-        cart_desk=_cart_desk(connections),
+        cart_desk=_cart_desk(connections, line),
         search_desk=_search_desk(connections),
         stock=Stock(engine),
         vouchers=Vouchers(engine),
@@ -161,7 +173,7 @@ def build_services(connections: Connections, temporal: Client, tokens: AccessTok
         sessions=sessions,
         clients=clients,
         api_keys=ApiKeys(engine),
-        rates=RateCounter(settings.redis_url.get_secret_value()),
+        rates=RateCounter(line),
         throttle=throttle,
         account_mails=AccountMails(temporal, WaitingMails(engine)),
         email_tokens=EmailTokens(engine),
@@ -186,21 +198,26 @@ def _idempotency_keys(connections: Connections) -> IdempotencyKeys:
     return IdempotencyKeys(connections.engine, lock_seconds, settings.idempotency_hours)
 
 
-def _cart_desk(connections: Connections) -> CartDesk:
+def _cart_desk(connections: Connections, line: RedisLine) -> CartDesk:
     settings, catalog, stock = connections.settings, Catalog(connections.engine), Stock(connections.engine)
     redis_url, topic = settings.redis_url.get_secret_value(), f"{settings.name_prefix}{PRODUCTS_TOPIC}"
-    line, trust = RedisLine(redis_url), CartTrust(connections.mongo)
+    trust = CartTrust(connections.mongo)
     store = CartStore(connections.mongo, connections.redis, trust, Lifetimes.of_days(settings))
     warm, offers = WarmCarts(line, trust, store), CartOffers(line, catalog, stock)
     tail = partial(TopicTail, settings.kafka_bootstrap, topic)
     return CartDesk(store, warm, offers, CartFeeds(redis_url, tail, trust, warm, offers), line)
 
 
-async def services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
     """The services of the app that serves this request."""
     found = request.app.state.services
     assert isinstance(found, Services)
     return found
+
+
+async def services(request: Request) -> Services:
+    """The same for FastAPI, which would send a plain function to another thread."""
+    return services_of(request)
 
 
 def _part(name: str) -> Callable[[Request], Awaitable[Any]]:
@@ -226,8 +243,6 @@ CatalogEdits = Annotated[ProductEdits, Depends(_part("catalog_desk.edits"))]
 CatalogShelves = Annotated[Shelves, Depends(_part("catalog_desk.shelves"))]
 ImportStore = Annotated[ProductImports, Depends(_part("catalog_desk.imports"))]
 Carts = Annotated[CartStore, Depends(_part("carts"))]
-WarmCartsNow = Annotated[WarmCarts, Depends(_part("cart_desk.warm"))]
-CartOffersNow = Annotated[CartOffers, Depends(_part("cart_desk.offers"))]
 Feeds = Annotated[CartFeeds, Depends(_part("cart_desk.feeds"))]
 Search = Annotated[ProductSearch, Depends(_part("search_desk.products"))]
 OrdersFound = Annotated[OrderSearch, Depends(_part("search_desk.orders"))]
@@ -236,12 +251,12 @@ StockStore = Annotated[Stock, Depends(_part("stock"))]
 VoucherStore = Annotated[Vouchers, Depends(_part("vouchers"))]
 Orders = Annotated[OrderStore, Depends(_part("orders"))]
 Keys = Annotated[IdempotencyKeys, Depends(_part("idempotency"))]
+PaymentLedger = Annotated[Ledger, Depends(_part("ledger"))]
 Receipts = Annotated[WebhookReceipts, Depends(_part("receipts"))]
 Authorization = Annotated[AuthorizationServer, Depends(_part("authorization"))]
 Security = Annotated[SecurityEvents, Depends(_part("security"))]
 ClientStore = Annotated[OAuthClients, Depends(_part("clients"))]
 ApiKeyStore = Annotated[ApiKeys, Depends(_part("api_keys"))]
-Rates = Annotated[RateCounter, Depends(_part("rates"))]
 SessionService = Annotated[Sessions, Depends(_part("sessions"))]
 Throttle = Annotated[LoginThrottle, Depends(_part("throttle"))]
 Addresses = Annotated[AddressBook, Depends(_part("addresses"))]

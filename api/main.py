@@ -1,9 +1,11 @@
 """order-api: the HTTP API of the services this process is told to serve."""
 
+import asyncio
 import signal
 import sys
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import FrameType
 from typing import Any
@@ -37,12 +39,15 @@ from api.routes import (
     oauth,
     oauth_clients,
     ops_orders,
+    order_decisions,
+    order_payments,
     orders,
     passwords,
     product_exports,
     product_imports,
     product_search,
     products,
+    quotes,
     reconciliation,
     shelves,
     stock,
@@ -77,7 +82,10 @@ ROUTERS: dict[Service, tuple[APIRouter, ...]] = {
     ),
     "cart": (carts.router, carts.merging, cart_events.router),
     "order": (
+        quotes.router,
         checkouts.router,
+        order_decisions.router,
+        order_payments.router,
         vouchers.router,
         orders.router,
         ops_orders.router,
@@ -137,6 +145,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     ensure_signing_key(settings.auth_keys_dir)
     tokens = AccessTokens(KeyRing(settings.auth_keys_dir), settings)
+    # What the loop takes by itself is six on two processors: too few while a store does not answer.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(16, thread_name_prefix="store"))
     with connect(settings) as connections:
         # Lazy, so that the API starts and serves reads without Temporal.
         client = await connect_temporal(settings.temporal_address, settings.temporal_namespace, lazy=True)

@@ -1,8 +1,10 @@
 """The process's one Temporal client, and what is asked of an order's CheckoutWorkflow through it."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import NoReturn, TypedDict
+from typing import NoReturn, TypedDict, TypeVar
 
 from temporalio.client import (
     Client,
@@ -10,6 +12,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowUpdateFailedError,
+    WorkflowUpdateHandle,
     WorkflowUpdateRPCTimeoutOrCancelledError,
     WorkflowUpdateStage,
 )
@@ -24,7 +27,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.errors import HttpProblem, Unavailable, is_temporal_away
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
-from schemas.orders import CancelOrder
+from schemas.orders import CancelOrder, Decision
+from schemas.payments import PayAgainRequest, PaymentAnswer
 from workflows.checkout import CheckoutWorkflow
 from workflows.names import CUSTOMER_ID, ORDERS_QUEUE, order_workflow_id
 
@@ -32,6 +36,7 @@ _FIRST_ANSWER = "first-answer"  # the update's id: every asker of an order joins
 _QUICK = timedelta(seconds=5)
 _HAND_IN = timedelta(seconds=30)
 
+T = TypeVar("T")
 OrderHandle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
 
 
@@ -91,9 +96,61 @@ class OrderDesk:
 
         Raises a 409 with the workflow's code when it is too late, StillWorking when taking back lasts longer.
         """
+        async with self._asking():
+            await self._handle(order_id).execute_update(CheckoutWorkflow.cancel, request)
+
+    async def supersede(self, order_id: str, customer_id: str) -> None:
+        """Take back an order that waits for its customer, because they check the same cart out anew.
+
+        Returns once it holds nothing any more, or stands after all; its claim on the cart then says which. Raises a 409
+        `payment_in_progress` while it is being paid at this moment, Unavailable when it takes too long.
+        """
+        request = CancelOrder(actor=f"customer:{customer_id}", reason="superseded", only_waiting=True)
+        try:
+            async with self._asking():
+                await self._handle(order_id).execute_update(CheckoutWorkflow.cancel, request)
+        except HttpProblem as refusal:
+            if refusal.code == "payment_in_progress":
+                raise
+            if refusal.code == "already_cancelling":
+                await self._wait_for_end(order_id)
+        except StillWorking as error:
+            raise Unavailable from error
+
+    async def pay_again(self, order_id: str, update_id: str, wanted: PayAgainRequest) -> PaymentAnswer:
+        """Try another method; whoever asks under the same id gets the same answer.
+
+        Raises a 409 with the workflow's code when it is not the time for it, StillWorking when the bank takes long.
+        """
+        handle = self._handle(order_id)
+        earlier = handle.get_update_handle_for(CheckoutWorkflow.pay_again, update_id)
+        return await self._once(handle.execute_update(CheckoutWorkflow.pay_again, wanted, id=update_id), earlier)
+
+    async def decide(self, order_id: str, update_id: str, decision: Decision) -> CheckoutAnswer:
+        """Say what its customer wants of an order that is partly out of stock; same id, same answer.
+
+        Raises a 409 with the workflow's code when it is not the time for it, StillWorking when what follows takes long.
+        """
+        handle = self._handle(order_id)
+        earlier = handle.get_update_handle_for(CheckoutWorkflow.decide, update_id)
+        return await self._once(handle.execute_update(CheckoutWorkflow.decide, decision, id=update_id), earlier)
+
+    async def _once(self, ask: Awaitable[T], earlier: WorkflowUpdateHandle[T]) -> T:
+        try:
+            async with self._asking():
+                return await ask
+        except HttpProblem as refusal:
+            before = await self._answered(earlier)
+            if before is None:
+                raise refusal from None
+            return before
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """An update's refusals and delays in this desk's words."""
         try:
             async with asyncio.timeout(self._patience):
-                await self._handle(order_id).execute_update(CheckoutWorkflow.cancel, request)
+                yield
         except WorkflowUpdateFailedError as error:
             raise _refused(error) from error
         except RPCError as error:
@@ -102,6 +159,13 @@ class OrderDesk:
             raise HttpProblem(409, "too_late", "The order has come to its end.") from error
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             raise StillWorking from error
+
+    async def _wait_for_end(self, order_id: str) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._handle(order_id).result()
+        except TimeoutError as error:
+            raise Unavailable from error
 
     async def is_running(self, order_id: str) -> bool | None:
         """Whether the order's workflow is at work; None when Temporal knows of none."""
@@ -129,9 +193,16 @@ class OrderDesk:
         raise StillWorking
 
     async def _told_before(self, order_id: str) -> CheckoutAnswer | None:
-        update = self._handle(order_id).get_update_handle_for(CheckoutWorkflow.first_answer, _FIRST_ANSWER)
+        return await self._answered(
+            self._handle(order_id).get_update_handle_for(CheckoutWorkflow.first_answer, _FIRST_ANSWER)
+        )
+
+    async def _answered(self, update: WorkflowUpdateHandle[T]) -> T | None:
+        """What an update was answered before its workflow ended; None when it was not, or is forgotten."""
         try:
             return await update.result(rpc_timeout=_QUICK)
+        except WorkflowUpdateFailedError:
+            return None
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

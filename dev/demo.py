@@ -147,17 +147,19 @@ def show_delivery() -> tuple[str, str]:
 
 
 def show_decline() -> str:
-    """A declined card: what was reserved is given back; answers the order's id."""
+    """A declined card, and a customer who gives up: what was reserved is given back; answers the order's id."""
     console.rule("A declined card, compensated")
     shopper = Shopper.register()
     version = shopper.fill_cart("lamp", lines=1)
     refusal = shopper.check_out(version, "pm_card_chargeDeclined")
     problem = _expect(refusal, 402)
     _say(f"402 {problem['code']}: {problem['detail']}")
+    _say(f"the order waits until {problem['retry_until'][11:16]} UTC for another card; this customer gives up instead")
     order_id: str = problem["order_id"]
+    _expect(shopper.client.post(f"/v1/orders/{order_id}/cancel", json={"reason": "no other card"}), 200)
     order = _follow(shopper, order_id)
-    if order["status"] != "failed":
-        raise DemoFailed(f"the declined order is {order['status']}, not failed.")
+    if order["status"] != "cancelled":
+        raise DemoFailed(f"the declined order is {order['status']}, not cancelled.")
     cart = _expect(shopper.client.get("/v1/cart"), 200)
     _say(f"the cart is still there, {len(cart['items'])} line(s), ready for another card")
     _prove_gap_free(shopper, order_id)

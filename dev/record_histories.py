@@ -18,11 +18,14 @@ from rich.progress import Progress
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from adapters.connections import connect
+from adapters.connections import Connections, connect
+from adapters.mysql.vouchers import Vouchers
 from dev.seed import fill
 from dev.seed_catalog import catalog
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
+from domain.vouchers import VoucherKind
+from schemas.vouchers import NewVoucher
 from workers.schedules import SCHEDULES
 from workers.service_accounts import SUPPLIER_SIMULATOR
 from workers.service_client import ServiceClient, service_client
@@ -39,6 +42,20 @@ from workflows.reindexing import start_reindex
 HISTORIES = Path(__file__).resolve().parent.parent / "tests" / "replay" / "histories"
 _PATIENCE_SECONDS = 60
 _FINAL = ("delivered", "failed", "cancelled")
+_VISA, _DECLINED, _SECURE = "pm_card_visa", "pm_card_chargeDeclined", "pm_card_threeDSecure2Required"
+PATHS = (
+    "delivered",
+    "two_parcels",
+    "declined",
+    "paid_again",
+    "authenticated",
+    "unauthenticated",
+    "voucher",
+    "refused",
+    "cancelled",
+    "taken_in_part",
+    "backordered",
+)
 _PASSWORD = "recording histories"  # noqa: S105
 console = Console(highlight=False)
 
@@ -46,8 +63,9 @@ console = Console(highlight=False)
 class Recorder:
     """Orders as a customer does, one per path."""
 
-    def __init__(self, bed: Testbed) -> None:
+    def __init__(self, bed: Testbed, stores: Connections) -> None:
         self._bed = bed
+        self._stores = stores
         self._client = httpx2.Client(base_url=bed.url("API_PORT"), timeout=30)
         account = {"email": f"recorder-{uuid.uuid4().hex[:8]}@shop.example.com", "password": _PASSWORD}
         self._client.post("/v1/users", json={**account, "name": "Recorder"}).raise_for_status()
@@ -64,8 +82,25 @@ class Recorder:
         return self._order({_in("BER", not_in="AMS"): 1, _in("AMS", not_in="BER"): 1})
 
     def declined(self) -> str:
-        """The bank says no."""
-        return self._order({_in("BER"): 1}, payment_method="pm_card_chargeDeclined")
+        """The bank says no, and nobody pays before the time is over."""
+        return self._order({_in("BER"): 1}, payment_method=_DECLINED)
+
+    def paid_again(self) -> str:
+        """The bank says no, and another card pays."""
+        return self._order({_in("BER"): 1}, payment_method=_DECLINED, then=self._pay_by_another_card)
+
+    def authenticated(self) -> str:
+        """The bank wants to see its customer, and then says yes."""
+        return self._order({_in("BER"): 1}, payment_method=_SECURE, then=self._go_to_the_bank)
+
+    def unauthenticated(self) -> str:
+        """The bank wants to see its customer, who never comes."""
+        return self._order({_in("BER"): 1}, payment_method=_SECURE)
+
+    def voucher(self) -> str:
+        """Something is given off."""
+        Vouchers(self._stores.engine).create(NewVoucher(code="HISTORY", kind=VoucherKind.PERCENT, basis_points=1000))
+        return self._order({_in("BER"): 1}, discount_code="HISTORY")
 
     def refused(self) -> str:
         """The carrier says no."""
@@ -86,8 +121,8 @@ class Recorder:
         """The goods have yet to arrive when they are ordered."""
         sku = _in("BER", not_in="AMS")
         with service_client(self._bed.settings, SUPPLIER_SIMULATOR) as staff:
-            there = staff.get(f"/v1/stock/{sku}").json()["totals"]["on_hand"]
-            _move(staff, sku, kind="adjusted", quantity=-there, reason="recording histories")
+            if there := staff.get(f"/v1/stock/{sku}").json()["totals"]["on_hand"]:
+                _move(staff, sku, kind="adjusted", quantity=-there, reason="recording histories")
             staff.patch(f"/v1/stock/{sku}", json={"backorderable": True}).raise_for_status()
             placing = threading.Thread(target=lambda: self._order({sku: 1}))
             placing.start()
@@ -96,16 +131,56 @@ class Recorder:
             placing.join()
         return order_id
 
+    def taken_in_part(self) -> str:
+        """Not everything is there any more, and the customer takes what there is."""
+        sku = _in("BER", not_in="AMS")
+
+        def lose_all_but_one() -> None:
+            with service_client(self._bed.settings, SUPPLIER_SIMULATOR) as staff:
+                there = staff.get(f"/v1/stock/{sku}").json()["totals"]["available"]
+                _move(staff, sku, kind="adjusted", quantity=1 - there, reason="recording histories")
+
+        def decide(order_id: str) -> None:
+            key = {"Idempotency-Key": str(uuid.uuid4())}
+            choice = {"choice": "take_available"}
+            self._client.post(f"/v1/orders/{order_id}/decision", json=choice, headers=key).raise_for_status()
+
+        with service_client(self._bed.settings, SUPPLIER_SIMULATOR) as staff:
+            _move(staff, sku, kind="received", quantity=2)
+        return self._order({sku: 2}, meanwhile=lose_all_but_one, then=decide, on_shortage="ask")
+
     def event_ids(self, order_id: str) -> list[str]:
         """The ids of the order's events."""
         items = self._client.get(f"/v1/orders/{order_id}/history").raise_for_status().json()["items"]
         return [item["id"] for item in items]
 
-    def _order(self, lines: dict[str, int], *, payment_method: str = "pm_card_visa", postal_code: str = "10117") -> str:
+    def _pay_by_another_card(self, order_id: str) -> None:
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        paid = self._client.post(f"/v1/orders/{order_id}/payment", json={"payment_method": _VISA}, headers=key)
+        paid.raise_for_status()
+
+    def _go_to_the_bank(self, order_id: str) -> None:
+        order = self._client.get(f"/v1/orders/{order_id}").json()
+        intent = order["payment_action"]["client_secret"].partition("_secret_")[0]
+        address = f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/authenticate"
+        httpx2.post(address, json={"payment_intent": intent}).raise_for_status()
+
+    def _order(
+        self,
+        lines: dict[str, int],
+        *,
+        payment_method: str = _VISA,
+        postal_code: str = "10117",
+        meanwhile: Callable[[], None] | None = None,
+        then: Callable[[str], None] | None = None,
+        **more: str,
+    ) -> str:
         cart: dict[str, Any] = {}
         self._client.delete("/v1/cart").raise_for_status()
         for sku, quantity in lines.items():
             cart = self._client.put(f"/v1/cart/items/{sku}", json={"quantity": quantity}).raise_for_status().json()
+        if meanwhile is not None:
+            meanwhile()
         address = {
             "name": "Recorder",
             "line1": "Straße 1",
@@ -113,10 +188,12 @@ class Recorder:
             "postal_code": postal_code,
             "country": "DE",
         }
-        order = {"cart_version": cart["version"], "shipping_address": address, "payment_method": payment_method}
+        order = {"cart_version": cart["version"], "shipping_address": address, "payment_method": payment_method, **more}
         key = {"Idempotency-Key": str(uuid.uuid4())}
         answer = self._client.post("/v1/checkouts", json=order, headers=key).json()
         order_id: str = answer.get("id") or answer["order_id"]
+        if then is not None:
+            then(order_id)
         _wait(lambda: self._client.get(f"/v1/orders/{order_id}").json()["status"] in _FINAL)
         return order_id
 
@@ -165,10 +242,10 @@ async def _keep(client: Client, workflow_id: str, name: str) -> None:
     console.print(f"[green]✓[/green] {name}: {len(history.events)} events")
 
 
-async def _record(bed: Testbed) -> None:
+async def _record(bed: Testbed, stores: Connections) -> None:
     client = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
-    recorder = await asyncio.to_thread(Recorder, bed)
-    for path in ("delivered", "two_parcels", "declined", "refused", "cancelled", "backordered"):
+    recorder = await asyncio.to_thread(Recorder, bed, stores)
+    for path in PATHS:
         order_id = await asyncio.to_thread(getattr(recorder, path))
         await _keep(client, order_workflow_id(order_id), f"checkout-{path}")
         await _keep(client, payment_workflow_id(order_id), f"payment-{path}")
@@ -192,10 +269,10 @@ def main() -> None:
     try:
         with connect(bed.settings, pool_size=2) as stores, Progress(console=console) as progress:
             fill(stores, list(catalog(300)), progress)
-        bed.start(
-            "mail", "payment-simulator", "carrier-simulator", "api", "order-worker", "relay", "notification-worker"
-        )
-        asyncio.run(_record(bed))
+        bed.start("mail", "payment-simulator", "carrier-simulator", "order-worker", "relay", "notification-worker")
+        bed.start("api", ORDERS_PAYMENT_RETRY_MINUTES="0.2", ORDERS_PAYMENT_AUTHENTICATION_MINUTES="0.1")
+        with connect(bed.settings, pool_size=2) as stores:
+            asyncio.run(_record(bed, stores))
     finally:
         bed.close()
 

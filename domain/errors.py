@@ -11,6 +11,8 @@ BusinessError
 │   └── EmptyCart
 └── Conflict                 the world has moved on
     ├── CartChanged
+    ├── QuoteChanged
+    ├── QuoteExpired
     ├── InsufficientStock
     ├── StaleVersion
     ├── SkuTaken
@@ -103,6 +105,18 @@ class CartChanged(Conflict):
     """The cart has another version than the one the caller checked out."""
 
     code = "cart_changed"
+
+
+class QuoteChanged(Conflict):
+    """The order costs more than the customer was shown."""
+
+    code = "quote_changed"
+
+
+class QuoteExpired(Conflict):
+    """The price was shown too long ago to be ordered at."""
+
+    code = "quote_expired"
 
 
 class StaleVersion(Conflict):

@@ -1,7 +1,8 @@
 """Parcels: the ranks that keep a late or repeated carrier event from moving one backwards, and who ships what."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from domain.errors import OutOfStock
@@ -81,6 +82,15 @@ class Allocation:
     backordered: bool = False
 
 
+@dataclass(frozen=True)
+class Shortage:
+    """More is wanted of a SKU than can be had now."""
+
+    sku: str
+    wanted: int
+    available: int
+
+
 def allocate(
     demands: Sequence[Demand], available: Mapping[str, Mapping[str, int]], backorderable: Collection[str] = ()
 ) -> list[Allocation]:
@@ -91,8 +101,7 @@ def allocate(
     naming every other SKU that is short: all or nothing.
     """
     remaining = summed(demands)
-    totals = {sku: sum(max(0, stock.get(sku, 0)) for stock in available.values()) for sku in remaining}
-    refuse_shortage(remaining, totals, backorderable if available else ())
+    refuse_shortage(remaining, everywhere(available), backorderable if available else ())
     by_cover = sorted(available, key=lambda house: -_covered(remaining, available[house]))
     allocations = []
     for warehouse in by_cover:
@@ -113,16 +122,39 @@ def summed(demands: Sequence[Demand]) -> dict[str, int]:
     return wanted
 
 
-def refuse_shortage(wanted: Mapping[str, int], totals: Mapping[str, int], backorderable: Collection[str] = ()) -> None:
-    """Raise OutOfStock naming every SKU of which more is wanted than all warehouses have, unless it may be late."""
-    short = [
-        {"sku": sku, "wanted": quantity, "available": totals.get(sku, 0)}
+def everywhere(available: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Units by SKU, over all warehouses."""
+    totals = Counter[str]()
+    for stock in available.values():
+        totals.update({sku: max(0, units) for sku, units in stock.items()})
+    return dict(totals)
+
+
+def shortages(wanted: Mapping[str, int], totals: Mapping[str, int], backorderable: Collection[str]) -> list[Shortage]:
+    """Every SKU of which more is wanted than all warehouses have, unless it may be late."""
+    return [
+        Shortage(sku, quantity, max(0, totals.get(sku, 0)))
         for sku, quantity in sorted(wanted.items())
         if totals.get(sku, 0) < quantity and sku not in backorderable
     ]
-    if short:
-        names = ", ".join(str(line["sku"]) for line in short)
-        raise OutOfStock(f"Not enough stock of {names}.", lines=short)
+
+
+def refuse_shortage(
+    wanted: Mapping[str, int],
+    totals: Mapping[str, int],
+    backorderable: Collection[str] = (),
+    *,
+    unless_partly: bool = False,
+) -> list[Shortage]:
+    """Raise OutOfStock naming every SKU that is short; with `unless_partly` only if there is nothing of any, and else
+    answer what is short.
+    """
+    short = shortages(wanted, totals, backorderable)
+    something = len(short) < len(wanted) or any(one.available for one in short)
+    if short and not (unless_partly and something):
+        names = ", ".join(one.sku for one in short)
+        raise OutOfStock(f"Not enough stock of {names}.", lines=[asdict(one) for one in short])
+    return short
 
 
 def _covered(wanted: Mapping[str, int], stock: Mapping[str, int]) -> int:

@@ -50,7 +50,7 @@ class FulfilmentStatus(StrEnum):
 
 
 _S = OrderStatus
-_WAYS_OUT = {_S.CANCELLING, _S.COMPENSATION_BLOCKED}
+_WAYS_OUT = frozenset({_S.CANCELLING, _S.COMPENSATION_BLOCKED})
 
 ALLOWED_MOVES: dict[OrderStatus, set[OrderStatus]] = {
     _S.PENDING: {_S.AWAITING_PAYMENT, _S.AWAITING_CUSTOMER, _S.ON_HOLD, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
@@ -69,6 +69,8 @@ ALLOWED_MOVES: dict[OrderStatus, set[OrderStatus]] = {
 }
 
 FINAL_STATUSES = frozenset({_S.DELIVERED, _S.CLOSED, _S.CANCELLED, _S.FAILED})
+WAITING_STATUSES = frozenset({_S.AWAITING_PAYMENT, _S.AWAITING_CUSTOMER})
+"""Nothing goes on until the customer has done something."""
 
 
 def check_move(current: OrderStatus, target: OrderStatus) -> None:

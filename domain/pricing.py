@@ -19,6 +19,7 @@ from domain.vouchers import Voucher
 # Whether prices of a currency are shown with tax. Where nothing is said they are without.
 TAX_INCLUDED: dict[str, bool] = {"EUR": False, "USD": False, "GBP": True}
 
+MIN_CHARGE = 50  # minor units; less is no charge a card network takes. Nothing at all needs none.
 MAX_ORDER_AMOUNT = 99_999_999  # minor units; the most a card network takes in one charge (Stripe: eight digits)
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from domain.catalog import ProductStatus, TaxClass
+from domain.pricing import unit_price
 from schemas.base import Money, Payload
 
 BASE_CURRENCY = "EUR"  # what prices are shown in unless somebody asks for another currency
@@ -11,10 +12,14 @@ AttributeValue = str | int | float | bool | list[str]
 
 
 class Price(Payload):
-    """What one unit costs, net, in minor units, from a moment on; of several that hold the latest begun counts."""
+    """What one unit costs, in minor units, from a moment on, for whoever orders at least `min_quantity` units.
+
+    Of several that hold for one `min_quantity` the latest begun counts. Whether tax is inside depends on the currency.
+    """
 
     amount: int
     currency: str
+    min_quantity: int = 1
     valid_from: datetime
     valid_to: datetime | None = None
 
@@ -91,12 +96,15 @@ class Announced(Payload):
 
 
 class Offer(Payload):
-    """One SKU as a cart or an order sees it now. `price` is net, None when it has none in the currency asked for."""
+    """One SKU as a cart or an order sees it now. `price` is that of one unit, None when there is none in the currency
+    asked for; `tiers` are all prices there are now, (least quantity, amount) each.
+    """
 
     sku: str
     product: str
     name: str
     price: Money | None
+    tiers: list[tuple[int, int]] = []
     weight_grams: int
     tax_class: TaxClass
     active: bool
@@ -105,3 +113,10 @@ class Offer(Payload):
     def for_sale(self) -> bool:
         """Whether it can be put into a cart and ordered."""
         return self.active and self.price is not None
+
+    def price_for(self, quantity: int) -> Money | None:
+        """The price of a unit to who orders so many."""
+        if self.price is None:
+            return None
+        amount = unit_price(self.tiers, quantity)
+        return self.price if amount is None else Money(amount=amount, currency=self.price.currency)

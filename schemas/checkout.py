@@ -3,23 +3,49 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from domain.orders import OrderStatus
-from schemas.base import Address, Money, Payload, Quantity, Request, Sku, Text
+from domain.pricing import TAX_INCLUDED
+from schemas.base import Address, Currency, Money, Payload, Quantity, Request, Sku, Text
 from schemas.catalog import BASE_CURRENCY
+from schemas.payments import PaymentMethodToken, ReturnUrl
 
-PaymentMethodToken = Annotated[str, StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,64}$")]
+
+def _sold_in(currency: str) -> str:
+    if currency not in TAX_INCLUDED:
+        raise PydanticCustomError("unknown_currency", f"We sell in {', '.join(sorted(TAX_INCLUDED))}.")
+    return currency
+
+
+ShopCurrency = Annotated[Currency, AfterValidator(_sold_in)]
+QuoteToken = Annotated[str, Field(min_length=1, max_length=4000, description="`quote` of `POST /v1/quotes`.")]
+
+
+class OnShortage(StrEnum):
+    """What a customer wants when only a part of the cart can be had: to be told so, or to be asked."""
+
+    REFUSE = "refuse"
+    ASK = "ask"
 
 
 class CheckoutRequest(Request):
-    """`POST /v1/checkouts`: check out this version of my cart."""
+    """`POST /v1/checkouts`: check out this version of my cart.
+
+    When only a part can be had by now, `on_shortage` decides: `refuse` places no order and says what is short; `ask`
+    places one that holds what there is, and waits for `POST /v1/orders/{id}/decision`.
+    """
 
     cart_version: Annotated[int, Field(ge=1, strict=True)]
     shipping_address: Address
     shipping_method: Text = "standard"
     payment_method: PaymentMethodToken
+    payment_return_url: ReturnUrl | None = None
     discount_code: Text | None = None
+    currency: ShopCurrency = BASE_CURRENCY
+    quote: QuoteToken | None = None
+    on_shortage: OnShortage = OnShortage.REFUSE
 
 
 class OrderLineInput(Payload):
@@ -30,7 +56,12 @@ class OrderLineInput(Payload):
 
 
 class CheckoutInput(Payload):
-    """Everything CheckoutWorkflow needs to know; the order id is a UUIDv7 chosen by the API."""
+    """Everything CheckoutWorkflow needs to know; the order id is a UUIDv7 chosen by the API.
+
+    `approved_total` is what the customer has agreed to, in minor units: more is never asked for. After a refused
+    payment the order waits `payment_retry_seconds` for another method; one that is partly out of stock waits
+    `decision_seconds` for what its customer says.
+    """
 
     order_id: str
     customer_id: str
@@ -41,16 +72,38 @@ class CheckoutInput(Payload):
     shipping_address: Address
     shipping_method: str
     payment_method: str
+    payment_return_url: str | None = None
+    discount_code: str | None = None
+    currency: str = BASE_CURRENCY
+    approved_total: int | None = None
+    payment_retry_seconds: int = 0
+    authentication_seconds: int = 900
+    on_shortage: OnShortage = OnShortage.REFUSE
+    decision_seconds: int = 86_400
 
 
 class CheckoutOutcome(StrEnum):
     """The first thing a customer can be told about an order."""
 
     AUTHORIZED = "authorized"
+    ACTION_REQUIRED = "action_required"
+    DECISION_REQUIRED = "decision_required"
     DECLINED = "declined"
     OUT_OF_STOCK = "out_of_stock"
     REFUSED = "refused"
     CANCELLED = "cancelled"
+
+
+_OUTCOMES = {
+    "payment_declined": CheckoutOutcome.DECLINED,
+    "out_of_stock": CheckoutOutcome.OUT_OF_STOCK,
+    "cancelled": CheckoutOutcome.CANCELLED,
+}
+
+
+def outcome_of_end(code: str) -> CheckoutOutcome:
+    """What a customer is told first of an order that ended for this reason before they were told anything."""
+    return _OUTCOMES.get(code, CheckoutOutcome.REFUSED)
 
 
 class CheckoutAnswer(Payload):

@@ -1,6 +1,7 @@
 """The order: what is recorded of it and what is shown of it."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -9,6 +10,8 @@ from domain.fulfilment import ParcelStatus
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.base import Address, Money, Payload, Request
 from schemas.checkout import CheckoutInput, PricedOrder
+from schemas.inventory import GoodsArrived
+from schemas.payments import PaymentAction
 
 
 class PlaceOrder(Payload):
@@ -42,13 +45,81 @@ class ParcelLine(Payload):
     backordered: int = 0
 
 
+class ShortLine(Payload):
+    """More was wanted of a SKU than could be had."""
+
+    sku: str
+    wanted: int
+    available: int
+
+
 class OrderPlaced(Payload):
-    """The order is recorded and its stock is reserved in these parcels, for `hold_seconds` unless extended."""
+    """The order is recorded and its stock is reserved in these parcels, for `hold_seconds` unless extended.
+
+    What is `short` was in line when it was placed, and its customer is to be asked.
+    """
 
     order_id: str
     number: int
     parcels: list[ParcelPlan]
     hold_seconds: int = 0
+    short: list[ShortLine] = []
+
+
+class TakeAvailable(Payload):
+    """Make the order as small as this quote, without what is short; repeat-safe."""
+
+    order_id: str
+    short: list[ShortLine]
+    quote: PricedOrder
+    actor: str
+
+
+class OrderShortened(Payload):
+    """The order as it is now, and parcels of other orders that have all their goods with what it let go."""
+
+    placed: OrderPlaced
+    arrived: list[GoodsArrived] = []
+
+
+class Shortage(Payload):
+    """What cannot be had now of an order, and until when its customer may decide.
+
+    `take_available_total` is what the order costs without it; null when that is too little to be an order.
+    """
+
+    lines: list[ShortLine]
+    take_available_total: Money | None
+    decide_until: datetime
+
+
+class Choice(StrEnum):
+    """What a customer wants of an order that is partly out of stock."""
+
+    TAKE_AVAILABLE = "take_available"
+    WAIT = "wait"
+    CANCEL = "cancel"
+
+
+class DecisionRequest(Request):
+    """`POST /v1/orders/{id}/decision`: take what there is, wait for all of it, or have nothing."""
+
+    choice: Choice
+
+
+class Decision(Payload):
+    """The same, with who says so (`customer:<id>`)."""
+
+    choice: Choice
+    actor: str
+
+
+class Awaiting(Payload):
+    """What an order waits for from its customer, and until when; all empty when it waits for nothing."""
+
+    payment_action: PaymentAction | None = None
+    retry_until: datetime | None = None
+    shortage: Shortage | None = None
 
 
 class RecordStatus(Payload):
@@ -60,6 +131,8 @@ class RecordStatus(Payload):
     event_type: str
     actor: str
     data: dict[str, object] = {}
+    payment_status: PaymentStatus | None = None
+    awaiting: Awaiting | None = None
 
 
 class StatusRecorded(Payload):
@@ -77,6 +150,7 @@ class OrderLineView(Payload):
     name: str
     quantity: int
     unit_price: Money
+    discount: Money
     tax: Money
     subtotal: Money
     backordered: int = 0
@@ -106,14 +180,20 @@ class OrderSummary(Payload):
     updated_at: datetime
 
 
-class OrderView(OrderSummary):
-    """An order in full, `GET /v1/orders/{id}`."""
+class OrderView(OrderSummary, Awaiting):
+    """An order in full, `GET /v1/orders/{id}`.
+
+    `subtotal` is before the discount. Tax comes on top of it unless `tax_included`: then it is inside every amount.
+    """
 
     customer_id: str
     email: str
     subtotal: Money
+    discount: Money
     shipping: Money
     tax: Money
+    tax_included: bool
+    voucher_code: str | None = None
     lines: list[OrderLineView]
     parcels: list[ParcelView]
     shipping_address: Address
@@ -157,10 +237,14 @@ class CancelRequest(Request):
 
 
 class CancelOrder(Payload):
-    """Cancel the order on behalf of an actor (`customer:<id>`, `staff:<id>:<role>` or `service:<client id>`)."""
+    """Cancel the order on behalf of an actor (`customer:<id>`, `staff:<id>:<role>` or `service:<client id>`).
+
+    `only_waiting` means only while it waits for its customer: another checkout of the same cart takes its place.
+    """
 
     actor: str
     reason: str
+    only_waiting: bool = False
 
 
 class SettleCompensation(Payload):

@@ -2,18 +2,57 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
 
 from domain.orders import PaymentStatus
-from schemas.base import Payload
+from schemas.base import Payload, Request
+
+PaymentMethodToken = Annotated[str, StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,64}$")]
+ReturnUrl = Annotated[
+    str,
+    StringConstraints(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[!-~]*)?$", max_length=1000),
+    Field(description="Where the bank's page leads back to; without it the provider's own dialogue is used."),
+]
+
+
+class PayAgainRequest(Request):
+    """`POST /v1/orders/{id}/payment`: another method, for an order whose payment is still open."""
+
+    payment_method: PaymentMethodToken
+    payment_return_url: ReturnUrl | None = None
+
+
+class TryMethod(Payload):
+    """One attempt, counted from 1. A bank that wants to see its customer first waits for them so many seconds."""
+
+    attempt: int = 1
+    payment_method: str
+    return_url: str | None = None
+    authentication_seconds: int
 
 
 class PaymentInput(Payload):
-    """What PaymentWorkflow is started with: hold this amount on this method for this order."""
+    """What PaymentWorkflow is started with: hold this amount for this order.
+
+    With `may_retry` a refusal is not the end of it: it waits for another method, or to be let go.
+    """
 
     order_id: str
     amount: int
     currency: str
-    payment_method: str
+    first: TryMethod
+    may_retry: bool = False
+
+
+class PaymentAction(Payload):
+    """What the bank wants of its customer, as the provider gave it: a page to open or a secret for its own dialogue."""
+
+    type: str
+    url: str | None = None
+    client_secret: str | None = None
+    expires_at: datetime | None = None
 
 
 class EntryKind(StrEnum):
@@ -32,6 +71,22 @@ class AuthorizePayment(Payload):
     amount: int
     currency: str
     payment_method: str
+    return_url: str | None = None
+    idempotency_key: str
+
+
+class LookAtPayment(Payload):
+    """Ask the provider how the payment stands."""
+
+    order_id: str
+    provider_id: str
+
+
+class AbandonPayment(Payload):
+    """Stop waiting for the customer's bank: cancel what was not authenticated, unless it was meanwhile."""
+
+    order_id: str
+    provider_id: str
     idempotency_key: str
 
 
@@ -59,16 +114,21 @@ class PaymentOutcome(StrEnum):
 
     SUCCEEDED = "succeeded"
     DECLINED = "declined"
+    ACTION_REQUIRED = "action_required"
 
 
 class ProviderResult(Payload):
-    """One answer of the provider; `code` and `message` are the bank's words for a refusal."""
+    """One answer of the provider; `code` and `message` are the bank's words for a refusal, `action` is what it wants.
+
+    The amount of a refusal is what was held for a moment and has been given back already.
+    """
 
     outcome: PaymentOutcome
     provider_id: str | None = None
     amount: int = 0
     code: str | None = None
     message: str | None = None
+    action: PaymentAction | None = None
 
 
 class RecordPayment(Payload):
@@ -127,7 +187,11 @@ class ReleaseHold(Payload):
 
 
 class PaymentTold(Payload):
-    """What PaymentWorkflow tells the order: `step` is `authorize`, `capture-<n>` or `void`."""
+    """What PaymentWorkflow tells the order: `step` is `authorize`, `capture-<n>` or `void`.
+
+    Of an attempt to authorize, which `attempt` counts, it may tell twice: that the bank wants its customer, and what
+    came of it.
+    """
 
     step: str
     outcome: PaymentOutcome
@@ -135,6 +199,17 @@ class PaymentTold(Payload):
     amount: int = 0
     code: str | None = None
     message: str | None = None
+    attempt: int = 0
+    action: PaymentAction | None = None
+
+
+class PaymentAnswer(Payload):
+    """What came of a method the customer gave."""
+
+    outcome: PaymentOutcome
+    code: str | None = None
+    message: str | None = None
+    retry_until: datetime | None = None
 
 
 class PaymentResult(Payload):

@@ -20,6 +20,7 @@ from schemas.product_fields import (
     KnownCurrency,
     Millimetres,
     MinorUnits,
+    MinQuantity,
     Moment,
     Popularity,
     Url,
@@ -27,12 +28,15 @@ from schemas.product_fields import (
 
 
 class NewPrice(Request):
-    """What one unit costs, net, in minor units. Without `valid_from` it is the regular price, which any other overrules
+    """What one unit costs, in minor units. Without `valid_from` it is the regular price, which any other overrules
     while that holds; without `valid_to` it has no end. Of several that hold at a moment the latest begun counts.
+
+    With a `min_quantity` it is the price of each unit for whoever orders at least so many of the SKU.
     """
 
     amount: MinorUnits
     currency: KnownCurrency
+    min_quantity: MinQuantity = 1
     valid_from: Moment | None = None
     valid_to: Moment | None = None
 
@@ -200,10 +204,10 @@ def _misfits_of_options(product: NewProduct) -> Iterator[Fault]:
 def _misfits_of_prices(variant: NewVariant, pointer: str) -> Iterator[Fault]:
     begun = set()
     for place, price in enumerate(variant.prices):
-        if (price.currency, price.begins) in begun:
-            detail = "Another price of this currency begins at the same moment."
+        if (price.currency, price.begins, price.min_quantity) in begun:
+            detail = "Another price of this currency and quantity begins at the same moment."
             yield Fault(pointer=f"{pointer}/prices/{place}/valid_from", code="duplicate_price", detail=detail)
-        begun.add((price.currency, price.begins))
+        begun.add((price.currency, price.begins, price.min_quantity))
 
 
 _OF_PRODUCT = tuple(NewProduct.model_fields.keys() - {"variants", "images"} - OneVariant.model_fields.keys())
@@ -236,4 +240,10 @@ def _only_variant(new: NewProduct) -> Variant:
 
 
 def _price(new: NewPrice) -> Price:
-    return Price.model_construct(amount=new.amount, currency=new.currency, valid_from=new.begins, valid_to=new.valid_to)
+    return Price.model_construct(
+        amount=new.amount,
+        currency=new.currency,
+        min_quantity=new.min_quantity,
+        valid_from=new.begins,
+        valid_to=new.valid_to,
+    )

@@ -65,6 +65,8 @@ def as_edit(product: Product) -> dict[str, Any]:
                 del shown["valid_from"]
             if price.valid_to is None:
                 del shown["valid_to"]
+            if price.min_quantity == 1:
+                del shown["min_quantity"]
     for image in data["images"]:
         image["alt"] = image["alt"] or None
     return data

@@ -46,7 +46,7 @@ def _prices(variant: Variant, new: NewPrice) -> list[dict[str, Any]]:
     temporary = new.valid_from is not None or new.valid_to is not None
 
     def makes_room(price: Price) -> bool:
-        if price.currency != new.currency:
+        if (price.currency, price.min_quantity) != (new.currency, new.min_quantity):
             return False
         if temporary:
             return price.valid_from == new.begins

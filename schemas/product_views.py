@@ -17,6 +17,13 @@ class CategoryStep(Payload):
     name: str
 
 
+class QuantityPrice(Payload):
+    """What a unit costs to who orders at least so many units of the SKU."""
+
+    min_quantity: int
+    price: Money
+
+
 class Offered(Payload):
     """What a SKU costs now, net, and whether it can be had.
 
@@ -30,6 +37,7 @@ class Offered(Payload):
     price: Money | None = None
     regular_price: Money | None = None
     price_valid_until: datetime | None = None
+    quantity_prices: list[QuantityPrice] = []
     available: int = 0
     in_stock: Annotated[bool, Field(description="Whether one can be ordered now, from stock or on backorder.")] = False
     backorderable: bool = False

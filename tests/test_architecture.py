@@ -60,9 +60,9 @@ WRITERS = {
     "reservation_lines": {"reservations", "backorders"},
     "vouchers": {"vouchers"},
     "voucher_redemptions": {"vouchers"},
-    "orders": {"orders", "history"},
-    "order_lines": {"orders"},
-    "parcels": {"orders", "fulfilment"},
+    "orders": {"order_placing", "order_shortening", "history"},
+    "order_lines": {"order_placing", "order_shortening"},
+    "parcels": {"order_placing", "order_shortening", "fulfilment"},
     "order_events": {"history"},
     "outbox_partitions": {"outbox"},
     "idempotency_keys": {"idempotency"},
@@ -84,6 +84,26 @@ def test_importing_every_workflow_loads_no_driver() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_workflows_ask_no_clock_and_no_chance_and_share_no_state() -> None:
+    """What the sandbox imports once for all runs it does not watch over."""
+    forbidden = {"time", "random", "uuid", "uuid_utils", "secrets", "os", "socket", "threading", "subprocess"}
+    for path in sources("workflows", "domain"):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {name.partition(".")[0] for name in names} & forbidden, path
+            asks = isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"}
+            of_python = asks and isinstance(node.value, ast.Name) and node.value.id in {"datetime", "date"}
+            assert not of_python, f"{path}:{node.lineno} asks Python's clock; a workflow has one of its own"
+            assert not isinstance(node, ast.Global), path
+        mutable = (ast.List, ast.Set, ast.ListComp, ast.SetComp)
+        kept = [
+            one for one in tree.body if isinstance(one, ast.Assign | ast.AnnAssign) and isinstance(one.value, mutable)
+        ]
+        assert not kept, f"{path}:{kept[0].lineno} could be changed by one run and seen by another"
 
 
 def test_every_table_is_written_by_its_owner_alone() -> None:

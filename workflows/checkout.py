@@ -8,43 +8,55 @@ from temporalio.exceptions import ApplicationError, FailureError
 from activities.carts import CartActivities
 from activities.inventory import InventoryActivities
 from activities.orders import OrderActivities
-from domain.orders import OrderStatus
+from domain.orders import OrderStatus, PaymentStatus
 from schemas.carts import CompleteCart
-from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, CheckoutResult, PricedOrder, PriceOrder
+from schemas.checkout import (
+    CheckoutAnswer,
+    CheckoutInput,
+    CheckoutOutcome,
+    CheckoutResult,
+    PricedOrder,
+    PriceOrder,
+    outcome_of_end,
+)
 from schemas.fulfilment import ParcelTold
 from schemas.inventory import ReleaseStock
-from schemas.orders import CancelOrder, OrderPlaced, PlaceOrder, RecordStatus, SettleCompensation
-from schemas.payments import PaymentOutcome, PaymentTold
-from workflows.names import COMPENSATION_BLOCKED, ORDER_STATUS, PARCEL_TOLD, PAYMENT_TOLD
+from schemas.orders import CancelOrder, Choice, Decision, OrderPlaced, PlaceOrder, SettleCompensation
+from schemas.payments import PayAgainRequest, PaymentAnswer, PaymentTold
+from workflows.compensation import Compensation
+from workflows.names import PARCEL_TOLD, PAYMENT_TOLD
 from workflows.options import STORE
+from workflows.order_book import OrderBook
 from workflows.parcels import ParcelDesk, tell_of_goods
+from workflows.payment_attempts import PaymentAttempts
 from workflows.payment_desk import PaymentDesk
-from workflows.reasons import Reason, reason_of
+from workflows.reasons import CANCELLED, Reason, reason_of
 from workflows.reservation_keeper import UNKNOWN_RESERVATION, ReservationKeeper
-from workflows.saga import Blocked, Saga
+from workflows.saga import Saga
+from workflows.shortage_desk import ShortageDesk
 from workflows.timeline import Timeline, money
-
-_NOT_PLACED = "not_found"
 
 
 @workflow.defn
 class CheckoutWorkflow:
-    """price → reserve → pay → confirm → fulfil → settle; the undo of each step is noted before the step."""
+    """price → reserve (→ ask) → pay → confirm → fulfil → settle; the undo of each step is noted before the step."""
 
     @workflow.init
     def __init__(self, order: CheckoutInput) -> None:
         self._order = order
+        self._answers: list[CheckoutAnswer] = []
         self._saga = Saga()
         self._timeline = Timeline(f"Order {order.order_id}")
-        self._payment = PaymentDesk(order)
+        self._book = OrderBook(order.order_id, self._timeline)
+        self._compensation = Compensation(self._saga, self._book, self._timeline)
+        self._payment = PaymentDesk(order.order_id)
+        self._shortage = ShortageDesk(order, self._book, self._answers.append)
+        self._attempts = PaymentAttempts(order, self._payment, self._book, self._answers.append)
         self._parcels = ParcelDesk(order)
         self._keeper = ReservationKeeper(order.order_id, self._timeline)
         self._story: asyncio.Task[None] | None = None
-        self._answer: CheckoutAnswer | None = None
         self._result: CheckoutResult | None = None
         self._cancelled_by: CancelOrder | None = None
-        self._blocked: list[Blocked] = []
-        self._settlement: SettleCompensation | None = None
 
     @workflow.run
     async def run(self, order: CheckoutInput) -> CheckoutResult:
@@ -67,9 +79,30 @@ class CheckoutWorkflow:
     @workflow.update
     async def first_answer(self) -> CheckoutAnswer:
         """Stock is reserved and payment has its first answer, or the order has been taken back."""
-        await workflow.wait_condition(lambda: self._answer is not None)
-        assert self._answer is not None
-        return self._answer
+        return await self._told(0)
+
+    @workflow.update
+    async def decide(self, decision: Decision) -> CheckoutAnswer:
+        """The customer of an order that is partly out of stock says what they want; answers what came of it."""
+        if decision.choice is Choice.CANCEL:
+            self._cancelled_by = CancelOrder(actor=decision.actor, reason="not everything could be had")
+        self._shortage.decide(decision)
+        return await self._told(1)
+
+    @decide.validator
+    def _may_decide(self, decision: Decision) -> None:
+        self._check_stands()
+        self._shortage.check_may(decision.choice)
+
+    @workflow.update
+    async def pay_again(self, wanted: PayAgainRequest) -> PaymentAnswer:
+        """Try another method, while the order awaits its payment."""
+        return await self._attempts.pay_again(wanted)
+
+    @pay_again.validator
+    def _may_pay_again(self, wanted: PayAgainRequest) -> None:  # noqa: ARG002 - a validator has its update's parameters
+        self._check_stands()
+        self._attempts.check_waiting()
 
     @workflow.update
     async def cancel(self, request: CancelOrder) -> CheckoutResult:
@@ -86,21 +119,22 @@ class CheckoutWorkflow:
         return self._result
 
     @cancel.validator
-    def _may_cancel(self, request: CancelOrder) -> None:  # noqa: ARG002 - a validator has its update's parameters
+    def _may_cancel(self, request: CancelOrder) -> None:
         if self._result is not None or self._parcels.past_return or self._saga.unwinding:
             raise ApplicationError("The order is past the point where it can be cancelled.", type="too_late")
         if self._cancelled_by is not None:
             raise ApplicationError("The order is being cancelled already.", type="already_cancelling")
+        if request.only_waiting and not self._shortage.waiting:
+            self._attempts.check_waiting()
 
     @workflow.update
     def settle_compensation(self, decision: SettleCompensation) -> None:
         """An operator has looked at what could not be undone: try it again, or it is settled by hand."""
-        self._settlement = decision
+        self._compensation.settle(decision)
 
     @settle_compensation.validator
     def _may_settle(self, decision: SettleCompensation) -> None:  # noqa: ARG002 - see above
-        if not self._blocked:
-            raise ApplicationError("Nothing is owed for this order.", type="nothing_owed")
+        self._compensation.check_owing()
 
     @workflow.signal(name=PAYMENT_TOLD)
     def payment_told(self, told: PaymentTold) -> None:
@@ -117,8 +151,10 @@ class CheckoutWorkflow:
     async def _tell_story(self) -> None:
         quote = await self._price()
         placed = await self._reserve(quote)
+        if placed.short:
+            quote, placed = await self._shortage.settle(quote, placed)
         await self._pay(quote)
-        await self._confirm()
+        await self._confirm(quote)
         await self._fulfil(placed)
         await self._settle()
 
@@ -127,36 +163,45 @@ class CheckoutWorkflow:
             lines=self._order.lines,
             country=self._order.shipping_address.country,
             shipping_method=self._order.shipping_method,
+            currency=self._order.currency,
+            voucher_code=self._order.discount_code,
         )
-        return await workflow.execute_local_activity_method(
+        quote = await workflow.execute_local_activity_method(
             OrderActivities.price_order, command, summary=f"price {len(self._order.lines)} line(s)", **STORE
         )
+        approved = self._order.approved_total
+        if approved is not None and quote.total > approved:
+            details = {"approved": approved, "total": quote.total}
+            message = "The price has risen since it was shown."
+            raise ApplicationError(message, details, type="quote_changed", non_retryable=True)
+        return quote
 
     async def _reserve(self, quote: PricedOrder) -> OrderPlaced:
-        self._saga.note("release the stock", self._release_stock)
+        self._saga.note("release the stock and the voucher", self._release_stock)
         command = PlaceOrder(order=self._order, quote=quote)
         placed = await workflow.execute_local_activity_method(
             OrderActivities.place_order, command, summary="record the order with its stock", **STORE
         )
         self._keeper.start(placed.hold_seconds)
         houses = ", ".join(parcel.warehouse for parcel in placed.parcels)
-        self._show(OrderStatus.PENDING, f"placed as no. {placed.number}, stock reserved in {houses}")
+        self._book.show(OrderStatus.PENDING, f"placed as no. {placed.number}, stock reserved in {houses}")
         if late := sum(parcel.backordered for parcel in placed.parcels):
             self._timeline.tell(f"{late} unit(s) are backordered")
         return placed
 
     async def _pay(self, quote: PricedOrder) -> None:
+        if quote.total == 0:
+            self._timeline.tell("nothing to pay")
+            return
         self._saga.note("void the payment", self._payment.void)
-        told = await self._payment.authorize(quote)
-        if told.outcome is PaymentOutcome.DECLINED:
-            code = told.code or "card_declined"
-            message = told.message or "The bank declined the payment."
-            raise ApplicationError(message, {"decline_code": code}, type="payment_declined", non_retryable=True)
+        await self._attempts.until_authorized(quote)
         self._timeline.tell(f"{money(quote.total, quote.currency)} authorized")
 
-    async def _confirm(self) -> None:
-        await self._record("confirm", OrderStatus.CONFIRMED, "order.confirmed", "system")
-        self._answer = CheckoutAnswer(order_id=self._order.order_id, outcome=CheckoutOutcome.AUTHORIZED)
+    async def _confirm(self, quote: PricedOrder) -> None:
+        paid = PaymentStatus.CAPTURED if quote.total == 0 else None
+        await self._book.record("confirm", OrderStatus.CONFIRMED, "order.confirmed", payment_status=paid)
+        self._attempts.confirmed()
+        self._answers.append(CheckoutAnswer(order_id=self._order.order_id, outcome=CheckoutOutcome.AUTHORIZED))
 
     async def _fulfil(self, placed: OrderPlaced) -> None:
         self._saga.note("call the parcels back", self._parcels.call_back)
@@ -166,7 +211,7 @@ class CheckoutWorkflow:
 
     async def _deliver_all(self, placed: OrderPlaced) -> None:
         await self._parcels.start(placed)
-        self._show(OrderStatus.PROCESSING, f"{len(placed.parcels)} parcel(s) handed to the warehouse")
+        self._book.show(OrderStatus.PROCESSING, f"{len(placed.parcels)} parcel(s) handed to the warehouse")
         await asyncio.gather(*(self._deliver(parcel.number, parcel.amount) for parcel in placed.parcels))
 
     async def _deliver(self, number: int, amount: int) -> None:
@@ -175,7 +220,7 @@ class CheckoutWorkflow:
         final = self._parcels.all_have_left()
         if final:
             self._keeper.stop()
-        self._show(OrderStatus.SHIPPED if final else OrderStatus.PROCESSING, f"parcel {number} has left")
+        self._book.show(OrderStatus.SHIPPED if final else OrderStatus.PROCESSING, f"parcel {number} has left")
         await self._payment.capture(number, amount, final=final)
         self._timeline.tell(f"parcel {number} captured")
         await self._parcels.delivered(number)
@@ -183,7 +228,7 @@ class CheckoutWorkflow:
 
     async def _settle(self) -> None:
         await self._payment.end()
-        self._show(OrderStatus.DELIVERED, "delivered and paid: nothing held, nothing owed")
+        self._book.show(OrderStatus.DELIVERED, "delivered and paid: nothing held, nothing owed")
 
     async def _empty_cart(self) -> None:
         command = CompleteCart(
@@ -200,43 +245,20 @@ class CheckoutWorkflow:
 
     async def _take_back(self, reason: Reason) -> CheckoutResult:
         """Undo every step begun, last first, then say how the order ended."""
+        self._attempts.close()
         self._timeline.tell(f"stopped: `{reason.code}` {reason.message}")
-        cancelling = reason.code == "cancelled"
+        cancelling = reason.code == CANCELLED
         actor = self._cancelled_by.actor if self._cancelled_by else "system"
         data: dict[str, object] = {"code": reason.code, "message": reason.message, **reason.details}
         if self._cancelled_by:
             data["reason"] = self._cancelled_by.reason
         if cancelling:
-            await self._record_if_placed("cancelling", OrderStatus.CANCELLING, "order.cancelling", actor, data)
-        await self._undo_all()
+            await self._book.record_if_placed("cancelling", OrderStatus.CANCELLING, "order.cancelling", actor, data)
+        await self._compensation.undo_all()
         status = OrderStatus.CANCELLED if cancelling else OrderStatus.FAILED
-        await self._record_if_placed("end", status, f"order.{status}", actor, data)
-        self._answer = self._answer or _refusal(self._order.order_id, reason)
+        await self._book.record_if_placed("end", status, f"order.{status}", actor, data)
+        self._answers.append(_refusal(self._order.order_id, reason))
         return CheckoutResult(order_id=self._order.order_id, status=status, reason=reason.code)
-
-    async def _undo_all(self) -> None:
-        attempt = 0
-        while blocked := await self._saga.unwind():
-            attempt += 1
-            self._blocked = blocked
-            owed = [f"{one.name}: {one.why}" for one in blocked]
-            self._timeline.owe(owed)
-            workflow.upsert_search_attributes([COMPENSATION_BLOCKED.value_set(True)])
-            await self._record_if_placed(
-                f"blocked-{attempt}",
-                OrderStatus.COMPENSATION_BLOCKED,
-                "order.compensation_blocked",
-                "system",
-                {"owed": owed},
-            )
-            await workflow.wait_condition(lambda: self._settlement is not None)
-            decision, self._settlement, self._blocked = self._settlement, None, []
-            assert decision is not None
-            self._timeline.owe([])
-            self._timeline.tell(f"{decision.actor}: {'try again' if decision.retry else 'settled'}, {decision.reason}")
-            workflow.upsert_search_attributes([COMPENSATION_BLOCKED.value_set(False)])
-            if not decision.retry:
-                return
 
     async def _release_stock(self) -> None:
         command = ReleaseStock(order_id=self._order.order_id, actor="system", reason="the order was taken back")
@@ -254,41 +276,22 @@ class CheckoutWorkflow:
             self._timeline.tell(f"{released.units} unit(s) released")
         await tell_of_goods(released.arrived)
 
-    # --- small words
+    # --- answers
 
-    async def _record_if_placed(
-        self, step: str, status: OrderStatus, event_type: str, actor: str, data: dict[str, object]
-    ) -> None:
-        try:
-            await self._record(step, status, event_type, actor, data)
-        except FailureError as failure:
-            if reason_of(failure).code != _NOT_PLACED:
-                raise
+    async def _told(self, number: int) -> CheckoutAnswer:
+        """An answer stays what it was: every repeat of the request that it was for gets it."""
+        await workflow.wait_condition(lambda: len(self._answers) > number)
+        return self._answers[number]
 
-    async def _record(
-        self, step: str, status: OrderStatus, event_type: str, actor: str, data: dict[str, object] | None = None
-    ) -> None:
-        command = RecordStatus(
-            order_id=self._order.order_id, step=step, status=status, event_type=event_type, actor=actor, data=data or {}
-        )
-        text = event_type.removeprefix("order.").replace("_", " ")
-        await workflow.execute_local_activity_method(OrderActivities.record_status, command, summary=text, **STORE)
-        self._show(status, text)
-
-    def _show(self, status: OrderStatus, text: str) -> None:
-        workflow.upsert_search_attributes([ORDER_STATUS.value_set(status)])
-        self._timeline.tell(text)
+    def _check_stands(self) -> None:
+        if self._cancelled_by is not None or self._saga.unwinding:
+            raise ApplicationError("The order is being taken back.", type="too_late")
 
 
 def _refusal(order_id: str, reason: Reason) -> CheckoutAnswer:
-    outcomes = {
-        "payment_declined": CheckoutOutcome.DECLINED,
-        "out_of_stock": CheckoutOutcome.OUT_OF_STOCK,
-        "cancelled": CheckoutOutcome.CANCELLED,
-    }
     return CheckoutAnswer(
         order_id=order_id,
-        outcome=outcomes.get(reason.code, CheckoutOutcome.REFUSED),
+        outcome=outcome_of_end(reason.code),
         code=reason.code,
         message=reason.message,
         details=dict(reason.details),

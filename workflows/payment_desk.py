@@ -1,13 +1,15 @@
 """The order's side of the talk with its PaymentWorkflow: ask by signal, wait for what it tells."""
 
 import asyncio
+from collections import deque
+from contextlib import suppress
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
-from schemas.checkout import CheckoutInput, PricedOrder
-from schemas.payments import CaptureParcel, PaymentInput, PaymentOutcome, PaymentResult, PaymentTold, ReleaseHold
+from schemas.checkout import PricedOrder
+from schemas.payments import CaptureParcel, PaymentInput, PaymentResult, PaymentTold, ReleaseHold, TryMethod
 from workflows.names import PAYMENTS_QUEUE, payment_workflow_id
 from workflows.payment import PaymentWorkflow
 from workflows.timeline import money
@@ -17,38 +19,62 @@ from workflows.uninterrupted import uninterrupted
 class PaymentDesk:
     """Starts the order's PaymentWorkflow and speaks with it; knows what it has told so far."""
 
-    def __init__(self, order: CheckoutInput) -> None:
-        self._order = order
+    def __init__(self, order_id: str) -> None:
+        self._order_id = order_id
         self._told: dict[str, PaymentTold] = {}
+        self._of_attempts: deque[PaymentTold] = deque()
         self._starting: asyncio.Task[ChildWorkflowHandle[PaymentWorkflow, PaymentResult]] | None = None
         self._child: ChildWorkflowHandle[PaymentWorkflow, PaymentResult] | None = None
 
     def hear(self, told: PaymentTold) -> None:
         """The child has done a step, or was refused it."""
         self._told[told.step] = told
+        if told.step.startswith("authorize"):
+            self._of_attempts.append(told)
 
-    async def authorize(self, quote: PricedOrder) -> PaymentTold:
-        """Start the child and wait for the bank's first answer."""
+    async def start(self, quote: PricedOrder, first: TryMethod, *, may_retry: bool) -> None:
+        """Have the money held; `heard` says when there is an answer."""
         # Shielded: a cancellation that arrives while the child starts must not leave us without its handle.
-        self._starting = asyncio.create_task(self._start(quote))
+        self._starting = asyncio.create_task(self._start(quote, first, may_retry))
         self._child = await asyncio.shield(self._starting)
-        return await self._answer_to("authorize")
+
+    def heard(self) -> bool:
+        """Whether an attempt has been told of that nobody has listened to, or none ever will be."""
+        return bool(self._of_attempts) or self._ended()
+
+    async def listen(self) -> PaymentTold:
+        """What is told next of an attempt; raises the reason when there will be nothing."""
+        await workflow.wait_condition(self.heard)
+        if self._of_attempts:
+            return self._of_attempts.popleft()
+        raise await self._silence("an attempt")
+
+    async def try_method(self, method: TryMethod) -> None:
+        """Ask for another attempt, by another method."""
+        assert self._child is not None
+        await uninterrupted(self._child.signal(PaymentWorkflow.try_method, method))
 
     async def capture(self, parcel: int, amount: int, *, final: bool) -> None:
-        """Take the parcel's share; waits until it is taken."""
+        """Take the parcel's share; waits until it is taken. A parcel that costs nothing has none."""
+        if amount == 0:
+            return
         assert self._child is not None
         share = CaptureParcel(parcel=parcel, amount=amount, final=final)
         await uninterrupted(self._child.signal(PaymentWorkflow.capture, share))
-        await self._answer_to(f"capture-{parcel}")
+        step = f"capture-{parcel}"
+        await workflow.wait_condition(lambda: step in self._told or self._ended())
+        if step not in self._told:
+            raise await self._silence(step)
 
     async def void(self) -> None:
-        """Give back what is held; does nothing when nothing was ever held. The undo of `authorize`."""
+        """Give back what is held; does nothing when nothing was ever held. The undo of `start`."""
         if self._starting is None:
             return
         self._child = await self._starting
-        if not (self._declined() or self._ended()):
+        if not self._ended():
             hold = ReleaseHold(reason="the order was taken back")
-            await uninterrupted(self._child.signal(PaymentWorkflow.release, hold))
+            with suppress(FailureError):  # it has ended this very moment
+                await uninterrupted(self._child.signal(PaymentWorkflow.release, hold))
         await self._child  # it ends when nothing is held
 
     async def end(self) -> None:
@@ -56,16 +82,19 @@ class PaymentDesk:
         if self._child is not None:
             await self._child
 
-    async def _start(self, quote: PricedOrder) -> ChildWorkflowHandle[PaymentWorkflow, PaymentResult]:
+    async def _start(
+        self, quote: PricedOrder, first: TryMethod, may_retry: bool
+    ) -> ChildWorkflowHandle[PaymentWorkflow, PaymentResult]:
         return await workflow.start_child_workflow(
             PaymentWorkflow.run,
             PaymentInput(
-                order_id=self._order.order_id,
+                order_id=self._order_id,
                 amount=quote.total,
                 currency=quote.currency,
-                payment_method=self._order.payment_method,
+                first=first,
+                may_retry=may_retry,
             ),
-            id=payment_workflow_id(self._order.order_id),
+            id=payment_workflow_id(self._order_id),
             task_queue=PAYMENTS_QUEUE,
             # Abandoned, not cancelled, when the order stops: money is given back by asking, never by killing its owner.
             parent_close_policy=ParentClosePolicy.ABANDON,
@@ -73,17 +102,10 @@ class PaymentDesk:
             static_summary=f"payment of {money(quote.total, quote.currency)}",
         )
 
-    async def _answer_to(self, step: str) -> PaymentTold:
-        await workflow.wait_condition(lambda: step in self._told or self._ended())
-        if step in self._told:
-            return self._told[step]
+    async def _silence(self, step: str) -> Exception:
         assert self._child is not None
         await self._child  # raises the reason when the child failed
-        raise ApplicationError(f"The payment ended without an answer to {step}.", type="payment_ended")
-
-    def _declined(self) -> bool:
-        told = self._told.get("authorize")
-        return told is not None and told.outcome is PaymentOutcome.DECLINED
+        return ApplicationError(f"The payment ended without an answer to {step}.", type="payment_ended")
 
     def _ended(self) -> bool:
         return self._child is not None and self._child.done()

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from temporalio.exceptions import ApplicationError
 
+CANCELLED = "cancelled"
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -26,4 +28,4 @@ def reason_of(failure: BaseException) -> Reason:
         if isinstance(cause, asyncio.CancelledError):
             break
         cause = cause.__cause__
-    return Reason("cancelled", "The order was cancelled.")
+    return Reason(CANCELLED, "The order was cancelled.")

@@ -70,7 +70,7 @@ class Catalog:
                 .where(variants.c.sku.in_(skus))
             ).all()
             valid = connection.execute(
-                sa.select(prices.c.sku, prices.c.amount)
+                sa.select(prices.c.sku, prices.c.min_quantity, prices.c.amount)
                 .where(
                     prices.c.sku.in_(skus),
                     prices.c.currency == currency,
@@ -79,8 +79,10 @@ class Catalog:
                 )
                 .order_by(prices.c.valid_from)
             ).all()
-        amounts = {row.sku: row.amount for row in valid}  # the latest begun comes last
-        return {row.sku: _offer(row, amounts.get(row.sku), currency) for row in found}
+        tiers: dict[str, dict[int, int]] = {}
+        for row in valid:
+            tiers.setdefault(row.sku, {})[row.min_quantity] = row.amount  # the latest begun comes last
+        return {row.sku: _offer(row, tiers.get(row.sku, {}), currency) for row in found}
 
     def put_many(self, changed: Sequence[Product]) -> None:
         """Write whole products in one transaction, whatever was there; one that exists keeps its `created_at`.
@@ -91,12 +93,14 @@ class Catalog:
             put_products(connection, changed)
 
 
-def _offer(row: sa.Row[Any], amount: int | None, currency: str) -> Offer:
+def _offer(row: sa.Row[Any], tiers: dict[int, int], currency: str) -> Offer:
+    amount = tiers.get(1)
     return Offer(
         sku=row.sku,
         product=row.product,
         name=variant_name(row.name, rows.in_order(row.options, row.option_names)),
         price=None if amount is None else Money(amount=amount, currency=currency),
+        tiers=sorted(tiers.items()),
         weight_grams=row.weight_grams,
         tax_class=row.tax_class,
         active=row.active and row.status == ProductStatus.ACTIVE,
@@ -118,7 +122,7 @@ def read_products(connection: sa.Connection, codes: Iterable[str]) -> dict[str, 
         sa.select(prices)
         .join(variants, variants.c.sku == prices.c.sku)
         .where(variants.c.product.in_(wanted))
-        .order_by(prices.c.currency, prices.c.valid_from)
+        .order_by(prices.c.currency, prices.c.min_quantity, prices.c.valid_from)
     ).all()
     pictures = connection.execute(
         sa.select(product_images)

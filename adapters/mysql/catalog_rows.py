@@ -34,6 +34,7 @@ def price_rows(product: Product) -> list[dict[str, Any]]:
             "sku": variant.sku,
             "currency": price.currency,
             "valid_from": naive(price.valid_from),
+            "min_quantity": price.min_quantity,
             "valid_to": naive(price.valid_to) if price.valid_to else None,
             "amount": price.amount,
         }

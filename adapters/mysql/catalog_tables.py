@@ -64,6 +64,7 @@ prices = table(
     sa.Column("sku", Sku, sa.ForeignKey("variants.sku"), primary_key=True),
     sa.Column("currency", sa.CHAR(3), primary_key=True),
     sa.Column("valid_from", Moment, primary_key=True),
+    sa.Column("min_quantity", sa.Integer, primary_key=True, autoincrement=False, server_default="1"),
     sa.Column("valid_to", Moment),
     sa.Column("amount", Amount, nullable=False),
     sa.Index(None, "valid_from"),

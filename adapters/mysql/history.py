@@ -16,7 +16,14 @@ import uuid_utils
 from adapters.mysql.schema import OUTBOX_PARTITIONS
 from adapters.mysql.tables import order_events, orders
 from domain.errors import NotFound
-from domain.orders import FINAL_STATUSES, FulfilmentStatus, OrderStatus, PaymentStatus, check_move
+from domain.orders import (
+    FINAL_STATUSES,
+    WAITING_STATUSES,
+    FulfilmentStatus,
+    OrderStatus,
+    PaymentStatus,
+    check_move,
+)
 
 
 def now() -> datetime:
@@ -47,7 +54,11 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Change:
-    """What happened to the order: the event to append and the statuses after it (None leaves one as it is)."""
+    """What happened to the order: the event to append and the statuses after it (None leaves one as it is).
+
+    `awaiting` is what the customer is to do now; it is forgotten once the order waits for them no more. It is shown to
+    them alone: unlike `data` it is not published.
+    """
 
     step: str
     type: str
@@ -57,6 +68,7 @@ class Change:
     payment_status: PaymentStatus | None = None
     fulfilment_status: FulfilmentStatus | None = None
     occurred_at: datetime | None = None
+    awaiting: Mapping[str, object] | None = None
 
 
 def lock_order(connection: sa.Connection, order_id: str) -> LockedOrder:
@@ -128,6 +140,7 @@ def append(connection: sa.Connection, order: LockedOrder, change: Change) -> Rec
             fulfilment_status=fulfilment,
             last_seq=seq,
             updated_at=moment,
+            **_awaiting(status, change),
             **_ending(status, change.data),
         )
     )
@@ -137,6 +150,12 @@ def append(connection: sa.Connection, order: LockedOrder, change: Change) -> Rec
 def outbox_partition(order_id: str) -> int:
     """The outbox partition that all events of an order go through."""
     return zlib.crc32(order_id.encode()) % OUTBOX_PARTITIONS
+
+
+def _awaiting(status: OrderStatus, change: Change) -> dict[str, Any]:
+    if status not in WAITING_STATUSES:
+        return {"awaiting": sa.null()}
+    return {} if change.awaiting is None else {"awaiting": dict(change.awaiting)}
 
 
 def _ending(status: OrderStatus, data: Mapping[str, object]) -> dict[str, Any]:

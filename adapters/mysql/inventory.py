@@ -159,10 +159,10 @@ class Stock:
             query = sa.select(stock_rules.c.sku).where(stock_rules.c.sku.in_(list(skus)), stock_rules.c.backorderable)
             return set(connection.scalars(query))
 
-    def check_shortage(self, demands: Sequence[Demand]) -> None:
-        """Raise OutOfStock when so much cannot be had at this moment; nothing is held."""
+    def check_shortage(self, demands: Sequence[Demand], *, unless_partly: bool = False) -> None:
+        """Raise OutOfStock when so much, or with `unless_partly` anything of it, cannot be had now; nothing is held."""
         with self._engine.connect() as connection:
-            check_shortage(connection, demands)
+            check_shortage(connection, demands, unless_partly=unless_partly)
 
     def _posted(self, movement_key: str) -> Movement | None:
         with self._engine.connect() as connection:

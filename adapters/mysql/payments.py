@@ -60,6 +60,13 @@ class Ledger:
                 append(connection, order, Change(command.idempotency_key, "payment.declined", "system", data))
             return PaymentRecorded(payment_status=order.payment_status)
 
+    def has(self, provider_id: str, kind: EntryKind) -> bool:
+        """Whether such an effect on this payment of the provider's is in the books."""
+        entries = payment_entries.c
+        query = sa.select(entries.id).where(entries.provider_id == provider_id, entries.kind == kind).limit(1)
+        with self._engine.connect() as connection:
+            return connection.scalar(query) is not None
+
     def entries(self, order_id: str) -> list[PaymentEntry]:
         """The order's ledger, oldest first."""
         with self._engine.connect() as connection:

@@ -176,7 +176,7 @@ def _alike(before: Product | None, after: Product) -> bool:
 
 
 def _ordered(variant: Variant) -> Variant:
-    by_begin = sorted(variant.prices, key=lambda price: (price.currency, price.valid_from))
+    by_begin = sorted(variant.prices, key=lambda price: (price.currency, price.min_quantity, price.valid_from))
     return variant.model_copy(update={"prices": by_begin})
 
 

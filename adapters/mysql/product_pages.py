@@ -15,7 +15,7 @@ from adapters.mysql.stock_tables import stock, stock_rules
 from domain.catalog import PriceNow, ProductStatus, price_at
 from schemas.base import Money
 from schemas.catalog import BASE_CURRENCY, Image, Price
-from schemas.product_views import CategoryStep, Offered, ProductView, VariantView
+from schemas.product_views import CategoryStep, Offered, ProductView, QuantityPrice, VariantView
 
 _DEEPEST = 20  # no tree is; it ends the walk should a circle ever get into it
 
@@ -117,12 +117,12 @@ def _parts(for_staff: bool) -> sa.Select[Any]:
             variants,
             available.label("available"),
             sa.func.coalesce(stock_rules.c.backorderable, sa.false()).label("backorderable"),
-            *(prices.c[name] for name in ("amount", "currency", "valid_from", "valid_to")),
+            *(prices.c[name] for name in ("amount", "currency", "min_quantity", "valid_from", "valid_to")),
         )
         .join(prices, sa.and_(*which), isouter=True)
         .join(stock_rules, stock_rules.c.sku == variants.c.sku, isouter=True)
         .where(variants.c.product == sa.bindparam("code"))
-        .order_by(variants.c.position, variants.c.sku, prices.c.currency, prices.c.valid_from)
+        .order_by(variants.c.position, variants.c.sku, prices.c.currency, prices.c.min_quantity, prices.c.valid_from)
     )
     return query if for_staff else query.where(variants.c.active)
 
@@ -135,10 +135,12 @@ _PARTS = {for_staff: _parts(for_staff) for for_staff in (False, True)}
 def _variant(rows: Sequence[sa.Row[Any]], option_names: Sequence[str], look: _Look) -> VariantView:
     row = rows[0]
     costs = [_price(one) for one in rows if one.amount is not None]
-    now = price_at([price for price in costs if price.currency == look.currency], look.moment)
+    shown = [price for price in costs if price.currency == look.currency]
+    now = price_at([price for price in shown if price.min_quantity == 1], look.moment)
     return VariantView(
         sku=row.sku,
         **_costs(now, look.currency),
+        quantity_prices=_tiers(shown, look),
         available=int(row.available),
         in_stock=row.available > 0 or bool(row.backorderable),
         backorderable=bool(row.backorderable),
@@ -156,8 +158,22 @@ def _variant(rows: Sequence[sa.Row[Any]], option_names: Sequence[str], look: _Lo
 def _price(row: sa.Row[Any]) -> Price:
     until = row.valid_to.replace(tzinfo=UTC) if row.valid_to else None
     return Price(
-        amount=row.amount, currency=row.currency, valid_from=row.valid_from.replace(tzinfo=UTC), valid_to=until
+        amount=row.amount,
+        currency=row.currency,
+        min_quantity=row.min_quantity,
+        valid_from=row.valid_from.replace(tzinfo=UTC),
+        valid_to=until,
     )
+
+
+def _tiers(costs: Sequence[Price], look: _Look) -> list[QuantityPrice]:
+    sizes = sorted({price.min_quantity for price in costs} - {1})
+    found = ((size, price_at([price for price in costs if price.min_quantity == size], look.moment)) for size in sizes)
+    return [
+        QuantityPrice(min_quantity=size, price=Money(amount=now.amount, currency=look.currency))
+        for size, now in found
+        if now is not None
+    ]
 
 
 def _costs(now: PriceNow | None, currency: str) -> dict[str, Any]:

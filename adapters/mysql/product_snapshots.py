@@ -117,7 +117,11 @@ def _lowest(active: Sequence[Variant], moment: datetime) -> dict[str, int]:
         costs: dict[str, int] = {}
         for price in sorted(variant.prices, key=lambda price: price.valid_from):
             begun = price.valid_from.replace(tzinfo=None) <= moment
-            if begun and (price.valid_to is None or price.valid_to.replace(tzinfo=None) > moment):
+            if (
+                begun
+                and price.min_quantity == 1
+                and (price.valid_to is None or price.valid_to.replace(tzinfo=None) > moment)
+            ):
                 costs[price.currency] = price.amount
         for currency, amount in costs.items():
             lowest[currency] = min(amount, lowest.get(currency, amount))

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from adapters.mysql.backorders import ACTIVE, fill_backorders, held, orders_in_line
+from adapters.mysql.backorders import ACTIVE, Line, fill_backorders, held, orders_in_line
 from adapters.mysql.history import Change, append, lock_orders, now
 from adapters.mysql.stock_ledger import Cause, Place, StockSheet, stock_sheet
 from adapters.mysql.stock_tables import reservation_lines, reservations
 from adapters.mysql.transactions import in_transaction
+from adapters.mysql.vouchers import give_use_back
 from domain.errors import NotFound, UnknownReservation
 from domain.stock import MovementKind
 from schemas.inventory import ReleaseStock, StockReleased
@@ -38,7 +39,7 @@ class Reservations:
         self._hold = hold
 
     def release(self, command: ReleaseStock) -> StockReleased:
-        """Give back what the order still holds, with one event; a repeat finds nothing left to give back.
+        """Give back what the order still holds, and its voucher, with one event; a repeat finds nothing left.
 
         Raises UnknownReservation for an order that never held anything.
         """
@@ -117,6 +118,15 @@ def hold_parcels(
         sheet.move(MovementKind.RESERVED, (row["sku"], row["warehouse"]), there, Cause(_SYSTEM, order_id))
 
 
+def drop(connection: sa.Connection, sheet: StockSheet, lines: Sequence[Line], cause: Cause) -> None:
+    """Give back these lines of an order that keeps others; the caller holds the order."""
+    columns = reservation_lines.c
+    for line in lines:
+        this = sa.and_(columns.order_id == line.order_id, columns.parcel == line.parcel, columns.sku == line.sku)
+        connection.execute(sa.update(reservation_lines).where(this).values(state=RELEASED, updated_at=now()))
+        sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), line.there, cause)
+
+
 def ship(connection: sa.Connection, order_id: str, parcel: int, actor: str) -> None:
     """The goods of the parcel have left: what was reserved for it is no longer on hand. The caller holds the order.
 
@@ -145,6 +155,7 @@ def _release(
         return None
     lines = held(connection, order_id)
     if not lines:
+        give_use_back(connection, order_id)
         return StockReleased(units=0)
     _end(connection, order_id, RELEASED)
     cause = Cause(told.actor, order_id, str(told.data["reason"]))
@@ -152,6 +163,7 @@ def _release(
     with stock_sheet(connection, {line.sku for line in lines}) as sheet:
         for line in lines:
             sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), line.there, cause)
+        give_use_back(connection, order_id)
         data = {**told.data, "units": units, **({"backordered": waited} if waited else {})}
         append(connection, orders[order_id], Change(told.step, told.type, told.actor, data))
         arrived = fill_backorders(connection, sheet, orders, {(line.sku, line.warehouse) for line in lines})

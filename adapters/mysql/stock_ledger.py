@@ -163,8 +163,11 @@ def stock_sheet(connection: sa.Connection, skus: Collection[str]) -> Iterator[St
     sheet.write()
 
 
-def check_shortage(connection: sa.Connection, demands: Sequence[Demand]) -> None:
-    """Raise OutOfStock when so much cannot be had at this moment: a look that holds nothing and promises nothing."""
+def check_shortage(connection: sa.Connection, demands: Sequence[Demand], *, unless_partly: bool = False) -> None:
+    """Raise OutOfStock when so much cannot be had at this moment: a look that holds nothing and promises nothing.
+
+    With `unless_partly` only when nothing of it can be had.
+    """
     wanted = summed(demands)
     rows = connection.execute(
         sa.select(variants.c.sku, stock_rules.c.backorderable, sa.func.sum(stock.c.on_hand - stock.c.reserved))
@@ -174,7 +177,8 @@ def check_shortage(connection: sa.Connection, demands: Sequence[Demand]) -> None
         .group_by(variants.c.sku, stock_rules.c.backorderable)
     ).all()
     totals = {sku: int(units or 0) for sku, _, units in rows}
-    refuse_shortage(wanted, totals, {sku for sku, backorderable, _ in rows if backorderable})
+    late = {sku for sku, backorderable, _ in rows if backorderable}
+    refuse_shortage(wanted, totals, late, unless_partly=unless_partly)
 
 
 def _lock(connection: sa.Connection, skus: Sequence[str]) -> Sequence[sa.Row[Any]]:

@@ -37,6 +37,7 @@ orders = table(
     sa.Column("shipping_address", Json, nullable=False),
     sa.Column("shipping_method", Code, nullable=False),
     sa.Column("failure_code", Code),
+    sa.Column("awaiting", Json, comment="what the customer is to do, and until when; NULL when nothing"),
     sa.Column("last_seq", sa.Integer, nullable=False, server_default="0"),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),

@@ -76,6 +76,15 @@ class Vouchers:
             raise refusal("voucher_unknown")
         return _terms(row)
 
+    def check_left(self, code: str, customer_id: str | None) -> None:
+        """Raise VoucherRefused when this customer (None: a guest) has no use of it left at this moment.
+
+        A look that takes nothing: only the order's own transaction can.
+        """
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(vouchers).where(vouchers.c.code == code)).one_or_none()
+            _check_left(connection, row, customer_id)
+
 
 def take_use(connection: sa.Connection, code: str, order_id: str, customer_id: str) -> None:
     """Count one use for this order, in the order's own transaction; raises VoucherRefused when none is left.
@@ -83,20 +92,7 @@ def take_use(connection: sa.Connection, code: str, order_id: str, customer_id: s
     The voucher's row stays locked until the commit, so that of two orders for the last use one gets it.
     """
     row = connection.execute(sa.select(vouchers).where(vouchers.c.code == code).with_for_update()).one_or_none()
-    if row is None or not row.active:
-        raise refusal("voucher_unknown")
-    if row.max_uses is not None and row.uses >= row.max_uses:
-        raise refusal("voucher_used_up", max_uses=row.max_uses)
-    if row.max_uses_per_customer is not None:
-        mine = connection.scalar(
-            sa.select(sa.func.count()).where(
-                voucher_redemptions.c.code == code,
-                voucher_redemptions.c.customer_id == customer_id,
-                voucher_redemptions.c.taken,
-            )
-        )
-        if (mine or 0) >= row.max_uses_per_customer:
-            raise refusal("voucher_used_by_you", max_uses_per_customer=row.max_uses_per_customer)
+    _check_left(connection, row, customer_id)
     moment = now()
     connection.execute(
         sa.insert(voucher_redemptions).values(
@@ -104,6 +100,23 @@ def take_use(connection: sa.Connection, code: str, order_id: str, customer_id: s
         )
     )
     connection.execute(sa.update(vouchers).where(vouchers.c.code == code).values(uses=vouchers.c.uses + 1))
+
+
+def _check_left(connection: sa.Connection, row: sa.Row[Any] | None, customer_id: str | None) -> None:
+    if row is None or not row.active:
+        raise refusal("voucher_unknown")
+    if row.max_uses is not None and row.uses >= row.max_uses:
+        raise refusal("voucher_used_up", max_uses=row.max_uses)
+    if row.max_uses_per_customer is not None and customer_id is not None:
+        mine = connection.scalar(
+            sa.select(sa.func.count()).where(
+                voucher_redemptions.c.code == row.code,
+                voucher_redemptions.c.customer_id == customer_id,
+                voucher_redemptions.c.taken,
+            )
+        )
+        if (mine or 0) >= row.max_uses_per_customer:
+            raise refusal("voucher_used_by_you", max_uses_per_customer=row.max_uses_per_customer)
 
 
 def give_use_back(connection: sa.Connection, order_id: str) -> str | None:

@@ -9,7 +9,7 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 _INTEGER = re.compile(r"-?\d{1,18}")
 _FORMULA = re.compile(r"[=+\-@\t\r＝＋－＠]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r＝＋－＠]")
-_PRICE = re.compile(r"(-?\d{1,18})(?:@([^/\s]*)(?:/(\S*))?)?")
+_PRICE = re.compile(r"(?:(\d{1,9})x)?(-?\d{1,18})(?:@([^/\s]*)(?:/(\S*))?)?")
 
 
 class BadCell(Exception):
@@ -84,18 +84,19 @@ def images_cell(given: Sequence[dict[str, Any]]) -> str:
 
 
 def prices(cell: str, currency: str) -> list[dict[str, Any]]:
-    """Minor units; a price that does not always hold is `amount@from/to`, where either end may be missing.
-
-    Several stand with spaces between. Raises BadCell.
+    """Minor units; a price that does not always hold is `amount@from/to`, where either end may be missing, and one for
+    at least ten units begins with `10x`. Several stand with spaces between. Raises BadCell.
     """
     found: list[dict[str, Any]] = []
     for word in cell.split():
         match = _PRICE.fullmatch(word)
         if match is None:
-            raise BadCell("price_format", "A price is in minor units, such as 1999, or 1499@2026-12-01T00:00:00Z/.")
-        amount, begins, ends = match.groups()
-        times = {"valid_from": begins, "valid_to": ends}
-        found.append({"amount": int(amount), "currency": currency} | {key: one for key, one in times.items() if one})
+            advice = "A price is in minor units, such as 1999, 1499@2026-12-01T00:00:00Z/, or 10x1799 for ten and more."
+            raise BadCell("price_format", advice)
+        least, amount, begins, ends = match.groups()
+        price: dict[str, Any] = {"amount": int(amount), "currency": currency}
+        limits = {"min_quantity": least and int(least), "valid_from": begins, "valid_to": ends}
+        found.append(price | {name: one for name, one in limits.items() if one not in (None, "")})
     return found
 
 
@@ -106,9 +107,10 @@ def prices_cell(given: Sequence[dict[str, Any]]) -> str:
 
 def _price_word(price: dict[str, Any]) -> str:
     begins, ends = price.get("valid_from"), price.get("valid_to")
+    amount = f"{price['min_quantity']}x{price['amount']}" if "min_quantity" in price else str(price["amount"])
     if begins is None and ends is None:
-        return str(price["amount"])
-    return f"{price['amount']}@{begins or ''}" + (f"/{ends}" if ends else "")
+        return amount
+    return f"{amount}@{begins or ''}" + (f"/{ends}" if ends else "")
 
 
 def _json_list(cell: str, advice: str) -> list[Any]:

@@ -12,14 +12,15 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from adapters.mysql.payments import Ledger
 from adapters.mysql.webhooks import WebhookReceipts
-from api.deps import AppSettings, Receipts, Temporal
+from api.deps import AppSettings, PaymentLedger, Receipts, Temporal
 from api.errors import HttpProblem, problems
 from api.permissions import public
 from domain.fulfilment import ParcelStatus, parcel_of_reference
 from schemas.base import Payload
 from schemas.fulfilment import CarrierEvent
-from schemas.payments import ProviderEvent
+from schemas.payments import EntryKind, ProviderEvent
 from workflows.fulfilment import FulfilmentWorkflow
 from workflows.names import fulfilment_workflow_id, payment_workflow_id
 from workflows.payment import PaymentWorkflow
@@ -28,10 +29,21 @@ router_of_carrier = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 router_of_provider = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
 
+_Outcome = Literal["applied", "ignored", "known"]
+# Steps on the way that our own call has answered with already.
+_NO_NEWS = frozenset({"payment_intent.created", "payment_intent.requires_action"})
+_CONFIRMS = {
+    "payment_intent.amount_capturable_updated": EntryKind.AUTHORIZATION,
+    "charge.captured": EntryKind.CAPTURE,
+    "payment_intent.succeeded": EntryKind.CAPTURE,
+    "payment_intent.canceled": EntryKind.VOID,
+}
+
+
 class Receipt(Payload):
     """What was done with the delivery; every outcome is a success for the sender."""
 
-    outcome: Literal["applied", "ignored", "seen"]
+    outcome: Literal["applied", "ignored", "known", "seen"]
 
 
 class _Delivery(Payload):
@@ -78,9 +90,10 @@ async def receive_provider_webhook(
     settings: AppSettings,
     receipts: Receipts,
     temporal: Temporal,
+    ledger: PaymentLedger,
     stripe_signature: Annotated[str, Header()] = "",
 ) -> Receipt:
-    """The payment provider tells of a payment (Stripe's signature)."""
+    """The payment provider tells of a payment (Stripe's signature). What the ledger knows already wakes nobody."""
     raw = await request.body()
     try:
         secret = settings.stripe_webhook_secret.get_secret_value()
@@ -88,55 +101,65 @@ async def receive_provider_webhook(
     except (stripe.SignatureVerificationError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise _invalid_signature() from error
     delivery = _Delivery(source="stripe", event_id=event["id"], type=event["type"])
-    return await _deal_with(delivery, receipts, lambda: _tell_payment(temporal, event))
+    return await _deal_with(delivery, receipts, lambda: _tell_payment(temporal, ledger, event))
 
 
-async def _deal_with(delivery: _Delivery, receipts: WebhookReceipts, tell: Callable[[], Awaitable[bool]]) -> Receipt:
+async def _deal_with(
+    delivery: _Delivery, receipts: WebhookReceipts, tell: Callable[[], Awaitable[_Outcome]]
+) -> Receipt:
     """Tell, then note it: a crash in between means a second telling, which workflows recognise by the event's id."""
     if not delivery.event_id.isascii() or len(delivery.event_id) > 255 or not delivery.type.isascii():
         raise HttpProblem(422, "invalid_request", "Ids and types of events are short and plain.")
     if await run_in_threadpool(receipts.seen, delivery.source, delivery.event_id):
         return Receipt(outcome="seen")
-    outcome: Literal["applied", "ignored"] = "applied" if await tell() else "ignored"
+    outcome = await tell()
     await run_in_threadpool(receipts.record, delivery.source, delivery.event_id, delivery.type[:100], outcome)
     return Receipt(outcome=outcome)
 
 
-async def _tell_parcel(temporal: Client, event_id: str, body: _CarrierBody) -> bool:
+async def _tell_parcel(temporal: Client, event_id: str, body: _CarrierBody) -> _Outcome:
     try:
         order_id, parcel = parcel_of_reference(body.data.reference)
         status = ParcelStatus(body.type.removeprefix("shipment."))
     except ValueError:
-        return False
+        return "ignored"
     event = CarrierEvent(event_id=event_id, status=status, occurred_at=body.timestamp, location=body.data.location)
     handle = temporal.get_workflow_handle(fulfilment_workflow_id(order_id, parcel))
     return await _signalled(handle.signal(FulfilmentWorkflow.carrier_told, event))
 
 
-async def _tell_payment(temporal: Client, event: dict[str, Any]) -> bool:
+async def _tell_payment(temporal: Client, ledger: Ledger, event: dict[str, Any]) -> _Outcome:
     subject = event["data"]["object"]
     order_id = (subject.get("metadata") or {}).get("order_id")
     if not order_id:
-        return False
+        return "ignored"
     news = ProviderEvent(
         event_id=event["id"],
         type=event["type"],
         provider_id=subject.get("payment_intent") or subject["id"],
         amount=subject.get("amount"),
     )
+    if news.type in _NO_NEWS or await run_in_threadpool(_is_known, ledger, news):
+        return "known"
     handle = temporal.get_workflow_handle(payment_workflow_id(order_id))
     return await _signalled(handle.signal(PaymentWorkflow.provider_told, news))
 
 
-async def _signalled(signal: Awaitable[None]) -> bool:
+def _is_known(ledger: Ledger, news: ProviderEvent) -> bool:
+    """Whether it only confirms a call of our own whose effect stands in the books."""
+    kind = _CONFIRMS.get(news.type)
+    return kind is not None and ledger.has(news.provider_id, kind)
+
+
+async def _signalled(signal: Awaitable[None]) -> _Outcome:
     """Whether there was a workflow to tell."""
     try:
         await signal
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
-        return False
-    return True
+        return "ignored"
+    return "applied"
 
 
 def _invalid_signature() -> HttpProblem:

@@ -25,7 +25,8 @@ EVENT_TYPES = [
     *(f"payment.{what}" for what in ("authorized", "declined", "captured", "voided")),
     *(f"parcel.{what}" for what in ("booked", "refused", "dispatched", "in_transit", "out_for_delivery")),
     *(f"parcel.{what}" for what in ("exception", "delivered", "cancelled")),
-    "order.compensation_blocked",
+    *("order.awaiting_customer", "order.decision_reminder", "order.decided"),
+    *("order.awaiting_payment", "order.payment_reminder", "order.compensation_blocked"),
 ]
 
 
@@ -38,7 +39,13 @@ def make_order(
 ) -> OrderView:
     moment = datetime(2026, 11, 23, 12, tzinfo=UTC)
     line = OrderLineView(
-        sku="A-1", name=product, quantity=2, unit_price=euros(150000), tax=euros(57000), subtotal=euros(300000)
+        sku="A-1",
+        name=product,
+        quantity=2,
+        unit_price=euros(150000),
+        discount=euros(0),
+        tax=euros(57000),
+        subtotal=euros(300000),
     )
     return OrderView(
         id=str(uuid_utils.uuid7()),
@@ -52,6 +59,8 @@ def make_order(
         customer_id="customer-1",
         email=email,
         subtotal=euros(300000),
+        discount=euros(0),
+        tax_included=False,
         shipping=euros(490),
         tax=euros(57000),
         lines=[line],
@@ -89,7 +98,8 @@ def caught(bed: Testbed) -> Callable[[str], tuple[dict[str, Any], dict[str, list
 
 def test_every_event_has_a_subject_and_a_sentence_of_its_own() -> None:
     order = make_order()
-    texts = [write(order, make_event(order, kind)) for kind in EVENT_TYPES]
+    short = [{"sku": "A-1", "wanted": 2, "available": 1}]
+    texts = [write(order, make_event(order, kind, short=short)) for kind in EVENT_TYPES]
     assert len({text.subject for text in texts}) == len({text.text for text in texts}) == len(EVENT_TYPES)
     assert all(re.fullmatch(r"Order 1001: [a-z].*[a-z]", text.subject) for text in texts)
     assert write(order, make_event(order)).subject == "Order 1001: your parcel is on its way"
@@ -115,6 +125,15 @@ def test_details_of_the_event_and_sums_of_the_order_are_told() -> None:
         assert words in text
     captured = write(order, make_event(order, "payment.captured", amount=123456)).text
     assert "Amount: €1,234.56" in captured
+
+
+def test_what_was_given_off_and_until_when_to_pay_is_told() -> None:
+    order = make_order().model_copy(update={"discount": euros(1000), "voucher_code": "SPRING-26"})
+    reminder = write(order, make_event(order, "order.payment_reminder", retry_until="2026-11-23T12:30:00Z"))
+    assert "Discount (SPRING-26): -€10.00" in reminder.text
+    assert "Please pay until: 23 Nov 2026, 12:30:00" in reminder.text
+    expired = write(order, make_event(order, "order.failed", code="payment_expired"))
+    assert expired.subject == "Order 1001: your order has ended without a payment"
 
 
 def test_what_customers_and_sellers_typed_is_escaped_in_html_only() -> None:

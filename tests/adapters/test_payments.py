@@ -11,9 +11,18 @@ from adapters.payments import PaymentProvider
 from adapters.settings import Settings
 from dev.testbed import Testbed
 from domain.errors import Misuse, ProviderUnavailable
-from schemas.payments import AuthorizePayment, CapturePayment, PaymentOutcome, ProviderResult, VoidPayment
+from schemas.payments import (
+    AbandonPayment,
+    AuthorizePayment,
+    CapturePayment,
+    LookAtPayment,
+    PaymentOutcome,
+    ProviderResult,
+    VoidPayment,
+)
 
 SUCCEEDED, DECLINED = PaymentOutcome.SUCCEEDED, PaymentOutcome.DECLINED
+ACTION_REQUIRED = PaymentOutcome.ACTION_REQUIRED
 SetFault = Callable[..., None]
 Journal = Callable[[str], list[tuple[str, int]]]
 
@@ -112,16 +121,84 @@ def test_refusal_is_a_result_in_the_banks_words(provider: PaymentProvider, payme
     assert result.message
 
 
-def test_card_that_wants_its_holder_is_declined_and_its_intent_dropped(
-    provider: PaymentProvider, settings: Settings
+@pytest.fixture
+def authenticate(settings: Settings) -> Callable[[ProviderResult, str], None]:
+    """The card's holder answers their bank."""
+
+    def say(held: ProviderResult, outcome: str) -> None:
+        said = {"payment_intent": held.provider_id, "outcome": outcome}
+        httpx2.post(f"{settings.stripe_api_base}/_control/authenticate", json=said).raise_for_status()
+
+    return say
+
+
+def look(command: AuthorizePayment, held: ProviderResult) -> LookAtPayment:
+    assert held.provider_id is not None
+    return LookAtPayment(order_id=command.order_id, provider_id=held.provider_id)
+
+
+def abandon(command: AuthorizePayment, held: ProviderResult) -> AbandonPayment:
+    assert held.provider_id is not None
+    key = f"{command.idempotency_key}:abandon"
+    return AbandonPayment(order_id=command.order_id, provider_id=held.provider_id, idempotency_key=key)
+
+
+@pytest.mark.parametrize("back", [None, "https://shop.example.com/thanks"])
+def test_bank_that_wants_to_see_its_customer_holds_nothing_yet(
+    provider: PaymentProvider, journal: Journal, back: str | None
+) -> None:
+    command = authorization("pm_card_authenticationRequired", return_url=back)
+    asked = provider.authorize(command)
+    assert (asked.outcome, asked.amount) == (ACTION_REQUIRED, 0)
+    assert asked.action is not None
+    assert (asked.action.type, asked.action.url is None) == (
+        ("redirect_to_url", False) if back else ("use_stripe_sdk", True)
+    )
+    assert str(asked.action.client_secret).startswith(f"{asked.provider_id}_secret_")
+    assert provider.authorize(command) == asked == provider.look(look(command, asked))
+    assert journal(command.order_id) == []
+
+
+def test_what_the_customer_told_their_bank_is_seen_by_looking(
+    provider: PaymentProvider, journal: Journal, authenticate: Any
 ) -> None:
     command = authorization("pm_card_authenticationRequired")
-    result = provider.authorize(command)
-    assert (result.outcome, result.code) == (DECLINED, "authentication_required")
-    headers = {"Authorization": f"Bearer {settings.stripe_api_key.get_secret_value()}"}
-    intent = httpx2.get(f"{settings.stripe_api_base}/v1/payment_intents/{result.provider_id}", headers=headers).json()
-    assert intent["status"] == "canceled"
-    assert provider.authorize(command) == result
+    asked = provider.authorize(command)
+    authenticate(asked, "succeeded")
+    seen = provider.look(look(command, asked))
+    assert (seen.outcome, seen.amount) == (SUCCEEDED, 5000)
+    assert provider.abandon(abandon(command, asked)) == seen, "what is confirmed is not given up"
+    assert journal(command.order_id) == [("authorization", 5000)]
+    other = authorization("pm_card_authenticationRequired")
+    refused = provider.authorize(other)
+    authenticate(refused, "failed")
+    seen = provider.look(look(other, refused))
+    assert (seen.outcome, seen.code, seen.amount) == (DECLINED, "authentication_failed", 0)
+    assert seen.message
+
+
+def test_what_nobody_confirms_is_given_up_once(provider: PaymentProvider, journal: Journal, set_fault: Any) -> None:
+    command = authorization("pm_card_authenticationRequired")
+    asked = provider.authorize(command)
+    set_fault("timeout_after", "cancel")
+    with pytest.raises(ProviderUnavailable):
+        provider.abandon(abandon(command, asked))
+    ended = provider.abandon(abandon(command, asked))
+    assert (ended.outcome, ended.code, ended.amount) == (DECLINED, "authentication_expired", 0)
+    assert provider.abandon(abandon(command, asked)) == ended
+    assert journal(command.order_id) == []
+
+
+def test_what_was_confirmed_the_moment_it_was_given_up_is_told_with_its_amount(
+    provider: PaymentProvider, journal: Journal, authenticate: Any
+) -> None:
+    command = authorization("pm_card_authenticationRequired")
+    asked = provider.authorize(command)
+    authenticate(asked, "succeeded")
+    provider.void(void(command, asked))
+    ended = provider.abandon(abandon(command, asked))
+    assert (ended.outcome, ended.code, ended.amount) == (DECLINED, "authentication_expired", 5000)
+    assert journal(command.order_id) == [("authorization", 5000), ("void", 5000)]
 
 
 def test_parcels_are_captured_one_by_one(provider: PaymentProvider, journal: Journal) -> None:
@@ -211,6 +288,8 @@ def test_official_mock_accepts_every_request(mock: PaymentProvider) -> None:
         mock.authorize(command)
     assert fixture.value.code == "unexpected_status"
     held = ProviderResult(outcome=SUCCEEDED, provider_id="pi_1", amount=5000)
+    assert mock.look(look(command, held)).outcome is DECLINED
+    assert mock.abandon(abandon(command, held)).outcome is DECLINED
     assert mock.capture(capture(command, held, 2000, final=False)).outcome is SUCCEEDED
     assert mock.capture(capture(command, held, 3000, final=True)).outcome is SUCCEEDED
     assert mock.void(void(command, held)).outcome is SUCCEEDED

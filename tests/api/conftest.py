@@ -22,6 +22,7 @@ from adapters.mysql.users import Accounts
 from dev.testbed import Testbed
 from schemas.oauth import MadeOAuthClient, NewOAuthClient
 from schemas.users import Role
+from tests.buyer import Buyer
 
 CALLBACK = "https://app.example.com/callback"
 PASSWORD = "correct horse battery staple"
@@ -254,3 +255,9 @@ class SendImport:
 @pytest.fixture(scope="session")
 def send(api: httpx2.Client, make_staff: Callable[..., dict[str, str]]) -> SendImport:
     return SendImport(api, lambda: make_staff(Role.CATALOG))
+
+
+@pytest.fixture
+def buyer(api: httpx2.Client, customer: Any, engine: Testbed) -> Buyer:
+    """A customer, and what the payment provider knows of them."""
+    return Buyer(api, customer.headers, engine.url("PAYMENT_SIMULATOR_PORT"))

@@ -133,17 +133,18 @@ def test_an_answer_lost_by_a_dying_api_is_given_by_the_next(
     assert orders_of(connections, customer) == 1
 
 
-def test_a_declined_card_is_a_402_each_time_and_takes_no_stock(
+def test_a_declined_card_is_a_402_each_time_and_keeps_the_stock_for_another(
     api: httpx2.Client, customer: Any, make_product: Any, fill: Fill, connections: Connections
 ) -> None:
     sku, key = make_product(stock=3), uuid.uuid4().hex
     body = fill(customer, sku, payment_method="pm_card_visa_chargeDeclined")
     first = check_out(api, customer, body, key)
     assert (first.status_code, first.json()["code"]) == (402, "payment_declined")
+    assert {"decline_code", "retry_until", "order_id"} <= first.json().keys()
     forget_answer(connections, key)
     assert check_out(api, customer, body, key).json() == first.json()
     with connections.engine.connect() as connection:
-        assert connection.scalar(sa.select(stock.c.reserved).where(stock.c.sku == sku)) == 0
+        assert connection.scalar(sa.select(stock.c.reserved).where(stock.c.sku == sku)) == 1
     cart = api.get("/v1/cart", headers=customer.headers).json()
     assert [line["sku"] for line in cart["items"]] == [sku], "the cart is there to try again with another card"
 
@@ -201,7 +202,17 @@ def test_a_product_taken_off_sale_is_not_ordered(
         ({"shipping_address": {}}, 422),
         ({"shipping_method": "drone"}, 422),
         ({"total": 1}, 422),
+        ({"prices": {}}, 422),
         ({"customer_id": "somebody else"}, 422),
+        ({"currency": "XXX"}, 422),
+        ({"currency": "eur"}, 422),
+        ({"discount_code": "NO-SUCH-CODE"}, 422),
+        ({"discount_code": "ЅPRING"}, 422),
+        ({"discount_code": "ＳＰＲＩＮＧ"}, 422),
+        ({"discount_code": "SPRING\u200b"}, 422),
+        ({"discount_code": "x' OR '1'='1"}, 422),
+        ({"quote": "eyJ9.made-up"}, 422),
+        ({"payment_return_url": "javascript:alert(1)"}, 422),
     ],
     ids=str,
 )

@@ -45,6 +45,7 @@ SERVICE_OF_PREFIX = {
     "/v1/stock": "order",
     "/v1/warehouses": "order",
     "/v1/cart": "cart",
+    "/v1/quotes": "order",
     "/v1/checkouts": "order",
     "/v1/vouchers": "order",
     "/v1/orders": "order",

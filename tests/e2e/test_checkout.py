@@ -40,7 +40,7 @@ async def test_order_goes_from_cart_to_doorstep_and_is_told_gap_free_everywhere(
     assert await until(mailed_seqs, seqs, shopper.email, order["id"]) == seqs
 
 
-async def test_declined_card_is_a_402_and_leaves_cart_and_stock_as_they_were(
+async def test_declined_card_is_a_402_and_checking_out_anew_takes_the_orders_place(
     shopper: Any, make_product: Any, reserved: Any, charges: Charges
 ) -> None:
     sku = make_product(stock=5)
@@ -49,14 +49,17 @@ async def test_declined_card_is_a_402_and_leaves_cart_and_stock_as_they_were(
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (402, "payment_declined")
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert reserved(sku) == (0, 5)
+    assert reserved(sku) == (2, 3), "the stock is held for another method"
     assert charges(problem["order_id"]) == []
     cart = (await shopper.client.get("/v1/cart")).json()
     assert [(line["sku"], line["quantity"]) for line in cart["items"]] == [(sku, 2)]
 
     again = await shopper.check_out(cart["version"])
     assert again.status_code == httpx2.codes.CREATED, again.text
+    earlier = await shopper.order(problem["order_id"])
+    assert (earlier["status"], earlier["failure_code"]) == ("cancelled", "cancelled")
     await shopper.until(again.json()["id"], "delivered")
+    assert charges(problem["order_id"]) == []
 
 
 async def test_refused_parcel_gives_the_money_and_the_stock_back(

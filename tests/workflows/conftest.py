@@ -13,7 +13,9 @@ import httpx2
 import pytest
 import pytest_asyncio
 import uuid_utils
+from google.protobuf.duration_pb2 import Duration
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.testservice.v1 import SleepRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
@@ -23,6 +25,7 @@ from adapters.connections import Connections
 from adapters.mysql.inventory import Stock
 from adapters.mysql.orders import OrderStore
 from adapters.mysql.payments import Ledger
+from adapters.mysql.vouchers import Vouchers
 from dev.stack import test_server_path
 from dev.testbed import Testbed
 from domain.fulfilment import ParcelStatus
@@ -31,11 +34,19 @@ from schemas.base import Address
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult, OrderLineInput
 from schemas.fulfilment import CarrierEvent
 from schemas.orders import OrderEvent, OrderView
-from schemas.payments import EntryKind
+from schemas.payments import EntryKind, PayAgainRequest, PaymentAnswer, ProviderEvent
+from schemas.vouchers import NewVoucher
 from workers.runner import WORKFLOWS, build_worker, hire
 from workflows.checkout import CheckoutWorkflow
 from workflows.fulfilment import FulfilmentWorkflow
-from workflows.names import ORDERS_QUEUE, SEARCH_ATTRIBUTES, fulfilment_workflow_id, order_workflow_id
+from workflows.names import (
+    ORDERS_QUEUE,
+    SEARCH_ATTRIBUTES,
+    fulfilment_workflow_id,
+    order_workflow_id,
+    payment_workflow_id,
+)
+from workflows.payment import PaymentWorkflow
 
 MOVED_BY_HAND = "11111"  # the carrier simulator leaves such a parcel where it is
 UNDELIVERABLE = "00000"  # the carrier simulator refuses such an address
@@ -80,6 +91,37 @@ class Order:
 
     async def first_answer(self) -> CheckoutAnswer:
         return await self.handle.execute_update(CheckoutWorkflow.first_answer)
+
+    async def pay(self, method: str = "pm_card_visa") -> PaymentAnswer:
+        return await self.handle.execute_update(CheckoutWorkflow.pay_again, PayAgainRequest(payment_method=method))
+
+    async def provider_tells(self, event_type: str = "payment_intent.amount_capturable_updated") -> None:
+        """As the API does for a verified webhook."""
+        intent = self.intent()
+        event = ProviderEvent(event_id=f"evt_{uuid_utils.uuid7().hex}", type=event_type, provider_id=intent)
+        payment = self.client.get_workflow_handle(payment_workflow_id(self.input.order_id))
+        await payment.signal(PaymentWorkflow.provider_told, event)
+
+    def intent(self) -> str:
+        """What the provider calls the payment whose customer it waits for."""
+        action = self.view().payment_action
+        assert action is not None
+        assert action.client_secret is not None
+        return action.client_secret.partition("_secret_")[0]
+
+    async def delivered_all(self) -> None:
+        """The same for an order of several parcels."""
+        for parcel in self.view().parcels:
+            await self.carrier(ParcelStatus.DISPATCHED, parcel.number)
+            await self.carrier(ParcelStatus.DELIVERED, parcel.number)
+        await self.handle.result()
+
+    async def delivered(self) -> OrderView:
+        """Let the carrier bring the one parcel, and wait until everything is settled."""
+        await self.carrier(ParcelStatus.DISPATCHED)
+        await self.carrier(ParcelStatus.DELIVERED)
+        await self.handle.result()
+        return self.view()
 
     async def carrier(self, status: ParcelStatus, parcel: int = 1) -> None:
         event = CarrierEvent(event_id=str(uuid_utils.uuid7()), status=status, occurred_at=datetime.now(UTC))
@@ -151,8 +193,9 @@ def place(skipping: Client, connections: Connections) -> Place:
             shipping_address=Address(
                 name="Test Customer", line1="Teststraße 1", city="Berlin", postal_code=postal_code, country="DE"
             ),
-            shipping_method="standard",
+            shipping_method=fields.pop("shipping_method", "standard"),
             payment_method=fields.pop("payment_method", "pm_card_visa"),
+            **fields,
         )
         handle = await skipping.start_workflow(
             CheckoutWorkflow.run, order, id=order_workflow_id(order_id), task_queue=ORDERS_QUEUE
@@ -183,3 +226,33 @@ def provider_fault(bed: Testbed) -> Callable[..., None]:
         httpx2.post(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults", json=fault).raise_for_status()
 
     return set_fault
+
+
+@pytest.fixture
+def authenticate(bed: Testbed) -> Callable[..., None]:
+    """The customer answers their bank's question, at the simulator."""
+
+    def say(intent: str, outcome: str = "succeeded") -> None:
+        said = {"payment_intent": intent, "outcome": outcome}
+        httpx2.post(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/authenticate", json=said).raise_for_status()
+
+    return say
+
+
+@pytest.fixture
+def make_voucher(connections: Connections) -> Callable[..., str]:
+    """A voucher code with these terms."""
+
+    def make(**terms: object) -> str:
+        code = f"TEST-{uuid_utils.uuid7().hex[-12:].upper()}"
+        Vouchers(connections.engine).create(NewVoucher.model_validate({"code": code, **terms}))
+        return code
+
+    return make
+
+
+async def skip(client: Client, time_to_skip: timedelta) -> None:
+    """Let so much of the workflows' time pass."""
+    request = SleepRequest(duration=Duration())
+    request.duration.FromTimedelta(time_to_skip)
+    await client.service_client.test_service.unlock_time_skipping_with_sleep(request)

@@ -52,6 +52,8 @@ class Orders:
             customer_id="customer-1",
             email="customer@shop.example",
             subtotal=NOTHING,
+            discount=NOTHING,
+            tax_included=False,
             shipping=NOTHING,
             tax=NOTHING,
             lines=[],

@@ -1,4 +1,4 @@
-"""Pricing: vouchers with their uses, and what an order was given off.
+"""Pricing: vouchers with their uses, what an order was given off, and what it waits for from its customer.
 
 Revision ID: 0008
 Revises: 0007
@@ -33,6 +33,8 @@ def upgrade() -> None:
     op.add_column("orders", sa.Column("discount", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("orders", sa.Column("tax_included", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("orders", sa.Column("voucher_code", CODE, nullable=True))
+    comment = "what the customer is to do, and until when; NULL when nothing"
+    op.add_column("orders", sa.Column("awaiting", sa.JSON(), nullable=True, comment=comment))
     op.create_check_constraint(op.f("ck_orders_total"), "orders", _TOTAL)
     op.add_column("order_lines", sa.Column("discount", sa.BigInteger(), server_default="0", nullable=False))
 
@@ -41,7 +43,7 @@ def downgrade() -> None:
     """Back; what orders were given off moves into their subtotal, so that totals stay what was paid."""
     op.drop_constraint(op.f("ck_orders_total"), "orders", type_="check")
     op.execute("UPDATE orders SET subtotal = total - shipping - tax")
-    for column in ("voucher_code", "tax_included", "discount"):
+    for column in ("awaiting", "voucher_code", "tax_included", "discount"):
         op.drop_column("orders", column)
     op.create_check_constraint(op.f("ck_orders_total"), "orders", "total = subtotal + shipping + tax")
     op.drop_column("order_lines", "discount")

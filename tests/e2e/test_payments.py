@@ -1,0 +1,78 @@
+"""Payments that take more than one step, through every real part: the bank's page, its webhook, another card."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from dev.testbed import Testbed
+
+Charges = Callable[[str], list[tuple[str, int]]]
+DECLINED, SECURE = "pm_card_chargeDeclinedInsufficientFunds", "pm_card_threeDSecure2Required"
+
+
+@pytest.fixture
+def at_the_bank(engine: Testbed) -> Callable[[dict[str, Any], str], None]:
+    """The customer answers on their bank's page, as its buttons do."""
+
+    def say(order: dict[str, Any], outcome: str) -> None:
+        page = httpx2.get(order["payment_action"]["url"])
+        assert page.status_code == httpx2.codes.OK, page.text
+        said = {"payment_intent": order["payment_action"]["url"].rpartition("/")[2], "outcome": outcome}
+        address = f"{engine.url('PAYMENT_SIMULATOR_PORT')}/_control/authenticate"
+        httpx2.post(address, json=said).raise_for_status()
+
+    return say
+
+
+async def pay(shopper: Any, order_id: str, method: str) -> httpx2.Response:
+    answer: httpx2.Response = await shopper.client.post(
+        f"/v1/orders/{order_id}/payment",
+        json={"payment_method": method, "payment_return_url": "https://shop.example.com/thanks"},
+        headers={"Idempotency-Key": str(uuid.uuid4())},
+    )
+    return answer
+
+
+async def test_declined_then_another_card_is_delivered_and_told_gap_free_everywhere(
+    shopper: Any, make_product: Any, reserved: Any, charges: Charges, on_kafka: Any, mailed_seqs: Any
+) -> None:
+    sku = make_product(stock=5)
+    declined = await shopper.check_out(await shopper.fill_cart(**{sku: 2}), DECLINED)
+    assert declined.status_code == httpx2.codes.PAYMENT_REQUIRED
+    order_id = declined.json()["order_id"]
+    assert len((await shopper.client.get("/v1/cart")).json()["items"]) == 1, "the cart stays usable"
+    paid = await pay(shopper, order_id, "pm_card_mastercard")
+    assert paid.status_code == httpx2.codes.OK, paid.text
+    order = await shopper.until(order_id, "delivered")
+    assert [effect for effect, _ in charges(order_id)] == ["authorization", "capture"]
+    assert (reserved(sku), (await shopper.client.get("/v1/cart")).json()["items"]) == ((0, 3), [])
+    seqs = list(range(1, order["last_seq"] + 1))
+    async with asyncio.timeout(60):
+        while await asyncio.to_thread(mailed_seqs, shopper.email, order_id) != seqs:
+            await asyncio.sleep(0.2)
+    assert [event["seq"] for event in await asyncio.to_thread(on_kafka, order_id)] == seqs
+
+
+async def test_authenticated_at_the_bank_is_delivered(
+    engine: Testbed, shopper: Any, make_product: Any, charges: Charges, at_the_bank: Any, on_kafka: Any
+) -> None:
+    version = await shopper.fill_cart(**{make_product(stock=5): 1})
+    declined = await shopper.check_out(version, DECLINED)
+    order_id = declined.json()["order_id"]
+    asked = (await pay(shopper, order_id, SECURE)).json()
+    await asyncio.to_thread(at_the_bank, asked, "failed")
+    async with asyncio.timeout(30):
+        while (await shopper.order(order_id))["payment_action"] is not None:
+            await asyncio.sleep(0.1)
+    asked = (await pay(shopper, order_id, SECURE)).json()
+    engine.kill("order-worker")  # while the bank is asked
+    await asyncio.to_thread(at_the_bank, asked, "succeeded")
+    engine.start("order-worker")
+    await shopper.until(order_id, "delivered")
+    assert [effect for effect, _ in charges(order_id)] == ["authorization", "capture"]
+    told = str(await asyncio.to_thread(on_kafka, order_id))
+    assert "_secret_" not in told, "what is for the customer alone is not published"
