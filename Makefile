@@ -103,10 +103,11 @@ bench-import: setup ## measure an import of 50,000 products into MySQL, and when
 	@echo "measuring the import"
 	@$(BIN)/python -m bench.product_import
 
-bench-search: setup ## measure search: nDCG of the judged queries, then latency on 50,000 products
+bench-search: setup ## measure search: nDCG of the judged queries, latency on 50,000 products, and how soon a change is found
 	@echo "measuring the quality of search, then its latency"
 	@$(BIN)/python -m bench.search_quality
 	@$(BIN)/python -m bench.search_latency
+	@$(BIN)/python -m bench.search_freshness
 
 judgements: setup ## write the judged queries anew from their rules
 	@echo "grading the sample shop by the rules of bench/judgements.py"

@@ -52,9 +52,12 @@ MOVED_BY_HAND = "11111"  # the carrier simulator leaves such a parcel where it i
 UNDELIVERABLE = "00000"  # the carrier simulator refuses such an address
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def skipping(connections: Connections) -> AsyncIterator[Client]:
-    """A client of a time-skipping server on which production's workers poll every queue."""
+    """A client of a time-skipping server on which production's workers poll every queue.
+
+    One per module, because what a test has cancelled may keep a server from ever skipping time again.
+    """
     async with time_skipping(connections) as client:
         yield client
 

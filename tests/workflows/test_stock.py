@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.api.testservice.v1 import SleepRequest
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
 
 from adapters.connections import Connections
 from adapters.mysql.inventory import Stock
@@ -192,9 +192,17 @@ async def test_a_parcel_that_is_still_at_work_keeps_the_reservation_of_its_lost_
 
 
 async def look_for_overdue(client: Client) -> ReservationsExpired:
-    return await client.execute_workflow(
+    """What one run answers, read from its history: to wait for a result would let the time of others run."""
+    handle = await client.start_workflow(
         ReservationExpiryWorkflow.run, id=f"expiry-{uuid.uuid4()}", task_queue=ORDERS_QUEUE
     )
+    async with asyncio.timeout(30):
+        while (await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
+            await asyncio.sleep(0.05)
+    end = (await handle.fetch_history()).events[-1].workflow_execution_completed_event_attributes
+    (found,) = await client.data_converter.decode(end.result.payloads, [ReservationsExpired])
+    assert isinstance(found, ReservationsExpired)
+    return found
 
 
 # --- waiting for goods
