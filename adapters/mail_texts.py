@@ -54,6 +54,7 @@ _SAID = {
         "your items have arrived", "Items you are waiting for have arrived in our warehouse."
     ),
     "order.failed": Said("your order could not be completed", "We are sorry: your order could not be completed."),
+    "order.cancelling": Said("we are cancelling your order", "We are cancelling your order, as you have asked."),
     "order.cancelled": Said("your order is cancelled", "Your order is cancelled."),
     "order.awaiting_payment": Said(
         "your payment is still open",

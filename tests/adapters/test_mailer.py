@@ -21,7 +21,10 @@ from schemas.notifications import NotificationInput
 from schemas.orders import OrderLineView, OrderView, ParcelLine, ParcelView
 
 EVENT_TYPES = [
-    *(f"order.{what}" for what in ("placed", "stock_reserved", "confirmed", "stock_released", "failed", "cancelled")),
+    *(
+        f"order.{what}"
+        for what in ("placed", "stock_reserved", "confirmed", "stock_released", "failed", "cancelling", "cancelled")
+    ),
     *(f"payment.{what}" for what in ("authorized", "declined", "captured", "voided")),
     *(f"parcel.{what}" for what in ("booked", "refused", "dispatched", "in_transit", "out_for_delivery")),
     *(f"parcel.{what}" for what in ("exception", "delivered", "cancelled")),

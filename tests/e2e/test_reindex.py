@@ -159,7 +159,7 @@ def _variant(product: Product, turn: int) -> Variant:
 
 
 def _until_ended(api: httpx2.Client, address: str, headers: dict[str, str]) -> dict[str, Any]:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         answer = api.get(address, headers=headers)
         assert answer.status_code == 200, answer.text
