@@ -169,7 +169,8 @@ async def test_the_worker_is_killed_between_any_two_steps(
     async def kill_and_start() -> None:
         nonlocal kills
         while True:
-            await asyncio.sleep(1 + dice.random() * 5)
+            # A worker is up after some seconds; one that is killed before that does no step at all.
+            await asyncio.sleep(4 + dice.random() * 10)
             engine.kill("order-worker")
             kills += 1
             await asyncio.to_thread(engine.start, "order-worker")
