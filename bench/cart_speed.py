@@ -8,14 +8,11 @@ whoever is one of 16 then waits for the 15 others.
 
 import asyncio
 import json
-import os
-import platform
 import statistics
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -24,23 +21,17 @@ from urllib.parse import urlsplit
 import httpx2
 import psutil
 import redis.asyncio
-from rich.console import Console
-from rich.table import Table
 
-from adapters.connections import Connections, connect
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.inventory import Stock
-from adapters.mysql.shelves import Shelves
+from adapters.connections import connect
+from bench.report import console, keep, table_of
+from bench.shop import open_shop, put_on_sale
 from bench.token_check import sign_in
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
-from schemas.catalog import Brand, Category, Price, Product, Variant
 
-RESULT = Path(__file__).parent / "results" / "cart_speed.json"
 CONCURRENCY = (1, 4, 16)
 WARM_UP, REQUESTS, LINES = 200, 1600, 3
 READ_MS, WRITE_MS = 5.0, 12.0
-console = Console(highlight=False)
 Ask = Callable[[], Awaitable[None]]
 
 
@@ -92,38 +83,15 @@ def main() -> None:
     try:
         with connect(bed.settings, pool_size=2) as stores:
             stores.redis.flushdb()
-            skus = put_on_sale(stores)
+            open_shop(stores)
+            skus = [f"BENCH-{number}" for number in range(LINES)]
+            put_on_sale(stores, skus, [(sku, "BER", 10_000) for sku in skus])
         bed.start("mail", "api")
         rows = asyncio.run(measure(bed, skus))
     finally:
         bed.close()
     show(rows)
-    keep(rows)
-
-
-def put_on_sale(stores: Connections) -> list[str]:
-    """Something to put into carts."""
-    Stock(stores.engine).ensure_warehouses([("BER", "Berlin", "DE", 1)])
-    Shelves(stores.engine).ensure([Brand(code="bench", name="Bench")], [Category(code="bench", name="Bench")])
-    now = datetime.now(UTC)
-    price = Price(amount=1999, currency="EUR", valid_from=now - timedelta(days=1))
-    skus = [f"BENCH-{number}" for number in range(LINES)]
-    Catalog(stores.engine).put_many(
-        [
-            Product(
-                code=sku,
-                name=sku,
-                brand="bench",
-                category="bench",
-                variants=[Variant(sku=sku, weight_grams=100, prices=[price])],
-                created_at=now,
-                updated_at=now,
-            )
-            for sku in skus
-        ]
-    )
-    Stock(stores.engine).receive([(sku, "BER", 10_000) for sku in skus], "staff:bench", "for the bench")
-    return skus
+    keep("cart_speed", rows=rows)
 
 
 async def measure(bed: Testbed, skus: list[str]) -> list[dict[str, object]]:
@@ -212,12 +180,7 @@ def _noted(log: Path, offset: int) -> Iterator[dict[str, Any]]:
 
 def show(rows: list[dict[str, object]]) -> None:
     """The rows as a table, and whether the goals are met."""
-    table = Table(title=f"A cart of {LINES} lines in one API process, milliseconds")
-    for column in rows[0]:
-        table.add_column(column.removesuffix("_ms").replace("_", " "), justify="right")
-    for one in rows:
-        table.add_row(*("" if value is None else str(value) for value in one.values()))
-    console.print(table)
+    console.print(table_of(f"A cart of {LINES} lines in one API process, milliseconds", rows))
     for kind, goal in (("read, customer", READ_MS), ("write, guests", WRITE_MS)):
         found = next(one for one in rows if one["case"] == kind and one["concurrency"] == max(CONCURRENCY))
         reached = float(str(found["in_process_p50_ms"]))
@@ -225,15 +188,6 @@ def show(rows: list[dict[str, object]]) -> None:
         console.print(
             f"Goal at {max(CONCURRENCY)} at once, {kind}: p50 {reached} ms of {goal} in the process: {verdict}"
         )
-
-
-def keep(rows: list[dict[str, object]]) -> None:
-    """The rows as JSON, with where and when they were measured."""
-    RESULT.parent.mkdir(exist_ok=True)
-    where = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "python": platform.python_version()}
-    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), **where, "rows": rows}
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    console.print(f"Kept in {RESULT}")
 
 
 if __name__ == "__main__":

@@ -6,37 +6,25 @@ so at higher concurrency each checkout also waits for the others' orders, as it 
 """
 
 import asyncio
-import json
-import os
-import platform
 import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx2
-from rich.console import Console
-from rich.table import Table
 from temporalio.client import Client
 
 from adapters.connections import Connections, connect
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.inventory import Stock
-from adapters.mysql.shelves import Shelves
-from bench.stock_rush import WAREHOUSES, Times, check_out, order_of, percentile, put_all
+from bench.report import console, keep, percentile, table_of
+from bench.shop import open_shop, put_on_sale
+from bench.stock_rush import Times, check_out, order_of, put_all
 from dev.crowd import headers_of, open_accounts
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
-from domain.catalog import ProductStatus
-from schemas.catalog import Brand, Category, Price, Product, Variant
 from workflows.connection import connect_temporal
 
-RESULT = Path(__file__).parent / "results" / "checkout_speed.json"
 CASES = {1: 60, 4: 120, 16: 192}  # at once → checkouts
 SKUS, LINES = 100, 2
-console = Console(highlight=False)
 
 
 def main() -> None:
@@ -50,13 +38,15 @@ def main() -> None:
             found = asyncio.run(measure(bed, stores))
     finally:
         bed.close()
-    show(found)
-    keep(found)
+    console.print(table_of(f"Checkouts of {LINES} lines: stock reserved, payment authorised", found))
+    keep("checkout_speed", rows=found)
 
 
 async def measure(bed: Testbed, stores: Connections) -> list[dict[str, object]]:
     """Both, in turns, at each concurrency."""
-    skus = shelf(stores)
+    open_shop(stores)
+    skus = [f"SPEED-{uuid.uuid4().hex[:12].upper()}" for _ in range(SKUS)]
+    put_on_sale(stores, skus, [(sku, "BER", 10_000) for sku in skus])
     temporal = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
     headers = headers_of(bed.settings, open_accounts(stores.engine, max(CASES.values())))
     async with httpx2.AsyncClient(base_url=bed.url("API_PORT"), timeout=60) as client:
@@ -68,31 +58,6 @@ async def measure(bed: Testbed, stores: Connections) -> list[dict[str, object]]:
             await asyncio.sleep(10)  # what those orders go on with does not belong to the next row
             rows.append(row("bare start", at_once, await bare_starts(temporal, skus, at_once, count)))
     return rows
-
-
-def shelf(stores: Connections) -> list[str]:
-    """Plenty of each SKU."""
-    Stock(stores.engine).ensure_warehouses(WAREHOUSES)
-    Shelves(stores.engine).ensure([Brand(code="bench", name="Bench")], [Category(code="bench", name="Bench")])
-    moment = datetime.now(UTC)
-    price = Price(amount=1999, currency="EUR", valid_from=moment - timedelta(days=1))
-    skus = [f"SPEED-{uuid.uuid4().hex[:12].upper()}" for _ in range(SKUS)]
-    products = [
-        Product(
-            code=sku,
-            name=f"Lamp {sku}",
-            brand="bench",
-            category="bench",
-            status=ProductStatus.ACTIVE,
-            variants=[Variant(sku=sku, weight_grams=100, prices=[price])],
-            created_at=moment,
-            updated_at=moment,
-        )
-        for sku in skus
-    ]
-    Catalog(stores.engine).put_many(products)
-    Stock(stores.engine).receive([(sku, "BER", 10_000) for sku in skus], "staff:bench", "delivery")
-    return skus
 
 
 async def checkouts(client: httpx2.AsyncClient, headers: list[dict[str, str]], skus: list[str], at_once: int) -> Times:
@@ -163,25 +128,6 @@ def row(what: str, at_once: int, times: Times) -> dict[str, object]:
         "p99_ms": percentile(times.placed, 99),
         "per_second": round(len(times.placed) / times.seconds, 1),
     }
-
-
-def show(found: list[dict[str, object]]) -> None:
-    """The rows as a table."""
-    table = Table(title=f"Checkouts of {LINES} lines: stock reserved, payment authorised")
-    for column in found[0]:
-        table.add_column(column.removesuffix("_ms").replace("_", " "), justify="right")
-    for one in found:
-        table.add_row(*(str(value) for value in one.values()))
-    console.print(table)
-
-
-def keep(found: list[dict[str, object]]) -> None:
-    """The rows as JSON, with where and when they were measured."""
-    RESULT.parent.mkdir(exist_ok=True)
-    where = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "python": platform.python_version()}
-    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), **where, "rows": found}
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    console.print(f"Kept in {RESULT}")
 
 
 if __name__ == "__main__":

@@ -6,20 +6,16 @@ relay and indexer only after the import, which tells what they take from it. The
 other form, changes nothing: that is what comparing costs.
 """
 
-import json
 import os
-import platform
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import sqlalchemy as sa
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -28,13 +24,13 @@ from adapters.mysql.shelves import Shelves
 from adapters.mysql.users import Accounts
 from adapters.search_feeds import Feed, product_feed
 from api.product_files.writers import write_csv, write_ndjson
+from bench.report import console, keep
 from dev.seed_catalog import brands, catalog, categories
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
 from schemas.catalog import Product
 from schemas.users import Role
 
-RESULT = Path(__file__).parent / "results" / "product_import.json"
 PRODUCTS = int(os.environ.get("PRODUCTS", "50000"))
 ALONE = bool(os.environ.get("ALONE"))
 TARGET_ROWS_PER_SECOND = 2000
@@ -42,7 +38,6 @@ _BEHIND = ("relay", "search-indexer")
 _TYPES = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
 _CHUNK = 256 * 1024
 _LONGEST_SECONDS = 900
-console = Console(highlight=False)
 columns = (TextColumn("{task.description:<16}"), BarColumn(), TextColumn("{task.completed:,.0f}"), TimeElapsedColumn())
 
 
@@ -66,7 +61,7 @@ def main() -> None:
     finally:
         bed.close()
     show(rows)
-    keep(rows)
+    keep("product_import", alone=ALONE, rows=rows)
 
 
 def write_files(files: dict[str, Path]) -> None:
@@ -191,15 +186,6 @@ def show(rows: list[dict[str, Any]]) -> None:
     verdict = "[green]met[/green]" if rows[0]["per_second"] >= TARGET_ROWS_PER_SECOND else "[red]missed[/red]"
     console.print(f"Target: {TARGET_ROWS_PER_SECOND:,} rows/s of new products into MySQL: {verdict}")
     console.print("The index is timed from the end of the import until every document equals its rows.")
-
-
-def keep(rows: list[dict[str, Any]]) -> None:
-    """The rows as JSON, with where and when they were measured."""
-    RESULT.parent.mkdir(exist_ok=True)
-    where = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "python": platform.python_version()}
-    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), **where, "alone": ALONE, "rows": rows}
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    console.print(f"Kept in {RESULT}")
 
 
 if __name__ == "__main__":

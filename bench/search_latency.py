@@ -9,37 +9,31 @@ import http.client
 import itertools
 import json
 import os
-import platform
 import random
 import statistics
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from adapters.connections import connect
 from adapters.search import ALIAS, ProductSearch, product_index
 from bench.judgements import JUDGED
+from bench.report import console, keep, table_of
 from bench.search_quality import indexed
 from dev.seed_catalog import catalog
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
 
-RESULT = Path(__file__).parent / "results" / "search_latency.json"
 PRODUCTS = int(os.environ.get("PRODUCTS", "50000"))
 SECONDS = float(os.environ.get("SECONDS", "15"))
 WARM_UP_SECONDS = 8.0
 CONCURRENCY = (1, 4, 16)
 TARGETS = {"search": {"p50": 25.0, "p99": 120.0}, "suggest": {"p50": 12.5, "p99": 60.0}}
 SEED = 20260101
-console = Console(highlight=False)
 
 
 def paths() -> dict[str, list[str]]:
@@ -147,12 +141,7 @@ def rows(base: str) -> list[dict[str, object]]:
 
 def show(found: list[dict[str, object]]) -> None:
     """The rows as a table, and whether the targets are met."""
-    table = Table(title=f"{PRODUCTS} products, through one API process, milliseconds")
-    for column in found[0]:
-        table.add_column(column.removesuffix("_ms").replace("_", " "), justify="right")
-    for one in found:
-        table.add_row(*(str(value) for value in one.values()))
-    console.print(table)
+    console.print(table_of(f"{PRODUCTS} products, through one API process, milliseconds", found))
     for one in found:
         if one["concurrency"] != max(CONCURRENCY):
             continue
@@ -162,15 +151,6 @@ def show(found: list[dict[str, object]]) -> None:
                 f"{one['kind']} {share} at {one['concurrency']}: {one[f'{share}_ms']} ms, target {target} ms: "
                 f"{'[green]met[/green]' if met else '[red]missed[/red]'}"
             )
-
-
-def keep(found: list[dict[str, object]]) -> None:
-    """The rows as JSON, with where and when they were measured."""
-    RESULT.parent.mkdir(exist_ok=True)
-    where = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "python": platform.python_version()}
-    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "products": PRODUCTS, **where}
-    RESULT.write_text(json.dumps(result | {"rows": found}, indent=2) + "\n")
-    console.print(f"Kept in {RESULT}")
 
 
 def main() -> None:
@@ -184,7 +164,7 @@ def main() -> None:
     finally:
         bed.close()
     show(found)
-    keep(found)
+    keep("search_latency", products=PRODUCTS, rows=found)
 
 
 if __name__ == "__main__":

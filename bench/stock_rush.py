@@ -6,48 +6,34 @@ refused by what became of it; its time is that of the 202.
 """
 
 import asyncio
-import json
-import os
-import platform
-import statistics
 import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx2
-from rich.console import Console
-from rich.table import Table
 
 from adapters.connections import Connections, connect
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.inventory import Stock
 from adapters.mysql.orders import OrderStore
-from adapters.mysql.shelves import Shelves
 from adapters.mysql.stock_reconciliations import StockReconciliations
+from bench.report import console, keep, percentile, table_of
+from bench.shop import PRICE, open_shop, put_on_sale
 from dev.crowd import headers_of, open_accounts
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
-from domain.catalog import ProductStatus
 from domain.errors import OutOfStock
 from schemas.base import Address
-from schemas.catalog import Brand, Category, Price, Product, Variant
 from schemas.checkout import CheckoutInput, OrderLineInput, PricedLine, PricedOrder
 from schemas.orders import PlaceOrder
 from schemas.users import Account
 
-RESULT = Path(__file__).parent / "results" / "stock_rush.json"
 CROWDS = {1: 40, 16: 96, 64: 192, 200: 200}  # buyers at once → checkouts
 POSSIBLE = 0.3
-SKUS, LINES, PRICE = 6, 4, 1999
-WAREHOUSES = [("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2)]
+SKUS, LINES = 6, 4
 # The carrier leaves such a parcel where it is, so that what is measured is placing orders and nothing after it.
 ADDRESS = {"name": "Bench", "line1": "Weg 1", "city": "Berlin", "postal_code": "11111", "country": "DE"}
-console = Console(highlight=False)
 
 
 @dataclass
@@ -72,13 +58,12 @@ def main() -> None:
     finally:
         bed.close()
     show(found)
-    keep(found)
+    keep("stock_rush", rows=found)
 
 
 def measure(bed: Testbed, stores: Connections) -> list[dict[str, object]]:
     """Every crowd through the API, and the same crowd at the bare transaction."""
-    Stock(stores.engine).ensure_warehouses(WAREHOUSES)
-    Shelves(stores.engine).ensure([Brand(code="bench", name="Bench")], [Category(code="bench", name="Bench")])
+    open_shop(stores)
     accounts = open_accounts(stores.engine, max(CROWDS))
     asyncio.run(rush(bed, stores, accounts, 16, 32))  # warm
     rows = []
@@ -94,26 +79,10 @@ def measure(bed: Testbed, stores: Connections) -> list[dict[str, object]]:
 
 def shelf(stores: Connections, checkouts: int) -> list[str]:
     """New SKUs of which there is enough for three in ten of the baskets."""
-    moment, units = datetime.now(UTC), int(checkouts * POSSIBLE)
-    price = Price(amount=PRICE, currency="EUR", valid_from=moment - timedelta(days=1))
+    units = int(checkouts * POSSIBLE)
     skus = [f"RUSH-{uuid.uuid4().hex[:12].upper()}" for _ in range(SKUS)]
-    products = [
-        Product(
-            code=sku,
-            name=f"Scarce {sku}",
-            description="Made by a bench.",
-            brand="bench",
-            category="bench",
-            status=ProductStatus.ACTIVE,
-            variants=[Variant(sku=sku, weight_grams=100, prices=[price])],
-            created_at=moment,
-            updated_at=moment,
-        )
-        for sku in skus
-    ]
-    Catalog(stores.engine).put_many(products)
     halves = [(sku, house, part) for sku in skus for house, part in (("BER", units - units // 3), ("AMS", units // 3))]
-    Stock(stores.engine).receive([line for line in halves if line[2]], "staff:bench", "delivery")
+    put_on_sale(stores, skus, [line for line in halves if line[2]])
     return skus
 
 
@@ -267,33 +236,10 @@ def row(what: str, buyers: int, times: Times) -> dict[str, object]:
     return found | {"per_second": round(checkouts / times.seconds, 1), "answers": dict(sorted(times.answers.items()))}
 
 
-def percentile(seconds: list[float], number: int) -> float:
-    """In milliseconds; of a handful it is their largest."""
-    return round(statistics.quantiles(seconds, n=100, method="inclusive")[number - 1] * 1000, 1)
-
-
 def show(found: list[dict[str, object]]) -> None:
-    """The rows as a table."""
-    table = Table(title=f"Checkouts of {LINES} lines, stock for {POSSIBLE:.0%} of them")
-    for column in found[0]:
-        table.add_column(column.removesuffix("_ms").replace("_", " "), justify="right")
-    for one in found:
-        table.add_row(*(_text(value) for value in one.values()))
-    console.print(table)
+    """The rows as a table, and what its times are."""
+    console.print(table_of(f"Checkouts of {LINES} lines, stock for {POSSIBLE:.0%} of them", found))
     console.print("Times are milliseconds; a 202 is timed as it was answered and counted by what became of the order.")
-
-
-def _text(value: object) -> str:
-    return " ".join(f"{code}×{count}" for code, count in value.items()) if isinstance(value, dict) else str(value)
-
-
-def keep(found: list[dict[str, object]]) -> None:
-    """The rows as JSON, with where and when they were measured."""
-    RESULT.parent.mkdir(exist_ok=True)
-    where = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "python": platform.python_version()}
-    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), **where, "rows": found}
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    console.print(f"Kept in {RESULT}")
 
 
 if __name__ == "__main__":

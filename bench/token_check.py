@@ -5,31 +5,23 @@ state and the revocation of its family. Once with Redis, and once with a Redis t
 """
 
 import http.client
-import json
-import os
-import platform
 import statistics
 import threading
 import time
 import uuid
-from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
-from rich.console import Console
-from rich.table import Table
 
 from adapters.connections import connect
+from bench.report import console, keep, table_of
 from dev.stack import ensure_servers
 from dev.testbed import Testbed, free_port
 
-RESULT = Path(__file__).parent / "results" / "token_check.json"
 PATH = "/v1/cart"
 WARM_UP, REQUESTS = 300, 2000
 CONCURRENCY = (1, 8)
 TARGET_MS = 1.0
-console = Console(highlight=False)
 
 
 def main() -> None:
@@ -45,7 +37,7 @@ def main() -> None:
     finally:
         bed.close()
     show(found)
-    keep(found)
+    keep("token_check", rows=found)
 
 
 def measure(bed: Testbed, redis: str, **environment: str) -> list[dict[str, object]]:
@@ -108,12 +100,7 @@ def row(redis: str, concurrency: int, times: dict[str, list[float]]) -> dict[str
 
 def show(found: list[dict[str, object]]) -> None:
     """The rows as a table."""
-    table = Table(title=f"GET {PATH}: a guest against a token, milliseconds")
-    for column in found[0]:
-        table.add_column(column.removesuffix("_ms").replace("_", " "), justify="right")
-    for one in found:
-        table.add_row(*(str(value) for value in one.values()))
-    console.print(table)
+    console.print(table_of(f"GET {PATH}: a guest against a token, milliseconds", found))
     # One at a time is what a check costs; several at once keep one process busy, where each waits for the others too.
     alone = next(float(str(one["added_p50_ms"])) for one in found if one["redis"] == "up" and one["concurrency"] == 1)
     verdict = "[green]met[/green]" if alone < TARGET_MS else "[red]missed[/red]"
@@ -121,15 +108,6 @@ def show(found: list[dict[str, object]]) -> None:
     console.print(
         "With 8 at a time one API process is saturated: every request waits for the seven others' checks as well."
     )
-
-
-def keep(found: list[dict[str, object]]) -> None:
-    """The rows as JSON, with where and when they were measured."""
-    RESULT.parent.mkdir(exist_ok=True)
-    where = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "python": platform.python_version()}
-    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), **where, "rows": found}
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    console.print(f"Kept in {RESULT}")
 
 
 if __name__ == "__main__":

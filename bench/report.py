@@ -1,0 +1,46 @@
+"""How every bench shows and keeps what it has measured."""
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+console = Console(highlight=False)
+
+
+def table_of(title: str, rows: Sequence[dict[str, object]]) -> Table:
+    """The rows as a table, a column for each of their keys."""
+    table = Table(title=title)
+    for column in rows[0]:
+        table.add_column(column.removesuffix("_ms").replace("_", " "), justify="right")
+    for row in rows:
+        table.add_row(*(_text(value) for value in row.values()))
+    return table
+
+
+def percentile(seconds: Sequence[float], share: int) -> float:
+    """In milliseconds; of a handful it is their largest."""
+    return round(statistics.quantiles(seconds, n=100, method="inclusive")[share - 1] * 1000, 1)
+
+
+def keep(name: str, **found: object) -> None:
+    """What was found as JSON, with where and when it was measured."""
+    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    where = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "python": platform.python_version()}
+    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), **where, **found}
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    console.print(f"Kept in {path}")
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return " ".join(f"{code}×{count}" for code, count in value.items()) if isinstance(value, dict) else str(value)

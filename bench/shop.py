@@ -1,0 +1,42 @@
+"""A shop to measure: warehouses, a shelf, and things for sale on it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from adapters.connections import Connections
+from adapters.mysql.catalog import Catalog
+from adapters.mysql.inventory import Stock
+from adapters.mysql.shelves import Shelves
+from domain.catalog import ProductStatus
+from schemas.catalog import Brand, Category, Price, Product, Variant
+
+PRICE = 1999
+
+
+def open_shop(stores: Connections) -> None:
+    """Two warehouses, the first preferred, and the one shelf that products of a bench stand on."""
+    Stock(stores.engine).ensure_warehouses([("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2)])
+    Shelves(stores.engine).ensure([Brand(code="bench", name="Bench")], [Category(code="bench", name="Bench")])
+
+
+def a_product(code: str) -> Product:
+    """A product of one variant of the same number, for sale since yesterday."""
+    moment = datetime.now(UTC)
+    price = Price(amount=PRICE, currency="EUR", valid_from=moment - timedelta(days=1))
+    return Product(
+        code=code,
+        name=f"Lamp {code}",
+        description="Made by a bench.",
+        brand="bench",
+        category="bench",
+        status=ProductStatus.ACTIVE,
+        variants=[Variant(sku=code, weight_grams=100, prices=[price])],
+        created_at=moment,
+        updated_at=moment,
+    )
+
+
+def put_on_sale(stores: Connections, skus: Sequence[str], delivered: Sequence[tuple[str, str, int]]) -> None:
+    """A product of each, and a delivery of (SKU, warehouse, units)."""
+    Catalog(stores.engine).put_many([a_product(sku) for sku in skus])
+    Stock(stores.engine).receive(delivered, "staff:bench", "delivery")
