@@ -136,12 +136,11 @@ def _details(order: OrderView, event: NotificationInput) -> list[tuple[str, str]
         details.append(("Amount", _amount(Money(amount=amount, currency=order.total.currency))))
     if "parcel" in data and len(order.parcels) > 1:
         details.append(("Parcel", f"{data['parcel']} of {len(order.parcels)}"))
-    if until := data.get("retry_until"):
-        details.append(("Please pay until", format_datetime(datetime.fromisoformat(str(until)), locale="en_IE")))
     if event.type == "order.awaiting_customer":
         details.extend(_shortage(order, data))
-    if until := data.get("decide_until"):
-        details.append(("Please decide until", format_datetime(datetime.fromisoformat(str(until)), locale="en_IE")))
+    for name, label in (("retry_until", "Please pay until"), ("decide_until", "Please decide until")):
+        if until := data.get(name):
+            details.append((label, format_datetime(datetime.fromisoformat(str(until)), locale="en_IE")))
     names = {"tracking_number": "Tracking number", "location": "Place", "message": "Reason"}
     details.extend((label, str(data[name])) for name, label in names.items() if data.get(name))
     return details

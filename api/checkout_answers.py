@@ -7,6 +7,7 @@ from api.cart_prices import cart_changed, current_cart, price_cart
 from api.deps import Services
 from api.errors import HttpProblem, http_problem, status_of_code
 from api.idempotency import Answer
+from api.order_requests import path_of
 from api.temporal import StillWorking
 from domain.errors import BusinessError
 from schemas.checkout import CheckoutAnswer, CheckoutOutcome, CheckoutRequest, outcome_of_end
@@ -37,7 +38,7 @@ def decision_answer(everything: Services, order: OrderView, told: CheckoutAnswer
     if told.outcome in _GOES_ON or (choice is Choice.CANCEL and told.outcome is CheckoutOutcome.CANCELLED):
         latest = everything.orders.get(order.id) or order
         return Answer(200, latest.model_dump(mode="json"))
-    return Answer.refusing(_problem(told, {}), f"/v1/orders/{order.id}/decision")
+    return Answer.refusing(_problem(told, {}), path_of(order, "decision"))
 
 
 def first_told(order_id: str, events: Iterable[OrderEvent]) -> CheckoutAnswer | None:

@@ -42,21 +42,28 @@ class Made:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Once:
-    """Does a deed once per key of this caller.
-
-    A refusal is not kept: nothing was done, so the same key may ask again. Where an earlier request may have done the
-    deed and died before it answered, `deed` is told so by `again` and answers with what it finds.
-    """
+class _Asked:
+    """A request of this caller under its key."""
 
     def __init__(self, keys: Keys, asker: CurrentPrincipal, key: IdempotencyKey) -> None:
         self._keys = keys
         self._principal = asker.name
         self._key = key
 
+    def _claim(self, route: str) -> tuple[str, str, str]:
+        return self._principal, route, self._key
+
+
+class _Once(_Asked):
+    """Does a deed once per key of this caller.
+
+    A refusal is not kept: nothing was done, so the same key may ask again. Where an earlier request may have done the
+    deed and died before it answered, `deed` is told so by `again` and answers with what it finds.
+    """
+
     def make(self, route: str, wanted: BaseModel, deed: Callable[[bool], Made]) -> Response:
         """Answer 201 with what `deed(again)` has made, or with what it made for an earlier request with this key."""
-        claim = (self._principal, route, self._key)
+        claim = self._claim(route)
         begun = self._keys.begin(*claim, _fingerprint(wanted), str(uuid7()))
         if begun.is_answered:
             return _created(begun.response)
@@ -92,23 +99,18 @@ class Answer:
         return JSONResponse(self.body, self.status, headers=headers, media_type=media_type)
 
 
-class _OnceInWorkflow:
+class _OnceInWorkflow(_Asked):
     """Has a deed done by a workflow once per key of this caller.
 
     The deed gets what its claim stands for: an id, the same for every request with this key, by which the workflow
     tells a repeat. An answer that takes too long is not kept: a repeat asks again.
     """
 
-    def __init__(self, keys: Keys, asker: CurrentPrincipal, key: IdempotencyKey) -> None:
-        self._keys = keys
-        self._principal = asker.name
-        self._key = key
-
     async def answer(
         self, route: str, wanted: BaseModel, deed: Callable[[Begun], Awaitable[Answer]]
     ) -> tuple[Begun, Answer | None]:
         """The answer to every request with this key, or None when there is none yet."""
-        claim = (self._principal, route, self._key)
+        claim = self._claim(route)
         begun = await run_in_threadpool(self._keys.begin, *claim, _fingerprint(wanted), str(uuid7()))
         if begun.status_code is not None:
             return begun, Answer(begun.status_code, begun.response)

@@ -8,7 +8,7 @@ from fastapi import Depends
 
 from api.deps import Keys, Orders
 from api.errors import HttpProblem
-from api.permissions import CurrentPrincipal, may
+from api.permissions import CurrentPrincipal, CurrentUser, may
 from domain.errors import NotFound
 from schemas.orders import OrderView
 
@@ -46,3 +46,13 @@ def _current_order(order: OwnOrder) -> OrderView:
 
 
 CurrentOrder = Annotated[OrderView, Depends(_current_order)]
+
+
+def _customers_order(order: CurrentOrder, user: CurrentUser) -> OrderView:
+    if order.customer_id != user.id:
+        raise NotFound("There is no such order.")
+    return order
+
+
+CustomersOrder = Annotated[OrderView, Depends(_customers_order)]
+"""The order of the customer who asks: staff may see others', but not decide or pay for them."""

@@ -81,6 +81,16 @@ class CheckoutInput(Payload):
     on_shortage: OnShortage = OnShortage.REFUSE
     decision_seconds: int = 86_400
 
+    def price_command(self, lines: list[OrderLineInput], voucher_code: str | None) -> "PriceOrder":
+        """To price these lines for where the order goes."""
+        return PriceOrder(
+            lines=lines,
+            country=self.shipping_address.country,
+            shipping_method=self.shipping_method,
+            currency=self.currency,
+            voucher_code=voucher_code,
+        )
+
 
 class CheckoutOutcome(StrEnum):
     """The first thing a customer can be told about an order."""

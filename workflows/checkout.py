@@ -16,7 +16,6 @@ from schemas.checkout import (
     CheckoutOutcome,
     CheckoutResult,
     PricedOrder,
-    PriceOrder,
     outcome_of_end,
 )
 from schemas.fulfilment import ParcelTold
@@ -159,13 +158,7 @@ class CheckoutWorkflow:
         await self._settle()
 
     async def _price(self) -> PricedOrder:
-        command = PriceOrder(
-            lines=self._order.lines,
-            country=self._order.shipping_address.country,
-            shipping_method=self._order.shipping_method,
-            currency=self._order.currency,
-            voucher_code=self._order.discount_code,
-        )
+        command = self._order.price_command(self._order.lines, self._order.discount_code)
         quote = await workflow.execute_local_activity_method(
             OrderActivities.price_order, command, summary=f"price {len(self._order.lines)} line(s)", **STORE
         )

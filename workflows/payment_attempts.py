@@ -12,6 +12,7 @@ from schemas.orders import Awaiting
 from schemas.payments import PayAgainRequest, PaymentAnswer, PaymentOutcome, PaymentTold, TryMethod
 from workflows.order_book import OrderBook, said
 from workflows.payment_desk import PaymentDesk
+from workflows.waiting import happens_before
 
 _DECLINED, _SUCCEEDED = PaymentOutcome.DECLINED, PaymentOutcome.SUCCEEDED
 _REMIND_AFTER = 0.5  # of the time there is
@@ -98,27 +99,15 @@ class PaymentAttempts:
             await workflow.wait_condition(self._has_news)
             return
         if self._remind_at is not None:
-            if await self._news_before(self._remind_at, "remind the customer"):
+            if await happens_before(self._remind_at, self._has_news, "remind the customer"):
                 return
             self._remind_at = None
             data = {"retry_until": said(self._ends)}
             await self._book.record(
                 "payment-reminder", OrderStatus.AWAITING_PAYMENT, "order.payment_reminder", data=data
             )
-        if not await self._news_before(self._ends, "the payment's time is over"):
+        if not await happens_before(self._ends, self._has_news, "the payment's time is over"):
             raise ApplicationError("No payment was made in time.", type="payment_expired", non_retryable=True)
-
-    async def _news_before(self, moment: datetime, summary: str) -> bool:
-        left = moment - workflow.now()
-        if self._has_news():
-            return True
-        if left <= timedelta(0):
-            return False
-        try:
-            await workflow.wait_condition(self._has_news, timeout=left, timeout_summary=summary)
-        except TimeoutError:
-            return False
-        return True
 
     def _has_news(self) -> bool:
         return self._asked is not None or self._desk.heard()

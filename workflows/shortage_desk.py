@@ -1,7 +1,7 @@
 """An order that is partly out of stock: its customer is asked what they want, and has so long to say so."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
@@ -9,12 +9,13 @@ from temporalio.exceptions import ApplicationError, FailureError
 from activities.orders import OrderActivities
 from domain.orders import OrderStatus
 from schemas.base import Money
-from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, OrderLineInput, PricedOrder, PriceOrder
+from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, OrderLineInput, PricedOrder
 from schemas.orders import Awaiting, Choice, Decision, OrderPlaced, Shortage, ShortLine, TakeAvailable
 from workflows.options import STORE
 from workflows.order_book import OrderBook, said
 from workflows.parcels import tell_of_goods
 from workflows.reasons import CANCELLED, reason_of
+from workflows.waiting import happens_before
 
 _REMIND_AFTER = 0.5  # of the time there is
 _VOUCHER = "voucher_"  # how the codes begin that refuse a voucher, see domain/vouchers.py
@@ -77,9 +78,9 @@ class ShortageDesk:
             self._tell_customer(
                 CheckoutAnswer(order_id=self._order.order_id, outcome=CheckoutOutcome.DECISION_REQUIRED)
             )
-            if not await self._decided_before(begun + window * _REMIND_AFTER, "remind the customer"):
+            if not await happens_before(begun + window * _REMIND_AFTER, self._has_decided, "remind the customer"):
                 await self._record("decision_reminder", {"decide_until": said(ends)})
-                if not await self._decided_before(ends, "the time to decide is over"):
+                if not await happens_before(ends, self._has_decided, "the time to decide is over"):
                     message = "No decision was made in time."
                     raise ApplicationError(message, type="decision_expired", non_retryable=True)
         finally:
@@ -87,13 +88,8 @@ class ShortageDesk:
         assert self._decision is not None
         return self._decision
 
-    async def _decided_before(self, moment: datetime, summary: str) -> bool:
-        left = max(moment - workflow.now(), timedelta(0))
-        try:
-            await workflow.wait_condition(lambda: self._decision is not None, timeout=left, timeout_summary=summary)
-        except TimeoutError:
-            return False
-        return True
+    def _has_decided(self) -> bool:
+        return self._decision is not None
 
     async def _record(self, name: str, data: dict[str, object], shortage: Shortage | None = None) -> None:
         await self._book.record(
@@ -113,13 +109,7 @@ class ShortageDesk:
         lines = [OrderLineInput(sku=sku, quantity=quantity) for sku, quantity in left if quantity > 0]
         codes = [quote.voucher_code, None] if quote.voucher_code else [None]
         for code in codes:
-            command = PriceOrder(
-                lines=lines,
-                country=self._order.shipping_address.country,
-                shipping_method=self._order.shipping_method,
-                currency=quote.currency,
-                voucher_code=code,
-            )
+            command = self._order.price_command(lines, code)
             try:
                 return await workflow.execute_local_activity_method(
                     OrderActivities.price_order, command, summary="price what there is", **STORE

@@ -40,11 +40,9 @@ def plan_parcels(
 
     The shares add up to the total, so that capturing every parcel captures exactly what was authorized.
     """
-    priced = {line.sku: line for line in quote.lines}
     boxes = list(dict.fromkeys((a.warehouse, a.backordered) for a in sorted(allocations, key=lambda a: a.backordered)))
     contents = [[a for a in allocations if (a.warehouse, a.backordered) == box] for box in boxes]
-    values = [sum(priced[a.sku].unit_price * a.quantity for a in content) for content in contents]
-    amounts = split(quote.total, values)
+    amounts, weights = shares(quote, [[(a.sku, a.quantity) for a in content] for content in contents])
     return [
         ParcelPlan(
             number=number,
@@ -55,10 +53,23 @@ def plan_parcels(
                 for a in content
             ],
             amount=amount,
-            weight_grams=sum(priced[a.sku].weight_grams * a.quantity for a in content),
+            weight_grams=weight,
         )
-        for number, ((house, _), content, amount) in enumerate(zip(boxes, contents, amounts, strict=True), start=1)
+        for number, ((house, _), content, amount, weight) in enumerate(
+            zip(boxes, contents, amounts, weights, strict=True), start=1
+        )
     ]
+
+
+def shares(quote: PricedOrder, contents: Sequence[Sequence[tuple[str, int]]]) -> tuple[list[int], list[int]]:
+    """Each parcel's share of the order's total, by the value of its goods, and its weight in grams.
+
+    A parcel's contents are SKUs with their units.
+    """
+    priced = {line.sku: line for line in quote.lines}
+    values = [sum(priced[sku].unit_price * units for sku, units in content) for content in contents]
+    weights = [sum(priced[sku].weight_grams * units for sku, units in content) for content in contents]
+    return split(quote.total, values), weights
 
 
 def place(connection: sa.Connection, command: PlaceOrder, hold: timedelta) -> None:

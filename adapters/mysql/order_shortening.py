@@ -8,12 +8,11 @@ import sqlalchemy as sa
 
 from adapters.mysql.backorders import Line, fill_backorders, held, orders_in_line
 from adapters.mysql.history import Change, append, lock_orders, now, recorded
-from adapters.mysql.order_placing import insert_lines, sums_of
+from adapters.mysql.order_placing import insert_lines, shares, sums_of
 from adapters.mysql.reservations import drop
 from adapters.mysql.stock_ledger import Cause, Place, stock_sheet
 from adapters.mysql.tables import order_lines, orders, parcels
 from adapters.mysql.vouchers import give_use_back
-from domain.money import split
 from domain.orders import OrderStatus
 from schemas.checkout import PricedOrder
 from schemas.inventory import GoodsArrived
@@ -69,18 +68,16 @@ def _write_smaller(connection: sa.Connection, order_id: str, quote: PricedOrder)
 
 def _shrink_parcels(connection: sa.Connection, order_id: str, quote: PricedOrder, missing: set[str]) -> None:
     """What is left in each parcel, and its share of the smaller total; one that is empty now is none."""
-    priced = {line.sku: line for line in quote.lines}
     query = sa.select(parcels).where(parcels.c.order_id == order_id).order_by(parcels.c.number)
-    contents: dict[int, list[Mapping[str, Any]]] = {
+    left: dict[int, list[Mapping[str, Any]]] = {
         row.number: [line for line in row.lines if not (line["backordered"] and line["sku"] in missing)]
         for row in connection.execute(query)
     }
-    kept = {number: lines for number, lines in contents.items() if lines}
-    values = [sum(priced[line["sku"]].unit_price * line["quantity"] for line in lines) for lines in kept.values()]
-    gone: Sequence[int] = [number for number in contents if number not in kept]
+    kept = {number: lines for number, lines in left.items() if lines}
+    amounts, weights = shares(quote, [[(line["sku"], line["quantity"]) for line in lines] for lines in kept.values()])
+    gone: Sequence[int] = [number for number in left if number not in kept]
     connection.execute(sa.delete(parcels).where(parcels.c.order_id == order_id, parcels.c.number.in_(gone)))
-    for (number, lines), amount in zip(kept.items(), split(quote.total, values), strict=True):
-        weight = sum(priced[line["sku"]].weight_grams * line["quantity"] for line in lines)
+    for (number, lines), amount, weight in zip(kept.items(), amounts, weights, strict=True):
         this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == number)
-        shares = {"lines": lines, "amount": amount, "weight_grams": weight, "updated_at": now()}
-        connection.execute(sa.update(parcels).where(this).values(shares))
+        contents = {"lines": lines, "amount": amount, "weight_grams": weight, "updated_at": now()}
+        connection.execute(sa.update(parcels).where(this).values(contents))

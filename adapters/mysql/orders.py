@@ -17,6 +17,7 @@ from adapters.mysql.transactions import in_transaction
 from adapters.mysql.vouchers import give_use_back
 from domain.errors import CartChanged
 from domain.orders import WAITING_STATUSES, OrderStatus
+from schemas.checkout import OnShortage
 from schemas.orders import (
     OrderHistory,
     OrderPage,
@@ -47,24 +48,25 @@ class OrderStore:
         this version of the cart is ordered already.
         """
         order = command.order
-        placed = self._placed(order.order_id)
+        asking = order.on_shortage is OnShortage.ASK
+        placed = self._placed(order.order_id, asking)
         if placed is not None:
             return placed
         try:
             in_transaction(self._engine, lambda connection: place(connection, command, self._hold))
         except IntegrityError:
-            placed = self._placed(order.order_id)
+            placed = self._placed(order.order_id, asking)
             if placed is None:
                 raise CartChanged("This cart has been ordered already.", cart_version=order.cart_version) from None
             return placed
-        placed = self._placed(order.order_id)
+        placed = self._placed(order.order_id, asking)
         assert placed is not None
         return placed
 
     def take_available(self, command: TakeAvailable) -> OrderShortened:
-        """Have the order be what there was when it was placed; a repeat answers the same."""
+        """Have the order be what there was when it was placed; a repeat changes nothing."""
         arrived = in_transaction(self._engine, lambda connection: take_available(connection, command))
-        placed = self._placed(command.order_id)
+        placed = self._placed(command.order_id, asking=False)
         assert placed is not None
         return OrderShortened(placed=placed, arrived=arrived)
 
@@ -121,7 +123,7 @@ class OrderStore:
         cursor = str(rows[limit - 1].seq) if len(rows) > limit else None
         return OrderHistory(items=[views.order_event(row) for row in rows[:limit]], next_cursor=cursor)
 
-    def _placed(self, order_id: str) -> OrderPlaced | None:
+    def _placed(self, order_id: str, asking: bool) -> OrderPlaced | None:
         with self._engine.connect() as connection:
             number = connection.execute(sa.select(orders.c.number).where(orders.c.id == order_id)).scalar()
             if number is None:
@@ -132,18 +134,22 @@ class OrderStore:
                 .where(parcels.c.order_id == order_id)
                 .order_by(parcels.c.number)
             ).all()
-            told = connection.scalar(
-                sa.select(order_events.c.data).where(
-                    order_events.c.order_id == order_id, order_events.c.step == RESERVED_STEP
-                )
-            )
+            short = _short(connection, order_id) if asking else []
         return OrderPlaced(
             order_id=order_id,
             number=number,
             parcels=[views.parcel_plan(box) for box in boxes],
             hold_seconds=int(self._hold.total_seconds()),
-            short=[ShortLine.model_validate(line) for line in (told or {}).get("short", [])],
+            short=short,
         )
+
+
+def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:
+    """What was missing when the order was placed, as its history tells."""
+    told = sa.select(order_events.c.data).where(
+        order_events.c.order_id == order_id, order_events.c.step == RESERVED_STEP
+    )
+    return [ShortLine.model_validate(line) for line in (connection.scalar(told) or {}).get("short", [])]
 
 
 def _record_status(connection: sa.Connection, command: RecordStatus) -> StatusRecorded:

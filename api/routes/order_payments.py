@@ -6,14 +6,13 @@ from fastapi import APIRouter, Body, Response
 from fastapi.concurrency import run_in_threadpool
 
 from adapters.mysql.idempotency import Begun
-from api.deps import All, Services
-from api.errors import HttpProblem, problems
+from api.deps import All
+from api.errors import HttpProblem
 from api.idempotency import Answer, OnceInWorkflow
-from api.ownership import CurrentOrder
-from api.permissions import CurrentUser, require
-from api.routes.orders import still_working
+from api.order_requests import RESPONSES, answer_once, path_of
+from api.ownership import CustomersOrder
+from api.permissions import require
 from api.temporal import OrderDesk
-from domain.errors import NotFound
 from schemas.orders import OrderView
 from schemas.payments import PayAgainRequest, PaymentOutcome
 
@@ -22,18 +21,11 @@ _EXAMPLE = {"mastercard": {"value": {"payment_method": "pm_card_mastercard"}}}
 
 
 @router.post(
-    "/{order_id}/payment",
-    dependencies=[require("checkout:place")],
-    response_model=OrderView,
-    responses={
-        202: {"model": OrderView, "description": "The bank is still thinking; send the same request again"},
-        **problems(400, 401, 402, 403, 404, 409, 422, 503),
-    },
+    "/{order_id}/payment", dependencies=[require("checkout:place")], response_model=OrderView, responses=RESPONSES
 )
 async def pay_order_again(
     wanted: Annotated[PayAgainRequest, Body(openapi_examples=_EXAMPLE)],
-    order: CurrentOrder,
-    user: CurrentUser,
+    order: CustomersOrder,
     everything: All,
     once: OnceInWorkflow,
 ) -> Response:
@@ -42,22 +34,16 @@ async def pay_order_again(
     Answers with the order – confirmed, or with a new `payment_action` –, or with a 402 when this method was refused
     too; until `retry_until` there may be another.
     """
-    if order.customer_id != user.id:
-        raise NotFound("There is no such order.")
-    route = f"POST /v1/orders/{order.id}/payment"
-    _, answer = await once.answer(route, wanted, lambda begun: _pay(everything, order, wanted, begun))
-    return answer.response() if answer is not None else await still_working(everything, order)
 
+    async def pay(desk: OrderDesk, begun: Begun) -> Answer:
+        told = await desk.pay_again(order.id, begun.resource_id, wanted)
+        if told.outcome is not PaymentOutcome.DECLINED:
+            latest = await run_in_threadpool(everything.orders.get, order.id) or order
+            return Answer(200, latest.model_dump(mode="json"))
+        until = told.model_dump(mode="json")["retry_until"]
+        members = {"order_id": order.id, "decline_code": told.code, "retry_until": until}
+        detail = told.message or "The bank declined the payment."
+        problem = HttpProblem(402, "payment_declined", detail, members=members)
+        return Answer.refusing(problem, path_of(order, "payment"))
 
-async def _pay(everything: Services, order: OrderView, wanted: PayAgainRequest, begun: Begun) -> Answer:
-    desk = OrderDesk(everything.temporal, everything.settings.checkout_answer_seconds)
-    told = await desk.pay_again(order.id, begun.resource_id, wanted)
-    if told.outcome is not PaymentOutcome.DECLINED:
-        latest = await run_in_threadpool(everything.orders.get, order.id) or order
-        return Answer(200, latest.model_dump(mode="json"))
-    until = told.model_dump(mode="json")["retry_until"]
-    members = {"order_id": order.id, "decline_code": told.code, "retry_until": until}
-    detail = told.message or "The bank declined the payment."
-    return Answer.refusing(
-        HttpProblem(402, "payment_declined", detail, members=members), f"/v1/orders/{order.id}/payment"
-    )
+    return await answer_once(everything, once, order, "payment", wanted, pay)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
-from api.deps import AppSettings, Orders, Services, Temporal
+from api.deps import AppSettings, Orders, Temporal
 from api.errors import is_temporal_away, problems
 from api.ownership import CurrentOrder, OwnOrder, UnrecordedOrder
 from api.permissions import CurrentPrincipal, acting, may, require
@@ -93,12 +93,6 @@ async def cancel_order(
         latest = await run_in_threadpool(orders.get, order.id)
         return JSONResponse((latest or order).model_dump(mode="json"), 202, headers={"Retry-After": "1"})
     return await run_in_threadpool(orders.get, order.id) or order
-
-
-async def still_working(everything: Services, order: OrderView) -> JSONResponse:
-    """What was asked of the order is being done; here is how it stands."""
-    latest = await run_in_threadpool(everything.orders.get, order.id) or order
-    return JSONResponse(latest.model_dump(mode="json"), 202, headers={"Retry-After": "1"})
 
 
 def pending(order_id: str) -> JSONResponse:

@@ -16,7 +16,7 @@ import uuid_utils
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.testservice.v1 import SleepRequest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
@@ -254,8 +254,13 @@ def make_voucher(connections: Connections) -> Callable[..., str]:
     return make
 
 
-async def skip(client: Client, time_to_skip: timedelta) -> None:
-    """Let so much of the workflows' time pass."""
+def refusal(error: WorkflowUpdateFailedError) -> object:
+    """The code an update was refused with."""
+    return getattr(error.cause, "type", None)
+
+
+async def skip(client: Client, time_to_skip: timedelta, patience: timedelta | None = None) -> None:
+    """Let so much of the workflows' time pass, with patience for what they do meanwhile."""
     request = SleepRequest(duration=Duration())
     request.duration.FromTimedelta(time_to_skip)
-    await client.service_client.test_service.unlock_time_skipping_with_sleep(request)
+    await client.service_client.test_service.unlock_time_skipping_with_sleep(request, timeout=patience)

@@ -6,8 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.testservice.v1 import SleepRequest
 from temporalio.client import WorkflowUpdateFailedError
 
 from domain.fulfilment import ParcelStatus
@@ -15,6 +13,7 @@ from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder, SettleCompensation
 from schemas.payments import EntryKind
+from tests.workflows.conftest import skip
 from workflows.checkout import CheckoutWorkflow
 
 DISPATCHED, DELIVERED = ParcelStatus.DISPATCHED, ParcelStatus.DELIVERED
@@ -165,7 +164,7 @@ async def test_parcel_that_is_silent_for_a_month_is_still_delivered(
     order = await place({make_product(stock=5): 1})
     await order.first_answer()
     await order.carrier(DISPATCHED)
-    await skipping.service_client.test_service.unlock_time_skipping_with_sleep(_sleep(timedelta(days=30)))
+    await skip(skipping, timedelta(days=30))
     await order.carrier(DELIVERED)
     assert (await order.handle.result()).status is OrderStatus.DELIVERED
 
@@ -216,9 +215,3 @@ async def test_cancellation_is_never_lost_whatever_the_order_is_doing(
     assert order.reserved() == 0
     money = order.money()
     assert money[EntryKind.CAPTURE] + money[EntryKind.VOID] == money[EntryKind.AUTHORIZATION]
-
-
-def _sleep(duration: timedelta) -> Any:
-    request = SleepRequest(duration=Duration())
-    request.duration.FromTimedelta(duration)
-    return request

@@ -16,7 +16,7 @@ from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder
 from schemas.payments import EntryKind, PaymentOutcome
-from tests.workflows.conftest import skip
+from tests.workflows.conftest import refusal, skip
 from workflows.checkout import CheckoutWorkflow
 
 DECLINED_CARD, POOR_CARD = "pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds"
@@ -30,10 +30,6 @@ Journal = Callable[[str], list[dict[str, Any]]]
 
 def effects(journal: Journal, order: Any) -> list[str]:
     return [entry["effect"] for entry in journal(order.input.order_id)]
-
-
-def refusal(error: WorkflowUpdateFailedError) -> object:
-    return getattr(error.cause, "type", None)
 
 
 def check_nothing_is_held(order: Any, journal: Journal) -> None:

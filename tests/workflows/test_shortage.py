@@ -14,7 +14,7 @@ from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome, OnShortage
 from schemas.orders import CancelOrder, Choice, Decision, OrderView
 from schemas.payments import EntryKind
-from tests.workflows.conftest import skip
+from tests.workflows.conftest import refusal, skip
 from workflows.checkout import CheckoutWorkflow
 
 ASK = {"on_shortage": OnShortage.ASK}
@@ -33,10 +33,6 @@ async def asked(order: Any) -> OrderView:
     view: OrderView = order.view()
     assert view.status is OrderStatus.AWAITING_CUSTOMER
     return view
-
-
-def refusal(error: WorkflowUpdateFailedError) -> object:
-    return getattr(error.cause, "type", None)
 
 
 async def test_the_customer_takes_what_there_is(

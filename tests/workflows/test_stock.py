@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
-from google.protobuf.duration_pb2 import Duration
 from temporalio.api.sdk.v1 import WorkflowMetadata
-from temporalio.api.testservice.v1 import SleepRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
 
 from adapters.connections import Connections
@@ -30,7 +28,7 @@ from schemas.payments import EntryKind
 from schemas.stock_upkeep import ReservationsExpired
 from tests.adapters.test_inventory import order_of
 from tests.replay.test_replay import MOST_EVENTS
-from tests.workflows.conftest import MOVED_BY_HAND, time_skipping
+from tests.workflows.conftest import MOVED_BY_HAND, skip, time_skipping
 from workflows.checkout import CheckoutWorkflow
 from workflows.fulfilment import FulfilmentWorkflow
 from workflows.names import FULFILMENT_QUEUE, ORDERS_QUEUE, fulfilment_workflow_id
@@ -74,10 +72,7 @@ def deliver(connections: Connections, skipping: Client) -> Any:
     return deliver
 
 
-async def skip(client: Client, time: timedelta) -> None:
-    request = SleepRequest(duration=Duration())
-    request.duration.FromTimedelta(time)
-    await client.service_client.test_service.unlock_time_skipping_with_sleep(request, timeout=timedelta(seconds=90))
+PATIENCE = timedelta(seconds=90)
 
 
 def expires_at(connections: Connections, order_id: str) -> datetime:
@@ -118,7 +113,7 @@ async def test_a_living_order_extends_its_reservation(
     await order.first_answer()
     await order.until(OrderStatus.PROCESSING)
     make_overdue(connections, order.input.order_id)
-    await skip(skipping, timedelta(hours=37))
+    await skip(skipping, timedelta(hours=37), PATIENCE)
     await until(lambda: expires_at(connections, order.input.order_id) > datetime.now(UTC) + timedelta(hours=47))
     await order.carrier(DISPATCHED)
     await order.carrier(DELIVERED)
@@ -261,7 +256,7 @@ async def test_a_lost_message_delays_the_parcel_but_does_not_strand_it(
     await order.first_answer()
     await until(lambda: order.view().status is OrderStatus.CONFIRMED)
     await deliver(sku, 1, told=False)
-    await skip(skipping, timedelta(hours=2))
+    await skip(skipping, timedelta(hours=2), PATIENCE)
     await until(lambda: "parcel.booked" in order.event_types())
     await order.carrier(DISPATCHED)
     await order.carrier(DELIVERED)
