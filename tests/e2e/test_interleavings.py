@@ -168,12 +168,13 @@ async def test_the_worker_is_killed_between_any_two_steps(
 
     async def kill_and_start() -> None:
         nonlocal kills
+        await asyncio.sleep(dice.random())  # few rounds are done soon: the first kill must meet them
         while True:
-            # A worker is up after some seconds; one that is killed before that does no step at all.
-            await asyncio.sleep(4 + dice.random() * 10)
             engine.kill("order-worker")
             kills += 1
             await asyncio.to_thread(engine.start, "order-worker")
+            # A worker is up after some seconds; one that is killed before that does no step at all.
+            await asyncio.sleep(4 + dice.random() * 10)
 
     async def one_round(shopper: Any, dice: random.Random) -> None:
         before = len(await orders_of(shopper))
