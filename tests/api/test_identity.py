@@ -81,7 +81,7 @@ def test_a_token_of_ours_is_believed(api: httpx2.Client, forge: Callable[..., st
 @pytest.mark.parametrize(
     "claims",
     [
-        {"exp": int(time.time()) - 60},
+        pytest.param({"exp": int(time.time()) - 60}, id="expired"),
         {"exp": None},
         {"exp": "never"},
         {"iss": "https://elsewhere.example"},
@@ -92,7 +92,7 @@ def test_a_token_of_ours_is_believed(api: httpx2.Client, forge: Callable[..., st
         {"tv": 2},
         {"tv": None},
         {"client_id": None},
-        {"nbf": int(time.time()) + 600},
+        pytest.param({"nbf": int(time.time()) + 86_400}, id="of tomorrow"),
     ],
     ids=str,
 )

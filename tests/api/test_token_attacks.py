@@ -77,7 +77,7 @@ def test_our_public_key_is_no_shared_secret(
         {"aud": ["another"]},
         {"aud": "storefront"},
         {"iss": "https://elsewhere.example"},
-        {"exp": int(time.time()) - 30},
+        pytest.param({"exp": int(time.time()) - 30}, id="expired"),
         {"iat": "tomorrow"},
         {"tv": "1"},
         {"tv": 0},
