@@ -79,7 +79,7 @@ test: setup ## run every test; brings up the servers it needs
 	@echo "bringing the servers up"
 	@$(BIN)/python -m dev.stack up --only-servers
 	@echo "running the tests, $(TEST_PROCESSES) files at a time"
-	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
+	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 rotate-keys: setup ## change the key that signs tokens; nobody is signed out
 	@echo "rotating the signing keys"

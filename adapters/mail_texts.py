@@ -45,6 +45,7 @@ _SAID = {
     "parcel.delivered": Said("your parcel has been delivered", "Your parcel has been delivered. Enjoy!"),
     "parcel.cancelled": Said("your parcel was called back", "Your parcel was called back before it left."),
     "payment.captured": Said("we have charged your payment", "We have taken the payment for what was shipped."),
+    "payment.refunded": Said("we have given money back", "We have given money back; your bank may need some days."),
     "payment.voided": Said("your payment was released", "The amount your bank held has been released."),
     "order.stock_released": Said("your items are no longer reserved", "Your items are no longer reserved for you."),
     "order.reservation_expired": Said(
@@ -131,9 +132,8 @@ def _details(order: OrderView, event: NotificationInput) -> list[tuple[str, str]
     """What the event says beyond its type, named for people."""
     data = event.data
     details: list[tuple[str, str]] = []
-    amount = data.get("amount")
-    if event.type.startswith("payment.") and isinstance(amount, int):
-        details.append(("Amount", _amount(Money(amount=amount, currency=order.total.currency))))
+    if event.type.startswith("payment.") and data.get("amount"):
+        details.append(("Amount", _amount(Money.model_validate(data["amount"]))))
     if "parcel" in data and len(order.parcels) > 1:
         details.append(("Parcel", f"{data['parcel']} of {len(order.parcels)}"))
     if event.type == "order.awaiting_customer":

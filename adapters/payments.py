@@ -1,12 +1,13 @@
 """The payment provider over Stripe's wire API: one command, one call, no retries of its own."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import stripe
-from stripe import PaymentIntent, RequestsClient
+from stripe import PaymentIntent, Refund, RequestsClient
 
 from adapters.settings import Settings
-from domain.errors import Misuse, ProviderUnavailable
+from domain.errors import Misuse, OutcomeUnknown, ProviderUnavailable
 from schemas.payments import (
     AbandonPayment,
     AuthorizePayment,
@@ -15,6 +16,7 @@ from schemas.payments import (
     PaymentAction,
     PaymentOutcome,
     ProviderResult,
+    RefundPayment,
     VoidPayment,
 )
 
@@ -24,13 +26,15 @@ stripe.enable_telemetry = False
 _OUR_WORDS = {"payment_intent_authentication_failure": "authentication_failed"}
 _CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 25.0
+_CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 class PaymentProvider:
     """Holds, takes and gives back money.
 
     A bank's refusal is a result. An outage raises ProviderUnavailable: the outcome is then unknown, and sending the
-    same command again, with its idempotency key, is safe. A request the provider calls wrong raises Misuse.
+    same command again, with its idempotency key, is safe. Where the provider keeps a failure under that key, which then
+    says nothing about what it did, OutcomeUnknown is raised. A request the provider calls wrong raises Misuse.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -42,9 +46,14 @@ class PaymentProvider:
             http_client=RequestsClient(timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS)),
         )
         self._intents = client.v1.payment_intents
+        self._refunds = client.v1.refunds
 
     def authorize(self, command: AuthorizePayment) -> ProviderResult:
         """Hold the amount; nothing is held yet when the answer is that the bank wants to see its customer first."""
+        if command.in_doubt_since is not None:
+            earlier = self._payment_of(command.step, command.in_doubt_since)
+            if earlier is not None:
+                return _standing(earlier)
         wanted: Any = {
             "amount": command.amount,
             "currency": command.currency.lower(),
@@ -54,7 +63,7 @@ class PaymentProvider:
             "payment_method_options": {"card": {"request_multicapture": "if_available"}},
             "capture_method": "manual",
             "confirm": True,
-            "metadata": {"order_id": command.order_id},
+            "metadata": {"order_id": command.order_id, "step": command.step},
         }
         if command.return_url:
             wanted["return_url"] = command.return_url
@@ -84,6 +93,12 @@ class PaymentProvider:
 
     def capture(self, command: CapturePayment) -> ProviderResult:
         """Take so much of the hold; after the final capture the rest of it is given back."""
+        if command.in_doubt_since is not None:
+            taken = self._retrieve(command.provider_id).amount_received or 0
+            if taken >= command.captured + command.amount:
+                return ProviderResult(
+                    outcome=PaymentOutcome.SUCCEEDED, provider_id=command.provider_id, amount=command.amount
+                )
         try:
             intent = self._intents.capture(
                 command.provider_id,
@@ -104,6 +119,44 @@ class PaymentProvider:
             return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=command.provider_id)
         released = intent.amount - (intent.amount_received or 0)
         return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=intent.id, amount=released)
+
+    def refund(self, command: RefundPayment) -> ProviderResult:
+        """Give back so much of what was captured; a refund the provider has accepted is on its way for certain.
+
+        What it refuses, such as a payment under dispute, is a result.
+        """
+        try:
+            refund = self._refund_of(command) if command.in_doubt_since else None
+            if refund is None:
+                refund = self._refunds.create(
+                    {
+                        "payment_intent": command.provider_id,
+                        "amount": command.amount,
+                        "metadata": {"order_id": command.order_id, "refund_id": command.refund_id},
+                    },
+                    {"idempotency_key": command.idempotency_key},
+                )
+        except stripe.InvalidRequestError as error:
+            return _declined(command.provider_id, error.code or "refund_refused", error)
+        except stripe.StripeError as error:
+            raise _failure(error) from error
+        if refund.status in ("failed", "canceled"):
+            return _declined(command.provider_id, refund.failure_reason or "refund_failed", None)
+        return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=refund.id, amount=refund.amount)
+
+    def _payment_of(self, step: str, since: datetime) -> PaymentIntent | None:
+        """What an attempt at this step has left; listed and not searched for, because a search lags behind."""
+        window: Any = {"created": {"gte": int((since - _CLOCKS_DIFFER).timestamp())}, "limit": 100}
+        window["expand"] = ["data.latest_charge"]
+        try:
+            listed = self._intents.list(window).auto_paging_iter()
+            return next((intent for intent in listed if _metadata(intent).get("step") == step), None)
+        except stripe.StripeError as error:
+            raise _failure(error) from error
+
+    def _refund_of(self, command: RefundPayment) -> Refund | None:
+        listed = self._refunds.list({"payment_intent": command.provider_id, "limit": 100}).auto_paging_iter()
+        return next((one for one in listed if _metadata(one).get("refund_id") == command.refund_id), None)
 
     def _retrieve(self, provider_id: str) -> PaymentIntent:
         try:
@@ -164,17 +217,24 @@ def _refusal(error: stripe.StripeError) -> ProviderResult:
         code = "invalid_payment_method"  # it came from the customer, so the customer is told
     else:
         raise _failure(error) from error
+    return _declined(_intent_in(error).get("id"), code, error)
+
+
+def _declined(provider_id: str | None, code: str, error: stripe.StripeError | None) -> ProviderResult:
+    said = error.user_message if error else None
     return ProviderResult(
         outcome=PaymentOutcome.DECLINED,
-        provider_id=_intent_in(error).get("id"),
+        provider_id=provider_id,
         code=code,
-        message=error.user_message or "The bank declined the payment.",
+        message=said or "The bank declined the payment.",
     )
 
 
 def _failure(error: stripe.StripeError) -> Exception:
-    """An outage, to be waited for, or a mistake of ours, which waiting cannot mend."""
+    """An outage, to be waited for; an answer that says nothing and never will; or a mistake of ours."""
     status = error.http_status or 0
+    if status >= 500 and error.headers and error.headers.get("idempotent-replayed") == "true":
+        return OutcomeUnknown(f"The provider keeps a failure under this key: {error.user_message or error}")
     away = isinstance(error, stripe.APIConnectionError | stripe.RateLimitError)
     # 409: an earlier attempt with the same key is still being worked on. No status: the answer was not to be read.
     if away or (isinstance(error, stripe.APIError) and (status in (0, 409) or status >= 500 or status < 300)):
@@ -185,6 +245,10 @@ def _failure(error: stripe.StripeError) -> Exception:
 def _retry_after(error: stripe.StripeError) -> float | None:
     said = str(error.headers.get("retry-after") or "") if error.headers else ""
     return float(said) if said.isdecimal() else None
+
+
+def _metadata(kept: PaymentIntent | Refund) -> dict[str, str]:
+    return kept.to_dict().get("metadata") or {}
 
 
 def _intent_in(error: stripe.StripeError) -> dict[str, Any]:

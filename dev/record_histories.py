@@ -25,18 +25,22 @@ from dev.seed_catalog import catalog
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
 from domain.vouchers import VoucherKind
+from schemas.refunds import RefundInput
 from schemas.vouchers import NewVoucher
 from workers.schedules import SCHEDULES
 from workers.service_accounts import SUPPLIER_SIMULATOR
 from workers.service_client import ServiceClient, service_client
 from workflows.connection import connect_temporal
 from workflows.names import (
+    PAYMENTS_QUEUE,
     fulfilment_workflow_id,
     notification_workflow_id,
     order_workflow_id,
     payment_workflow_id,
+    refund_workflow_id,
     reindex_workflow_id,
 )
+from workflows.refund import RefundWorkflow
 from workflows.reindexing import start_reindex
 
 HISTORIES = Path(__file__).resolve().parent.parent / "tests" / "replay" / "histories"
@@ -55,7 +59,9 @@ PATHS = (
     "cancelled",
     "taken_in_part",
     "backordered",
+    "in_doubt",
 )
+REFUNDS = {"refund": 100, "refund-too_much": 10**9}  # minor units
 _PASSWORD = "recording histories"  # noqa: S105
 console = Console(highlight=False)
 
@@ -108,14 +114,19 @@ class Recorder:
 
     def cancelled(self) -> str:
         """The customer changes their mind while the bank is thinking."""
-        fault = {"kind": "latency", "match": {"operation": "create"}, "seconds": 3}
-        httpx2.post(f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults", json=fault).raise_for_status()
+        self._fault("latency", "create", seconds=3)
         placing = threading.Thread(target=lambda: self._order({_in("BER"): 1}))
         placing.start()
         order_id = self._newest_at("order.stock_reserved")
         self._client.post(f"/v1/orders/{order_id}/cancel", json={}).raise_for_status()
         placing.join()
         return order_id
+
+    def in_doubt(self) -> str:
+        """The provider keeps failures under our keys, once having done what was asked and once not."""
+        self._fault("error_after", "create")
+        self._fault("500", "capture")
+        return self._order({_in("BER"): 1})
 
     def backordered(self) -> str:
         """The goods have yet to arrive when they are ordered."""
@@ -154,6 +165,10 @@ class Recorder:
         items = self._client.get(f"/v1/orders/{order_id}/history").raise_for_status().json()["items"]
         return [item["id"] for item in items]
 
+    def _fault(self, kind: str, operation: str, seconds: float = 0) -> None:
+        fault = {"kind": kind, "match": {"operation": operation}, "seconds": seconds}
+        httpx2.post(f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults", json=fault).raise_for_status()
+
     def _pay_by_another_card(self, order_id: str) -> None:
         key = {"Idempotency-Key": str(uuid.uuid4())}
         paid = self._client.post(f"/v1/orders/{order_id}/payment", json={"payment_method": _VISA}, headers=key)
@@ -181,13 +196,8 @@ class Recorder:
             cart = self._client.put(f"/v1/cart/items/{sku}", json={"quantity": quantity}).raise_for_status().json()
         if meanwhile is not None:
             meanwhile()
-        address = {
-            "name": "Recorder",
-            "line1": "Straße 1",
-            "city": "Berlin",
-            "postal_code": postal_code,
-            "country": "DE",
-        }
+        place = {"name": "Recorder", "line1": "Straße 1", "city": "Berlin", "country": "DE"}
+        address = place | {"postal_code": postal_code}
         order = {"cart_version": cart["version"], "shipping_address": address, "payment_method": payment_method, **more}
         key = {"Idempotency-Key": str(uuid.uuid4())}
         answer = self._client.post("/v1/checkouts", json=order, headers=key).json()
@@ -250,6 +260,13 @@ async def _record(bed: Testbed, stores: Connections) -> None:
         await _keep(client, order_workflow_id(order_id), f"checkout-{path}")
         await _keep(client, payment_workflow_id(order_id), f"payment-{path}")
         await _keep(client, fulfilment_workflow_id(order_id, 1), f"fulfilment-{path}")
+    for name, amount in REFUNDS.items():
+        refund = RefundInput(
+            refund_id=str(uuid.uuid4()), order_id=order_id, amount=amount, reason="recording histories", actor="staff:1"
+        )
+        workflow_id = refund_workflow_id(refund.refund_id)
+        await client.start_workflow(RefundWorkflow.run, refund, id=workflow_id, task_queue=PAYMENTS_QUEUE)
+        await _keep(client, workflow_id, name)
     first = (await asyncio.to_thread(recorder.event_ids, order_id))[0]
     await _keep(client, notification_workflow_id(first), "notification")
     async for mail in client.list_workflows("WorkflowType = 'AccountMailWorkflow'", limit=1):

@@ -24,12 +24,14 @@ BusinessError
     ├── EmailTaken
     ├── LastAdmin
     ├── AddressBookFull
+    ├── RefundExceedsCaptured
     └── IllegalMove
 
 Unavailable                  somebody else's system is away: retry
 ├── ProviderUnavailable
 └── CarrierUnavailable
 
+OutcomeUnknown               somebody else's system will never say what it did: ask how things stand, then decide
 Misuse                       somebody else's system does not understand us: our bug
 """
 
@@ -187,6 +189,12 @@ class LastAdmin(Conflict):
     code = "last_admin"
 
 
+class RefundExceedsCaptured(Conflict):
+    """No more can be given back than was taken, less what was given back or is about to be."""
+
+    code = "refund_exceeds_captured"
+
+
 class IllegalMove(Conflict):
     """The order cannot go from its status to the one asked for."""
 
@@ -213,6 +221,12 @@ class CarrierUnavailable(Unavailable):
     """The carrier cannot be reached or is overloaded; the outcome of the call is unknown."""
 
     code = "carrier_unavailable"
+
+
+class OutcomeUnknown(Exception):
+    """The call under this key will never be answered otherwise than with a failure that does not say what was done."""
+
+    code = "outcome_unknown"
 
 
 class Misuse(Exception):

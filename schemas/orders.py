@@ -180,6 +180,14 @@ class OrderSummary(Payload):
     updated_at: datetime
 
 
+class PaymentBalance(Payload):
+    """What the ledger says of an order's money: on hold at the bank, taken, and given back of that."""
+
+    held: Money
+    captured: Money
+    refunded: Money
+
+
 class OrderView(OrderSummary, Awaiting):
     """An order in full, `GET /v1/orders/{id}`.
 
@@ -193,6 +201,7 @@ class OrderView(OrderSummary, Awaiting):
     shipping: Money
     tax: Money
     tax_included: bool
+    payment: PaymentBalance
     voucher_code: str | None = None
     lines: list[OrderLineView]
     parcels: list[ParcelView]

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints
 
+from domain.ledger import EntryKind
 from domain.orders import PaymentStatus
 from schemas.base import Payload, Request
 
@@ -55,24 +56,34 @@ class PaymentAction(Payload):
     expires_at: datetime | None = None
 
 
-class EntryKind(StrEnum):
-    """What a ledger entry records."""
+class ProviderCommand(Payload):
+    """A deed at the provider. Its key is `<workflow id>:<step>`, and an automatic retry keeps it.
 
-    AUTHORIZATION = "authorization"
-    CAPTURE = "capture"
-    VOID = "void"
-    REFUND = "refund"
-
-
-class AuthorizePayment(Payload):
-    """Hold the amount. The idempotency key is `<workflow id>:<step>`; a retry keeps it."""
+    With `in_doubt_since` an earlier attempt under another key may have done it, at that time or later: the provider is
+    asked first, and only what it does not know is sent.
+    """
 
     order_id: str
+    idempotency_key: str
+    in_doubt_since: datetime | None = None
+
+    @property
+    def step(self) -> str:
+        """What all attempts have in common, whatever their keys."""
+        return self.idempotency_key.partition("#")[0]
+
+    def asking_first(self, attempt: int, since: datetime) -> Self:
+        """The same deed under another key, once the provider has been asked."""
+        return self.model_copy(update={"idempotency_key": f"{self.step}#{attempt}", "in_doubt_since": since})
+
+
+class AuthorizePayment(ProviderCommand):
+    """Hold the amount."""
+
     amount: int
     currency: str
     payment_method: str
     return_url: str | None = None
-    idempotency_key: str
 
 
 class LookAtPayment(Payload):
@@ -82,31 +93,34 @@ class LookAtPayment(Payload):
     provider_id: str
 
 
-class AbandonPayment(Payload):
+class AbandonPayment(ProviderCommand):
     """Stop waiting for the customer's bank: cancel what was not authenticated, unless it was meanwhile."""
 
-    order_id: str
     provider_id: str
-    idempotency_key: str
 
 
-class CapturePayment(Payload):
-    """Take this much of the hold; `final` gives the rest of the hold back."""
+class CapturePayment(ProviderCommand):
+    """Take this much of the hold; `final` gives the rest of the hold back. So much was `captured` of it before."""
 
-    order_id: str
     provider_id: str
     amount: int
     currency: str
     final: bool
-    idempotency_key: str
+    captured: int = 0
 
 
-class VoidPayment(Payload):
+class VoidPayment(ProviderCommand):
     """Give back what is held and not captured."""
 
-    order_id: str
     provider_id: str
-    idempotency_key: str
+
+
+class RefundPayment(ProviderCommand):
+    """Give back so much of what was captured."""
+
+    provider_id: str
+    refund_id: str
+    amount: int
 
 
 class PaymentOutcome(StrEnum):

@@ -68,6 +68,8 @@ WRITERS = {
     "idempotency_keys": {"idempotency"},
     "webhook_receipts": {"webhooks"},
     "payment_entries": {"payments"},
+    "ledger_postings": {"payments"},
+    "refunds": {"refunds"},
     "notifications": {"notifications"},
 }
 

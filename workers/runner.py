@@ -27,6 +27,7 @@ from activities.inventory import InventoryActivities
 from activities.notifications import NotificationActivities
 from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
+from activities.refunds import RefundActivities
 from activities.search import SearchActivities
 from activities.stock_upkeep import StockUpkeepActivities
 from adapters.account_mail_texts import lifetime
@@ -43,6 +44,7 @@ from adapters.mysql.notifications import SentNotifications
 from adapters.mysql.orders import OrderStore
 from adapters.mysql.payments import Ledger
 from adapters.mysql.price_changes import PriceChanges
+from adapters.mysql.refunds import Refunds
 from adapters.mysql.reservations import Reservations
 from adapters.mysql.shelf_news import ShelfNews
 from adapters.mysql.stock_reconciliations import StockReconciliations
@@ -63,6 +65,7 @@ from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE
 from workflows.notification import NotificationWorkflow
 from workflows.orders_at_work import OrdersAtWork
 from workflows.payment import PaymentWorkflow
+from workflows.refund import RefundWorkflow
 from workflows.reindex import ReindexWorkflow
 from workflows.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 
@@ -72,7 +75,7 @@ log = structlog.get_logger(__name__)
 
 WORKFLOWS: dict[str, list[type]] = {
     ORDERS_QUEUE: [CheckoutWorkflow, ReservationExpiryWorkflow, StockReconciliationWorkflow],
-    PAYMENTS_QUEUE: [PaymentWorkflow],
+    PAYMENTS_QUEUE: [PaymentWorkflow, RefundWorkflow],
     FULFILMENT_QUEUE: [FulfilmentWorkflow],
     NOTIFICATIONS_QUEUE: [NotificationWorkflow, AccountMailWorkflow, CartReminderWorkflow],
     CATALOG_QUEUE: [ReindexWorkflow, CatalogNewsWorkflow],
@@ -107,7 +110,6 @@ def hire(connections: Connections, client: Client) -> Crew:
     upkeep = StockUpkeepActivities(reservations, StockReconciliations(engine), OrdersAtWork(client))
     cart_store = CartStore(connections.mongo, connections.redis, lifetimes=Lifetimes.of_days(settings))
     carts = CartActivities(cart_store, OrderStore(engine))
-    payments = PaymentActivities(PaymentProvider(settings), Ledger(engine))
     parcels = FulfilmentActivities(Carrier(settings), Parcels(engine))
     catalog = CatalogActivities(PriceChanges(engine), ShelfNews(engine))
     return {
@@ -122,19 +124,28 @@ def hire(connections: Connections, client: Client) -> Crew:
             upkeep.reconcile_stock,
             carts.complete_cart,
         ],
-        PAYMENTS_QUEUE: [
-            payments.authorize_payment,
-            payments.look_at_payment,
-            payments.abandon_payment,
-            payments.capture_payment,
-            payments.void_payment,
-            payments.record_payment,
-            payments.record_decline,
-        ],
+        PAYMENTS_QUEUE: _money(engine, settings),
         FULFILMENT_QUEUE: [stock.look_for_goods, parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel],
         NOTIFICATIONS_QUEUE: _mails(connections, client, cart_store),
         CATALOG_QUEUE: [catalog.announce_price_changes, catalog.announce_shelf_changes, *_search(connections)],
     }
+
+
+def _money(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
+    provider = PaymentProvider(settings)
+    payments, refunds = PaymentActivities(provider, Ledger(engine)), RefundActivities(provider, Refunds(engine))
+    return [
+        payments.authorize_payment,
+        payments.look_at_payment,
+        payments.abandon_payment,
+        payments.capture_payment,
+        payments.void_payment,
+        payments.record_payment,
+        payments.record_decline,
+        refunds.open_refund,
+        refunds.refund_payment,
+        refunds.settle_refund,
+    ]
 
 
 def _mails(connections: Connections, client: Client, carts: CartStore) -> list[Callable[..., Any]]:

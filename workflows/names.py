@@ -31,6 +31,11 @@ def fulfilment_workflow_id(order_id: str, parcel: int) -> str:
     return f"fulfilment-{order_id}-{parcel}"
 
 
+def refund_workflow_id(refund_id: str) -> str:
+    """The id of the RefundWorkflow that gives money back."""
+    return f"refund-{refund_id}"
+
+
 def notification_workflow_id(event_id: str) -> str:
     """The id of the NotificationWorkflow that tells of an event."""
     return f"notification-{event_id}"

@@ -1,17 +1,18 @@
 """PaymentWorkflow owns all money of one order: it holds, captures parcel by parcel, and gives back the rest."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
 
 from activities.payments import PaymentActivities
+from domain.ledger import EntryKind
 from domain.orders import PaymentStatus
 from schemas.payments import (
     AbandonPayment,
     AuthorizePayment,
     CaptureParcel,
     CapturePayment,
-    EntryKind,
     LookAtPayment,
     PaymentInput,
     PaymentOutcome,
@@ -27,6 +28,7 @@ from schemas.payments import (
 )
 from workflows.names import PAYMENT_STATUS, PAYMENT_TOLD
 from workflows.options import PROVIDER, STORE
+from workflows.provider_calls import C, call_provider
 from workflows.timeline import Timeline, money
 
 
@@ -42,7 +44,7 @@ class PaymentWorkflow:
         self._status = PaymentStatus.NOT_PAID
         self._method = payment.first
         self._provider_id = ""
-        self._held = 0
+        self._held = self._captured = 0
         self._bank_waits_until: datetime | None = None
         self._over = False
         self._asked: list[TryMethod | CaptureParcel | ReleaseHold] = []
@@ -99,9 +101,7 @@ class PaymentWorkflow:
             return_url=method.return_url,
             idempotency_key=self._key(self._step),
         )
-        result = await workflow.execute_activity_method(
-            PaymentActivities.authorize_payment, command, summary="hold the amount", **PROVIDER
-        )
+        result = await self._at_provider(PaymentActivities.authorize_payment, command, "hold the amount")
         self._provider_id = result.provider_id or ""
         if result.outcome is PaymentOutcome.ACTION_REQUIRED:
             await self._wait_for_bank(result)
@@ -124,9 +124,7 @@ class PaymentWorkflow:
                 provider_id=self._provider_id,
                 idempotency_key=self._key(f"{self._step}:abandon"),
             )
-            result = await workflow.execute_activity_method(
-                PaymentActivities.abandon_payment, end, summary="stop waiting for the bank", **PROVIDER
-            )
+            result = await self._at_provider(PaymentActivities.abandon_payment, end, "stop waiting for the bank")
         else:
             look = LookAtPayment(order_id=self._payment.order_id, provider_id=self._provider_id)
             result = await workflow.execute_activity_method(
@@ -190,13 +188,13 @@ class PaymentWorkflow:
             amount=min(parcel.amount, self._held),
             currency=self._payment.currency,
             final=parcel.final,
+            captured=self._captured,
             idempotency_key=self._key(step),
         )
-        result = await workflow.execute_activity_method(
-            PaymentActivities.capture_payment, command, summary=f"parcel {parcel.parcel} has left", **PROVIDER
-        )
+        result = await self._at_provider(PaymentActivities.capture_payment, command, f"parcel {parcel.parcel} has left")
         self._done_parcels.add(parcel.parcel)
         self._held -= result.amount
+        self._captured += result.amount
         await self._record(EntryKind.CAPTURE, step, result.amount, {"parcel": parcel.parcel})
         if parcel.final and self._held > 0:
             # The provider lets go of the rest with the final capture; the ledger says so too.
@@ -210,14 +208,17 @@ class PaymentWorkflow:
         command = VoidPayment(
             order_id=self._payment.order_id, provider_id=self._provider_id, idempotency_key=self._key(step)
         )
-        result = await workflow.execute_activity_method(
-            PaymentActivities.void_payment, command, summary=f"void: {reason}", **PROVIDER
-        )
+        result = await self._at_provider(PaymentActivities.void_payment, command, f"void: {reason}")
         await self._record(EntryKind.VOID, step, self._held, {"reason": reason})
         self._held = 0
         await self._tell_order(step, result)
 
     # --- small words
+
+    async def _at_provider(
+        self, deed: Callable[[PaymentActivities, C], ProviderResult], command: C, summary: str
+    ) -> ProviderResult:
+        return await call_provider(deed, command, summary, self._timeline)
 
     async def _record(self, kind: EntryKind, step: str, amount: int, data: dict[str, object] | None = None) -> None:
         command = RecordPayment(

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from domain.ledger import Account
 from schemas.base import Address, Money
 from schemas.orders import (
     OrderEvent,
@@ -16,6 +17,7 @@ from schemas.orders import (
     ParcelLine,
     ParcelPlan,
     ParcelView,
+    PaymentBalance,
 )
 
 Row = sa.Row[Any]
@@ -38,7 +40,9 @@ def order_summary(row: Row) -> OrderSummary:
 Late = Mapping[tuple[int, str], int]  # parcel and SKU → units that have yet to arrive
 
 
-def order_view(row: Row, lines: Sequence[Row], boxes: Sequence[Row], late: Late) -> OrderView:
+def order_view(
+    row: Row, lines: Sequence[Row], boxes: Sequence[Row], late: Late, stands: Mapping[Account, int]
+) -> OrderView:
     """An order in full."""
     money = row.currency
     by_sku = Counter[str]()
@@ -53,6 +57,7 @@ def order_view(row: Row, lines: Sequence[Row], boxes: Sequence[Row], late: Late)
         shipping=Money(amount=row.shipping, currency=money),
         tax=Money(amount=row.tax, currency=money),
         tax_included=row.tax_included,
+        payment=_balance(stands, money),
         voucher_code=row.voucher_code,
         **(row.awaiting or {}),
         lines=[_line_view(line, money, by_sku[line.sku]) for line in lines],
@@ -61,6 +66,14 @@ def order_view(row: Row, lines: Sequence[Row], boxes: Sequence[Row], late: Late)
         shipping_method=row.shipping_method,
         failure_code=row.failure_code,
         last_seq=row.last_seq,
+    )
+
+
+def _balance(stands: Mapping[Account, int], currency: str) -> PaymentBalance:
+    return PaymentBalance(
+        held=Money(amount=stands[Account.HELD], currency=currency),
+        captured=Money(amount=-stands[Account.SALES], currency=currency),
+        refunded=Money(amount=stands[Account.REFUNDS], currency=currency),
     )
 
 

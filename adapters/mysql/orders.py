@@ -10,6 +10,7 @@ from adapters.mysql.backorders import held
 from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.order_placing import RESERVED_STEP, place
 from adapters.mysql.order_shortening import take_available
+from adapters.mysql.payments import balances
 from adapters.mysql.reservations import HOLD
 from adapters.mysql.stock_tables import warehouses
 from adapters.mysql.tables import order_events, order_lines, orders, parcels
@@ -90,7 +91,8 @@ class OrderStore:
                 sa.select(parcels).where(parcels.c.order_id == order_id).order_by(parcels.c.number)
             ).all()
             late = {(one.parcel, one.sku): one.backordered for one in held(connection, order_id) if one.backordered}
-        return views.order_view(row, lines, boxes, late)
+            stands = balances(connection, order_id)
+        return views.order_view(row, lines, boxes, late, stands)
 
     def page(self, customer_id: str, before_number: int | None, limit: int) -> OrderPage:
         """A customer's orders, newest first; `next_cursor` is the number to continue before."""

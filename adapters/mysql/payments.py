@@ -1,12 +1,13 @@
-"""The payments ledger: append only, one row per effect at the provider, one effect per idempotency key."""
+"""The payments ledger: append only, double entry, one row per effect at the provider and per idempotency key."""
 
 import sqlalchemy as sa
 
-from adapters.mysql.history import Change, append, lock_order, now, recorded
+from adapters.mysql.history import Change, LockedOrder, append, lock_order, now, recorded
 from adapters.mysql.order_views import aware
-from adapters.mysql.tables import payment_entries
+from adapters.mysql.tables import ledger_postings, payment_entries
+from domain.ledger import Account, EntryKind, postings
 from domain.orders import PaymentStatus, payment_status
-from schemas.payments import EntryKind, PaymentEntry, PaymentRecorded, RecordDecline, RecordPayment
+from schemas.payments import PaymentEntry, PaymentRecorded, RecordDecline, RecordPayment
 
 _EVENT_TYPES = {
     EntryKind.AUTHORIZATION: "payment.authorized",
@@ -17,7 +18,7 @@ _EVENT_TYPES = {
 
 
 class Ledger:
-    """What moved, told by sums over the entries; nothing is ever updated."""
+    """What moved, told by sums over the postings; nothing is ever updated."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -25,31 +26,7 @@ class Ledger:
     def record(self, command: RecordPayment) -> PaymentRecorded:
         """Write the entry, the order's derived payment status and the event together; a repeat changes nothing."""
         with self._engine.begin() as connection:
-            order = lock_order(connection, command.order_id)
-            event = recorded(connection, command.order_id, command.idempotency_key)
-            if event is not None:
-                return PaymentRecorded(payment_status=event.payment_status)
-            connection.execute(
-                sa.insert(payment_entries).values(
-                    order_id=command.order_id,
-                    kind=command.kind,
-                    amount=command.amount,
-                    currency=command.currency,
-                    provider_id=command.provider_id,
-                    idempotency_key=command.idempotency_key,
-                    occurred_at=now(),
-                )
-            )
-            status = _derived_status(connection, command.order_id)
-            change = Change(
-                command.idempotency_key,
-                _EVENT_TYPES[command.kind],
-                "system",
-                {"amount": {"amount": command.amount, "currency": command.currency}, **command.data},
-                payment_status=status,
-            )
-            append(connection, order, change)
-            return PaymentRecorded(payment_status=status)
+            return write_entry(connection, lock_order(connection, command.order_id), command, "system")
 
     def record_decline(self, command: RecordDecline) -> PaymentRecorded:
         """Note the refusal in the history; no money moved, so the ledger stays as it is."""
@@ -85,17 +62,70 @@ class Ledger:
                 for row in rows
             ]
 
+    def balances(self, order_id: str) -> dict[Account, int]:
+        """What stands on each account for this order, in minor units of its currency."""
+        with self._engine.connect() as connection:
+            return balances(connection, order_id)
+
+
+def write_entry(connection: sa.Connection, order: LockedOrder, command: RecordPayment, actor: str) -> PaymentRecorded:
+    """One effect with its postings and its event, in this transaction; a repeat changes nothing."""
+    event = recorded(connection, command.order_id, command.idempotency_key)
+    if event is not None:
+        return PaymentRecorded(payment_status=event.payment_status)
+    written = connection.execute(
+        sa.insert(payment_entries).values(
+            order_id=command.order_id,
+            kind=command.kind,
+            amount=command.amount,
+            currency=command.currency,
+            provider_id=command.provider_id,
+            idempotency_key=command.idempotency_key,
+            occurred_at=now(),
+        )
+    )
+    (entry_id,) = written.inserted_primary_key or (None,)
+    lines = postings(command.kind, command.amount).items()
+    connection.execute(
+        sa.insert(ledger_postings),
+        [{"entry_id": entry_id, "account": account, "amount": amount} for account, amount in lines],
+    )
+    status = _derived_status(connection, command.order_id)
+    change = Change(
+        command.idempotency_key,
+        _EVENT_TYPES[command.kind],
+        actor,
+        {"amount": {"amount": command.amount, "currency": command.currency}, **command.data},
+        payment_status=status,
+    )
+    append(connection, order, change)
+    return PaymentRecorded(payment_status=status)
+
+
+def balances(connection: sa.Connection, order_id: str) -> dict[Account, int]:
+    """What stands on each account for this order, as this transaction sees it."""
+    query = (
+        sa.select(ledger_postings.c.account, sa.func.sum(ledger_postings.c.amount))
+        .join(payment_entries, payment_entries.c.id == ledger_postings.c.entry_id)
+        .where(payment_entries.c.order_id == order_id)
+        .group_by(ledger_postings.c.account)
+    )
+    found = {Account(account): int(total) for account, total in connection.execute(query)}
+    return {account: found.get(account, 0) for account in Account}
+
 
 def _derived_status(connection: sa.Connection, order_id: str) -> PaymentStatus:
-    rows = connection.execute(
-        sa.select(payment_entries.c.kind, sa.func.sum(payment_entries.c.amount))
-        .where(payment_entries.c.order_id == order_id)
-        .group_by(payment_entries.c.kind)
+    """By the sums of what moved; what was voided is what was authorized and is neither held nor captured."""
+    stands = balances(connection, order_id)
+    authorized = connection.scalar(
+        sa.select(sa.func.sum(payment_entries.c.amount)).where(
+            payment_entries.c.order_id == order_id, payment_entries.c.kind == EntryKind.AUTHORIZATION
+        )
     )
-    sums = {kind: int(total) for kind, total in rows}
+    captured = -stands[Account.SALES]
     return payment_status(
-        authorized=sums.get(EntryKind.AUTHORIZATION, 0),
-        captured=sums.get(EntryKind.CAPTURE, 0),
-        refunded=sums.get(EntryKind.REFUND, 0),
-        voided=sums.get(EntryKind.VOID, 0),
+        authorized=int(authorized or 0),
+        captured=captured,
+        refunded=stands[Account.REFUNDS],
+        voided=int(authorized or 0) - captured - stands[Account.HELD],
     )

@@ -146,6 +146,29 @@ payment_entries = table(
     sa.Index(None, "provider_id"),
 )
 
+ledger_postings = table(
+    "ledger_postings",
+    sa.Column("entry_id", sa.BigInteger, sa.ForeignKey("payment_entries.id"), primary_key=True),
+    sa.Column("account", Code, primary_key=True),
+    sa.Column("amount", Amount, nullable=False, comment="what the account receives, in minor units"),
+)
+
+refunds = table(
+    "refunds",
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), nullable=False, index=True),
+    sa.Column("amount", Amount, nullable=False),
+    sa.Column("currency", sa.CHAR(3), nullable=False),
+    sa.Column("provider_id", sa.String(100), nullable=False, comment="the payment it is given back of"),
+    sa.Column("reason", sa.String(500), nullable=False),
+    sa.Column("actor", sa.String(100), nullable=False),
+    sa.Column("status", Code, nullable=False),
+    sa.Column("failure_code", Code),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("settled_at", Moment),
+    sa.CheckConstraint("amount > 0", name="amount"),
+)
+
 # --- Notification service
 
 notifications = table(

@@ -18,9 +18,10 @@ from api.deps import AppSettings, PaymentLedger, Receipts, Temporal
 from api.errors import HttpProblem, problems
 from api.permissions import public
 from domain.fulfilment import ParcelStatus, parcel_of_reference
+from domain.ledger import EntryKind
 from schemas.base import Payload
 from schemas.fulfilment import CarrierEvent
-from schemas.payments import EntryKind, ProviderEvent
+from schemas.payments import ProviderEvent
 from workflows.fulfilment import FulfilmentWorkflow
 from workflows.names import fulfilment_workflow_id, payment_workflow_id
 from workflows.payment import PaymentWorkflow

@@ -18,7 +18,7 @@ from domain.fulfilment import ParcelStatus
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.base import Address, Money
 from schemas.notifications import NotificationInput
-from schemas.orders import OrderLineView, OrderView, ParcelLine, ParcelView
+from schemas.orders import OrderLineView, OrderView, ParcelLine, ParcelView, PaymentBalance
 
 EVENT_TYPES = [
     *(
@@ -64,6 +64,7 @@ def make_order(
         subtotal=euros(300000),
         discount=euros(0),
         tax_included=False,
+        payment=PaymentBalance(held=euros(0), captured=euros(357490), refunded=euros(0)),
         shipping=euros(490),
         tax=euros(57000),
         lines=[line],
@@ -126,7 +127,7 @@ def test_details_of_the_event_and_sums_of_the_order_are_told() -> None:
         "Total: €3,574.90",
     ):
         assert words in text
-    captured = write(order, make_event(order, "payment.captured", amount=123456)).text
+    captured = write(order, make_event(order, "payment.captured", amount={"amount": 123456, "currency": "EUR"})).text
     assert "Amount: €1,234.56" in captured
 
 

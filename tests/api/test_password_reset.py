@@ -109,8 +109,9 @@ def test_asking_tells_nothing_by_answer_or_by_time(api: httpx2.Client, customer:
         answer = api.post("/v1/password-resets", json={"email": email})
         return time.perf_counter() - started, answer
 
-    known = [ask(customer.email) for _ in range(8)]
-    unknown = [ask("nobody-at-all@shop.example.com") for _ in range(8)]
+    # In turns, so that whatever else the machine does hits both alike; the fastest of each was disturbed least.
+    pairs = [(ask(customer.email), ask("nobody-at-all@shop.example.com")) for _ in range(12)]
+    known, unknown = zip(*pairs, strict=True)
     assert {(answer.status_code, answer.text) for _, answer in known + unknown} == {(202, "null")}
     fastest = min(seconds for seconds, _ in unknown) / min(seconds for seconds, _ in known)
     assert 0.3 < fastest < 3

@@ -8,7 +8,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from dev.record_histories import PATHS
+from dev.record_histories import PATHS, REFUNDS
 from workers.runner import WORKFLOWS, new_sandbox_runner
 from workers.schedules import SCHEDULES
 
@@ -47,5 +47,6 @@ def test_every_workflow_and_every_path_has_a_history() -> None:
         "notification",
         "account_mail",
         "reindex",
+        *REFUNDS,
         *(row.id for row in SCHEDULES),
     } <= names

@@ -29,12 +29,13 @@ from adapters.mysql.vouchers import Vouchers
 from dev.stack import test_server_path
 from dev.testbed import Testbed
 from domain.fulfilment import ParcelStatus
+from domain.ledger import EntryKind
 from domain.orders import OrderStatus
 from schemas.base import Address
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult, OrderLineInput
 from schemas.fulfilment import CarrierEvent
 from schemas.orders import OrderEvent, OrderView
-from schemas.payments import EntryKind, PayAgainRequest, PaymentAnswer, ProviderEvent
+from schemas.payments import PayAgainRequest, PaymentAnswer, ProviderEvent
 from schemas.vouchers import NewVoucher
 from workers.runner import WORKFLOWS, build_worker, hire
 from workflows.checkout import CheckoutWorkflow
@@ -221,12 +222,19 @@ def provider_journal(bed: Testbed) -> Callable[[str], list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def provider_fault(bed: Testbed) -> Callable[..., None]:
-    """Make the payment provider misbehave for one operation."""
+def provider_fault(bed: Testbed) -> Callable[..., Callable[[], bool]]:
+    """Make the payment provider misbehave for one operation; what is answered tells whether all of it has happened."""
+    address = f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults"
 
-    def set_fault(kind: str, operation: str, times: int = 1, seconds: float = 0) -> None:
+    def set_fault(kind: str, operation: str, times: int = 1, seconds: float = 0) -> Callable[[], bool]:
         fault = {"kind": kind, "match": {"operation": operation}, "times": times, "seconds": seconds}
-        httpx2.post(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults", json=fault).raise_for_status()
+        armed = httpx2.post(address, json=fault).raise_for_status().json()["id"]
+
+        def struck() -> bool:
+            known = httpx2.get(address).json()
+            return next(one["hits"] for one in known if one["id"] == armed) == times
+
+        return struck
 
     return set_fault
 

@@ -9,10 +9,10 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from domain.fulfilment import ParcelStatus
+from domain.ledger import EntryKind
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder, SettleCompensation
-from schemas.payments import EntryKind
 from tests.workflows.conftest import skip
 from workflows.checkout import CheckoutWorkflow
 

@@ -25,7 +25,7 @@ from domain.errors import Unavailable
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.base import Address, Money
 from schemas.notifications import NotificationInput, NotificationSent
-from schemas.orders import OrderView
+from schemas.orders import OrderView, PaymentBalance
 from workers.runner import new_sandbox_runner
 from workflows.names import NOTIFICATIONS_QUEUE, notification_workflow_id
 from workflows.notification import NotificationWorkflow
@@ -54,6 +54,7 @@ class Orders:
             subtotal=NOTHING,
             discount=NOTHING,
             tax_included=False,
+            payment=PaymentBalance(held=NOTHING, captured=NOTHING, refunded=NOTHING),
             shipping=NOTHING,
             tax=NOTHING,
             lines=[],

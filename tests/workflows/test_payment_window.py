@@ -12,10 +12,11 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from adapters.connections import Connections
 from adapters.mysql.payments import Ledger
 from adapters.mysql.vouchers import Vouchers
+from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder
-from schemas.payments import EntryKind, PaymentOutcome
+from schemas.payments import PaymentOutcome
 from tests.workflows.conftest import refusal, skip
 from workflows.checkout import CheckoutWorkflow
 

@@ -10,10 +10,10 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from adapters.connections import Connections
 from adapters.mysql.inventory import Stock
 from adapters.mysql.vouchers import Vouchers
+from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome, OnShortage
 from schemas.orders import CancelOrder, Choice, Decision, OrderView
-from schemas.payments import EntryKind
 from tests.workflows.conftest import refusal, skip
 from workflows.checkout import CheckoutWorkflow
 

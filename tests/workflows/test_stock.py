@@ -19,12 +19,12 @@ from adapters.mysql.orders import OrderStore
 from adapters.mysql.stock_reconciliations import StockReconciliations
 from adapters.mysql.stock_tables import reservations, stock
 from domain.fulfilment import ParcelStatus
+from domain.ledger import EntryKind
 from domain.orders import OrderStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.fulfilment import FulfilmentInput
 from schemas.inventory import SetStockRules
 from schemas.orders import CancelOrder
-from schemas.payments import EntryKind
 from schemas.stock_upkeep import ReservationsExpired
 from tests.adapters.test_inventory import order_of
 from tests.replay.test_replay import MOST_EVENTS

@@ -1,0 +1,44 @@
+"""Double entry: what moves sums to zero, whatever happens in whatever order."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.ledger import Account, EntryKind, postings, refundable
+
+EFFECTS = st.lists(st.tuples(st.sampled_from(EntryKind), st.integers(0, 10**12)), max_size=20)
+
+
+def books(effects: list[tuple[EntryKind, int]]) -> dict[Account, int]:
+    sums = dict.fromkeys(Account, 0)
+    for kind, amount in effects:
+        for account, added in postings(kind, amount).items():
+            sums[account] += added
+    return sums
+
+
+@given(EFFECTS)
+def test_the_books_always_balance(effects: list[tuple[EntryKind, int]]) -> None:
+    assert sum(books(effects).values()) == 0
+
+
+@given(EFFECTS)
+def test_balances_are_the_sums_of_what_happened(effects: list[tuple[EntryKind, int]]) -> None:
+    total = dict.fromkeys(EntryKind, 0)
+    for kind, amount in effects:
+        total[kind] += amount
+    sums = books(effects)
+    assert sums[Account.HELD] == total[EntryKind.AUTHORIZATION] - total[EntryKind.CAPTURE] - total[EntryKind.VOID]
+    assert -sums[Account.SALES] == total[EntryKind.CAPTURE]
+    assert sums[Account.REFUNDS] == total[EntryKind.REFUND]
+    assert sums[Account.PROVIDER] == total[EntryKind.CAPTURE] - total[EntryKind.REFUND]
+
+
+@pytest.mark.parametrize("kind", EntryKind)
+def test_nothing_moves_backwards(kind: EntryKind) -> None:
+    with pytest.raises(ValueError, match="an effect of its own"):
+        postings(kind, -1)
+
+
+def test_what_is_on_its_way_back_cannot_be_given_back_again() -> None:
+    assert refundable(captured=1000, refunded=300, under_way=200) == 500
