@@ -14,11 +14,11 @@ TEST_PROCESSES ?= 2
 STAMP := $(VENV)/.setup-stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: help setup up down status logs restart reset seed demo test soak rotate-keys conformance histories check format lock bench-import bench-token bench-cart bench-checkout bench-stock bench-search judgements
+.PHONY: help setup up down status logs restart reset seed demo test fault-matrix soak rotate-keys conformance histories check format lock bench-import bench-token bench-cart bench-checkout bench-stock bench-search judgements
 
 help: ## list what can be done
 	@echo "make <target>:"
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 setup: ## make the virtual environment (.venv) with the locked dependencies
 	@current="$$(cat requirements/dev.txt pyproject.toml Makefile | cksum) $$(pwd)"; \
@@ -118,6 +118,10 @@ judgements: setup ## write the judged queries anew from their rules
 bench-stock: setup ## measure checkouts in a rush on scarce stock, beside the bare transaction
 	@echo "measuring a rush on scarce stock"
 	@$(BIN)/python -m bench.stock_rush
+
+fault-matrix: setup ## let every activity of an order fail in every way on real servers, and keep the results in docs/
+	@echo "playing the fault matrix"
+	@$(BIN)/python -m dev.fault_matrix
 
 soak: setup ## play a hundred rounds of everything that happens at once at a checkout, workers killed among it
 	@echo "playing a hundred rounds of each interleaving; the seed is shown when one fails"

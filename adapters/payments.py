@@ -1,6 +1,6 @@
 """The payment provider over Stripe's wire API: one command, one call, no retries of its own."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import stripe
@@ -146,7 +146,8 @@ class PaymentProvider:
 
     def _payment_of(self, step: str, since: datetime) -> PaymentIntent | None:
         """What an attempt at this step has left; listed and not searched for, because a search lags behind."""
-        window: Any = {"created": {"gte": int((since - _CLOCKS_DIFFER).timestamp())}, "limit": 100}
+        begun = min(since, datetime.now(UTC)) - _CLOCKS_DIFFER
+        window: Any = {"created": {"gte": int(begun.timestamp())}, "limit": 100}
         window["expand"] = ["data.latest_charge"]
         try:
             listed = self._intents.list(window).auto_paging_iter()

@@ -39,6 +39,7 @@ COMMANDS = {
     "supplier-simulator": [sys.executable, "-m", "dev.supplier_simulator"],
     "api": [sys.executable, "-m", "api.main"],
     "order-worker": [sys.executable, "-m", "workers.orders"],
+    "faulty-worker": [sys.executable, "-m", "dev.fault_matrix.worker"],
     "notification-worker": [sys.executable, "-m", "workers.notifications"],
     "relay": [sys.executable, "-m", "workers.relay"],
     "search-indexer": [sys.executable, "-m", "workers.indexer"],

@@ -6,7 +6,6 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
 from activities.carts import CartActivities
-from activities.inventory import InventoryActivities
 from activities.orders import OrderActivities
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.carts import CompleteCart
@@ -19,18 +18,17 @@ from schemas.checkout import (
     outcome_of_end,
 )
 from schemas.fulfilment import ParcelTold
-from schemas.inventory import ReleaseStock
 from schemas.orders import CancelOrder, Choice, Decision, OrderPlaced, PlaceOrder, SettleCompensation
 from schemas.payments import PayAgainRequest, PaymentAnswer, PaymentTold
 from workflows.compensation import Compensation
 from workflows.names import PARCEL_TOLD, PAYMENT_TOLD
 from workflows.options import STORE
 from workflows.order_book import OrderBook
-from workflows.parcels import ParcelDesk, tell_of_goods
+from workflows.parcels import ParcelDesk
 from workflows.payment_attempts import PaymentAttempts
 from workflows.payment_desk import PaymentDesk
 from workflows.reasons import CANCELLED, Reason, reason_of
-from workflows.reservation_keeper import UNKNOWN_RESERVATION, ReservationKeeper
+from workflows.reservation_keeper import ReservationKeeper
 from workflows.saga import Saga
 from workflows.shortage_desk import ShortageDesk
 from workflows.timeline import Timeline, money
@@ -60,6 +58,8 @@ class CheckoutWorkflow:
     @workflow.run
     async def run(self, order: CheckoutInput) -> CheckoutResult:
         """Tell the story to its end; when it stops, take back what was done."""
+        # Before anything else: a killed worker may have placed the order without Temporal ever hearing of it.
+        self._saga.note("release the stock and the voucher", self._keeper.release)
         self._story = asyncio.create_task(self._tell_story())
         if self._cancelled_by is not None:  # a handler may run before `run` does
             self._story.cancel()
@@ -170,7 +170,7 @@ class CheckoutWorkflow:
         return quote
 
     async def _reserve(self, quote: PricedOrder) -> OrderPlaced:
-        self._saga.note("release the stock and the voucher", self._release_stock)
+        self._keeper.reserving = True
         command = PlaceOrder(order=self._order, quote=quote)
         placed = await workflow.execute_local_activity_method(
             OrderActivities.place_order, command, summary="record the order with its stock", **STORE
@@ -197,7 +197,7 @@ class CheckoutWorkflow:
         self._answers.append(CheckoutAnswer(order_id=self._order.order_id, outcome=CheckoutOutcome.AUTHORIZED))
 
     async def _fulfil(self, placed: OrderPlaced) -> None:
-        self._saga.note("call the parcels back", self._parcels.call_back)
+        self._saga.note("call the parcels back", lambda: self._call_back(placed))
         # The cart first, so that it is empty when the customer reads the answer; but beside the parcels, because
         # its store may be away for as long as it likes without holding up one of them.
         await asyncio.gather(self._empty_cart(), self._deliver_all(placed))
@@ -253,21 +253,16 @@ class CheckoutWorkflow:
         self._answers.append(_refusal(self._order.order_id, reason))
         return CheckoutResult(order_id=self._order.order_id, status=status, reason=reason.code)
 
-    async def _release_stock(self) -> None:
-        command = ReleaseStock(order_id=self._order.order_id, actor="system", reason="the order was taken back")
-        try:
-            released = await workflow.execute_local_activity_method(
-                InventoryActivities.release_stock, command, summary="release the stock", **STORE
-            )
-        except FailureError as failure:
-            # An order that was never placed reserved nothing, because both are one transaction: nothing to undo.
-            if reason_of(failure).code != UNKNOWN_RESERVATION:
-                raise
+    async def _call_back(self, placed: OrderPlaced) -> None:
+        """What leaves all the same is paid for; whether it stays so a person decides."""
+        gone = await self._parcels.call_back()
+        if not gone:
             return
-        self._keeper.stop()
-        if released.units:
-            self._timeline.tell(f"{released.units} unit(s) released")
-        await tell_of_goods(released.arrived)
+        if workflow.patched("what-has-left-is-paid-for"):
+            for parcel in (one for one in placed.parcels if one.number in gone):
+                await self._payment.capture(parcel.number, parcel.amount, final=False)
+        names = ", ".join(map(str, gone))
+        raise ApplicationError(f"Parcel {names} has left and cannot be called back.", type="parcel_left")
 
     # --- answers
 

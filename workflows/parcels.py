@@ -79,14 +79,11 @@ class ParcelDesk:
         )
         await self._children[number]
 
-    async def call_back(self) -> None:
-        """Stop every parcel; raises ApplicationError naming those that are on their way. The undo of `start`."""
+    async def call_back(self) -> list[int]:
+        """Stop every parcel; answers those that are on their way all the same. The undo of `start`."""
         for number, starting in self._starting.items():
             self._children[number] = await starting
-        gone = [number for number in self._children if not await self._stop(number)]
-        if gone:
-            names = ", ".join(str(number) for number in gone)
-            raise ApplicationError(f"Parcel {names} has left and cannot be called back.", type="parcel_left")
+        return [number for number in self._children if not await self._stop(number)]
 
     async def _start(self, parcel: ParcelPlan) -> ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]:
         return await workflow.start_child_workflow(

@@ -55,13 +55,15 @@ class PaymentDesk:
         await uninterrupted(self._child.signal(PaymentWorkflow.try_method, method))
 
     async def capture(self, parcel: int, amount: int, *, final: bool) -> None:
-        """Take the parcel's share; waits until it is taken. A parcel that costs nothing has none."""
-        if amount == 0:
+        """Take the parcel's share, once; waits until it is taken. A parcel that costs nothing has none."""
+        step = f"capture-{parcel}"
+        if amount == 0 or step in self._told:
             return
         assert self._child is not None
         share = CaptureParcel(parcel=parcel, amount=amount, final=final)
-        await uninterrupted(self._child.signal(PaymentWorkflow.capture, share))
-        step = f"capture-{parcel}"
+        if not self._ended():
+            with suppress(FailureError):  # it has ended this very moment
+                await uninterrupted(self._child.signal(PaymentWorkflow.capture, share))
         await workflow.wait_condition(lambda: step in self._told or self._ended())
         if step not in self._told:
             raise await self._silence(step)

@@ -7,8 +7,9 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from activities.inventory import InventoryActivities
-from schemas.inventory import ExtendReservation
+from schemas.inventory import ExtendReservation, ReleaseStock
 from workflows.options import STORE
+from workflows.parcels import tell_of_goods
 from workflows.reasons import reason_of
 from workflows.timeline import Timeline
 
@@ -18,12 +19,16 @@ _EXTEND_AFTER = 0.75
 
 
 class ReservationKeeper:
-    """One timer at a time beside the order's story; an order that is done within its first hold sees it never fire."""
+    """Holds, and lets go.
+
+    One timer at a time beside the order's story; an order that is done within its first hold sees it never fire.
+    """
 
     def __init__(self, order_id: str, timeline: Timeline) -> None:
         self._order_id = order_id
         self._timeline = timeline
         self._task: asyncio.Task[None] | None = None
+        self.reserving = False
 
     def start(self, hold_seconds: int) -> None:
         """Extend from now on."""
@@ -33,6 +38,29 @@ class ReservationKeeper:
         """Nothing is held any more: everything has left or was released."""
         if self._task is not None:
             self._task.cancel()
+
+    async def release(self) -> None:
+        """Give back what the order holds, and the use of its voucher: the undo of placing it.
+
+        Done also for an order that, as far as this run knows, has reserved nothing yet: a worker that was killed may
+        have placed it, and what a local activity did without Temporal hearing of it is in no history.
+        """
+        if not self.reserving and not workflow.patched("placed-by-a-killed-worker"):
+            return
+        command = ReleaseStock(order_id=self._order_id, actor="system", reason="the order was taken back")
+        try:
+            released = await workflow.execute_local_activity_method(
+                InventoryActivities.release_stock, command, summary="release the stock", **STORE
+            )
+        except FailureError as failure:
+            # An order that was never placed reserved nothing, because both are one transaction: nothing to undo.
+            if reason_of(failure).code != UNKNOWN_RESERVATION:
+                raise
+            return
+        self.stop()
+        if released.units:
+            self._timeline.tell(f"{released.units} unit(s) released")
+        await tell_of_goods(released.arrived)
 
     async def _keep(self, hold_seconds: int) -> None:
         while hold_seconds > 0:

@@ -1,0 +1,131 @@
+"""Plays all cells on a private engine whose workers go wrong as told, and watches it on the way."""
+
+import asyncio
+import os
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+from temporalio.client import Client
+
+from adapters.connections import Connections, connect
+from bench.shop import open_shop, put_on_sale
+from dev.fault_matrix.faults import Faults, Kind
+from dev.fault_matrix.oracle import Sides, unpublished, violations_on_the_way
+from dev.fault_matrix.play import Outcome, Play, Stage
+from dev.fault_matrix.scenarios import Cell, cells
+from dev.testbed import Testbed
+from workers.runner import hire
+from workers.service_accounts import SUPPLIER_SIMULATOR
+from workers.service_client import service_client
+from workflows.connection import connect_temporal
+from workflows.names import FULFILMENT_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
+
+_SIDE_BY_SIDE, _KILLS_SIDE_BY_SIDE = 12, 6
+_WORKERS = ("faulty-worker", "faulty-worker#2")
+
+
+@dataclass
+class Result:
+    """Every cell's outcome, and what was wrong on the way."""
+
+    seed: int
+    outcomes: list[Outcome] = field(default_factory=list)
+    on_the_way: list[str] = field(default_factory=list)
+    looks: int = 0
+
+    def violations(self) -> list[str]:
+        """All of them, each with its cell."""
+        found = [
+            f"{one.cell.fault.activity} {one.cell.fault.kind}, the order {one.cell.course} ({one.order_id}): {sentence}"
+            for one in self.outcomes
+            for sentence in one.violations
+        ]
+        return found + self.on_the_way
+
+
+@contextmanager
+def faulty_engine(mutant: str = "none") -> Iterator[Testbed]:
+    """A private engine whose workers go wrong as told, with a mistake built in when one is named."""
+    environment = dict(os.environ)  # which a new testbed makes its own
+    bed = Testbed.create()
+    faults = str(bed.place.state / "faults")
+    try:
+        bed.start("mail", "payment-simulator", "carrier-simulator", "relay", "api")
+        bed.start(*_WORKERS, FAULTS=faults, MUTANT=mutant)
+        yield bed
+    finally:
+        bed.close()
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+async def play(
+    bed: Testbed, wanted: Callable[[Cell], bool], seed: int, told: Callable[[Outcome], None] = lambda _: None
+) -> Result:
+    """Play the wanted cells and tell of each as it ends."""
+    result = Result(seed)
+    async with _stage(bed, seed) as (stage, stores, client):
+        open_shop(stores)
+        mine = [cell for cell in cells(activities(stores, client)) if wanted(cell)]
+        random.Random(seed).shuffle(mine)  # noqa: S311 - to be played again, not a secret
+        watching = asyncio.create_task(_watch(stores, result))
+        killing = [cell for cell in mine if cell.fault.kind is Kind.KILLED]
+        rest = [cell for cell in mine if cell.fault.kind is not Kind.KILLED]
+        for some, at_once in ((rest, _SIDE_BY_SIDE), (killing, _KILLS_SIDE_BY_SIDE)):
+            turns = asyncio.Semaphore(at_once)
+            await asyncio.gather(*(_one(stage, cell, turns, result, told) for cell in some))
+        watching.cancel()
+        result.on_the_way += await _everything_is_told(stores)
+    return result
+
+
+def activities(stores: Connections, client: Client) -> list[str]:
+    """The names of all activities of checkout, payment and fulfilment, as the workers have them."""
+    crew = hire(stores, client)
+    return [one.__name__ for queue in (ORDERS_QUEUE, PAYMENTS_QUEUE, FULFILMENT_QUEUE) for one in crew[queue]]
+
+
+@asynccontextmanager
+async def _stage(bed: Testbed, seed: int) -> AsyncIterator[tuple[Stage, Connections, Client]]:
+    client = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
+    with connect(bed.settings, pool_size=32) as stores, service_client(bed.settings, SUPPLIER_SIMULATOR) as staff:
+        sides = Sides(stores, bed.url("PAYMENT_SIMULATOR_PORT"), bed.url("CARRIER_SIMULATOR_PORT"))
+        yield Stage(client, sides, Faults(bed.place.state / "faults"), staff, seed), stores, client
+
+
+async def _one(
+    stage: Stage, cell: Cell, turns: asyncio.Semaphore, result: Result, told: Callable[[Outcome], None]
+) -> None:
+    async with turns:
+        sku = await asyncio.to_thread(_product, stage, cell)
+        outcome = await Play(stage, cell, sku).run()
+        result.outcomes.append(outcome)
+        told(outcome)
+
+
+def _product(stage: Stage, cell: Cell) -> str:
+    """One of its own for every order, so that its stock tells of that order alone."""
+    sku = f"FAULT-{uuid.uuid4().hex[:12].upper()}"
+    units = cell.scenario.there
+    put_on_sale(stage.sides.stores, [sku], [(sku, "BER", units)] if units else [])
+    if cell.scenario.arrives:
+        stage.staff.patch(f"/v1/stock/{sku}", json={"backorderable": True}).raise_for_status()
+    return sku
+
+
+async def _watch(stores: Connections, result: Result) -> None:
+    while True:
+        result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(stores)))
+        result.looks += 1
+        await asyncio.sleep(0.5)
+
+
+async def _everything_is_told(stores: Connections) -> Sequence[str]:
+    for _ in range(300):
+        if not (left := await asyncio.to_thread(unpublished, stores)):
+            return []
+        await asyncio.sleep(0.1)
+    return [f"events: {left} were never published"]

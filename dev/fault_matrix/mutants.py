@@ -1,0 +1,65 @@
+"""Mistakes built in on purpose: an oracle that does not find them would prove nothing."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import adapters.mysql.payments
+from adapters.mysql.reservations import Reservations
+from adapters.payments import PaymentProvider
+from schemas.inventory import ReleaseStock, StockReleased
+from schemas.payments import CapturePayment, ProviderResult
+
+
+def _nothing() -> None:
+    """The code as it is."""
+
+
+def _key_dropped() -> None:
+    """Every attempt at the provider has a key of its own."""
+
+    def with_key_of_its_own(deed: Callable[..., ProviderResult]) -> Callable[..., ProviderResult]:
+        def attempt(self: PaymentProvider, command: Any) -> ProviderResult:
+            return deed(self, command.model_copy(update={"idempotency_key": str(uuid.uuid4())}))
+
+        return attempt
+
+    for name in ("authorize", "refund"):
+        setattr(PaymentProvider, name, with_key_of_its_own(getattr(PaymentProvider, name)))
+
+
+def _undo_skipped() -> None:
+    """The stock of an order that was taken back stays reserved."""
+
+    def release(_self: Reservations, _command: ReleaseStock) -> StockReleased:
+        return StockReleased(units=0)
+
+    Reservations.release = release  # type: ignore[method-assign,assignment]
+
+
+def _dedupe_off() -> None:
+    """The ledger does not look whether an effect stands in it already."""
+
+    def never(*_: object) -> None:
+        return None
+
+    vars(adapters.mysql.payments)["recorded"] = never
+
+
+def _charge_too_little() -> None:
+    """A cent less than the parcel's share is taken."""
+    capture = PaymentProvider.capture
+
+    def less(self: PaymentProvider, command: CapturePayment) -> ProviderResult:
+        return capture(self, command.model_copy(update={"amount": command.amount - 1}))
+
+    PaymentProvider.capture = less  # type: ignore[method-assign]
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    "none": _nothing,
+    "key dropped": _key_dropped,
+    "undo skipped": _undo_skipped,
+    "dedupe off": _dedupe_off,
+    "a cent too little": _charge_too_little,
+}

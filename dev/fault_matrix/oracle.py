@@ -1,0 +1,149 @@
+"""What must hold of every order, read from both sides: our books, and what provider and carrier say they did.
+
+The invariants are those of the design: money, stock, history, and that everything comes to its end. A violation is a
+sentence; no violation is silence.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import httpx2
+import sqlalchemy as sa
+
+from adapters.connections import Connections
+from adapters.mysql.inventory import Stock
+from adapters.mysql.orders import OrderStore
+from adapters.mysql.payments import Ledger
+from adapters.mysql.stock_reconciliations import StockReconciliations
+from adapters.mysql.tables import ledger_postings, order_events, parcels, payment_entries
+from domain.errors import IllegalMove
+from domain.fulfilment import ParcelStatus
+from domain.ledger import Account, EntryKind
+from domain.orders import FINAL_STATUSES, OrderStatus, check_move
+from schemas.orders import OrderEvent, OrderView
+
+_LIVE = {"booked", "dispatched", "in_transit", "out_for_delivery", "delivered"}
+_SHIPPED = {ParcelStatus.DISPATCHED, ParcelStatus.IN_TRANSIT, ParcelStatus.OUT_FOR_DELIVERY, ParcelStatus.DELIVERED}
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Where both sides are read."""
+
+    stores: Connections
+    provider: str
+    carrier: str
+
+
+def violations_at_end(sides: Sides, order_id: str, sku: str, there: int, refunded: int = 0) -> Iterator[str]:
+    """What is wrong with an order that has come to its end, of a SKU of its own of which so many units were there."""
+    order = OrderStore(sides.stores.engine).get(order_id)
+    journal = _json(f"{sides.provider}/_ledger", order_id=order_id)
+    yield from _money(sides, order_id, order, journal, refunded)
+    yield from _stock(sides, order, sku, there)
+    yield from _goods(sides, order_id, order)
+    if order is not None:
+        history = OrderStore(sides.stores.engine).history(order_id, 0, 500).items
+        yield from _history(order, history)
+
+
+def violations_on_the_way(stores: Connections) -> Iterator[str]:
+    """What must hold at every moment, of all orders and all stock."""
+    for checked in StockReconciliations(stores.engine).check():
+        yield from (f"stock: {one}" for one in checked.differences)
+    posted, entries = ledger_postings.c, payment_entries.c
+    unbalanced = sa.select(posted.entry_id).group_by(posted.entry_id).having(sa.func.sum(posted.amount) != 0)
+    below_zero = (
+        sa.select(entries.order_id, posted.account)
+        .join(ledger_postings, posted.entry_id == entries.id)
+        .where(posted.account.in_([Account.HELD, Account.PROVIDER]))
+        .group_by(entries.order_id, posted.account)
+        .having(sa.func.sum(posted.amount) < 0)
+    )
+    with stores.engine.connect() as connection:
+        yield from (f"ledger: entry {row.entry_id} does not sum to zero" for row in connection.execute(unbalanced))
+        yield from (f"ledger: {row.account} of {row.order_id} is below zero" for row in connection.execute(below_zero))
+
+
+def unpublished(stores: Connections) -> int:
+    """Events that no relay has published yet."""
+    with stores.engine.connect() as connection:
+        waiting = sa.select(sa.func.count()).where(order_events.c.published_at.is_(None))
+        return int(connection.scalar(waiting) or 0)
+
+
+def _money(
+    sides: Sides, order_id: str, order: OrderView | None, journal: list[dict[str, Any]], refunded: int
+) -> Iterator[str]:
+    entries = Ledger(sides.stores.engine).entries(order_id)
+    theirs = Counter((row["effect"], row["amount"]) for row in journal if row["amount"])
+    ours = Counter((entry.kind.value, entry.amount) for entry in entries if entry.amount)
+    if theirs != ours:
+        yield f"money: the provider did {dict(theirs)}, our books say {dict(ours)}"
+    keys = Counter((row["idempotency_key"], row["effect"]) for row in journal)
+    yield from (f"money: {effect} twice under {key}" for (key, effect), times in keys.items() if times > 1)
+    done = dict.fromkeys(EntryKind, 0)
+    for row in journal:
+        done[EntryKind(row["effect"])] += row["amount"]
+    if done[EntryKind.AUTHORIZATION] != done[EntryKind.CAPTURE] + done[EntryKind.VOID]:
+        yield "money: something is still held at the end"
+    owed = _worth_of_what_left(sides.stores, order_id)
+    if done[EntryKind.CAPTURE] != owed:
+        yield f"money: {done[EntryKind.CAPTURE]} was taken for goods worth {owed}"
+    if order is not None and order.status is OrderStatus.DELIVERED and owed != order.total.amount:
+        yield f"money: goods worth {owed} have left of an order of {order.total.amount}"
+    if done[EntryKind.REFUND] != refunded:
+        yield f"money: {done[EntryKind.REFUND]} was given back, {refunded} was asked for"
+
+
+def _stock(sides: Sides, order: OrderView | None, sku: str, there: int) -> Iterator[str]:
+    levels = Stock(sides.stores.engine).levels(sku)
+    on_hand, reserved = sum(level.on_hand for level in levels), sum(level.reserved for level in levels)
+    boxes = order.parcels if order is not None else []
+    left = sum(line.quantity for box in boxes if box.status in _SHIPPED for line in box.lines)
+    if on_hand != there - left:
+        yield f"stock: {on_hand} on hand, of {there} there were {left} shipped"
+    if reserved:
+        yield f"stock: {reserved} still reserved at the end"
+
+
+def _goods(sides: Sides, order_id: str, order: OrderView | None) -> Iterator[str]:
+    ours = {parcel.number: parcel.status for parcel in order.parcels} if order is not None else {}
+    for number in ours or [1]:
+        shipments = _json(f"{sides.carrier}/_ledger", reference=f"{order_id}-{number}")
+        live = [one["status"] for one in shipments if one["status"] in _LIVE]
+        if live != ([ours[number]] if ours.get(number) in _SHIPPED else []):
+            yield f"goods: parcel {number} is {ours.get(number)}, the carrier has {live}"
+
+
+def _worth_of_what_left(stores: Connections, order_id: str) -> int:
+    left = sa.and_(parcels.c.order_id == order_id, parcels.c.status.in_(_SHIPPED))
+    with stores.engine.connect() as connection:
+        return int(connection.scalar(sa.select(sa.func.sum(parcels.c.amount)).where(left)) or 0)
+
+
+def _history(order: OrderView, history: list[OrderEvent]) -> Iterator[str]:
+    if [event.seq for event in history] != list(range(1, len(history) + 1)):
+        yield f"history: the seqs are {[event.seq for event in history]}"
+    for before, after in pairwise(history):
+        try:
+            check_move(before.status, after.status)
+        except IllegalMove as illegal:
+            yield f"history: {illegal}"
+    left = any(parcel.status in _SHIPPED for parcel in order.parcels)
+    asked = any(event.status is OrderStatus.COMPENSATION_BLOCKED for event in history)
+    if left and order.status is not OrderStatus.DELIVERED and not asked:
+        yield f"history: goods of an order that is {order.status} have left, and no operator was asked"
+    if order.status not in FINAL_STATUSES:
+        yield f"history: it ended {order.status}"
+    if history[-1].status is not order.status:
+        yield f"history: its last event says {history[-1].status}, the order {order.status}"
+
+
+def _json(address: str, **query: str) -> list[dict[str, Any]]:
+    answer = httpx2.get(address, params=query, timeout=30).raise_for_status().json()["data"]
+    found: list[dict[str, Any]] = answer if isinstance(answer, list) else [answer] if answer else []
+    return found

@@ -1,0 +1,228 @@
+"""One order with one fault, from placing to its end, and what the oracle says of it."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError
+
+from adapters.mysql.orders import OrderStore
+from dev.fault_matrix.faults import Faults
+from dev.fault_matrix.oracle import Sides, violations_at_end
+from dev.fault_matrix.scenarios import Cell, Course
+from domain.orders import FINAL_STATUSES, OrderStatus
+from schemas.base import Address
+from schemas.checkout import CheckoutInput, CheckoutResult, OrderLineInput
+from schemas.orders import CancelOrder, Choice, Decision, OrderView, SettleCompensation
+from schemas.refunds import RefundInput
+from workers.service_client import ServiceClient
+from workflows.checkout import CheckoutWorkflow
+from workflows.names import (
+    CUSTOMER_ID,
+    ORDERS_QUEUE,
+    PAYMENTS_QUEUE,
+    fulfilment_workflow_id,
+    order_workflow_id,
+    payment_workflow_id,
+    refund_workflow_id,
+)
+from workflows.refund import RefundWorkflow
+
+PATIENCE_SECONDS = 180.0
+ACTOR = "customer:matrix"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What every play needs."""
+
+    client: Client
+    sides: Sides
+    faults: Faults
+    staff: ServiceClient
+    seed: int
+
+
+@dataclass
+class Outcome:
+    """How an order ended, and what is wrong with that."""
+
+    cell: Cell
+    order_id: str
+    ended: str
+    violations: list[str] = field(default_factory=list)
+
+
+class Play:
+    """One order on its way."""
+
+    def __init__(self, stage: Stage, cell: Cell, sku: str) -> None:
+        self._stage, self._cell, self._sku = stage, cell, sku
+        self.order_id, self._refund_id = str(uuid.uuid4()), str(uuid.uuid4())
+        self._struck_at = self._refund_id if cell.scenario.refunds else self.order_id
+        self._handle: WorkflowHandle[Any, CheckoutResult] | None = None
+        self._cancelled = False
+        self._arrived = False
+
+    async def run(self) -> Outcome:
+        """Place the order, let everybody do their part, wait for its end and look at it."""
+        self._stage.faults.arm(self._struck_at, self._cell.fault)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                ended = await self._to_the_end()
+        except TimeoutError:
+            return Outcome(self._cell, self.order_id, "nowhere", [f"liveness: no end within {PATIENCE_SECONDS:.0f} s"])
+        outcome = Outcome(self._cell, self.order_id, ended, await asyncio.to_thread(self._look))
+        if not self._stage.faults.struck(self._struck_at):
+            outcome.violations.append("matrix: the fault never happened")
+        expected = self._cell.scenario.ends
+        if ended != expected and not self._cancelled:
+            outcome.violations.append(f"history: it ended {ended} where {expected} is right")
+        return outcome
+
+    async def _to_the_end(self) -> str:
+        self._handle = await self._start()
+        people: list[asyncio.Task[None]] = [asyncio.create_task(self._cell.scenario.people(self))]
+        operator = asyncio.create_task(self._settle_what_is_owed())
+        if self._cell.course is Course.CANCELLED:
+            people.append(asyncio.create_task(self._cancel_when_struck()))
+        try:
+            with suppress(WorkflowFailureError):  # called back from the Web UI
+                await self._handle.result()
+            if self._cell.scenario.refunds:
+                await people[0]
+            for child in (payment_workflow_id(self.order_id), fulfilment_workflow_id(self.order_id, 1)):
+                with suppress(RPCError, WorkflowFailureError):  # it was never begun
+                    await self._stage.client.get_workflow_handle(child).result()
+            await asyncio.wait(people, timeout=5)  # an answer may come a moment after the end
+        finally:
+            for task in (*people, operator):
+                task.cancel()
+            await asyncio.gather(*people, operator, return_exceptions=True)
+        order = self._order()
+        return str(order.status if order is not None else OrderStatus.CANCELLED)
+
+    def _look(self) -> list[str]:
+        scenario = self._cell.scenario
+        there = scenario.there + (scenario.arrives if self._arrived else 0)
+        order = self._order()
+        refunded = scenario.refunds if order is not None and order.payment.captured.amount else 0
+        return list(violations_at_end(self._stage.sides, self.order_id, self._sku, there, refunded))
+
+    # --- what people do
+
+    async def go_to_the_bank(self) -> None:
+        """The customer says yes there."""
+        order = await self._order_when(lambda order: order.payment_action is not None)
+        assert order.payment_action is not None
+        secret = order.payment_action.client_secret or ""
+        said = {"payment_intent": secret.partition("_secret_")[0]}
+        await self._post(f"{self._stage.sides.provider}/_control/authenticate", said)
+
+    async def take_what_there_is(self) -> None:
+        """The customer decides."""
+        await self._order_when(lambda order: order.shortage is not None)
+        assert self._handle is not None
+        wanted = Decision(choice=Choice.TAKE_AVAILABLE, actor=ACTOR)
+        with suppress(WorkflowUpdateFailedError, RPCError):  # cancelled meanwhile
+            await self._handle.execute_update(CheckoutWorkflow.decide, wanted)
+
+    async def call_back_when_booked(self) -> None:
+        """An operator cancels the order in the Web UI."""
+        await self._order_when(lambda order: order.parcels and order.parcels[0].tracking_number is not None)
+        assert self._handle is not None
+        await self._handle.cancel()
+        self._cancelled = True
+
+    async def deliver_the_goods(self) -> None:
+        """A supplier brings what is missing."""
+        await self._order_when(lambda order: order.status is OrderStatus.CONFIRMED)
+        arrival = {"kind": "received", "quantity": self._cell.scenario.arrives, "warehouse": "BER"}
+        headers = {"Idempotency-Key": self.order_id}
+        path = f"/v1/stock/{self._sku}/movements"
+        done = await asyncio.to_thread(self._stage.staff.post, path, json=arrival, headers=headers)
+        done.raise_for_status()
+        self._arrived = True
+
+    async def refund(self) -> None:
+        """Staff give a part back, once it is delivered."""
+        assert self._handle is not None
+        await self._handle.result()  # it may be delivered a moment before it is paid for
+        order = await self._order_when(lambda order: order.payment.captured.amount)
+        wanted = RefundInput(
+            refund_id=self._refund_id,
+            order_id=order.id,
+            amount=self._cell.scenario.refunds,
+            currency=order.total.currency,
+            reason="fault matrix",
+            actor="staff:matrix",
+        )
+        await self._stage.client.execute_workflow(
+            RefundWorkflow.run, wanted, id=refund_workflow_id(self._refund_id), task_queue=PAYMENTS_QUEUE
+        )
+
+    async def _settle_what_is_owed(self) -> None:
+        """An operator is asked about what cannot be undone: a parcel that has left while the order was cancelled."""
+        while True:
+            await self._order_when(lambda order: order.status is OrderStatus.COMPENSATION_BLOCKED)
+            assert self._handle is not None
+            settled = SettleCompensation(actor="staff:matrix", reason="it has left and is paid for", retry=False)
+            with suppress(WorkflowUpdateFailedError, RPCError):  # it has ended
+                await self._handle.execute_update(CheckoutWorkflow.settle_compensation, settled)
+            await asyncio.sleep(0.5)
+
+    async def _cancel_when_struck(self) -> None:
+        while not self._stage.faults.struck(self._struck_at):  # noqa: ASYNC110 - another process strikes
+            await asyncio.sleep(0.02)
+        dice = random.Random(f"{self._stage.seed} {self._cell}")  # noqa: S311 - to be played again, not a secret
+        await asyncio.sleep(dice.random() * 0.3)
+        assert self._handle is not None
+        with suppress(WorkflowUpdateFailedError, RPCError):  # it is too late, or it has ended
+            await self._handle.execute_update(CheckoutWorkflow.cancel, CancelOrder(actor=ACTOR, reason="fault matrix"))
+            self._cancelled = True
+
+    # --- small words
+
+    async def _start(self) -> WorkflowHandle[Any, CheckoutResult]:
+        scenario, customer = self._cell.scenario, str(uuid.uuid4())
+        address = {"name": "Matrix", "line1": "Teststraße 1", "city": "Berlin", "country": "DE"}
+        fields = {"payment_method": "pm_card_visa", **scenario.fields}
+        order = CheckoutInput(
+            order_id=self.order_id,
+            customer_id=customer,
+            email="matrix@shop.example.com",
+            cart_id=str(uuid.uuid4()),
+            cart_version=1,
+            lines=[OrderLineInput(sku=self._sku, quantity=scenario.units)],
+            shipping_address=Address(**address, postal_code=scenario.postal_code),
+            shipping_method="standard",
+            **fields,
+        )
+        return await self._stage.client.start_workflow(
+            CheckoutWorkflow.run,
+            order,
+            id=order_workflow_id(self.order_id),
+            task_queue=ORDERS_QUEUE,
+            search_attributes=TypedSearchAttributes([SearchAttributePair(CUSTOMER_ID, customer)]),
+        )
+
+    async def _order_when(self, ready: Callable[[OrderView], object]) -> OrderView:
+        while True:
+            order = await asyncio.to_thread(self._order)
+            if order is not None and (ready(order) or order.status in FINAL_STATUSES):
+                return order
+            await asyncio.sleep(0.1)
+
+    def _order(self) -> OrderView | None:
+        return OrderStore(self._stage.sides.stores.engine).get(self.order_id)
+
+    async def _post(self, address: str, body: dict[str, str]) -> None:
+        async with httpx2.AsyncClient() as client:
+            await client.post(address, json=body)

@@ -1,0 +1,106 @@
+"""An order-worker of production whose activities go wrong as told, in a process that is started again when it dies.
+
+The parent has everything imported and forks, so that a killed worker is back at once. `FAULTS` is the folder of faults,
+`MUTANT` the name of a mistake to build in (see mutants.py).
+"""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Interceptor as ClientInterceptor
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from adapters.connections import connect
+from adapters.logs import configure_logging
+from adapters.settings import load_settings
+from dev.fault_matrix.faults import Faults, Kind
+from dev.fault_matrix.mutants import MUTANTS
+from workers.runner import reach_temporal, run_workers, stop_on_signals, threads_needed
+from workflows import options
+
+TIMEOUT = timedelta(seconds=3)
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class GoesWrong(ClientInterceptor, Interceptor):
+    """Lets the first attempt at an armed activity go wrong; given to a client, its workers have it."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        """Stand between the worker and its activities."""
+        return _Between(next, self._faults)
+
+
+class _Between(ActivityInboundInterceptor):
+    def __init__(self, following: ActivityInboundInterceptor, faults: Faults) -> None:
+        super().__init__(following)
+        self._faults = faults
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        info = activity.info()
+        found = _ID.search(info.workflow_id or "")
+        kind = self._faults.armed(found[0], info.activity_type) if found else None
+        if found is None or kind is None:
+            return await super().execute_activity(input)
+        if kind is Kind.FAILS_BEFORE and self._faults.strike(found[0]):
+            raise RuntimeError("failed before anything was done")
+        result = await super().execute_activity(input)
+        if self._faults.strike(found[0]):
+            if kind is Kind.KILLED:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if kind is Kind.TIMES_OUT:
+                await asyncio.sleep((TIMEOUT * 1.5).total_seconds())
+            raise RuntimeError("failed after everything was done")
+        return result
+
+
+async def serve() -> None:
+    """What `order-worker` does, with faults."""
+    settings = load_settings()
+    stop = stop_on_signals()
+    queues = sorted(settings.task_queues)
+    client = await reach_temporal(settings, stop)
+    if client is None:
+        return
+    config = client.config()
+    config["interceptors"] = [*config["interceptors"], GoesWrong(Faults(Path(os.environ["FAULTS"])))]
+    with connect(settings, pool_size=threads_needed(settings, queues)) as stores:
+        await run_workers(type(client)(**config), stores, queues, stop)
+
+
+def main() -> None:
+    """Fork a worker, and another whenever one dies."""
+    configure_logging(load_settings())
+    for one in (options.STORE, options.PROVIDER, options.CARRIER):
+        one["start_to_close_timeout"] = TIMEOUT
+    MUTANTS[os.environ.get("MUTANT", "none")]()
+    child, ending = 0, False
+
+    def end(*_: object) -> None:
+        nonlocal ending
+        ending = True
+        os.kill(child, signal.SIGTERM)
+
+    while not ending:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        child = os.fork()
+        if child == 0:
+            asyncio.run(serve())
+            os._exit(0)
+        signal.signal(signal.SIGTERM, end)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            sys.exit(os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    main()

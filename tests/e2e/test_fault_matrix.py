@@ -1,0 +1,45 @@
+"""Every activity of an order fails in every way, and an oracle reads both sides; mistakes built in must be found."""
+
+import asyncio
+import random
+
+import pytest
+
+from dev.fault_matrix.faults import Kind
+from dev.fault_matrix.matrix import faulty_engine, play
+from dev.fault_matrix.scenarios import Cell
+from dev.fault_matrix.table import table
+
+
+@pytest.mark.timeout(1800)
+def test_every_fault_at_every_activity_ends_right() -> None:
+    seed = random.randrange(10**9)
+    print(f"seed {seed}; SEED={seed} make fault-matrix plays the same")  # noqa: T201 - shown when it fails
+    with faulty_engine() as bed:
+        result = asyncio.run(play(bed, lambda _: True, seed))
+    print(table(result))  # noqa: T201
+    assert result.violations() == []
+    assert {one.cell.fault.kind for one in result.outcomes} == set(Kind)
+    assert result.looks > 20
+
+
+MUTANTS = {
+    "key dropped": ("authorize_payment", Kind.FAILS_AFTER, "money: the provider did"),
+    "undo skipped": ("release_stock", Kind.FAILS_BEFORE, "still reserved at the end"),
+    "dedupe off": ("record_payment", Kind.FAILS_AFTER, "liveness: no end"),
+    "a cent too little": ("capture_payment", Kind.FAILS_BEFORE, "was taken for goods worth"),
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_the_oracle_finds_a_mistake_that_was_built_in(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    activity, kind, sentence = MUTANTS[mutant]
+
+    def wanted(cell: Cell) -> bool:
+        return (cell.fault.activity, cell.fault.kind) == (activity, kind)
+
+    monkeypatch.setattr("dev.fault_matrix.play.PATIENCE_SECONDS", 15.0)
+    with faulty_engine(mutant) as bed:
+        result = asyncio.run(play(bed, wanted, seed=1))
+    assert any(sentence in violation for violation in result.violations()), result.violations()
