@@ -3,8 +3,9 @@
 import json
 import os
 import platform
+import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,19 @@ from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
 console = Console(highlight=False)
+# A person who clicks or types as fast as people do; see docs/decisions/0011-what-a-latency-goal-means.md.
+PACE_SECONDS = 0.25
+
+
+def due_times(dice: random.Random, pace: float, started: float) -> Iterator[float]:
+    """When one person asks next, of a clock that stood at `started`: every `pace` seconds on average.
+
+    Who compares an answer with the time it was due counts the wait for an earlier answer as well.
+    """
+    due = started + dice.random() * pace
+    while True:
+        yield due
+        due += pace * dice.uniform(0.5, 1.5)
 
 
 def table_of(title: str, rows: Sequence[dict[str, object]]) -> Table:
