@@ -126,6 +126,8 @@ fault-matrix: setup ## let every activity of an order fail in every way on real 
 soak: setup ## play a hundred rounds of everything that happens at once at a checkout, workers killed among it
 	@echo "playing a hundred rounds of each interleaving; the seed is shown when one fails"
 	@ORDERS_TEST_ROUNDS=100 $(BIN)/pytest -v tests/e2e/test_interleavings.py
+	@echo "200 orders on their way: five workers killed, MySQL away for 30 s"
+	@ORDERS_TEST_ORDERS=200 $(BIN)/pytest -v -s tests/e2e/test_storm.py
 
 histories: setup ## record the workflows' histories anew, for the replay tests
 	@echo "running one order down every path"

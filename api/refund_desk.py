@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -11,6 +11,8 @@ from api.temporal import StillWorking
 from schemas.refunds import RefundAnswer, RefundInput
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
 from workflows.refund import RefundWorkflow
+
+Handle = WorkflowHandle[RefundWorkflow, RefundAnswer]
 
 
 class RefundDesk:
@@ -22,7 +24,8 @@ class RefundDesk:
 
     async def give_back(self, refund: RefundInput) -> RefundAnswer:
         """The answer to this refund, started once however often it is asked for. Raises StillWorking."""
-        handle = self._client.get_workflow_handle_for(RefundWorkflow.run, refund_workflow_id(refund.refund_id))
+        workflow_id = refund_workflow_id(refund.refund_id)
+        handle: Handle = self._client.get_workflow_handle_for(RefundWorkflow.run, workflow_id)
         try:
             async with asyncio.timeout(self._patience):
                 with suppress(WorkflowAlreadyStartedError):  # and it has ended

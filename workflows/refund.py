@@ -24,11 +24,11 @@ class RefundWorkflow:
         self._key = f"{workflow.info().workflow_id}:refund"
 
     @workflow.run
-    async def run(self, _: RefundInput) -> RefundAnswer:
+    async def run(self, refund: RefundInput) -> RefundAnswer:
         """Give it back, or say why not."""
         try:
             opened = await workflow.execute_local_activity_method(
-                RefundActivities.open_refund, self._refund, summary="note what is to be given back", **STORE
+                RefundActivities.open_refund, refund, summary="note what is to be given back", **STORE
             )
         except FailureError as error:
             if is_cancelled_exception(error):

@@ -12,10 +12,12 @@ from temporalio.client import Client
 
 from adapters.connections import Connections, connect
 from bench.shop import open_shop, put_on_sale
+from dev.cable import Cable
 from dev.fault_matrix.faults import Faults, Kind
 from dev.fault_matrix.oracle import Sides, unpublished, violations_on_the_way
 from dev.fault_matrix.play import Outcome, Play, Stage
 from dev.fault_matrix.scenarios import Cell, cells
+from dev.stack import ensure_servers
 from dev.testbed import Testbed
 from workers.runner import hire
 from workers.service_accounts import SUPPLIER_SIMULATOR
@@ -24,7 +26,7 @@ from workflows.connection import connect_temporal
 from workflows.names import FULFILMENT_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 
 _SIDE_BY_SIDE, _KILLS_SIDE_BY_SIDE = 12, 6
-_WORKERS = ("faulty-worker", "faulty-worker#2")
+WORKERS = ("faulty-worker", "faulty-worker#2")
 
 
 @dataclass
@@ -47,14 +49,21 @@ class Result:
 
 
 @contextmanager
-def faulty_engine(mutant: str = "none") -> Iterator[Testbed]:
-    """A private engine whose workers go wrong as told, with a mistake built in when one is named."""
+def faulty_engine(mutant: str = "none", cable: Cable | None = None) -> Iterator[Testbed]:
+    """A private engine whose workers go wrong as told, with a mistake built in when one is named.
+
+    All of its processes reach MySQL through the cable when there is one.
+    """
+    ensure_servers()
     environment = dict(os.environ)  # which a new testbed makes its own
     bed = Testbed.create()
     faults = str(bed.place.state / "faults")
     try:
-        bed.start("mail", "payment-simulator", "carrier-simulator", "relay", "api")
-        bed.start(*_WORKERS, FAULTS=faults, MUTANT=mutant)
+        bed.start("mail", "payment-simulator", "carrier-simulator")
+        direct = bed.environment["ORDERS_MYSQL_URL"]
+        wired = direct if cable is None else direct.replace(f":{bed.environment['MYSQL_PORT']}/", f":{cable.port}/")
+        bed.start("relay", "api", ORDERS_MYSQL_URL=wired)
+        bed.start(*WORKERS, FAULTS=faults, MUTANT=mutant, ORDERS_MYSQL_URL=wired)
         yield bed
     finally:
         bed.close()
@@ -67,18 +76,18 @@ async def play(
 ) -> Result:
     """Play the wanted cells and tell of each as it ends."""
     result = Result(seed)
-    async with _stage(bed, seed) as (stage, stores, client):
+    async with staged(bed, seed) as (stage, stores, client):
         open_shop(stores)
         mine = [cell for cell in cells(activities(stores, client)) if wanted(cell)]
         random.Random(seed).shuffle(mine)  # noqa: S311 - to be played again, not a secret
-        watching = asyncio.create_task(_watch(stores, result))
+        watching = asyncio.create_task(watch(stores, result))
         killing = [cell for cell in mine if cell.fault.kind is Kind.KILLED]
         rest = [cell for cell in mine if cell.fault.kind is not Kind.KILLED]
         for some, at_once in ((rest, _SIDE_BY_SIDE), (killing, _KILLS_SIDE_BY_SIDE)):
             turns = asyncio.Semaphore(at_once)
             await asyncio.gather(*(_one(stage, cell, turns, result, told) for cell in some))
         watching.cancel()
-        result.on_the_way += await _everything_is_told(stores)
+        result.on_the_way += await everything_is_told(stores)
     return result
 
 
@@ -89,7 +98,8 @@ def activities(stores: Connections, client: Client) -> list[str]:
 
 
 @asynccontextmanager
-async def _stage(bed: Testbed, seed: int) -> AsyncIterator[tuple[Stage, Connections, Client]]:
+async def staged(bed: Testbed, seed: int) -> AsyncIterator[tuple[Stage, Connections, Client]]:
+    """What plays need, for the length of the block."""
     client = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
     with connect(bed.settings, pool_size=32) as stores, service_client(bed.settings, SUPPLIER_SIMULATOR) as staff:
         sides = Sides(stores, bed.url("PAYMENT_SIMULATOR_PORT"), bed.url("CARRIER_SIMULATOR_PORT"))
@@ -116,14 +126,16 @@ def _product(stage: Stage, cell: Cell) -> str:
     return sku
 
 
-async def _watch(stores: Connections, result: Result) -> None:
+async def watch(stores: Connections, result: Result) -> None:
+    """Look at everything twice a second, until cancelled."""
     while True:
         result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(stores)))
         result.looks += 1
         await asyncio.sleep(0.5)
 
 
-async def _everything_is_told(stores: Connections) -> Sequence[str]:
+async def everything_is_told(stores: Connections) -> Sequence[str]:
+    """Waits until every event is published; a violation when one is not within half a minute."""
     for _ in range(300):
         if not (left := await asyncio.to_thread(unpublished, stores)):
             return []

@@ -76,10 +76,10 @@ class Play:
         self._stage.faults.arm(self._struck_at, self._cell.fault)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                ended = await self._to_the_end()
+                ended = await self.to_the_end()
         except TimeoutError:
             return Outcome(self._cell, self.order_id, "nowhere", [f"liveness: no end within {PATIENCE_SECONDS:.0f} s"])
-        outcome = Outcome(self._cell, self.order_id, ended, await asyncio.to_thread(self._look))
+        outcome = Outcome(self._cell, self.order_id, ended, await asyncio.to_thread(self.look))
         if not self._stage.faults.struck(self._struck_at):
             outcome.violations.append("matrix: the fault never happened")
         expected = self._cell.scenario.ends
@@ -87,7 +87,8 @@ class Play:
             outcome.violations.append(f"history: it ended {ended} where {expected} is right")
         return outcome
 
-    async def _to_the_end(self) -> str:
+    async def to_the_end(self) -> str:
+        """Let everybody do their part until nothing of the order runs any more; answers its last status."""
         self._handle = await self._start()
         people: list[asyncio.Task[None]] = [asyncio.create_task(self._cell.scenario.people(self))]
         operator = asyncio.create_task(self._settle_what_is_owed())
@@ -109,7 +110,8 @@ class Play:
         order = self._order()
         return str(order.status if order is not None else OrderStatus.CANCELLED)
 
-    def _look(self) -> list[str]:
+    def look(self) -> list[str]:
+        """What the oracle says of it."""
         scenario = self._cell.scenario
         there = scenario.there + (scenario.arrives if self._arrived else 0)
         order = self._order()

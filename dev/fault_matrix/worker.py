@@ -26,6 +26,7 @@ from workers.runner import reach_temporal, run_workers, stop_on_signals, threads
 from workflows import options
 
 TIMEOUT = timedelta(seconds=3)
+KILL = signal.SIGUSR1  # to the parent: kill your worker as a power cut would
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -90,10 +91,12 @@ def main() -> None:
         ending = True
         os.kill(child, signal.SIGTERM)
 
+    signal.signal(KILL, lambda *_: os.kill(child, signal.SIGKILL) if child else None)
     while not ending:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         child = os.fork()
         if child == 0:
+            signal.signal(KILL, signal.SIG_IGN)
             asyncio.run(serve())
             os._exit(0)
         signal.signal(signal.SIGTERM, end)

@@ -1,0 +1,27 @@
+"""Orders on their way while workers are killed and MySQL is away: none is lost, stuck or charged twice.
+
+`make soak` plays it with 200 orders, five killed workers and MySQL away for 30 s.
+"""
+
+import asyncio
+import os
+import random
+
+import pytest
+
+from dev.fault_matrix.storm import Weather, storm, stormy_engine
+
+ORDERS = int(os.environ.get("ORDERS_TEST_ORDERS", "30"))
+WEATHER = Weather(ORDERS, 5, 30, 50) if ORDERS >= 200 else Weather(ORDERS, 2, 5, 10)
+
+
+@pytest.mark.timeout(900)
+def test_no_order_is_lost_stuck_or_charged_twice() -> None:
+    seed = random.randrange(10**9)
+    print(f"seed {seed}")  # noqa: T201 - shown when it fails
+    with stormy_engine() as (bed, cable):
+        result = asyncio.run(storm(bed, cable, WEATHER, seed))
+    print(f"{result.kills} workers killed, settled {result.settled_after:.0f} s after the last fault")  # noqa: T201
+    assert result.violations() == []
+    assert result.ends == ["delivered"] * ORDERS
+    assert result.kills == WEATHER.kills
