@@ -13,6 +13,7 @@ from rich.progress import Progress
 from dev.fault_matrix.matrix import Result, faulty_engine, play
 from dev.fault_matrix.scenarios import NOT_OF_AN_ORDER
 from dev.fault_matrix.table import table
+from dev.stack import ensure_servers
 
 KEPT = Path(__file__).resolve().parent.parent.parent / "docs" / "fault-matrix.md"
 _ABOUT = """# The fault matrix
@@ -32,6 +33,7 @@ def main() -> None:
     """Play, show, keep."""
     seed = int(os.environ.get("SEED", random.SystemRandom().randrange(10**9)))
     console.print(f"Playing the fault matrix; seed {seed} (SEED={seed} plays the same)")
+    ensure_servers()
     with faulty_engine() as bed, Progress(console=console, transient=True) as progress:
         task = progress.add_task("orders", total=None)
         result = asyncio.run(play(bed, lambda _: True, seed, lambda _: progress.advance(task)))

@@ -17,7 +17,6 @@ from dev.fault_matrix.faults import Faults, Kind
 from dev.fault_matrix.oracle import Sides, unpublished, violations_on_the_way
 from dev.fault_matrix.play import Outcome, Play, Stage
 from dev.fault_matrix.scenarios import Cell, cells
-from dev.stack import ensure_servers
 from dev.testbed import Testbed
 from workers.runner import hire
 from workers.service_accounts import SUPPLIER_SIMULATOR
@@ -54,7 +53,6 @@ def faulty_engine(mutant: str = "none", cable: Cable | None = None) -> Iterator[
 
     All of its processes reach MySQL through the cable when there is one.
     """
-    ensure_servers()
     environment = dict(os.environ)  # which a new testbed makes its own
     bed = Testbed.create()
     faults = str(bed.place.state / "faults")

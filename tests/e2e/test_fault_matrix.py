@@ -10,6 +10,8 @@ from dev.fault_matrix.matrix import faulty_engine, play
 from dev.fault_matrix.scenarios import Cell
 from dev.fault_matrix.table import table
 
+pytestmark = pytest.mark.usefixtures("bed")  # which has brought the servers up
+
 
 @pytest.mark.timeout(1800)
 def test_every_fault_at_every_activity_ends_right() -> None:

@@ -16,6 +16,7 @@ WEATHER = Weather(ORDERS, 5, 30, 50) if ORDERS >= 200 else Weather(ORDERS, 2, 5,
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("bed")  # which has brought the servers up
 def test_no_order_is_lost_stuck_or_charged_twice() -> None:
     seed = random.randrange(10**9)
     print(f"seed {seed}")  # noqa: T201 - shown when it fails
