@@ -17,6 +17,7 @@ from temporalio.client import Client, WorkflowFailureError
 
 from adapters.connections import Connections
 from adapters.mysql.catalog import Catalog
+from adapters.mysql.price_changes import PriceChanges
 from adapters.mysql.users import Accounts
 from adapters.search_feeds import Feed, order_feed, product_feed
 from dev.testbed import Testbed
@@ -57,6 +58,8 @@ def shop(engine: Testbed, connections: Connections, feed: Feed) -> list[Product]
     ]
     for start in range(0, MANY, 500):
         Catalog(connections.engine).put_many(products[start : start + 500])
+    # Tests before this one have prices that ended by themselves; the schedule that tells of it does not run here.
+    PriceChanges(connections.engine).announce(lambda _: None)
     until_same(feed)
     return products
 
