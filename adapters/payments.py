@@ -96,9 +96,7 @@ class PaymentProvider:
         if command.in_doubt_since is not None:
             taken = self._retrieve(command.provider_id).amount_received or 0
             if taken >= command.captured + command.amount:
-                return ProviderResult(
-                    outcome=PaymentOutcome.SUCCEEDED, provider_id=command.provider_id, amount=command.amount
-                )
+                return _succeeded(command.provider_id, command.amount)
         try:
             intent = self._intents.capture(
                 command.provider_id,
@@ -107,7 +105,7 @@ class PaymentProvider:
             )
         except stripe.StripeError as error:
             return _refusal(error)
-        return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=intent.id, amount=command.amount)
+        return _succeeded(intent.id, command.amount)
 
     def void(self, command: VoidPayment) -> ProviderResult:
         """Give back what is held and not captured; that nothing is held any more is a success, too."""
@@ -116,9 +114,9 @@ class PaymentProvider:
         except stripe.StripeError as error:
             if _intent_in(error).get("status") not in ("canceled", "succeeded"):
                 raise _failure(error) from error
-            return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=command.provider_id)
+            return _succeeded(command.provider_id, 0)
         released = intent.amount - (intent.amount_received or 0)
-        return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=intent.id, amount=released)
+        return _succeeded(intent.id, released)
 
     def refund(self, command: RefundPayment) -> ProviderResult:
         """Give back so much of what was captured; a refund the provider has accepted is on its way for certain.
@@ -142,7 +140,7 @@ class PaymentProvider:
             raise _failure(error) from error
         if refund.status in ("failed", "canceled"):
             return _declined(command.provider_id, refund.failure_reason or "refund_failed", None)
-        return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=refund.id, amount=refund.amount)
+        return _succeeded(refund.id, refund.amount)
 
     def _payment_of(self, step: str, since: datetime) -> PaymentIntent | None:
         """What an attempt at this step has left; listed and not searched for, because a search lags behind."""
@@ -172,9 +170,7 @@ class PaymentProvider:
 
 def _standing(intent: PaymentIntent) -> ProviderResult:
     if intent.status == "requires_capture":
-        return ProviderResult(
-            outcome=PaymentOutcome.SUCCEEDED, provider_id=intent.id, amount=intent.amount_capturable or 0
-        )
+        return _succeeded(intent.id, intent.amount_capturable or 0)
     if intent.status in ("requires_action", "processing"):
         return ProviderResult(
             outcome=PaymentOutcome.ACTION_REQUIRED, provider_id=intent.id, action=_action(intent.to_dict())
@@ -219,6 +215,10 @@ def _refusal(error: stripe.StripeError) -> ProviderResult:
     else:
         raise _failure(error) from error
     return _declined(_intent_in(error).get("id"), code, error)
+
+
+def _succeeded(provider_id: str, amount: int) -> ProviderResult:
+    return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=provider_id, amount=amount)
 
 
 def _declined(provider_id: str | None, code: str, error: stripe.StripeError | None) -> ProviderResult:

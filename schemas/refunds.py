@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from schemas.base import Money, Payload, Request
+from schemas.base import Currency, Money, Payload, Request
 
 
 class RefundAmount(Request):
     """So much, in minor units of the order's currency."""
 
     amount: Annotated[int, Field(gt=0, strict=True)]
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    currency: Currency
 
 
 class RefundRequest(Request):

@@ -1,6 +1,9 @@
 """`order-worker`: polls the task queues it is told to (`ORDERS_TASK_QUEUES`; a laptop polls all of them)."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+
+from temporalio.client import Client
 
 from adapters.connections import connect
 from adapters.logs import configure_logging
@@ -8,10 +11,11 @@ from adapters.settings import Settings, load_settings
 from workers.runner import reach_temporal, run_workers, stop_on_signals, threads_needed
 
 
-async def _serve(settings: Settings) -> None:
+async def serve(settings: Settings, reach: Callable[..., Awaitable[Client | None]] = reach_temporal) -> None:
+    """Poll until SIGTERM or SIGINT; `reach` gives the client, or None when there is none before that."""
     stop = stop_on_signals()
     queues = sorted(settings.task_queues)
-    client = await reach_temporal(settings, stop)
+    client = await reach(settings, stop)
     if client is None:
         return
     with connect(settings, pool_size=threads_needed(settings, queues)) as connections:
@@ -22,7 +26,7 @@ def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = load_settings()
     configure_logging(settings)
-    asyncio.run(_serve(settings))
+    asyncio.run(serve(settings))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 
+from domain.errors import OutcomeUnknown
 from schemas.payments import ProviderCommand, ProviderResult
 from workflows.options import PROVIDER
+from workflows.reasons import reason_of
 from workflows.timeline import Timeline
 
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(minutes=10)
@@ -31,7 +33,7 @@ async def call_provider(
         try:
             return await workflow.execute_activity_method(deed, command, summary=summary, **PROVIDER)
         except ActivityError as error:
-            if not _is_unknown(error):
+            if reason_of(error).code != OutcomeUnknown.code:
                 raise
         timeline.tell(f"{summary}: the provider does not say what it did; it is asked in {wait.total_seconds():.0f} s")
         if workflow.now() - began >= _PATIENCE:
@@ -41,7 +43,3 @@ async def call_provider(
         wait = min(wait * 2, _LONGEST_WAIT)
         command = command.asking_first(attempt, began)
     raise AssertionError  # it counts for ever
-
-
-def _is_unknown(error: ActivityError) -> bool:
-    return isinstance(error.cause, ApplicationError) and error.cause.type == "outcome_unknown"

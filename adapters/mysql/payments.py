@@ -115,17 +115,15 @@ def balances(connection: sa.Connection, order_id: str) -> dict[Account, int]:
 
 
 def _derived_status(connection: sa.Connection, order_id: str) -> PaymentStatus:
-    """By the sums of what moved; what was voided is what was authorized and is neither held nor captured."""
-    stands = balances(connection, order_id)
-    authorized = connection.scalar(
-        sa.select(sa.func.sum(payment_entries.c.amount)).where(
-            payment_entries.c.order_id == order_id, payment_entries.c.kind == EntryKind.AUTHORIZATION
-        )
+    rows = connection.execute(
+        sa.select(payment_entries.c.kind, sa.func.sum(payment_entries.c.amount))
+        .where(payment_entries.c.order_id == order_id)
+        .group_by(payment_entries.c.kind)
     )
-    captured = -stands[Account.SALES]
+    sums = {kind: int(total) for kind, total in rows}
     return payment_status(
-        authorized=int(authorized or 0),
-        captured=captured,
-        refunded=stands[Account.REFUNDS],
-        voided=int(authorized or 0) - captured - stands[Account.HELD],
+        authorized=sums.get(EntryKind.AUTHORIZATION, 0),
+        captured=sums.get(EntryKind.CAPTURE, 0),
+        refunded=sums.get(EntryKind.REFUND, 0),
+        voided=sums.get(EntryKind.VOID, 0),
     )

@@ -25,8 +25,7 @@ from domain.ledger import Account, EntryKind
 from domain.orders import FINAL_STATUSES, OrderStatus, check_move
 from schemas.orders import OrderEvent, OrderView
 
-_LIVE = {"booked", "dispatched", "in_transit", "out_for_delivery", "delivered"}
-_SHIPPED = {ParcelStatus.DISPATCHED, ParcelStatus.IN_TRANSIT, ParcelStatus.OUT_FOR_DELIVERY, ParcelStatus.DELIVERED}
+_LEFT = [status for status in ParcelStatus if status.has_left]
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def _stock(sides: Sides, order: OrderView | None, sku: str, there: int) -> Itera
     levels = Stock(sides.stores.engine).levels(sku)
     on_hand, reserved = sum(level.on_hand for level in levels), sum(level.reserved for level in levels)
     boxes = order.parcels if order is not None else []
-    left = sum(line.quantity for box in boxes if box.status in _SHIPPED for line in box.lines)
+    left = sum(line.quantity for box in boxes if box.status.has_left for line in box.lines)
     if on_hand != there - left:
         yield f"stock: {on_hand} on hand, of {there} there were {left} shipped"
     if reserved:
@@ -114,13 +113,13 @@ def _goods(sides: Sides, order_id: str, order: OrderView | None) -> Iterator[str
     ours = {parcel.number: parcel.status for parcel in order.parcels} if order is not None else {}
     for number in ours or [1]:
         shipments = _json(f"{sides.carrier}/_ledger", reference=f"{order_id}-{number}")
-        live = [one["status"] for one in shipments if one["status"] in _LIVE]
-        if live != ([ours[number]] if ours.get(number) in _SHIPPED else []):
+        live = [one["status"] for one in shipments if not ParcelStatus(one["status"]).is_stopped]
+        if live != ([ours[number]] if number in ours and ours[number].has_left else []):
             yield f"goods: parcel {number} is {ours.get(number)}, the carrier has {live}"
 
 
 def _worth_of_what_left(stores: Connections, order_id: str) -> int:
-    left = sa.and_(parcels.c.order_id == order_id, parcels.c.status.in_(_SHIPPED))
+    left = sa.and_(parcels.c.order_id == order_id, parcels.c.status.in_(_LEFT))
     with stores.engine.connect() as connection:
         return int(connection.scalar(sa.select(sa.func.sum(parcels.c.amount)).where(left)) or 0)
 
@@ -133,7 +132,7 @@ def _history(order: OrderView, history: list[OrderEvent]) -> Iterator[str]:
             check_move(before.status, after.status)
         except IllegalMove as illegal:
             yield f"history: {illegal}"
-    left = any(parcel.status in _SHIPPED for parcel in order.parcels)
+    left = any(parcel.status.has_left for parcel in order.parcels)
     asked = any(event.status is OrderStatus.COMPENSATION_BLOCKED for event in history)
     if left and order.status is not OrderStatus.DELIVERED and not asked:
         yield f"history: goods of an order that is {order.status} have left, and no operator was asked"

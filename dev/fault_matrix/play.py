@@ -126,7 +126,7 @@ class Play:
         assert order.payment_action is not None
         secret = order.payment_action.client_secret or ""
         said = {"payment_intent": secret.partition("_secret_")[0]}
-        await self._post(f"{self._stage.sides.provider}/_control/authenticate", said)
+        await asyncio.to_thread(httpx2.post, f"{self._stage.sides.provider}/_control/authenticate", json=said)
 
     async def take_what_there_is(self) -> None:
         """The customer decides."""
@@ -224,7 +224,3 @@ class Play:
 
     def _order(self) -> OrderView | None:
         return OrderStore(self._stage.sides.stores.engine).get(self.order_id)
-
-    async def _post(self, address: str, body: dict[str, str]) -> None:
-        async with httpx2.AsyncClient() as client:
-            await client.post(address, json=body)

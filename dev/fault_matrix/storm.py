@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench.shop import open_shop, put_on_sale
 from dev.cable import Cable
@@ -19,7 +19,6 @@ from dev.stack.environment import settings
 from dev.testbed import Testbed
 
 _UNTOUCHED = Cell(Fault("none", Kind.KILLED), Course.GOES_ON, DELIVERED)
-_THERE = DELIVERED.there
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,11 @@ class Aftermath(Result):
 
     kills: int = 0
     settled_after: float = 0.0
-    ends: list[str] = field(default_factory=list)
+
+    @property
+    def ends(self) -> list[str]:
+        """How each order ended."""
+        return [one.ended for one in self.outcomes]
 
 
 @contextmanager
@@ -55,16 +58,16 @@ async def storm(bed: Testbed, cable: Cable, weather: Weather, seed: int) -> Afte
     async with staged(bed, seed) as (stage, stores, _):
         open_shop(stores)
         skus = [f"STORM-{seed}-{number}" for number in range(weather.orders)]
-        put_on_sale(stores, skus, [(sku, "BER", _THERE) for sku in skus])
+        put_on_sale(stores, skus, [(sku, "BER", DELIVERED.there) for sku in skus])
         watching = asyncio.create_task(watch(stores, result))
         plays = [Play(stage, _UNTOUCHED, sku) for sku in skus]
         ending = [asyncio.create_task(play.to_the_end()) for play in plays]
         await asyncio.gather(_kill(bed, weather, dice, result), _take_away(cable, weather, dice))
         last_fault = time.monotonic()
-        result.ends = list(await asyncio.wait_for(asyncio.gather(*ending), 600))
+        ends = await asyncio.wait_for(asyncio.gather(*ending), 600)
         result.settled_after = time.monotonic() - last_fault
         watching.cancel()
-        for play, ended in zip(plays, result.ends, strict=True):
+        for play, ended in zip(plays, ends, strict=True):
             found = await asyncio.to_thread(play.look)
             result.outcomes.append(Outcome(_UNTOUCHED, play.order_id, ended, found))
         result.on_the_way += await everything_is_told(stores)

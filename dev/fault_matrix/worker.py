@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from temporalio import activity
+from temporalio.client import Client
 from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from adapters.connections import connect
 from adapters.logs import configure_logging
-from adapters.settings import load_settings
+from adapters.settings import Settings, load_settings
 from dev.fault_matrix.faults import Faults, Kind
 from dev.fault_matrix.mutants import MUTANTS
-from workers.runner import reach_temporal, run_workers, stop_on_signals, threads_needed
+from workers.orders import serve
+from workers.runner import reach_temporal
 from workflows import options
 
 TIMEOUT = timedelta(seconds=3)
@@ -64,23 +65,20 @@ class _Between(ActivityInboundInterceptor):
         return result
 
 
-async def serve() -> None:
-    """What `order-worker` does, with faults."""
-    settings = load_settings()
-    stop = stop_on_signals()
-    queues = sorted(settings.task_queues)
+async def reach_with_faults(settings: Settings, stop: asyncio.Event) -> Client | None:
+    """The client of production, whose workers go wrong as told."""
     client = await reach_temporal(settings, stop)
     if client is None:
-        return
+        return None
     config = client.config()
     config["interceptors"] = [*config["interceptors"], GoesWrong(Faults(Path(os.environ["FAULTS"])))]
-    with connect(settings, pool_size=threads_needed(settings, queues)) as stores:
-        await run_workers(type(client)(**config), stores, queues, stop)
+    return Client(**config)
 
 
 def main() -> None:
     """Fork a worker, and another whenever one dies."""
-    configure_logging(load_settings())
+    settings = load_settings()
+    configure_logging(settings)
     for one in (options.STORE, options.PROVIDER, options.CARRIER):
         one["start_to_close_timeout"] = TIMEOUT
     MUTANTS[os.environ.get("MUTANT", "none")]()
@@ -97,7 +95,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             signal.signal(KILL, signal.SIG_IGN)
-            asyncio.run(serve())
+            asyncio.run(serve(settings, reach_with_faults))
             os._exit(0)
         signal.signal(signal.SIGTERM, end)
         _, status = os.waitpid(child, 0)
