@@ -216,11 +216,10 @@ _OF_VARIANT = tuple(NewVariant.model_fields.keys() - {"options", "prices"})
 
 def product_of(new: NewProduct, at: datetime, before: Product | None = None) -> Product:
     """The product this makes at a moment; one that takes the place of another keeps the day of its creation."""
-    # Constructed, because every value was checked a moment ago, and imports do this for each of their products.
-    return Product.model_construct(
+    return Product(
         **{name: getattr(new, name) for name in _OF_PRODUCT},
         variants=[_variant(variant, new.options) for variant in new.variants] or [_only_variant(new)],
-        images=[Image.model_construct(url=image.url, alt=image.alt or "", sku=image.sku) for image in new.images],
+        images=[Image(url=image.url, alt=image.alt or "", sku=image.sku) for image in new.images],
         version=before.version + 1 if before else 1,
         created_at=before.created_at if before else at,
         updated_at=at,
@@ -230,7 +229,7 @@ def product_of(new: NewProduct, at: datetime, before: Product | None = None) -> 
 def _variant(new: NewVariant, options: list[str]) -> Variant:
     in_order = {name: new.options[name] for name in options if name in new.options} | new.options
     fields = {name: getattr(new, name) for name in _OF_VARIANT}
-    return Variant.model_construct(**fields, options=in_order, prices=[_price(one) for one in new.prices])
+    return Variant(**fields, options=in_order, prices=[_price(one) for one in new.prices])
 
 
 def _only_variant(new: NewProduct) -> Variant:
@@ -240,7 +239,7 @@ def _only_variant(new: NewProduct) -> Variant:
 
 
 def _price(new: NewPrice) -> Price:
-    return Price.model_construct(
+    return Price(
         amount=new.amount,
         currency=new.currency,
         min_quantity=new.min_quantity,

@@ -4,6 +4,7 @@ An event says only that something changed: the state is read from MySQL and writ
 and disordered events, and several indexers at once, do no harm. What a batch tells twice is written once.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -38,6 +39,7 @@ ORDERS_GROUP = f"search-indexer-orders-v{ORDERS_INDEX_VERSION}"
 _MOST_EVENTS = 500
 _POLL_SECONDS = 0.5
 _FIRST_PAUSE = 0.5
+_NICENESS = 5  # on a machine it shares, those who wait for an answer go first
 _LONGEST_PAUSE = 5.0  # so that the indices are true again soon after a server is back
 _SWEEP_SECONDS = 10.0
 _SWEEP_AGAIN = timedelta(minutes=10)  # what was read before an account was closed is written long before it is over
@@ -159,6 +161,7 @@ def main() -> None:
     """The console script."""
     settings = load_settings()
     configure_logging(settings)
+    os.nice(_NICENESS)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
