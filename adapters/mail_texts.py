@@ -72,6 +72,8 @@ _SAID = {
         "please decide about your order", "What we have is still reserved for you, but we do not know what you want."
     ),
     "order.decided": Said("thank you for deciding", "Thank you. Your order goes on as you have decided."),
+    "order.on_hold": Said("we are checking your order", "Thank you! We are checking your order and will write soon."),
+    "order.review_passed": Said("your order goes on", "Thank you for waiting. Your order goes on."),
     "order.compensation_blocked": Said("we are looking into your order", "One of us is looking into your order."),
 }
 _ENDED = {

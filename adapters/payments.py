@@ -63,6 +63,7 @@ class PaymentProvider:
             "payment_method_options": {"card": {"request_multicapture": "if_available"}},
             "capture_method": "manual",
             "confirm": True,
+            "expand": ["latest_charge"],
             "metadata": {"order_id": command.order_id, "step": command.step},
         }
         if command.return_url:
@@ -170,7 +171,8 @@ class PaymentProvider:
 
 def _standing(intent: PaymentIntent) -> ProviderResult:
     if intent.status == "requires_capture":
-        return _succeeded(intent.id, intent.amount_capturable or 0)
+        held = _succeeded(intent.id, intent.amount_capturable or 0)
+        return held.model_copy(update={"risk": _risk_of(intent.to_dict().get("latest_charge"))})
     if intent.status in ("requires_action", "processing"):
         return ProviderResult(
             outcome=PaymentOutcome.ACTION_REQUIRED, provider_id=intent.id, action=_action(intent.to_dict())
@@ -196,6 +198,11 @@ def _standing(intent: PaymentIntent) -> ProviderResult:
             message="The payment was not confirmed with the bank in time.",
         )
     raise Misuse(f"the provider left {intent.id} {intent.status}", "unexpected_status")
+
+
+def _risk_of(charge: Any) -> str | None:
+    outcome = charge.get("outcome") if isinstance(charge, dict) else None
+    return (outcome or {}).get("risk_level")
 
 
 def _action(intent: dict[str, Any]) -> PaymentAction:

@@ -10,6 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.risk import Verdict
+
 Service = Literal["user", "catalog", "cart", "order", "payment", "notification"]
 TaskQueue = Literal["orders", "payments", "fulfilment", "notifications", "catalog"]
 
@@ -136,6 +138,12 @@ class Settings(BaseSettings):
     """How long the customer has to confirm a payment with their bank; never longer than the time above, unless 0."""
     decision_hours: float = Field(default=24, gt=0)
     """How long the customer of an order that is partly out of stock has to say what they want."""
+    risk_review_total: int = Field(default=0, ge=0)
+    """Orders of so many minor units and more are held until somebody has looked at them; 0 holds none for its total."""
+    risk_review_hours: float = Field(default=24, gt=0)
+    """How long there is to look at an order that is held."""
+    risk_review_otherwise: Verdict = Verdict.DECLINE
+    """What becomes of an order that nobody has looked at in time."""
     idempotency_hours: int = Field(default=24, gt=0)
     reservation_hours: float = Field(default=48, gt=0)
     """How long stock stays reserved for an order unless its workflow, which does while it lives, extends it."""

@@ -15,7 +15,17 @@ from schemas.orders import Choice, OrderEvent, OrderView
 from schemas.users import Account
 
 INSTANCE = "/v1/checkouts"
-_GOES_ON = (CheckoutOutcome.AUTHORIZED, CheckoutOutcome.ACTION_REQUIRED, CheckoutOutcome.DECISION_REQUIRED)
+_GOES_ON = (
+    CheckoutOutcome.AUTHORIZED,
+    CheckoutOutcome.ACTION_REQUIRED,
+    CheckoutOutcome.DECISION_REQUIRED,
+    CheckoutOutcome.ON_HOLD,
+)
+_TOLD_BY = {
+    "order.confirmed": CheckoutOutcome.AUTHORIZED,
+    "order.awaiting_customer": CheckoutOutcome.DECISION_REQUIRED,
+    "order.on_hold": CheckoutOutcome.ON_HOLD,
+}
 
 
 def checkout_answer(
@@ -44,12 +54,10 @@ def decision_answer(everything: Services, order: OrderView, told: CheckoutAnswer
 def first_told(order_id: str, events: Iterable[OrderEvent]) -> CheckoutAnswer | None:
     """What the customer was told first, read from the order's history: the same as the workflow said."""
     for event in events:
-        if event.type == "order.confirmed":
-            return CheckoutAnswer(order_id=order_id, outcome=CheckoutOutcome.AUTHORIZED)
+        if event.type in _TOLD_BY:
+            return CheckoutAnswer(order_id=order_id, outcome=_TOLD_BY[event.type])
         if event.type == "order.awaiting_payment" and "payment_action" in event.data:
             return CheckoutAnswer(order_id=order_id, outcome=CheckoutOutcome.ACTION_REQUIRED)
-        if event.type == "order.awaiting_customer":
-            return CheckoutAnswer(order_id=order_id, outcome=CheckoutOutcome.DECISION_REQUIRED)
         if event.type == "order.awaiting_payment":
             code, until = event.data["code"], event.data["retry_until"]
             details = {"decline_code": code, "retry_until": until}

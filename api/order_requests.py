@@ -1,4 +1,4 @@
-"""What a customer asks of an order that waits for them: done by its workflow once per key, told as the order stands."""
+"""What is asked of an order that waits for somebody: done by its workflow once per key, told as the order stands."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,11 +23,11 @@ Ask = Callable[[OrderDesk, Begun], Awaitable[Answer]]
 
 
 async def answer_once(
-    everything: Services, once: OnceInWorkflow, order: OrderView, what: str, wanted: BaseModel, ask: Ask
+    everything: Services, once: OnceInWorkflow, path: str, order: OrderView, wanted: BaseModel, ask: Ask
 ) -> Response:
-    """The answer of `POST /v1/orders/{id}/{what}`, or the order as it stands while there is none."""
+    """The answer of a POST to this path, or the order as it stands while there is none."""
     desk = OrderDesk(everything.temporal, everything.settings.checkout_answer_seconds)
-    _, answer = await once.answer(f"POST {path_of(order, what)}", wanted, lambda begun: ask(desk, begun))
+    _, answer = await once.answer(f"POST {path}", wanted, lambda begun: ask(desk, begun))
     if answer is not None:
         return answer.response()
     latest = await run_in_threadpool(everything.orders.get, order.id) or order
@@ -35,5 +35,5 @@ async def answer_once(
 
 
 def path_of(order: OrderView, what: str) -> str:
-    """Where it is asked."""
+    """Where its customer asks it."""
     return f"/v1/orders/{order.id}/{what}"

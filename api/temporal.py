@@ -27,8 +27,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.errors import HttpProblem, Unavailable, is_temporal_away
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
-from schemas.orders import CancelOrder, Decision
+from schemas.orders import CancelOrder, Decision, SettleCompensation
 from schemas.payments import PayAgainRequest, PaymentAnswer
+from schemas.risk import Review
 from workflows.checkout import CheckoutWorkflow
 from workflows.names import CUSTOMER_ID, ORDERS_QUEUE, order_workflow_id
 
@@ -134,6 +135,21 @@ class OrderDesk:
         handle = self._handle(order_id)
         earlier = handle.get_update_handle_for(CheckoutWorkflow.decide, update_id)
         return await self._once(handle.execute_update(CheckoutWorkflow.decide, decision, id=update_id), earlier)
+
+    async def review(self, order_id: str, update_id: str, review: Review) -> None:
+        """Say what becomes of an order that is held; same id, same answer.
+
+        Raises a 409 `not_in_review` when it is not held, or somebody has decided before.
+        """
+        handle = self._handle(order_id)
+        earlier = handle.get_update_handle_for(CheckoutWorkflow.review, update_id)
+        await self._once(handle.execute_update(CheckoutWorkflow.review, review, id=update_id), earlier)
+
+    async def settle(self, order_id: str, update_id: str, decision: SettleCompensation) -> None:
+        """Say what becomes of what could not be taken back; same id, same answer. Raises a 409 `nothing_owed`."""
+        handle = self._handle(order_id)
+        earlier = handle.get_update_handle_for(CheckoutWorkflow.settle_compensation, update_id)
+        await self._once(handle.execute_update(CheckoutWorkflow.settle_compensation, decision, id=update_id), earlier)
 
     async def _once(self, ask: Awaitable[T], earlier: WorkflowUpdateHandle[T]) -> T:
         try:

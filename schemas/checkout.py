@@ -9,8 +9,10 @@ from pydantic_core import PydanticCustomError
 from domain.orders import OrderStatus
 from domain.pricing import TAX_INCLUDED
 from schemas.base import Address, Currency, Money, Payload, Quantity, Request, Sku, Text
+from schemas.carts import CompleteCart
 from schemas.catalog import BASE_CURRENCY
 from schemas.payments import PaymentMethodToken, ReturnUrl
+from schemas.risk import ReviewRules
 
 
 def _sold_in(currency: str) -> str:
@@ -80,6 +82,7 @@ class CheckoutInput(Payload):
     authentication_seconds: int = 900
     on_shortage: OnShortage = OnShortage.REFUSE
     decision_seconds: int = 86_400
+    review: ReviewRules = ReviewRules()
 
     def price_command(self, lines: list[OrderLineInput], voucher_code: str | None) -> "PriceOrder":
         """To price these lines for where the order goes."""
@@ -91,6 +94,11 @@ class CheckoutInput(Payload):
             voucher_code=voucher_code,
         )
 
+    def cart_command(self) -> CompleteCart:
+        """To empty the cart that was ordered."""
+        owner = f"user:{self.customer_id}"
+        return CompleteCart(owner=owner, cart_id=self.cart_id, version=self.cart_version, order_id=self.order_id)
+
 
 class CheckoutOutcome(StrEnum):
     """The first thing a customer can be told about an order."""
@@ -99,6 +107,7 @@ class CheckoutOutcome(StrEnum):
     ACTION_REQUIRED = "action_required"
     DECISION_REQUIRED = "decision_required"
     DECLINED = "declined"
+    ON_HOLD = "on_hold"
     OUT_OF_STOCK = "out_of_stock"
     REFUSED = "refused"
     CANCELLED = "cancelled"
@@ -124,6 +133,11 @@ class CheckoutAnswer(Payload):
     code: str | None = None
     message: str | None = None
     details: dict[str, object] = {}
+
+    @classmethod
+    def refusing(cls, order_id: str, code: str, message: str, details: dict[str, object]) -> "CheckoutAnswer":
+        """The answer of an order that was taken back for this reason."""
+        return cls(order_id=order_id, outcome=outcome_of_end(code), code=code, message=message, details=details)
 
 
 class CheckoutResult(Payload):

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from domain.fulfilment import ParcelStatus
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
-from schemas.base import Address, Money, Payload, Request
+from schemas.base import Address, Money, Payload, Request, Text
 from schemas.checkout import CheckoutInput, PricedOrder
 from schemas.inventory import GoodsArrived
 from schemas.payments import PaymentAction
@@ -256,9 +256,16 @@ class CancelOrder(Payload):
     only_waiting: bool = False
 
 
+class SettlementRequest(Request):
+    """`POST /v1/ops/orders/{id}/compensation`."""
+
+    reason: Text
+    retry: Annotated[bool, Field(description="True tries the undo again; False records it as settled by hand.")]
+
+
 class SettleCompensation(Payload):
     """What an operator decides about undoing steps that could not be undone: try again, or settled by hand."""
 
     actor: str
     reason: str
-    retry: Annotated[bool, Field(description="True tries the undo again; False records it as settled by hand.")]
+    retry: bool

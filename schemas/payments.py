@@ -134,7 +134,8 @@ class PaymentOutcome(StrEnum):
 class ProviderResult(Payload):
     """One answer of the provider; `code` and `message` are the bank's words for a refusal, `action` is what it wants.
 
-    The amount of a refusal is what was held for a moment and has been given back already.
+    The amount of a refusal is what was held for a moment and has been given back already. The `risk` of a payment that
+    is held is the provider's own assessment: `normal`, `elevated`, `highest`.
     """
 
     outcome: PaymentOutcome
@@ -143,6 +144,7 @@ class ProviderResult(Payload):
     code: str | None = None
     message: str | None = None
     action: PaymentAction | None = None
+    risk: str | None = None
 
 
 class RecordPayment(Payload):
@@ -215,6 +217,7 @@ class PaymentTold(Payload):
     message: str | None = None
     attempt: int = 0
     action: PaymentAction | None = None
+    risk: str | None = None
 
 
 class PaymentAnswer(Payload):

@@ -8,18 +8,17 @@ from temporalio.exceptions import ApplicationError, FailureError
 from activities.carts import CartActivities
 from activities.orders import OrderActivities
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.carts import CompleteCart
 from schemas.checkout import (
     CheckoutAnswer,
     CheckoutInput,
     CheckoutOutcome,
     CheckoutResult,
     PricedOrder,
-    outcome_of_end,
 )
 from schemas.fulfilment import ParcelTold
 from schemas.orders import CancelOrder, Choice, Decision, OrderPlaced, PlaceOrder, SettleCompensation
 from schemas.payments import PayAgainRequest, PaymentAnswer, PaymentTold
+from schemas.risk import Review
 from workflows.compensation import Compensation
 from workflows.names import PARCEL_TOLD, PAYMENT_TOLD
 from workflows.options import STORE
@@ -29,6 +28,7 @@ from workflows.payment_attempts import PaymentAttempts
 from workflows.payment_desk import PaymentDesk
 from workflows.reasons import CANCELLED, Reason, reason_of
 from workflows.reservation_keeper import ReservationKeeper
+from workflows.risk_review import RiskReview
 from workflows.saga import Saga
 from workflows.shortage_desk import ShortageDesk
 from workflows.timeline import Timeline, money
@@ -49,6 +49,7 @@ class CheckoutWorkflow:
         self._payment = PaymentDesk(order.order_id)
         self._shortage = ShortageDesk(order, self._book, self._answers.append)
         self._attempts = PaymentAttempts(order, self._payment, self._book, self._answers.append)
+        self._risk = RiskReview(order, self._book, self._timeline, self._tell_paid)
         self._parcels = ParcelDesk(order)
         self._keeper = ReservationKeeper(order.order_id, self._timeline)
         self._story: asyncio.Task[None] | None = None
@@ -104,6 +105,17 @@ class CheckoutWorkflow:
         self._attempts.check_waiting()
 
     @workflow.update
+    async def review(self, review: Review) -> CheckoutAnswer:
+        """An operator lets an order that is held go on, or not; answers what came of it."""
+        self._risk.decide(review)
+        return await self._told(len(self._answers))
+
+    @review.validator
+    def _may_review(self, review: Review) -> None:  # noqa: ARG002 - see above
+        self._check_stands()
+        self._risk.check_open()
+
+    @workflow.update
     async def cancel(self, request: CancelOrder) -> CheckoutResult:
         """Stop the order while nothing of it has to leave; answers when everything has been taken back.
 
@@ -152,7 +164,8 @@ class CheckoutWorkflow:
         placed = await self._reserve(quote)
         if placed.short:
             quote, placed = await self._shortage.settle(quote, placed)
-        await self._pay(quote)
+        paid = await self._pay(quote)
+        await self._risk.pass_through(quote, paid)
         await self._confirm(quote)
         await self._fulfil(placed)
         await self._settle()
@@ -182,19 +195,19 @@ class CheckoutWorkflow:
             self._timeline.tell(f"{late} unit(s) are backordered")
         return placed
 
-    async def _pay(self, quote: PricedOrder) -> None:
+    async def _pay(self, quote: PricedOrder) -> PaymentTold | None:
         if quote.total == 0:
             self._timeline.tell("nothing to pay")
-            return
+            return None
         self._saga.note("void the payment", self._payment.void)
-        await self._attempts.until_authorized(quote)
+        paid = await self._attempts.until_authorized(quote)
         self._timeline.tell(f"{money(quote.total, quote.currency)} authorized")
+        return paid
 
     async def _confirm(self, quote: PricedOrder) -> None:
         paid = PaymentStatus.CAPTURED if quote.total == 0 else None
         await self._book.record("confirm", OrderStatus.CONFIRMED, "order.confirmed", payment_status=paid)
-        self._attempts.confirmed()
-        self._answers.append(CheckoutAnswer(order_id=self._order.order_id, outcome=CheckoutOutcome.AUTHORIZED))
+        self._tell_paid(CheckoutOutcome.AUTHORIZED)
 
     async def _fulfil(self, placed: OrderPlaced) -> None:
         self._saga.note("call the parcels back", lambda: self._call_back(placed))
@@ -224,14 +237,8 @@ class CheckoutWorkflow:
         self._book.show(OrderStatus.DELIVERED, "delivered and paid: nothing held, nothing owed")
 
     async def _empty_cart(self) -> None:
-        command = CompleteCart(
-            owner=f"user:{self._order.customer_id}",
-            cart_id=self._order.cart_id,
-            version=self._order.cart_version,
-            order_id=self._order.order_id,
-        )
         await workflow.execute_local_activity_method(
-            CartActivities.complete_cart, command, summary="empty the cart", **STORE
+            CartActivities.complete_cart, self._order.cart_command(), summary="empty the cart", **STORE
         )
 
     # --- the way back
@@ -250,7 +257,8 @@ class CheckoutWorkflow:
         await self._compensation.undo_all()
         status = OrderStatus.CANCELLED if cancelling else OrderStatus.FAILED
         await self._book.record_if_placed("end", status, f"order.{status}", actor, data)
-        self._answers.append(_refusal(self._order.order_id, reason))
+        details = dict(reason.details)
+        self._answers.append(CheckoutAnswer.refusing(self._order.order_id, reason.code, reason.message, details))
         return CheckoutResult(order_id=self._order.order_id, status=status, reason=reason.code)
 
     async def _call_back(self, placed: OrderPlaced) -> None:
@@ -266,6 +274,10 @@ class CheckoutWorkflow:
 
     # --- answers
 
+    def _tell_paid(self, outcome: CheckoutOutcome) -> None:
+        self._attempts.confirmed()
+        self._answers.append(CheckoutAnswer(order_id=self._order.order_id, outcome=outcome))
+
     async def _told(self, number: int) -> CheckoutAnswer:
         """An answer stays what it was: every repeat of the request that it was for gets it."""
         await workflow.wait_condition(lambda: len(self._answers) > number)
@@ -274,13 +286,3 @@ class CheckoutWorkflow:
     def _check_stands(self) -> None:
         if self._cancelled_by is not None or self._saga.unwinding:
             raise ApplicationError("The order is being taken back.", type="too_late")
-
-
-def _refusal(order_id: str, reason: Reason) -> CheckoutAnswer:
-    return CheckoutAnswer(
-        order_id=order_id,
-        outcome=outcome_of_end(reason.code),
-        code=reason.code,
-        message=reason.message,
-        details=dict(reason.details),
-    )

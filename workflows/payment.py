@@ -263,6 +263,7 @@ class PaymentWorkflow:
             message=result.message,
             attempt=self._method.attempt,
             action=result.action,
+            risk=result.risk,
         )
         await workflow.get_external_workflow_handle(parent.workflow_id).signal(PAYMENT_TOLD, told)
 

@@ -37,7 +37,7 @@ class PaymentAttempts:
         self._answers: dict[int, PaymentAnswer] = {}
         self._closed = False
 
-    async def until_authorized(self, quote: PricedOrder) -> None:
+    async def until_authorized(self, quote: PricedOrder) -> PaymentTold:
         """Raises `payment_declined` where there is no second try, and `payment_expired` when its time is over."""
         first = self._method(self._order.payment_method, self._order.payment_return_url)
         await self._desk.start(quote, first, may_retry=bool(self._window))
@@ -46,6 +46,7 @@ class PaymentAttempts:
                 raise _declined(told)
             await self._wait_for_customer(told)
         self._at_work = True  # nothing else can be tried any more
+        return told
 
     def confirmed(self) -> None:
         """The order goes on: whoever has given a method is told so."""

@@ -28,7 +28,7 @@ def insert_rows(connection: sa.Connection, statement: sa.Insert, rows: Sequence[
     assert driver is not None
     documents = {column.name for column in statement.table.columns if isinstance(column.type, sa.JSON)}
     columns = [(name, name in documents) for name in _PARAMETER.findall(place.group())]
-    literal = functools.cache(driver.literal)
+    literal = functools.cache(functools.partial(driver.escape, mapping=driver.encoders))
     written = (
         f"({','.join([literal(json.dumps(row[name]) if is_json else row[name]) for name, is_json in columns])})"
         for row in rows

@@ -21,6 +21,7 @@ from domain.errors import BusinessError
 from domain.fulfilment import Demand
 from schemas.checkout import CheckoutInput, CheckoutRequest, OnShortage
 from schemas.orders import OrderView
+from schemas.risk import ReviewRules
 from schemas.users import Account
 
 router = APIRouter(prefix="/v1/checkouts", tags=["checkout"])
@@ -117,6 +118,11 @@ def _order_of_cart(everything: Services, user: Account, wanted: CheckoutRequest,
         authentication_seconds=max(1, int(settings.payment_authentication_minutes * 60)),
         on_shortage=wanted.on_shortage,
         decision_seconds=max(1, int(settings.decision_hours * 3600)),
+        review=ReviewRules(
+            total_from=settings.risk_review_total,
+            seconds=max(1, int(settings.risk_review_hours * 3600)),
+            otherwise=settings.risk_review_otherwise,
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from adapters.mysql.idempotency import Begun
 from api.checkout_answers import decision_answer
 from api.deps import All
 from api.idempotency import Answer, OnceInWorkflow
-from api.order_requests import RESPONSES, answer_once
+from api.order_requests import RESPONSES, answer_once, path_of
 from api.ownership import CustomersOrder
 from api.permissions import require
 from api.temporal import OrderDesk
@@ -43,4 +43,4 @@ async def decide_about_order(
         told = await desk.decide(order.id, begun.resource_id, decision)
         return await run_in_threadpool(decision_answer, everything, order, told, decision.choice)
 
-    return await answer_once(everything, once, order, "decision", wanted, decide)
+    return await answer_once(everything, once, path_of(order, "decision"), order, wanted, decide)

@@ -46,4 +46,4 @@ async def pay_order_again(
         problem = HttpProblem(402, "payment_declined", detail, members=members)
         return Answer.refusing(problem, path_of(order, "payment"))
 
-    return await answer_once(everything, once, order, "payment", wanted, pay)
+    return await answer_once(everything, once, path_of(order, "payment"), order, wanted, pay)

@@ -17,6 +17,7 @@ class Card:
     message: str = ""
     # always: every payment needs the holder; otherwise only where 3-D Secure is supported and asked for.
     authentication: bool = False
+    risk: str = "normal"
 
 
 _GENERIC = "Your card was declined."
@@ -53,6 +54,7 @@ _CARDS = {
     "pm_card_chargeDeclinedProcessingError": _declined(
         "0119", "processing_error", "processing_error", "An error occurred while processing your card. Try again later."
     ),
+    "pm_card_riskLevelElevated": Card(last4="9235", risk="elevated"),
     "pm_card_authenticationRequired": Card(last4="3184", authentication=True),
     "pm_card_threeDSecure2Required": Card(last4="3220", authentication=True),
     "pm_card_threeDSecureRequired": Card(last4="3063", authentication=True),

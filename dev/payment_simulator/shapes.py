@@ -74,7 +74,12 @@ def charge(payment: Json, card: Card, captured: bool, multicapture: bool) -> Jso
 
 def _outcome(card: Card) -> Json:
     if card.code is None:
-        return {"network_status": "approved_by_network", "reason": None, "type": "authorized", "risk_level": "normal"}
+        return {
+            "network_status": "approved_by_network",
+            "reason": None if card.risk == "normal" else f"{card.risk}_risk_level",
+            "type": "authorized" if card.risk == "normal" else "manual_review",
+            "risk_level": card.risk,
+        }
     reason = card.decline_code or card.code
     return {"network_status": "declined_by_network", "reason": reason, "type": "issuer_declined"}
 

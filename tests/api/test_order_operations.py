@@ -1,0 +1,74 @@
+"""Staff decides about orders that cannot go on without them, over HTTP."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from dev.testbed import Testbed
+from schemas.users import Role
+from tests.buyer import ADDRESS, Buyer
+from workflows.connection import connect_temporal
+from workflows.names import order_workflow_id
+
+RISKY = "pm_card_riskLevelElevated"
+
+
+@pytest.fixture
+def staff(make_staff: Callable[..., dict[str, str]]) -> dict[str, str]:
+    return make_staff(Role.SUPPORT)
+
+
+@pytest.fixture
+def ask(api: httpx2.Client, staff: dict[str, str]) -> Callable[..., httpx2.Response]:
+    def post(order_id: str, what: str, body: dict[str, object], key: str | None = None) -> httpx2.Response:
+        headers = staff | {"Idempotency-Key": key or uuid.uuid4().hex}
+        return api.post(f"/v1/ops/orders/{order_id}/{what}", json=body, headers=headers)
+
+    return post
+
+
+def test_a_risky_order_is_held_and_approved_once(buyer: Buyer, make_product: Any, ask: Any) -> None:
+    placed = buyer.check_out(buyer.fill(make_product()), RISKY)
+    assert (placed.status_code, placed.json()["status"]) == (201, "on_hold"), placed.text
+    order_id, key = placed.json()["id"], uuid.uuid4().hex
+    approval = {"verdict": "approve", "reason": "spoke to her"}
+    answer = ask(order_id, "risk", approval, key)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] in ("confirmed", "processing")
+    assert ask(order_id, "risk", approval, key).json() == answer.json()
+    again = ask(order_id, "risk", {"verdict": "decline", "reason": "changed my mind"})
+    assert (again.status_code, again.json()["code"]) == (409, "not_in_review")
+    assert "spoke to her" not in buyer.api.get(f"/v1/orders/{order_id}/history", headers=buyer.headers).text
+
+
+def test_a_risky_order_is_declined(buyer: Buyer, make_product: Any, ask: Any) -> None:
+    order_id = buyer.check_out(buyer.fill(make_product()), RISKY).json()["id"]
+    answer = ask(order_id, "risk", {"verdict": "decline", "reason": "stolen card"})
+    assert (answer.status_code, answer.json()["status"]) == (200, "failed"), answer.text
+    assert answer.json()["failure_code"] == "risk_declined"
+    assert buyer.effects(order_id) == ["authorization", "void"]
+    assert ask(order_id, "risk", {"verdict": "perhaps", "reason": "?"}).status_code == 422
+
+
+def test_what_cannot_be_taken_back_is_settled_by_hand(buyer: Buyer, make_product: Any, ask: Any, bed: Testbed) -> None:
+    reachable = ADDRESS | {"postal_code": "10117"}
+    order_id = buyer.check_out(buyer.fill(make_product()), shipping_address=reachable).json()["id"]
+    refused = ask(order_id, "compensation", {"retry": False, "reason": "nothing to do"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_owed")
+    buyer.until(order_id, "shipped")
+    asyncio.run(stop(bed, order_id))
+    buyer.until(order_id, "compensation_blocked")
+    assert ask(order_id, "compensation", {"retry": False}).status_code == 422
+    answer = ask(order_id, "compensation", {"retry": False, "reason": "the customer keeps it"})
+    assert answer.status_code == 200, answer.text
+    buyer.until(order_id, "cancelled")
+
+
+async def stop(bed: Testbed, order_id: str) -> None:
+    """As an operator does in the Web UI."""
+    client = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
+    await client.get_workflow_handle(order_workflow_id(order_id)).cancel()
