@@ -12,6 +12,8 @@ from dev.faults import Faults
 from dev.outbox import Outbox
 from dev.payment_simulator.bank import Bank
 from dev.payment_simulator.control import control_router
+from dev.payment_simulator.dispute_control import dispute_router
+from dev.payment_simulator.disputes import Disputes
 from dev.payment_simulator.errors import Answer, ApiError
 from dev.payment_simulator.events import Call, Events, stripe_signature
 from dev.payment_simulator.gateway import Gateway, Operation
@@ -25,7 +27,7 @@ from dev.service import RequestLog
 Route = tuple[str, str, str, Operation]
 
 
-def _routes(intents: Intents, refunds: Refunds, queries: Queries) -> list[Route]:
+def _routes(intents: Intents, refunds: Refunds, disputes: Disputes, queries: Queries) -> list[Route]:
     """Method, path, the operation's name for fault control, and what does it."""
     one, many = queries.one, queries.many
     return [
@@ -42,6 +44,11 @@ def _routes(intents: Intents, refunds: Refunds, queries: Queries) -> list[Route]
         ("GET", "/v1/refunds/{id}", "retrieve_refund", partial(one, "refund")),
         ("GET", "/v1/charges", "list_charges", partial(many, "charge")),
         ("GET", "/v1/charges/{id}", "retrieve_charge", partial(one, "charge")),
+        ("GET", "/v1/disputes", "list_disputes", partial(many, "dispute")),
+        ("GET", "/v1/disputes/{id}", "retrieve_dispute", partial(one, "dispute")),
+        ("POST", "/v1/disputes/{id}", "update_dispute", disputes.update),
+        ("POST", "/v1/disputes/{id}/close", "close_dispute", disputes.close),
+        ("GET", "/v1/balance_transactions/{id}", "retrieve_balance", partial(one, "balance_transaction")),
         ("GET", "/v1/events", "list_events", partial(many, "event")),
         ("GET", "/v1/events/{id}", "retrieve_event", partial(one, "event")),
     ]
@@ -58,7 +65,8 @@ def create_app(settings: Settings) -> FastAPI:
         settings.webhook_attempts,
     )
     faults, events = Faults(), Events(store, outbox)
-    bank = Bank(store, events, settings.public_url)
+    disputes = Disputes(store, events, settings.fees)
+    bank = Bank(store, events, settings.public_url, settings.fees, disputes)
     queries = Queries(store, settings.search_lag_seconds)
     gateway = Gateway(store, faults, settings.api_key, queries)
 
@@ -72,9 +80,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Payment simulator", description="Stripe's wire API, for development.", lifespan=lifespan)
     app.add_middleware(RequestLog, service="payment_simulator")
-    for method, path, name, operation in _routes(Intents(store, bank), Refunds(store, bank), queries):
+    for method, path, name, operation in _routes(
+        Intents(store, bank), Refunds(store, bank, disputes), disputes, queries
+    ):
         app.add_api_route(path, _endpoint(gateway, name, operation), methods=[method], name=name)
     app.include_router(control_router(store, bank, events, outbox, faults))
+    app.include_router(dispute_router(store, disputes))
     _add_fallbacks(app, gateway)
     return app
 

@@ -4,8 +4,10 @@ import time
 
 from dev.payment_simulator import shapes
 from dev.payment_simulator.cards import Card, find_card
+from dev.payment_simulator.disputes import Disputes
 from dev.payment_simulator.errors import Answer, ApiError, Json, unexpected_state
 from dev.payment_simulator.events import Call, Events
+from dev.payment_simulator.fees import Fees
 from dev.payment_simulator.store import Store
 
 _UNAUTHENTICATED = Card(
@@ -22,10 +24,12 @@ _AUTHENTICATION_FAILED = Card(
 class Bank:
     """Takes an intent that may proceed and carries it out; called inside one transaction."""
 
-    def __init__(self, store: Store, events: Events, public_url: str) -> None:
+    def __init__(self, store: Store, events: Events, public_url: str, fees: Fees, disputes: Disputes) -> None:
         self._store = store
         self._events = events
         self._public_url = public_url
+        self._fees = fees
+        self._disputes = disputes
 
     def open(self, intent: Json, call: Call) -> None:
         """Keep a new intent."""
@@ -66,17 +70,20 @@ class Bank:
         intent["amount_received"] += amount
         charge["amount_captured"] += amount
         charge["captured"] = True
+        if amount:
+            self._pay_in(intent, charge, amount)
         done = final or remaining == 0
         intent["amount_capturable"] = 0 if done else remaining
         intent["status"] = "succeeded" if done else "requires_capture"
         self._save(intent, charge)
         if amount:
-            self._journal("capture", intent, charge, amount, call)
+            self._journal("capture", intent, charge, amount, call, self._fees.of_capture(amount))
             self._events.emit("charge.captured", charge, call)
         if done and remaining:
             self._journal("void", intent, charge, remaining, call)
         kind = "payment_intent.succeeded" if done else "payment_intent.amount_capturable_updated"
         self._events.emit(kind, intent, call)
+        self._let_holder_dispute(intent, charge, "chargeback", call)
         return Answer(200, intent)
 
     def cancel(self, intent: Json, reason: str | None, call: Call) -> Answer:
@@ -124,13 +131,28 @@ class Bank:
         intent["latest_charge"] = charge["id"]
         intent["status"] = "requires_capture" if held else "succeeded"
         intent["amount_capturable" if held else "amount_received"] = intent["amount"]
+        if not held:
+            self._pay_in(intent, charge, intent["amount"])
         self._save(intent, charge)
         self._journal("authorization", intent, charge, intent["amount"], call)
         if not held:
-            self._journal("capture", intent, charge, intent["amount"], call)
+            self._journal("capture", intent, charge, intent["amount"], call, self._fees.of_capture(intent["amount"]))
         kind = "payment_intent.amount_capturable_updated" if held else "payment_intent.succeeded"
         self._events.emit(kind, intent, call)
+        self._let_holder_dispute(intent, charge, "inquiry" if held else "chargeback", call)
         return Answer(200, intent)
+
+    def _pay_in(self, intent: Json, charge: Json, amount: int) -> None:
+        """What the merchant gets for a capture, less the fee."""
+        fee = self._fees.of_capture(amount)
+        paid = shapes.balance_transaction(charge["id"], amount, fee, intent["currency"], "charge")
+        charge["balance_transaction"] = paid["id"]
+        self._store.save(paid, intent["id"])
+
+    def _let_holder_dispute(self, intent: Json, charge: Json, how: str, call: Call) -> None:
+        """Some test cards dispute what they have paid, once."""
+        if find_card(intent["payment_method"]).disputed == how and not charge["disputed"]:
+            self._disputes.open(charge, call, inquiry=how == "inquiry")
 
     def _declined(self, intent: Json, card: Card, call: Call, with_charge: bool) -> Answer:
         """A refusal by the bank is a kept outcome, not a rollback: the intent wants another card."""
@@ -161,5 +183,5 @@ class Bank:
         if charge:
             self._store.save(charge, intent["id"])
 
-    def _journal(self, effect: str, intent: Json, moved: Json, amount: int, call: Call) -> None:
-        self._store.record(effect, intent, moved["id"], amount, call.key, call.request_id)
+    def _journal(self, effect: str, intent: Json, moved: Json, amount: int, call: Call, fee: int = 0) -> None:
+        self._store.record(effect, intent, moved["id"], amount, call.key, call.request_id, fee)

@@ -18,6 +18,8 @@ class Card:
     # always: every payment needs the holder; otherwise only where 3-D Secure is supported and asked for.
     authentication: bool = False
     risk: str = "normal"
+    # chargeback: once it is captured; inquiry: at once.
+    disputed: str | None = None
 
 
 _GENERIC = "Your card was declined."
@@ -58,6 +60,9 @@ _CARDS = {
     "pm_card_authenticationRequired": Card(last4="3184", authentication=True),
     "pm_card_threeDSecure2Required": Card(last4="3220", authentication=True),
     "pm_card_threeDSecureRequired": Card(last4="3063", authentication=True),
+    "pm_card_createDispute": Card(last4="0259", disputed="chargeback"),
+    "pm_card_createDisputeProductNotReceived": Card(last4="2685", disputed="chargeback"),
+    "pm_card_createDisputeInquiry": Card(last4="1976", disputed="inquiry"),
 }
 
 

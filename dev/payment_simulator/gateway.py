@@ -119,7 +119,10 @@ class Gateway:
         if isinstance(metadata, dict) and "order_id" in metadata:
             return str(metadata["order_id"])
         named = call.target or call.params.get("payment_intent")
-        intent = self._store.find("payment_intent", named if isinstance(named, str) else None)
+        name = named if isinstance(named, str) else None
+        if dispute := self._store.find("dispute", name):
+            name = dispute["payment_intent"]
+        intent = self._store.find("payment_intent", name)
         return None if intent is None else intent["metadata"].get("order_id")
 
 

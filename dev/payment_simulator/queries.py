@@ -9,6 +9,12 @@ from dev.payment_simulator.events import Call
 from dev.payment_simulator.store import Store
 
 _CLAUSE = re.compile(r"""(?:metadata\[(["'])(?P<meta>[^"']+)\1\]|(?P<field>[a-z_]+))\s*:\s*(["'])(?P<value>[^"']*)\4""")
+_EXPANDABLE = {
+    "latest_charge": "charge",
+    "charge": "charge",
+    "payment_intent": "payment_intent",
+    "balance_transaction": "balance_transaction",
+}
 _COMPARE = {
     "gt": lambda created, bound: created > bound,
     "gte": lambda created, bound: created >= bound,
@@ -55,13 +61,14 @@ class Queries:
         return Answer(200, shapes.search_result(call.path, data[start : start + limit], more, following))
 
     def expand(self, body: Json, paths: object) -> Json:
-        """Replace ids by their objects where `expand[]` asks for it, also inside lists (`data.…`)."""
-        kinds = {"latest_charge": "charge", "charge": "charge", "payment_intent": "payment_intent"}
+        """Replace ids by their objects where `expand[]` asks for it, also inside lists (`data.…`) and one another."""
         for path in paths if isinstance(paths, list) else []:
-            field = str(path).removeprefix("data.")
-            for holder in body.get("data", []) if str(path).startswith("data.") else [body]:
-                if field in kinds and isinstance(holder.get(field), str):
-                    holder[field] = self._store.find(kinds[field], holder[field])
+            holders = body.get("data", []) if str(path).startswith("data.") else [body]
+            for field in str(path).removeprefix("data.").split("."):
+                for holder in holders:
+                    if field in _EXPANDABLE and isinstance(holder.get(field), str):
+                        holder[field] = self._store.find(_EXPANDABLE[field], holder[field])
+                holders = [holder[field] for holder in holders if isinstance(holder.get(field), dict)]
         return body
 
 

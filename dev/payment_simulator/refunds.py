@@ -2,6 +2,7 @@
 
 from dev.payment_simulator import shapes, wire
 from dev.payment_simulator.bank import Bank
+from dev.payment_simulator.disputes import Disputes
 from dev.payment_simulator.errors import Answer, ApiError, Json, invalid, missing
 from dev.payment_simulator.events import Call
 from dev.payment_simulator.store import Store
@@ -12,9 +13,10 @@ _REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 class Refunds:
     """The refund half of the API."""
 
-    def __init__(self, store: Store, bank: Bank) -> None:
+    def __init__(self, store: Store, bank: Bank, disputes: Disputes) -> None:
         self._store = store
         self._bank = bank
+        self._disputes = disputes
 
     def create(self, call: Call) -> Answer:
         """POST /v1/refunds."""
@@ -24,6 +26,9 @@ class Refunds:
         metadata = wire.merged_metadata({}, call.params)
         if amount is not None and amount < 1:
             raise invalid("Invalid positive integer", param="amount", code="parameter_invalid_integer")
+        if self._disputes.blocks_refund(charge):
+            message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+            raise ApiError(400, message, stored=True, code="charge_disputed")
         left = charge["amount_captured"] - charge["amount_refunded"]
         if charge["captured"] and left == 0:
             message = f"Charge {charge['id']} has already been refunded."

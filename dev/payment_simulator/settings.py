@@ -1,8 +1,9 @@
 """Where the payment simulator listens, what it accepts and whom it tells."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dev.payment_simulator.fees import Fees
 from dev.service import load_environment, state_path
 
 
@@ -19,6 +20,7 @@ class Settings:
     # Stripe's search lags writes by up to a minute; set this to find code that trusts it to be fresh.
     search_lag_seconds: float = 0.0
     webhook_attempts: int = 40
+    fees: Fees = field(default_factory=Fees)
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -34,4 +36,9 @@ class Settings:
             port=port,
             public_url=os.environ.get("PAYMENT_SIMULATOR_URL") or f"http://127.0.0.1:{port}",
             search_lag_seconds=float(os.environ.get("PAYMENT_SEARCH_LAG_SECONDS", "0")),
+            fees=Fees(
+                basis_points=int(os.environ.get("PAYMENT_FEE_BASIS_POINTS", "150")),
+                fixed=int(os.environ.get("PAYMENT_FEE_FIXED", "25")),
+                dispute=int(os.environ.get("PAYMENT_DISPUTE_FEE", "2000")),
+            ),
         )

@@ -108,6 +108,82 @@ def refund(paid: Json, amount: int, reason: str | None, metadata: Json) -> Json:
     }
 
 
+EVIDENCE = (
+    "access_activity_log",
+    "billing_address",
+    "cancellation_policy",
+    "cancellation_policy_disclosure",
+    "cancellation_rebuttal",
+    "customer_communication",
+    "customer_email_address",
+    "customer_name",
+    "customer_purchase_ip",
+    "customer_signature",
+    "duplicate_charge_documentation",
+    "duplicate_charge_explanation",
+    "duplicate_charge_id",
+    "product_description",
+    "receipt",
+    "refund_policy",
+    "refund_policy_disclosure",
+    "refund_refusal_explanation",
+    "service_date",
+    "service_documentation",
+    "shipping_address",
+    "shipping_carrier",
+    "shipping_date",
+    "shipping_documentation",
+    "shipping_tracking_number",
+    "uncategorized_file",
+    "uncategorized_text",
+)
+
+
+def dispute(paid: Json, amount: int, *, inquiry: bool, due_seconds: float | None) -> Json:
+    """A Dispute of a charge; without other word its evidence is due in a week."""
+    due = time.time() + (7 * 86400 if due_seconds is None else due_seconds)
+    return {
+        "id": new_id("dp"),
+        "object": "dispute",
+        "amount": amount,
+        "balance_transactions": [],
+        "charge": paid["id"],
+        "created": int(time.time()),
+        "currency": paid["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": dict.fromkeys(EVIDENCE),
+        "evidence_details": {"due_by": int(due), "has_evidence": False, "past_due": False, "submission_count": 0},
+        "is_charge_refundable": inquiry,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": paid["payment_intent"],
+        "reason": "fraudulent",
+        "status": "warning_needs_response" if inquiry else "needs_response",
+    }
+
+
+def balance_transaction(source: str, amount: int, fee: int, currency: str, category: str) -> Json:
+    """A BalanceTransaction: what an effect has added to the merchant's balance, and the fee taken of that."""
+    what = {"amount": fee, "application": None, "currency": currency, "description": "fee", "type": "stripe_fee"}
+    return {
+        "id": new_id("txn"),
+        "object": "balance_transaction",
+        "amount": amount,
+        "available_on": int(time.time()),
+        "created": int(time.time()),
+        "currency": currency,
+        "description": None,
+        "exchange_rate": None,
+        "fee": fee,
+        "fee_details": [what] if fee else [],
+        "net": amount - fee,
+        "reporting_category": category,
+        "source": source,
+        "status": "available",
+        "type": "charge" if category == "charge" else "adjustment",
+    }
+
+
 def listing(url: str, data: list[Json], has_more: bool) -> Json:
     """A list, as Stripe pages it."""
     return {"object": "list", "url": url, "has_more": has_more, "data": data}

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS journal (
     request_id TEXT NOT NULL, order_id TEXT, metadata TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS journal_order ON journal (order_id);
 CREATE INDEX IF NOT EXISTS journal_intent ON journal (intent);
+CREATE TABLE IF NOT EXISTS fees (entry INTEGER PRIMARY KEY, fee INTEGER NOT NULL);
 """
 )
 
@@ -73,8 +74,10 @@ class Store:
         body = json.dumps(answer.body)
         self.database.execute(sql, key, fingerprint, path, answer.status, body, request_id, time.time())
 
-    def record(self, effect: str, intent: Json, object_id: str, amount: int, key: str | None, request_id: str) -> None:
-        """Write one money effect into the journal, which is only ever added to."""
+    def record(
+        self, effect: str, intent: Json, object_id: str, amount: int, key: str | None, request_id: str, fee: int = 0
+    ) -> None:
+        """Write one money effect into the journal, which is only ever added to; a fee that comes back is negative."""
         sql = (
             "INSERT INTO journal (at, effect, intent, object, amount, currency, idempotency_key, request_id, "
             "order_id, metadata) VALUES (?,?,?,?,?,?,?,?,?,?)"
@@ -82,10 +85,15 @@ class Store:
         metadata = intent["metadata"]
         values = (time.time(), effect, intent["id"], object_id, amount, intent["currency"], key, request_id)
         self.database.execute(sql, *values, metadata.get("order_id"), json.dumps(metadata))
+        if fee:
+            self.database.execute("INSERT INTO fees SELECT MAX(seq), ? FROM journal", fee)
 
     def journal(self, order_id: str | None = None, intent: str | None = None) -> list[Json]:
-        """The journal, oldest first."""
-        sql = "SELECT * FROM journal WHERE (? IS NULL OR order_id=?) AND (? IS NULL OR intent=?) ORDER BY seq"
+        """The journal, oldest first, each effect with the fee it cost."""
+        sql = (
+            "SELECT journal.*, COALESCE(fee, 0) AS fee FROM journal LEFT JOIN fees ON entry=seq "
+            "WHERE (? IS NULL OR order_id=?) AND (? IS NULL OR intent=?) ORDER BY seq"
+        )
         rows = self.database.rows(sql, order_id, order_id, intent, intent)
         return [{**dict(row), "metadata": json.loads(row["metadata"])} for row in rows]
 
