@@ -46,6 +46,10 @@ _SAID = {
     "parcel.cancelled": Said("your parcel was called back", "Your parcel was called back before it left."),
     "payment.captured": Said("we have charged your payment", "We have taken the payment for what was shipped."),
     "payment.refunded": Said("we have given money back", "We have given money back; your bank may need some days."),
+    "payment.disputed": Said("your bank asks about your payment", "Your bank asks us about the payment of your order."),
+    "payment.dispute_closed": Said("your bank has decided", "Your bank has decided about the payment of your order."),
+    "order.released": Said("your order goes on", "Your order is on its way through our warehouse again."),
+    "parcel.on_hold": Said("your parcel is on hold", "We keep your parcel here until your bank has decided."),
     "payment.voided": Said("your payment was released", "The amount your bank held has been released."),
     "order.stock_released": Said("your items are no longer reserved", "Your items are no longer reserved for you."),
     "order.reservation_expired": Said(

@@ -27,6 +27,18 @@ _OUR_WORDS = {"payment_intent_authentication_failure": "authentication_failed"}
 _CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 25.0
 _CLOCKS_DIFFER = timedelta(minutes=10)
+_WITH_FEE = "latest_charge.balance_transaction"
+
+
+def stripe_client(settings: Settings) -> stripe.StripeClient:
+    """A client that tries once."""
+    # Temporal retries, and shows that it does; a client that retried as well would hide an outage in a long call.
+    return stripe.StripeClient(
+        settings.stripe_api_key.get_secret_value(),
+        base_addresses={"api": settings.stripe_api_base.rstrip("/")},
+        max_network_retries=0,
+        http_client=RequestsClient(timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS)),
+    )
 
 
 class PaymentProvider:
@@ -38,13 +50,7 @@ class PaymentProvider:
     """
 
     def __init__(self, settings: Settings) -> None:
-        # Temporal retries, and shows that it does; a client that retried as well would hide an outage in a long call.
-        client = stripe.StripeClient(
-            settings.stripe_api_key.get_secret_value(),
-            base_addresses={"api": settings.stripe_api_base.rstrip("/")},
-            max_network_retries=0,
-            http_client=RequestsClient(timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS)),
-        )
+        client = stripe_client(settings)
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
 
@@ -88,25 +94,25 @@ class PaymentProvider:
                 self._cancel(command.provider_id, command.idempotency_key)
             except stripe.StripeError as error:
                 if _intent_in(error).get("status") != "canceled":
-                    raise _failure(error) from error
+                    raise failure(error) from error
             intent = self._retrieve(command.provider_id)
         return _standing(intent)
 
     def capture(self, command: CapturePayment) -> ProviderResult:
         """Take so much of the hold; after the final capture the rest of it is given back."""
         if command.in_doubt_since is not None:
-            taken = self._retrieve(command.provider_id).amount_received or 0
-            if taken >= command.captured + command.amount:
-                return _succeeded(command.provider_id, command.amount)
+            known = self._retrieve(command.provider_id, _WITH_FEE)
+            if (known.amount_received or 0) >= command.captured + command.amount:
+                return _succeeded(command.provider_id, command.amount, _fee(known))
         try:
             intent = self._intents.capture(
                 command.provider_id,
-                {"amount_to_capture": command.amount, "final_capture": command.final},
+                {"amount_to_capture": command.amount, "final_capture": command.final, "expand": [_WITH_FEE]},
                 {"idempotency_key": command.idempotency_key},
             )
         except stripe.StripeError as error:
             return _refusal(error)
-        return _succeeded(intent.id, command.amount)
+        return _succeeded(intent.id, command.amount, _fee(intent))
 
     def void(self, command: VoidPayment) -> ProviderResult:
         """Give back what is held and not captured; that nothing is held any more is a success, too."""
@@ -114,7 +120,7 @@ class PaymentProvider:
             intent = self._cancel(command.provider_id, command.idempotency_key)
         except stripe.StripeError as error:
             if _intent_in(error).get("status") not in ("canceled", "succeeded"):
-                raise _failure(error) from error
+                raise failure(error) from error
             return _succeeded(command.provider_id, 0)
         released = intent.amount - (intent.amount_received or 0)
         return _succeeded(intent.id, released)
@@ -138,7 +144,7 @@ class PaymentProvider:
         except stripe.InvalidRequestError as error:
             return _declined(command.provider_id, error.code or "refund_refused", error)
         except stripe.StripeError as error:
-            raise _failure(error) from error
+            raise failure(error) from error
         if refund.status in ("failed", "canceled"):
             return _declined(command.provider_id, refund.failure_reason or "refund_failed", None)
         return _succeeded(refund.id, refund.amount)
@@ -152,17 +158,17 @@ class PaymentProvider:
             listed = self._intents.list(window).auto_paging_iter()
             return next((intent for intent in listed if _metadata(intent).get("step") == step), None)
         except stripe.StripeError as error:
-            raise _failure(error) from error
+            raise failure(error) from error
 
     def _refund_of(self, command: RefundPayment) -> Refund | None:
         listed = self._refunds.list({"payment_intent": command.provider_id, "limit": 100}).auto_paging_iter()
         return next((one for one in listed if _metadata(one).get("refund_id") == command.refund_id), None)
 
-    def _retrieve(self, provider_id: str) -> PaymentIntent:
+    def _retrieve(self, provider_id: str, expand: str = "latest_charge") -> PaymentIntent:
         try:
-            return self._intents.retrieve(provider_id, {"expand": ["latest_charge"]})
+            return self._intents.retrieve(provider_id, {"expand": [expand]})
         except stripe.StripeError as error:
-            raise _failure(error) from error
+            raise failure(error) from error
 
     def _cancel(self, provider_id: str, idempotency_key: str) -> PaymentIntent:
         reason = "abandoned"
@@ -220,12 +226,19 @@ def _refusal(error: stripe.StripeError) -> ProviderResult:
     elif error.code == "resource_missing" and details.get("param") == "payment_method":
         code = "invalid_payment_method"  # it came from the customer, so the customer is told
     else:
-        raise _failure(error) from error
+        raise failure(error) from error
     return _declined(_intent_in(error).get("id"), code, error)
 
 
-def _succeeded(provider_id: str, amount: int) -> ProviderResult:
-    return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=provider_id, amount=amount)
+def _succeeded(provider_id: str, amount: int, fee: int = 0) -> ProviderResult:
+    return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=provider_id, amount=amount, fee=fee)
+
+
+def _fee(intent: PaymentIntent) -> int:
+    """What the provider keeps of the last capture; captures of a payment come one after the other."""
+    charge = intent.to_dict().get("latest_charge")
+    paid_in = charge.get("balance_transaction") if isinstance(charge, dict) else None
+    return max(0, int(paid_in.get("fee") or 0)) if isinstance(paid_in, dict) else 0
 
 
 def _declined(provider_id: str | None, code: str, error: stripe.StripeError | None) -> ProviderResult:
@@ -238,7 +251,7 @@ def _declined(provider_id: str | None, code: str, error: stripe.StripeError | No
     )
 
 
-def _failure(error: stripe.StripeError) -> Exception:
+def failure(error: stripe.StripeError) -> Exception:
     """An outage, to be waited for; an answer that says nothing and never will; or a mistake of ours."""
     status = error.http_status or 0
     if status >= 500 and error.headers and error.headers.get("idempotent-replayed") == "true":

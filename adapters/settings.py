@@ -149,6 +149,8 @@ class Settings(BaseSettings):
     """How long stock stays reserved for an order unless its workflow, which does while it lives, extends it."""
     stuck_after_hours: int = Field(default=24, gt=0)
     """An open order in which nothing has happened for so long is shown to staff as stuck."""
+    dispute_reminder_hours: int = Field(default=48, gt=0)
+    """So long before the evidence for a dispute is due, staff are reminded of it."""
 
     workflow_slots: int = Field(default=50, gt=1)
     activity_slots: int = Field(default=16, gt=0)

@@ -25,6 +25,7 @@ BusinessError
     ├── LastAdmin
     ├── AddressBookFull
     ├── RefundExceedsCaptured
+    ├── PaymentDisputed
     └── IllegalMove
 
 Unavailable                  somebody else's system is away: retry
@@ -193,6 +194,12 @@ class RefundExceedsCaptured(Conflict):
     """No more can be given back than was taken, less what was given back or is about to be."""
 
     code = "refund_exceeds_captured"
+
+
+class PaymentDisputed(Conflict):
+    """The customer's bank has not decided yet whose the money is, so nothing of it can be given back."""
+
+    code = "payment_disputed"
 
 
 class IllegalMove(Conflict):

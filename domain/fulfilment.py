@@ -9,9 +9,13 @@ from domain.errors import OutOfStock
 
 
 class ParcelStatus(StrEnum):
-    """What the carrier last told of a parcel, or what we know before it told anything."""
+    """What the carrier last told of a parcel, or what we know before it told anything.
+
+    A parcel `on_hold` is not to leave: it has no booking, or none any more.
+    """
 
     PLANNED = "planned"
+    ON_HOLD = "on_hold"
     BOOKED = "booked"
     DISPATCHED = "dispatched"
     IN_TRANSIT = "in_transit"
@@ -34,6 +38,7 @@ class ParcelStatus(StrEnum):
 
 _RANK = {
     ParcelStatus.PLANNED: 0,
+    ParcelStatus.ON_HOLD: 1,
     ParcelStatus.BOOKED: 1,
     ParcelStatus.DISPATCHED: 2,
     ParcelStatus.EXCEPTION: 3,
@@ -49,6 +54,11 @@ _ON_THE_WAY = frozenset(status for status, rank in _RANK.items() if 2 <= rank <=
 def moves_forward(current: ParcelStatus, told: ParcelStatus) -> bool:
     """Whether what the carrier tells is news; carriers repeat themselves and deliver events out of order."""
     return _RANK[told] > _RANK[current]
+
+
+def may_become(current: ParcelStatus, wanted: ParcelStatus) -> bool:
+    """Whether we may record it: what moves forward, and a booking that is taken back for a while or made again."""
+    return moves_forward(current, wanted) or {current, wanted} == {ParcelStatus.BOOKED, ParcelStatus.ON_HOLD}
 
 
 def parcel_reference(order_id: str, parcel: int) -> str:

@@ -15,13 +15,18 @@ class EntryKind(StrEnum):
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    FEE = "fee"
+    DISPUTE = "dispute"
+    DISPUTE_FEE = "dispute_fee"
+    DISPUTE_REVERSAL = "dispute_reversal"
+    DISPUTE_FEE_REVERSAL = "dispute_fee_reversal"
 
 
 class Account(StrEnum):
     """Where money is, or why it moved.
 
     `held` is on hold at a bank for us, against what the customer `promised`. `provider` is what the payment provider
-    owes us, which came from `sales` and went back as `refunds`.
+    owes us, which came from `sales` and went back as `refunds`, was `disputed`, or kept by the provider as `fees`.
     """
 
     HELD = "held"
@@ -29,6 +34,8 @@ class Account(StrEnum):
     PROVIDER = "provider"
     SALES = "sales"
     REFUNDS = "refunds"
+    DISPUTED = "disputed"
+    FEES = "fees"
 
 
 _A = Account
@@ -37,6 +44,11 @@ _MOVES: Mapping[EntryKind, tuple[tuple[Account, Account], ...]] = {
     EntryKind.VOID: ((_A.HELD, _A.PROMISED),),
     EntryKind.CAPTURE: ((_A.HELD, _A.PROMISED), (_A.SALES, _A.PROVIDER)),
     EntryKind.REFUND: ((_A.PROVIDER, _A.REFUNDS),),
+    EntryKind.FEE: ((_A.PROVIDER, _A.FEES),),
+    EntryKind.DISPUTE: ((_A.PROVIDER, _A.DISPUTED),),
+    EntryKind.DISPUTE_FEE: ((_A.PROVIDER, _A.FEES),),
+    EntryKind.DISPUTE_REVERSAL: ((_A.DISPUTED, _A.PROVIDER),),
+    EntryKind.DISPUTE_FEE_REVERSAL: ((_A.FEES, _A.PROVIDER),),
 }
 
 
@@ -51,6 +63,9 @@ def postings(kind: EntryKind, amount: int) -> dict[Account, int]:
     return added
 
 
-def refundable(captured: int, refunded: int, under_way: int) -> int:
-    """How much may still be given back, when refunds of `under_way` have been asked for and not come to their end."""
-    return captured - refunded - under_way
+def refundable(captured: int, refunded: int, under_way: int, disputed: int = 0) -> int:
+    """How much may still be given back, when refunds of `under_way` have been asked for and not come to their end.
+
+    What a bank has taken back in a dispute the customer has already.
+    """
+    return captured - refunded - under_way - disputed

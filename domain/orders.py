@@ -56,7 +56,8 @@ ALLOWED_MOVES: dict[OrderStatus, set[OrderStatus]] = {
     _S.PENDING: {_S.AWAITING_PAYMENT, _S.AWAITING_CUSTOMER, _S.ON_HOLD, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
     _S.AWAITING_PAYMENT: {_S.ON_HOLD, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
     _S.AWAITING_CUSTOMER: {_S.PENDING, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
-    _S.ON_HOLD: {_S.CONFIRMED, _S.PROCESSING, _S.FAILED, *_WAYS_OUT},
+    # A parcel that could not be stopped any more leaves all the same.
+    _S.ON_HOLD: {_S.CONFIRMED, _S.PROCESSING, _S.SHIPPED, _S.DELIVERED, _S.FAILED, *_WAYS_OUT},
     _S.CONFIRMED: {_S.PROCESSING, _S.ON_HOLD, _S.FAILED, *_WAYS_OUT},
     _S.PROCESSING: {_S.SHIPPED, _S.DELIVERED, _S.ON_HOLD, _S.FAILED, *_WAYS_OUT},  # a carrier may skip scans
     _S.SHIPPED: {_S.DELIVERED, *_WAYS_OUT},
@@ -111,8 +112,13 @@ def fulfilment_status(parcels: Sequence[ParcelStatus]) -> FulfilmentStatus:
 
 
 def status_after_parcels(current: OrderStatus, parcels: Sequence[ParcelStatus]) -> OrderStatus:
-    """Where the order stands once its parcels stand so; an order being taken back is not moved by a parcel."""
-    if current not in (_S.CONFIRMED, _S.PROCESSING, _S.SHIPPED):
+    """Where the order stands once its parcels stand so.
+
+    An order being taken back is not moved by a parcel, and one on hold only by a parcel that has left all the same.
+    """
+    if current not in (_S.CONFIRMED, _S.PROCESSING, _S.SHIPPED, _S.ON_HOLD):
+        return current
+    if current is _S.ON_HOLD and not any(parcel.has_left for parcel in parcels):
         return current
     goods = fulfilment_status(parcels)
     if goods is FulfilmentStatus.DELIVERED:
@@ -120,4 +126,5 @@ def status_after_parcels(current: OrderStatus, parcels: Sequence[ParcelStatus]) 
     standing = [parcel for parcel in parcels if not parcel.is_stopped]
     if current is _S.SHIPPED or (standing and all(parcel.has_left for parcel in standing)):
         return _S.SHIPPED
-    return _S.PROCESSING if any(parcel is not ParcelStatus.PLANNED for parcel in parcels) else current
+    waiting = (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD)
+    return _S.PROCESSING if any(parcel not in waiting for parcel in parcels) else current

@@ -15,6 +15,13 @@ class FulfilmentInput(Payload):
     parcels_in_order: int
     address: Address
     shipping_method: str
+    on_hold: bool = False
+
+
+class HoldParcel(Payload):
+    """The parcel is not to leave, or may leave again."""
+
+    on: bool
 
 
 class BookShipment(Payload):
@@ -55,12 +62,13 @@ class RecordParcel(Payload):
     """Write what became of the parcel, the order's derived status and the event, in one transaction.
 
     When `status` says that the goods have left, their reservation becomes a shipment in the same transaction.
-    Repeat-safe by (order, parcel, status).
+    Repeat-safe by (order, parcel, status, round): a parcel that was on hold is booked in another round.
     """
 
     order_id: str
     number: int
     status: ParcelStatus
+    round: int = 1
     shipment_id: str | None = None
     tracking_number: str | None = None
     tracking_url: str | None = None

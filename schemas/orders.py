@@ -181,11 +181,15 @@ class OrderSummary(Payload):
 
 
 class PaymentBalance(Payload):
-    """What the ledger says of an order's money: on hold at the bank, taken, and given back of that."""
+    """What the ledger says of an order's money: on hold at the bank, taken, and given back of that.
+
+    `disputed` is what the customer's bank has taken back, for now or for good.
+    """
 
     held: Money
     captured: Money
     refunded: Money
+    disputed: Money
 
 
 class OrderView(OrderSummary, Awaiting):

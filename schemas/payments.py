@@ -135,12 +135,14 @@ class ProviderResult(Payload):
     """One answer of the provider; `code` and `message` are the bank's words for a refusal, `action` is what it wants.
 
     The amount of a refusal is what was held for a moment and has been given back already. The `risk` of a payment that
-    is held is the provider's own assessment: `normal`, `elevated`, `highest`.
+    is held is the provider's own assessment: `normal`, `elevated`, `highest`. The `fee` is what it keeps of what was
+    taken.
     """
 
     outcome: PaymentOutcome
     provider_id: str | None = None
     amount: int = 0
+    fee: int = 0
     code: str | None = None
     message: str | None = None
     action: PaymentAction | None = None
@@ -148,7 +150,10 @@ class ProviderResult(Payload):
 
 
 class RecordPayment(Payload):
-    """Write one ledger entry with its event and the derived payment status; repeat-safe by idempotency key."""
+    """Write one ledger entry with its event and the derived payment status; repeat-safe by idempotency key.
+
+    What the provider keeps of it, its `fee`, is an entry of its own in the same transaction.
+    """
 
     order_id: str
     kind: EntryKind
@@ -156,6 +161,7 @@ class RecordPayment(Payload):
     currency: str
     provider_id: str
     idempotency_key: str
+    fee: int = 0
     data: dict[str, object] = {}
 
 

@@ -6,7 +6,7 @@ from adapters.mysql.history import Change, append, lock_order, now
 from adapters.mysql.reservations import ship
 from adapters.mysql.tables import parcels
 from domain.errors import NotFound
-from domain.fulfilment import ParcelStatus, moves_forward
+from domain.fulfilment import ParcelStatus, may_become
 from domain.orders import fulfilment_status, status_after_parcels
 from schemas.fulfilment import ParcelResult, RecordParcel
 
@@ -28,7 +28,7 @@ class Parcels:
             before = standing.get(command.number)
             if before is None:
                 raise NotFound(f"The order {command.order_id} has no parcel {command.number}.")
-            if not moves_forward(before, command.status):
+            if not may_become(before, command.status):
                 return ParcelResult(number=command.number, status=before)
             standing[command.number] = command.status
             _write(connection, command)
@@ -36,7 +36,7 @@ class Parcels:
                 ship(connection, command.order_id, command.number, command.actor)
             after = list(standing.values())
             change = Change(
-                step=f"parcel-{command.number}:{command.status}",
+                step=f"parcel-{command.number}:{command.status}{f':{command.round}' if command.round > 1 else ''}",
                 type=f"parcel.{command.status}",
                 actor=command.actor,
                 data={"parcel": command.number, **_told(command), **command.data},

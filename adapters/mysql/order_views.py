@@ -74,6 +74,7 @@ def _balance(stands: Mapping[Account, int], currency: str) -> PaymentBalance:
         held=Money(amount=stands[Account.HELD], currency=currency),
         captured=Money(amount=-stands[Account.SALES], currency=currency),
         refunded=Money(amount=stands[Account.REFUNDS], currency=currency),
+        disputed=Money(amount=stands[Account.DISPUTED], currency=currency),
     )
 
 

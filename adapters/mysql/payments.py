@@ -2,13 +2,16 @@
 
 import sqlalchemy as sa
 
+from adapters.mysql.dispute_tables import disputes
 from adapters.mysql.history import Change, LockedOrder, append, lock_order, now, recorded
 from adapters.mysql.order_views import aware
-from adapters.mysql.tables import ledger_postings, payment_entries
+from adapters.mysql.tables import ledger_postings, orders, payment_entries
 from domain.ledger import Account, EntryKind, postings
 from domain.orders import PaymentStatus, payment_status
+from domain.webhook_amounts import Booked
 from schemas.payments import PaymentEntry, PaymentRecorded, RecordDecline, RecordPayment
 
+# What the provider keeps, and what a dispute moves, has no event of its own here: a dispute tells of itself.
 _EVENT_TYPES = {
     EntryKind.AUTHORIZATION: "payment.authorized",
     EntryKind.CAPTURE: "payment.captured",
@@ -62,6 +65,22 @@ class Ledger:
                 for row in rows
             ]
 
+    def booked(self, order_id: str, provider_id: str) -> Booked | None:
+        """What a payment should be by our books: what was held, or the order's total as long as nothing is yet."""
+        entries = payment_entries.c
+        mine = sa.and_(entries.order_id == order_id, entries.provider_id == provider_id)
+        query = sa.select(entries.kind, sa.func.sum(entries.amount)).where(mine).group_by(entries.kind)
+        with self._engine.connect() as connection:
+            order = connection.execute(
+                sa.select(orders.c.total, orders.c.currency).where(orders.c.id == order_id)
+            ).one_or_none()
+            if order is None:
+                return None
+            sums = {kind: int(total) for kind, total in connection.execute(query)}
+        held, captured = sums.get(EntryKind.AUTHORIZATION), sums.get(EntryKind.CAPTURE, 0)
+        settled = held is not None and held == captured + sums.get(EntryKind.VOID, 0)
+        return Booked(order.total if held is None else held, order.currency, captured, settled)
+
     def balances(self, order_id: str) -> dict[Account, int]:
         """What stands on each account for this order, in minor units of its currency."""
         with self._engine.connect() as connection:
@@ -69,10 +88,32 @@ class Ledger:
 
 
 def write_entry(connection: sa.Connection, order: LockedOrder, command: RecordPayment, actor: str) -> PaymentRecorded:
-    """One effect with its postings and its event, in this transaction; a repeat changes nothing."""
+    """One effect with its postings, its fee and its event, in this transaction; a repeat changes nothing."""
     event = recorded(connection, command.order_id, command.idempotency_key)
     if event is not None:
         return PaymentRecorded(payment_status=event.payment_status)
+    _post(connection, command)
+    if command.fee:
+        kept = {"kind": EntryKind.FEE, "amount": command.fee, "idempotency_key": f"{command.idempotency_key}:fee"}
+        _post(connection, command.model_copy(update=kept))
+    status = derived_status(connection, command.order_id)
+    if command.kind in _EVENT_TYPES:
+        change = Change(
+            command.idempotency_key,
+            _EVENT_TYPES[command.kind],
+            actor,
+            {"amount": {"amount": command.amount, "currency": command.currency}, **command.data},
+            payment_status=status,
+        )
+        append(connection, order, change)
+    return PaymentRecorded(payment_status=status)
+
+
+def _post(connection: sa.Connection, command: RecordPayment) -> None:
+    entries = payment_entries.c
+    known = sa.select(entries.id).where(entries.idempotency_key == command.idempotency_key)
+    if connection.scalar(known) is not None:
+        return
     written = connection.execute(
         sa.insert(payment_entries).values(
             order_id=command.order_id,
@@ -90,16 +131,6 @@ def write_entry(connection: sa.Connection, order: LockedOrder, command: RecordPa
         sa.insert(ledger_postings),
         [{"entry_id": entry_id, "account": account, "amount": amount} for account, amount in lines],
     )
-    status = _derived_status(connection, command.order_id)
-    change = Change(
-        command.idempotency_key,
-        _EVENT_TYPES[command.kind],
-        actor,
-        {"amount": {"amount": command.amount, "currency": command.currency}, **command.data},
-        payment_status=status,
-    )
-    append(connection, order, change)
-    return PaymentRecorded(payment_status=status)
 
 
 def balances(connection: sa.Connection, order_id: str) -> dict[Account, int]:
@@ -114,7 +145,16 @@ def balances(connection: sa.Connection, order_id: str) -> dict[Account, int]:
     return {account: found.get(account, 0) for account in Account}
 
 
-def _derived_status(connection: sa.Connection, order_id: str) -> PaymentStatus:
+def is_disputed(connection: sa.Connection, order_id: str) -> bool:
+    """Whether a bank has yet to decide whose the order's money is, or to send it back."""
+    open_one = sa.select(disputes.c.id).where(disputes.c.order_id == order_id, disputes.c.open)
+    return connection.scalar(open_one.limit(1)) is not None
+
+
+def derived_status(connection: sa.Connection, order_id: str) -> PaymentStatus:
+    """The order's payment status; what a bank has taken back for good counts as given back."""
+    if is_disputed(connection, order_id):
+        return PaymentStatus.DISPUTED
     rows = connection.execute(
         sa.select(payment_entries.c.kind, sa.func.sum(payment_entries.c.amount))
         .where(payment_entries.c.order_id == order_id)
@@ -124,6 +164,8 @@ def _derived_status(connection: sa.Connection, order_id: str) -> PaymentStatus:
     return payment_status(
         authorized=sums.get(EntryKind.AUTHORIZATION, 0),
         captured=sums.get(EntryKind.CAPTURE, 0),
-        refunded=sums.get(EntryKind.REFUND, 0),
+        refunded=sums.get(EntryKind.REFUND, 0)
+        + sums.get(EntryKind.DISPUTE, 0)
+        - sums.get(EntryKind.DISPUTE_REVERSAL, 0),
         voided=sums.get(EntryKind.VOID, 0),
     )

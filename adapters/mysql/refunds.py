@@ -6,10 +6,10 @@ import sqlalchemy as sa
 
 from adapters.mysql.history import lock_order, now
 from adapters.mysql.order_views import aware
-from adapters.mysql.payments import balances, write_entry
+from adapters.mysql.payments import balances, is_disputed, write_entry
 from adapters.mysql.tables import orders, payment_entries, refunds
 from adapters.mysql.transactions import in_transaction
-from domain.errors import RefundExceedsCaptured
+from domain.errors import PaymentDisputed, RefundExceedsCaptured
 from domain.ledger import Account, EntryKind, refundable
 from schemas.base import Money
 from schemas.payments import RecordPayment
@@ -23,7 +23,7 @@ class Refunds:
         self._engine = engine
 
     def open(self, command: RefundInput) -> RefundOpened:
-        """Note the refund, once per id; raises RefundExceedsCaptured with what is left, NotFound."""
+        """Note the refund, once per id; raises RefundExceedsCaptured with what is left, PaymentDisputed, NotFound."""
         return in_transaction(self._engine, lambda connection: _open(connection, command))
 
     def settle(self, command: SettleRefund) -> RefundView:
@@ -44,6 +44,8 @@ def _open(connection: sa.Connection, command: RefundInput) -> RefundOpened:
     lock_order(connection, command.order_id)
     row = _find(connection, command.refund_id)
     if row is None:
+        if is_disputed(connection, command.order_id):
+            raise PaymentDisputed("The payment is disputed: nothing can be given back until that is decided.")
         left = _refundable(connection, command.order_id)
         amount = left.amount if command.amount is None else command.amount
         _check(amount, command.currency or left.currency, left)
@@ -102,7 +104,7 @@ def _refundable(connection: sa.Connection, order_id: str) -> Money:
     pending = sa.and_(refunds.c.order_id == order_id, refunds.c.status == RefundStatus.PENDING)
     under_way = connection.scalar(sa.select(sa.func.sum(refunds.c.amount)).where(pending))
     currency = connection.scalar(sa.select(orders.c.currency).where(orders.c.id == order_id))
-    left = refundable(-stands[Account.SALES], stands[Account.REFUNDS], int(under_way or 0))
+    left = refundable(-stands[Account.SALES], stands[Account.REFUNDS], int(under_way or 0), stands[Account.DISPUTED])
     return Money(amount=left, currency=str(currency))
 
 

@@ -64,7 +64,7 @@ def make_order(
         subtotal=euros(300000),
         discount=euros(0),
         tax_included=False,
-        payment=PaymentBalance(held=euros(0), captured=euros(357490), refunded=euros(0)),
+        payment=PaymentBalance(held=euros(0), captured=euros(357490), refunded=euros(0), disputed=euros(0)),
         shipping=euros(490),
         tax=euros(57000),
         lines=[line],

@@ -31,7 +31,12 @@ def test_balances_are_the_sums_of_what_happened(effects: list[tuple[EntryKind, i
     assert sums[Account.HELD] == total[EntryKind.AUTHORIZATION] - total[EntryKind.CAPTURE] - total[EntryKind.VOID]
     assert -sums[Account.SALES] == total[EntryKind.CAPTURE]
     assert sums[Account.REFUNDS] == total[EntryKind.REFUND]
-    assert sums[Account.PROVIDER] == total[EntryKind.CAPTURE] - total[EntryKind.REFUND]
+    assert sums[Account.FEES] == (
+        total[EntryKind.FEE] + total[EntryKind.DISPUTE_FEE] - total[EntryKind.DISPUTE_FEE_REVERSAL]
+    )
+    assert sums[Account.DISPUTED] == total[EntryKind.DISPUTE] - total[EntryKind.DISPUTE_REVERSAL]
+    paid_out = sums[Account.REFUNDS] + sums[Account.DISPUTED] + sums[Account.FEES]
+    assert sums[Account.PROVIDER] == total[EntryKind.CAPTURE] - paid_out
 
 
 @pytest.mark.parametrize("kind", EntryKind)
@@ -42,3 +47,7 @@ def test_nothing_moves_backwards(kind: EntryKind) -> None:
 
 def test_what_is_on_its_way_back_cannot_be_given_back_again() -> None:
     assert refundable(captured=1000, refunded=300, under_way=200) == 500
+
+
+def test_what_a_bank_has_taken_back_is_not_given_back_as_well() -> None:
+    assert refundable(captured=1000, refunded=300, under_way=0, disputed=700) == 0
