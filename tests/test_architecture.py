@@ -70,6 +70,8 @@ WRITERS = {
     "payment_entries": {"payments"},
     "ledger_postings": {"payments"},
     "refunds": {"refunds"},
+    "disputes": {"disputes"},
+    "flagged_webhooks": {"flagged_webhooks"},
     "notifications": {"notifications"},
 }
 

@@ -22,6 +22,7 @@ from activities.account_mails import AccountMailActivities
 from activities.cart_reminders import CartReminderActivities
 from activities.carts import CartActivities
 from activities.catalog import CatalogActivities
+from activities.disputes import DisputeActivities
 from activities.fulfilment import FulfilmentActivities
 from activities.inventory import InventoryActivities
 from activities.notifications import NotificationActivities
@@ -35,9 +36,11 @@ from adapters.carrier import Carrier
 from adapters.cart_documents import Lifetimes
 from adapters.carts import CartStore
 from adapters.connections import Connections
+from adapters.disputes import DisputeProvider
 from adapters.mailer import Mailer
 from adapters.mysql.account_mails import WaitingMails
 from adapters.mysql.catalog import Catalog
+from adapters.mysql.disputes import Disputes
 from adapters.mysql.email_tokens import EmailTokens
 from adapters.mysql.fulfilment import Parcels
 from adapters.mysql.notifications import SentNotifications
@@ -59,6 +62,7 @@ from workflows.cart_reminders import CartReminderWorkflow
 from workflows.catalog_news import CatalogNewsWorkflow
 from workflows.checkout import CheckoutWorkflow
 from workflows.connection import connect_temporal
+from workflows.dispute import DisputeWorkflow
 from workflows.fulfilment import FulfilmentWorkflow
 from workflows.mail_starter import MailStarter
 from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
@@ -75,7 +79,7 @@ log = structlog.get_logger(__name__)
 
 WORKFLOWS: dict[str, list[type]] = {
     ORDERS_QUEUE: [CheckoutWorkflow, ReservationExpiryWorkflow, StockReconciliationWorkflow],
-    PAYMENTS_QUEUE: [PaymentWorkflow, RefundWorkflow],
+    PAYMENTS_QUEUE: [PaymentWorkflow, RefundWorkflow, DisputeWorkflow],
     FULFILMENT_QUEUE: [FulfilmentWorkflow],
     NOTIFICATIONS_QUEUE: [NotificationWorkflow, AccountMailWorkflow, CartReminderWorkflow],
     CATALOG_QUEUE: [ReindexWorkflow, CatalogNewsWorkflow],
@@ -134,6 +138,7 @@ def hire(connections: Connections, client: Client) -> Crew:
 def _money(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
     provider = PaymentProvider(settings)
     payments, refunds = PaymentActivities(provider, Ledger(engine)), RefundActivities(provider, Refunds(engine))
+    disputes = DisputeActivities(DisputeProvider(settings), Disputes(engine))
     return [
         payments.authorize_payment,
         payments.look_at_payment,
@@ -145,6 +150,11 @@ def _money(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
         refunds.open_refund,
         refunds.refund_payment,
         refunds.settle_refund,
+        disputes.look_at_dispute,
+        disputes.record_dispute,
+        disputes.submit_evidence,
+        disputes.accept_dispute,
+        disputes.note_dispute_action,
     ]
 
 

@@ -8,19 +8,15 @@ from temporalio.exceptions import ApplicationError, FailureError
 from activities.carts import CartActivities
 from activities.orders import OrderActivities
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.checkout import (
-    CheckoutAnswer,
-    CheckoutInput,
-    CheckoutOutcome,
-    CheckoutResult,
-    PricedOrder,
-)
+from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, CheckoutResult, PricedOrder
+from schemas.disputes import DisputeTold
 from schemas.fulfilment import ParcelTold
 from schemas.orders import CancelOrder, Choice, Decision, OrderPlaced, PlaceOrder, SettleCompensation
 from schemas.payments import PayAgainRequest, PaymentAnswer, PaymentTold
 from schemas.risk import Review
 from workflows.compensation import Compensation
-from workflows.names import PARCEL_TOLD, PAYMENT_TOLD
+from workflows.dispute_hold import DisputeHold
+from workflows.names import DISPUTE_TOLD, PARCEL_TOLD, PAYMENT_TOLD
 from workflows.options import STORE
 from workflows.order_book import OrderBook
 from workflows.parcels import ParcelDesk
@@ -51,6 +47,7 @@ class CheckoutWorkflow:
         self._attempts = PaymentAttempts(order, self._payment, self._book, self._answers.append)
         self._risk = RiskReview(order, self._book, self._timeline, self._tell_paid)
         self._parcels = ParcelDesk(order)
+        self._hold = DisputeHold(self._parcels, self._book, self._charged_back)
         self._keeper = ReservationKeeper(order.order_id, self._timeline)
         self._story: asyncio.Task[None] | None = None
         self._result: CheckoutResult | None = None
@@ -157,6 +154,11 @@ class CheckoutWorkflow:
         """A FulfilmentWorkflow tells that its parcel has left, arrived, or will never leave."""
         self._parcels.hear(told)
 
+    @workflow.signal(name=DISPUTE_TOLD)
+    async def dispute_told(self, told: DisputeTold) -> None:
+        """A DisputeWorkflow tells that the order's payment is disputed, or how that ended."""
+        await self._hold.hear(told)
+
     # --- the story
 
     async def _tell_story(self) -> None:
@@ -246,6 +248,7 @@ class CheckoutWorkflow:
     async def _take_back(self, reason: Reason) -> CheckoutResult:
         """Undo every step begun, last first, then say how the order ended."""
         self._attempts.close()
+        self._hold.close()
         self._timeline.tell(f"stopped: `{reason.code}` {reason.message}")
         cancelling = reason.code == CANCELLED
         actor = self._cancelled_by.actor if self._cancelled_by else "system"
@@ -271,6 +274,11 @@ class CheckoutWorkflow:
                 await self._payment.capture(parcel.number, parcel.amount, final=False)
         names = ", ".join(map(str, gone))
         raise ApplicationError(f"Parcel {names} has left and cannot be called back.", type="parcel_left")
+
+    def _charged_back(self, reason: str) -> None:
+        if self._story is not None and self._cancelled_by is None and not self._saga.unwinding:
+            self._cancelled_by = CancelOrder(actor="system", reason=reason)
+            self._story.cancel()
 
     # --- answers
 

@@ -14,6 +14,7 @@ from schemas.fulfilment import (
     CancelShipment,
     CarrierEvent,
     FulfilmentInput,
+    HoldParcel,
     ParcelResult,
     ParcelTold,
     RecordParcel,
@@ -42,6 +43,9 @@ class FulfilmentWorkflow:
         self._news: list[CarrierEvent] = []
         self._called_back = False
         self._goods_arrived = False
+        self._on_hold = job.on_hold
+        self._too_late_to_hold = False
+        self._round = 1
         parcel = job.parcel
         self._timeline = Timeline(
             f"Parcel {parcel.number} of {job.parcels_in_order} from {parcel.warehouse}, {job.shipping_method}"
@@ -52,14 +56,16 @@ class FulfilmentWorkflow:
         """Book the parcel, once its goods are there, and follow it to its end."""
         if job.parcel.backordered:
             await self._wait_for_goods()
-        if not self._called_back:
+        if not (self._called_back or self._on_hold):
             await self._book()
         while self._status not in _NEWS_FOR_THE_ORDER:
-            await workflow.wait_condition(lambda: bool(self._news) or self._called_back)
+            await workflow.wait_condition(lambda: bool(self._news) or self._called_back or self._hold_is_news())
             if self._called_back:
                 await self._call_back()
             while self._news:
                 await self._follow(self._news.pop(0))
+            if self._hold_is_news():
+                await (self._put_on_hold() if self._on_hold else self._book())
         await workflow.wait_condition(workflow.all_handlers_finished)
         return ParcelResult(number=job.parcel.number, status=self._status)
 
@@ -77,6 +83,11 @@ class FulfilmentWorkflow:
     def call_back(self) -> None:
         """The order will not go on: stop the parcel if it can still be stopped."""
         self._called_back = True
+
+    @workflow.signal
+    def hold(self, wanted: HoldParcel) -> None:
+        """The order says whether the parcel may leave; one that is booked is taken back from the carrier meanwhile."""
+        self._on_hold = wanted.on
 
     async def _wait_for_goods(self) -> None:
         units, pause = -1, _FIRST_LOOK
@@ -110,7 +121,7 @@ class FulfilmentWorkflow:
             parcel=self._job.parcel,
             address=self._job.address,
             shipping_method=self._job.shipping_method,
-            idempotency_key=f"{workflow.info().workflow_id}:book",
+            idempotency_key=self._key("book"),
         )
         self._shipment = await workflow.execute_activity_method(
             FulfilmentActivities.book_shipment,
@@ -123,6 +134,28 @@ class FulfilmentWorkflow:
         else:
             await self._record(ParcelStatus.REFUSED, "carrier")
 
+    def _hold_is_news(self) -> bool:
+        if self._on_hold:
+            return self._status in (ParcelStatus.PLANNED, ParcelStatus.BOOKED) and not self._too_late_to_hold
+        return self._status in (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD)
+
+    async def _put_on_hold(self) -> None:
+        """Not booked, or no more: what the carrier has taken already cannot be kept back, and its own events tell."""
+        if self._status is ParcelStatus.BOOKED:
+            if not await self._cancel_booking(self._key("hold"), "keep the parcel back"):
+                self._too_late_to_hold = True
+                self._timeline.tell("too late to keep back: the carrier has it")
+                return
+            self._round += 1
+        await self._record(ParcelStatus.ON_HOLD, "system")
+
+    async def _cancel_booking(self, key: str, summary: str) -> bool:
+        command = CancelShipment(shipment_id=self._shipment.shipment_id or "", idempotency_key=key)
+        answer = await workflow.execute_activity_method(
+            FulfilmentActivities.cancel_shipment, command, summary=summary, **CARRIER
+        )
+        return answer.cancelled
+
     async def _follow(self, event: CarrierEvent) -> None:
         """Apply what the carrier tells if it is news; late and repeated events never move a parcel backwards."""
         if moves_forward(self._status, event.status):
@@ -133,16 +166,10 @@ class FulfilmentWorkflow:
         if self._status.has_left:
             await self._tell_order()
             return
-        if self._status is ParcelStatus.PLANNED:  # it still waits for goods: the carrier has never heard of it
+        if self._status in (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD):  # the carrier knows nothing of it
             await self._record(ParcelStatus.CANCELLED, "system")
             return
-        command = CancelShipment(
-            shipment_id=self._shipment.shipment_id or "", idempotency_key=f"{workflow.info().workflow_id}:cancel"
-        )
-        answer = await workflow.execute_activity_method(
-            FulfilmentActivities.cancel_shipment, command, summary="call the parcel back", **CARRIER
-        )
-        if answer.cancelled:
+        if await self._cancel_booking(self._key("cancel"), "call the parcel back"):
             await self._record(ParcelStatus.CANCELLED, "system")
         else:
             # The carrier has it already; its own event says so in a moment.
@@ -155,6 +182,7 @@ class FulfilmentWorkflow:
             order_id=self._job.order_id,
             number=self._job.parcel.number,
             status=status,
+            round=self._round,
             shipment_id=self._shipment.shipment_id,
             tracking_number=self._shipment.tracking_number,
             tracking_url=self._shipment.tracking_url,
@@ -169,6 +197,11 @@ class FulfilmentWorkflow:
         booked_late = status is ParcelStatus.BOOKED and self._job.parcel.backordered > 0
         if status in _NEWS_FOR_THE_ORDER or (status.has_left and not had_left) or booked_late:
             await self._tell_order()
+
+    def _key(self, step: str) -> str:
+        """One key per booking: a parcel that was kept back is booked anew."""
+        again = f"-{self._round}" if self._round > 1 else ""
+        return f"{workflow.info().workflow_id}:{step}{again}"
 
     def _details(self, status: ParcelStatus, event: CarrierEvent | None) -> dict[str, object]:
         if status is ParcelStatus.REFUSED:

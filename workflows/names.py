@@ -36,6 +36,11 @@ def refund_workflow_id(refund_id: str) -> str:
     return f"refund-{refund_id}"
 
 
+def dispute_workflow_id(dispute_id: str) -> str:
+    """The id of the DisputeWorkflow that follows a dispute, by the provider's id of it."""
+    return f"dispute-{dispute_id}"
+
+
 def notification_workflow_id(event_id: str) -> str:
     """The id of the NotificationWorkflow that tells of an event."""
     return f"notification-{event_id}"
@@ -59,6 +64,7 @@ def catalog_news_workflow_id(shelf: str, version: int) -> str:
     return f"catalog-news-{shelf}-{version}"
 
 
-# Signals that children send to the order: by name, because the order's workflow imports theirs.
+# Signals that other workflows send to the order: by name, because the order's workflow imports its children.
 PAYMENT_TOLD = "payment_told"
 PARCEL_TOLD = "parcel_told"
+DISPUTE_TOLD = "dispute_told"

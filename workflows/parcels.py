@@ -10,7 +10,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHand
 
 from domain.fulfilment import ParcelStatus
 from schemas.checkout import CheckoutInput
-from schemas.fulfilment import FulfilmentInput, ParcelResult, ParcelTold
+from schemas.fulfilment import FulfilmentInput, HoldParcel, ParcelResult, ParcelTold
 from schemas.inventory import GoodsArrived
 from schemas.orders import OrderPlaced, ParcelPlan
 from workflows.fulfilment import FulfilmentWorkflow
@@ -30,6 +30,7 @@ class ParcelDesk:
         self._departed = 0
         self._waiting: set[int] = set()
         self._begun = False
+        self.on_hold = False
 
     def hear(self, told: ParcelTold) -> None:
         """A parcel has its goods, has left, arrived, or will never leave."""
@@ -41,6 +42,27 @@ class ParcelDesk:
     def past_return(self) -> bool:
         """Whether a customer can no longer stop the order: its parcels are with the warehouse, none waits for goods."""
         return self._begun and (not self._waiting or any(told.status.has_left for told in self._told.values()))
+
+    @property
+    def begun(self) -> bool:
+        """Whether the parcels have been handed to their warehouses."""
+        return self._begun
+
+    def any_is_gone(self) -> bool:
+        """Whether one is past being stopped: it has left, or has come to its end."""
+        return any(number in self._told for number in self._starting)
+
+    def all_are_gone(self) -> bool:
+        """Whether that is so of every parcel."""
+        return self._begun and all(number in self._told for number in self._starting)
+
+    async def hold(self, *, on: bool) -> None:
+        """Have every parcel that has not left stay where it is, or go on."""
+        for number, starting in self._starting.items():
+            child = await asyncio.shield(starting)
+            if number not in self._told and not child.done():
+                with suppress(FailureError):  # it has ended this very moment
+                    await uninterrupted(child.signal(FulfilmentWorkflow.hold, HoldParcel(on=on)))
 
     async def start(self, placed: OrderPlaced) -> None:
         """Hand every parcel to its warehouse."""
@@ -94,6 +116,7 @@ class ParcelDesk:
                 parcels_in_order=self._count,
                 address=self._order.shipping_address,
                 shipping_method=self._order.shipping_method,
+                on_hold=self.on_hold,
             ),
             id=fulfilment_workflow_id(self._order.order_id, parcel.number),
             task_queue=FULFILMENT_QUEUE,

@@ -195,7 +195,7 @@ class PaymentWorkflow:
         self._done_parcels.add(parcel.parcel)
         self._held -= result.amount
         self._captured += result.amount
-        await self._record(EntryKind.CAPTURE, step, result.amount, {"parcel": parcel.parcel})
+        await self._record(EntryKind.CAPTURE, step, result.amount, {"parcel": parcel.parcel}, result.fee)
         if parcel.final and self._held > 0:
             # The provider lets go of the rest with the final capture; the ledger says so too.
             await self._record(EntryKind.VOID, "release-rest", self._held)
@@ -220,7 +220,9 @@ class PaymentWorkflow:
     ) -> ProviderResult:
         return await call_provider(deed, command, summary, self._timeline)
 
-    async def _record(self, kind: EntryKind, step: str, amount: int, data: dict[str, object] | None = None) -> None:
+    async def _record(
+        self, kind: EntryKind, step: str, amount: int, data: dict[str, object] | None = None, fee: int = 0
+    ) -> None:
         command = RecordPayment(
             order_id=self._payment.order_id,
             kind=kind,
@@ -228,6 +230,7 @@ class PaymentWorkflow:
             currency=self._payment.currency,
             provider_id=self._provider_id,
             idempotency_key=self._key(step),
+            fee=fee,
             data=data or {},
         )
         text = f"{kind} of {money(amount, self._payment.currency)}"

@@ -27,6 +27,7 @@ async def check_delivered_and_paid_once(order: Any, journal: Journal) -> None:
     assert view.payment_status is PaymentStatus.CAPTURED
     assert effects(journal, view.id) == [("authorization", total), ("capture", total)]
     assert order.money()[EntryKind.CAPTURE] == total
+    assert order.money()[EntryKind.FEE] == sum(entry["fee"] for entry in journal(view.id)) > 0
     assert (view.payment.held.amount, view.payment.captured.amount, view.payment.refunded.amount) == (0, total, 0)
 
 

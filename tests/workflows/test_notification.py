@@ -54,7 +54,7 @@ class Orders:
             subtotal=NOTHING,
             discount=NOTHING,
             tax_included=False,
-            payment=PaymentBalance(held=NOTHING, captured=NOTHING, refunded=NOTHING),
+            payment=PaymentBalance(held=NOTHING, captured=NOTHING, refunded=NOTHING, disputed=NOTHING),
             shipping=NOTHING,
             tax=NOTHING,
             lines=[],

@@ -1,0 +1,390 @@
+"""A disputed payment: nothing leaves while it is undecided, and the books say what the provider did."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+import uuid_utils
+from temporalio.client import Client, WorkflowUpdateFailedError
+
+from adapters.connections import Connections
+from adapters.mysql.disputes import Disputes
+from adapters.mysql.payments import Ledger
+from api.dispute_desk import DisputeDesk
+from dev.testbed import Testbed
+from domain.disputes import DisputeStatus
+from domain.fulfilment import ParcelStatus
+from domain.ledger import Account, EntryKind
+from domain.orders import OrderStatus, PaymentStatus
+from schemas.disputes import DisputeAction, DisputeView, OperatorDecision
+from schemas.orders import SettleCompensation
+from schemas.payments import ProviderEvent
+from schemas.refunds import RefundAnswer, RefundInput, RefundStatus
+from tests.conftest import eventually
+from tests.workflows.conftest import refusal, skip, time_skipping
+from workflows.checkout import CheckoutWorkflow
+from workflows.dispute import DisputeWorkflow
+from workflows.names import PAYMENTS_QUEUE, dispute_workflow_id, refund_workflow_id
+from workflows.refund import RefundWorkflow
+
+Journal = Callable[[str], list[dict[str, Any]]]
+SAID = OperatorDecision(actor="staff:1:support", reason="looked at it")
+
+
+@dataclass
+class Bank:
+    """The customer's bank at the simulator, whose webhooks we pass on as the API does."""
+
+    provider: str
+    carrier: str
+    client: Client
+    connections: Connections
+
+    async def dispute(self, order: Any, **how: object) -> str:
+        """The customer disputes what they have paid."""
+        intent = Ledger(self.connections.engine).entries(order.input.order_id)[0].provider_id
+        name = self._do("", payment_intent=intent, **how)
+        await self.tell(name)
+        return name
+
+    async def decide(self, name: str, outcome: str, **how: object) -> None:
+        self._do(f"/{name}/decide", outcome=outcome, **how)
+        await self.tell(name)
+
+    async def tell(self, name: str, event_type: str = "updated", event_id: str | None = None) -> None:
+        """One webhook; it says nothing true, because nothing of it is to be believed."""
+        event = ProviderEvent(
+            event_id=event_id or f"evt_{uuid_utils.uuid7().hex}",
+            type=f"charge.dispute.{event_type}",
+            provider_id=name,
+            amount=1,
+        )
+        await DisputeDesk(self.client, 20).tell(name, event, reminder_hours=48)
+
+    def handle(self, name: str) -> Any:
+        return self.client.get_workflow_handle_for(DisputeWorkflow.run, dispute_workflow_id(name))
+
+    async def until(self, name: str, *wanted: DisputeStatus) -> DisputeView:
+        kept = Disputes(self.connections.engine)
+        found = await eventually(lambda: kept.get(name), lambda view: view is not None and view.status in wanted)
+        assert found is not None
+        return found
+
+    def shipments(self, order: Any, parcel: int = 1) -> list[str]:
+        """What the carrier has of a parcel, oldest first."""
+        asked = {"reference": f"{order.input.order_id}-{parcel}"}
+        found = httpx2.get(f"{self.carrier}/_ledger", params=asked).json()["data"]
+        return [one["status"] for one in reversed(found)]
+
+    def _do(self, path: str, **body: object) -> str:
+        answer = httpx2.post(f"{self.provider}/_control/disputes{path}", json=body).raise_for_status()
+        return str(answer.json()["id"])
+
+
+@pytest.fixture
+def bank(bed: Testbed, skipping: Client, connections: Connections) -> Bank:
+    return Bank(bed.url("PAYMENT_SIMULATOR_PORT"), bed.url("CARRIER_SIMULATOR_PORT"), skipping, connections)
+
+
+@pytest.fixture
+def check_books(connections: Connections, provider_journal: Journal) -> Callable[[Any], dict[Account, int]]:
+    """Our ledger sums to zero and holds what the provider's journal does, fees included; answers the balances."""
+
+    def check(order: Any) -> dict[Account, int]:
+        order_id = order.input.order_id
+        theirs: Counter[tuple[str, int]] = Counter()
+        for row in provider_journal(order_id):
+            of_dispute = row["effect"].startswith("dispute")
+            theirs[row["effect"], row["amount"]] += 1
+            if row["fee"] > 0:
+                theirs["dispute_fee" if of_dispute else "fee", row["fee"]] += 1
+            elif row["fee"]:
+                theirs["dispute_fee_reversal", -row["fee"]] += 1
+        entries = Ledger(connections.engine).entries(order_id)
+        assert Counter((entry.kind.value, entry.amount) for entry in entries) == theirs
+        balances = Ledger(connections.engine).balances(order_id)
+        assert sum(balances.values()) == 0
+        return balances
+
+    return check
+
+
+async def until_parcel(order: Any, status: ParcelStatus, number: int = 1) -> None:
+    await eventually(lambda: order.view().parcels[number - 1].status, lambda seen: seen is status)
+
+
+async def held_back(place: Any, make_product: Any, bank: Bank) -> tuple[Any, str]:
+    """An order whose parcel was booked, and is kept back because the bank asks about its payment."""
+    order = await place({make_product(): 1})
+    await order.first_answer()
+    await until_parcel(order, ParcelStatus.BOOKED)
+    name = await bank.dispute(order, inquiry=True)
+    await until_parcel(order, ParcelStatus.ON_HOLD)
+    await order.until(OrderStatus.ON_HOLD)
+    assert order.view().payment_status is PaymentStatus.DISPUTED
+    assert bank.shipments(order) == ["cancelled"]
+    return order, name
+
+
+async def test_won_before_anything_has_left(
+    place: Any, make_product: Any, bank: Bank, check_books: Any, skipping: Client
+) -> None:
+    order, name = await held_back(place, make_product, bank)
+    await skip(skipping, timedelta(days=3))
+    assert bank.shipments(order) == ["cancelled"], "nothing is booked while it is undecided"
+    await bank.decide(name, "won")
+    await until_parcel(order, ParcelStatus.BOOKED)
+    view = await order.delivered()
+    assert (view.status, view.payment_status) == (OrderStatus.DELIVERED, PaymentStatus.CAPTURED)
+    assert bank.shipments(order)[0] == "cancelled"
+    assert len(bank.shipments(order)) == 2
+    told = order.event_types()
+    for event in ("payment.disputed", "order.on_hold", "parcel.on_hold", "order.released", "payment.dispute_closed"):
+        assert told.count(event) == 1, event
+    balances = check_books(order)
+    total = view.total.amount
+    assert balances[Account.PROVIDER] == total - balances[Account.FEES]
+    assert (await bank.handle(name).result()).status is DisputeStatus.WARNING_CLOSED
+
+
+async def test_lost_before_anything_has_left(place: Any, make_product: Any, bank: Bank, check_books: Any) -> None:
+    order, name = await held_back(place, make_product, bank)
+    await bank.decide(name, "lost")
+    await order.handle.result()
+    view = order.view()
+    assert (view.status, view.payment_status) == (OrderStatus.CANCELLED, PaymentStatus.VOIDED)
+    assert (view.payment.captured.amount, view.payment.held.amount, order.reserved()) == (0, 0, 0)
+    assert bank.shipments(order) == ["cancelled"]
+    assert order.events()[-1].data["reason"] == "its payment was charged back"
+    assert set(check_books(order).values()) == {0}
+
+
+async def test_disputed_before_it_is_booked(place: Any, make_product: Any, bank: Bank, bed: Testbed) -> None:
+    """The carrier is away while the order is confirmed; by the time it is back, nothing may be booked."""
+    carrier = bed.url("CARRIER_SIMULATOR_PORT")
+    fault = {"kind": "fail_before", "match": {"operation": "book"}, "times": 2}
+    armed = httpx2.post(f"{carrier}/_control/faults", json=fault).raise_for_status().json()["id"]
+    order = await place({make_product(): 1})
+    await order.first_answer()
+    await bank.dispute(order, inquiry=True)
+    await until_parcel(order, ParcelStatus.ON_HOLD)
+    known = httpx2.get(f"{carrier}/_control/faults").json()
+    assert next(one["hits"] for one in known if one["id"] == armed) == 2
+    assert "booked" not in bank.shipments(order)
+    await order.until(OrderStatus.ON_HOLD)
+
+
+async def test_released_by_an_operator(place: Any, make_product: Any, bank: Bank, check_books: Any) -> None:
+    order, name = await held_back(place, make_product, bank)
+    released = await bank.handle(name).execute_update(DisputeWorkflow.release, SAID)
+    assert (released.open, released.frozen, released.actions[-1].action) == (True, False, DisputeAction.RELEASED)
+    with pytest.raises(WorkflowUpdateFailedError) as again:
+        await bank.handle(name).execute_update(DisputeWorkflow.release, SAID)
+    assert refusal(again.value) == "not_on_hold"
+    await until_parcel(order, ParcelStatus.BOOKED)
+    assert order.view().status is OrderStatus.PROCESSING
+    await order.carrier(ParcelStatus.DISPATCHED)
+    await order.carrier(ParcelStatus.DELIVERED)
+    await order.until(OrderStatus.DELIVERED)
+    assert order.view().payment_status is PaymentStatus.DISPUTED
+    await bank.decide(name, "won")
+    await bank.until(name, DisputeStatus.WARNING_CLOSED)
+    assert order.view().payment_status is PaymentStatus.CAPTURED
+    check_books(order)
+
+
+async def one_has_left(place: Any, make_product: Any, bank: Bank) -> tuple[Any, str, int]:
+    """An order of two parcels: what the first took is charged back while the second waits for the carrier."""
+    order = await place({make_product({"BER": 5}): 1, make_product({"AMS": 5}): 1})
+    await order.first_answer()
+    await until_parcel(order, ParcelStatus.BOOKED, 2)
+    await order.carrier(ParcelStatus.DISPATCHED, 1)
+    taken = (await eventually(order.view, lambda view: view.payment.captured.amount > 0)).payment.captured.amount
+    name = await bank.dispute(order)
+    await until_parcel(order, ParcelStatus.ON_HOLD, 2)
+    assert bank.shipments(order, 2) == ["cancelled"]
+    view = order.view()
+    assert (view.payment_status, view.payment.disputed.amount) == (PaymentStatus.DISPUTED, taken)
+    assert view.status is OrderStatus.PROCESSING, "a part has left already"
+    return order, name, taken
+
+
+async def test_a_part_has_left_and_it_is_won(place: Any, make_product: Any, bank: Bank, check_books: Any) -> None:
+    order, name, _ = await one_has_left(place, make_product, bank)
+    await bank.decide(name, "won", fee_returned=True)
+    await until_parcel(order, ParcelStatus.BOOKED, 2)
+    await order.carrier(ParcelStatus.DELIVERED, 1)
+    await order.carrier(ParcelStatus.DISPATCHED, 2)
+    await order.carrier(ParcelStatus.DELIVERED, 2)
+    await order.handle.result()
+    assert order.view().payment_status is PaymentStatus.CAPTURED
+    balances = check_books(order)
+    assert balances[Account.DISPUTED] == balances[Account.HELD] == 0
+    assert balances[Account.FEES] == order.money()[EntryKind.FEE]
+
+
+async def test_a_part_has_left_and_it_is_lost(place: Any, make_product: Any, bank: Bank, check_books: Any) -> None:
+    order, name, taken = await one_has_left(place, make_product, bank)
+    await bank.decide(name, "lost")
+    await order.until(OrderStatus.COMPENSATION_BLOCKED)
+    assert "Parcel 1 has left" in order.events()[-1].data["owed"][0]
+    settled = SettleCompensation(actor="staff:1:support", reason="written off", retry=False)
+    await order.handle.execute_update(CheckoutWorkflow.settle_compensation, settled)
+    await order.handle.result()
+    view = order.view()
+    assert view.parcels[1].status is ParcelStatus.CANCELLED
+    assert (view.payment.captured.amount, view.payment.held.amount, order.reserved()) == (taken, 0, 0)
+    assert view.payment_status is PaymentStatus.REFUNDED, "the customer has it back"
+    assert check_books(order)[Account.DISPUTED] == taken
+
+
+@pytest.mark.parametrize("outcome", ["won", "lost"])
+async def test_after_delivery_with_webhooks_twice_and_in_disorder(
+    outcome: str, place: Any, make_product: Any, bank: Bank, check_books: Any
+) -> None:
+    order = await place({make_product(): 1})
+    delivered = await order.delivered()
+    total = delivered.total.amount
+    name = await bank.dispute(order)
+    before = await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
+    assert before.frozen
+    view = order.view()
+    assert (view.status, view.payment_status) == (OrderStatus.DELIVERED, PaymentStatus.DISPUTED)
+    late = f"evt_{uuid_utils.uuid7().hex}"
+    for _ in range(2):
+        await bank.tell(name, "funds_withdrawn", late)
+    bank._do(f"/{name}/decide", outcome=outcome)
+    for kind in ("closed", "created", "closed", "funds_reinstated", "updated"):
+        await bank.tell(name, kind)
+    await bank.until(name, DisputeStatus(outcome))
+    await bank.handle(name).result()
+    for kind in ("created", "funds_withdrawn"):
+        await bank.tell(name, kind)
+        ended = await bank.handle(name).result()
+        assert ended.status is DisputeStatus(outcome)
+    told = order.event_types()
+    assert (told.count("payment.disputed"), told.count("payment.dispute_closed")) == (1, 1)
+    balances = check_books(order)
+    lost = total if outcome == "lost" else 0
+    assert balances[Account.DISPUTED] == lost
+    assert balances[Account.PROVIDER] == total - lost - balances[Account.FEES]
+    after = order.view()
+    assert after.payment_status is (PaymentStatus.REFUNDED if lost else PaymentStatus.CAPTURED)
+    assert after.payment.disputed.amount == lost
+
+
+async def give_back(client: Client, order: Any, amount: int | None = None) -> RefundAnswer:
+    wanted = RefundInput(
+        refund_id=str(uuid_utils.uuid7()),
+        order_id=order.input.order_id,
+        amount=amount,
+        currency="EUR" if amount else None,
+        reason="arrived with a scratch",
+        actor="staff:1:support",
+    )
+    started = await client.start_workflow(
+        RefundWorkflow.run, wanted, id=refund_workflow_id(wanted.refund_id), task_queue=PAYMENTS_QUEUE
+    )
+    return await started.result()
+
+
+async def test_no_refund_while_it_is_disputed(
+    place: Any, make_product: Any, bank: Bank, skipping: Client, check_books: Any
+) -> None:
+    order = await place({make_product(): 1})
+    total = (await order.delivered()).total.amount
+    assert (await give_back(skipping, order, 100)).refund.status is RefundStatus.SUCCEEDED  # type: ignore[union-attr]
+    name = await bank.dispute(order)
+    opened = await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
+    assert opened.amount.amount == total - 100, "the bank takes back what is left"
+    refused = await give_back(skipping, order, 100)
+    assert (refused.refund, refused.code) == (None, "payment_disputed")
+    await bank.decide(name, "won")
+    await bank.until(name, DisputeStatus.WON)
+    assert (await give_back(skipping, order)).refund.amount.amount == total - 100  # type: ignore[union-attr]
+    assert order.view().payment_status is PaymentStatus.REFUNDED
+    check_books(order)
+
+
+async def test_a_refund_that_raced_a_dispute_is_refused_by_the_provider(
+    place: Any, make_product: Any, bank: Bank, skipping: Client, check_books: Any
+) -> None:
+    """The dispute is there, but its webhook has yet to come: only the provider knows of it."""
+    order = await place({make_product(): 1})
+    await order.delivered()
+    intent = Ledger(bank.connections.engine).entries(order.input.order_id)[0].provider_id
+    name = bank._do("", payment_intent=intent)
+    refused = (await give_back(skipping, order, 100)).refund
+    assert refused is not None
+    assert (refused.status, refused.failure_code) == (RefundStatus.FAILED, "charge_disputed")
+    await bank.tell(name, "created")
+    await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
+    await bank.decide(name, "lost")
+    await bank.until(name, DisputeStatus.LOST)
+    nothing = await give_back(skipping, order)
+    assert (nothing.code, nothing.refundable.amount) == ("refund_exceeds_captured", 0)  # type: ignore[union-attr]
+    check_books(order)
+
+
+async def test_operators_answer_and_give_in(
+    place: Any, make_product: Any, bank: Bank, provider_fault: Any, check_books: Any
+) -> None:
+    order = await place({make_product(): 1})
+    await order.delivered()
+    name = await bank.dispute(order)
+    await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
+    struck = [provider_fault("error_after", "update_dispute"), provider_fault("timeout_after", "close_dispute")]
+    evidence = SAID.model_copy(update={"text": "signed for by A. Lovelace"})
+    answered = await bank.handle(name).execute_update(DisputeWorkflow.submit_evidence, evidence)
+    assert answered.status is DisputeStatus.UNDER_REVIEW
+    given_in = await bank.handle(name).execute_update(DisputeWorkflow.accept, SAID)
+    assert (given_in.status, given_in.open) == (DisputeStatus.LOST, False)
+    assert all(fault() for fault in struck)
+    done = [(one.action, one.actor, one.reason, one.text) for one in given_in.actions]
+    assert done == [
+        (DisputeAction.EVIDENCE, SAID.actor, SAID.reason, "signed for by A. Lovelace"),
+        (DisputeAction.ACCEPTED, SAID.actor, SAID.reason, None),
+    ]
+    await bank.handle(name).result()
+    check_books(order)
+
+
+async def details(bank: Bank, name: str) -> str:
+    metadata = await bank.handle(name).query("__temporal_workflow_metadata")
+    return str(metadata["currentDetails"] if isinstance(metadata, dict) else metadata)
+
+
+async def test_evidence_is_called_for_before_it_is_due(
+    bed: Testbed, connections: Connections, place: Any, make_product: Any
+) -> None:
+    order = await place({make_product(): 1})
+    await order.delivered()
+    async with time_skipping(connections) as client:
+        bank = Bank(bed.url("PAYMENT_SIMULATOR_PORT"), bed.url("CARRIER_SIMULATOR_PORT"), client, connections)
+        name = await bank.dispute(order, due_seconds=3 * 86400)
+        opened = await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
+        assert opened.actions == []
+        await skip(client, timedelta(hours=20))
+        assert (await bank.until(name, DisputeStatus.NEEDS_RESPONSE)).actions == []
+        await skip(client, timedelta(hours=6))
+        kept = Disputes(connections.engine)
+        reminded = await eventually(lambda: kept.get(name), lambda view: bool(view and view.actions))
+        assert reminded is not None
+        assert [one.action for one in reminded.actions] == [DisputeAction.REMINDED]
+        assert "evidence until" in await details(bank, name)
+        await skip(client, timedelta(days=3))
+        assert "the evidence is overdue" in await details(bank, name)
+        assert (await bank.until(name, DisputeStatus.NEEDS_RESPONSE)).open, "it stays until it is decided"
+        # No webhook comes any more: it looks by itself, once a day.
+        bank._do(f"/{name}/decide", outcome="lost")
+        await skip(client, timedelta(days=2))
+        with suppress(asyncio.TimeoutError):
+            ended = await asyncio.wait_for(bank.handle(name).result(), 20)
+            assert ended.status is DisputeStatus.LOST
+        assert (await bank.until(name, DisputeStatus.LOST)).closed_at is not None
