@@ -23,6 +23,7 @@ from adapters.mysql.catalog import Catalog
 from adapters.mysql.clients import OAuthClients
 from adapters.mysql.email_tokens import EmailTokens
 from adapters.mysql.external_identities import ExternalIdentities
+from adapters.mysql.flagged_webhooks import FlaggedWebhooks
 from adapters.mysql.grants import Grants
 from adapters.mysql.idempotency import IdempotencyKeys
 from adapters.mysql.inventory import Stock
@@ -133,6 +134,11 @@ class Services:
     def quotes(self) -> Quotes:
         """Signs what customers are shown; it keeps nothing."""
         return Quotes(self.settings)
+
+    @property
+    def flagged_webhooks(self) -> FlaggedWebhooks:
+        """Webhooks that the books contradict."""
+        return FlaggedWebhooks(self.connections.engine)
 
     @property
     def ledger(self) -> Ledger:
@@ -251,6 +257,7 @@ StockStore = Annotated[Stock, Depends(_part("stock"))]
 VoucherStore = Annotated[Vouchers, Depends(_part("vouchers"))]
 Orders = Annotated[OrderStore, Depends(_part("orders"))]
 Keys = Annotated[IdempotencyKeys, Depends(_part("idempotency"))]
+Flags = Annotated[FlaggedWebhooks, Depends(_part("flagged_webhooks"))]
 PaymentLedger = Annotated[Ledger, Depends(_part("ledger"))]
 Receipts = Annotated[WebhookReceipts, Depends(_part("receipts"))]
 Authorization = Annotated[AuthorizationServer, Depends(_part("authorization"))]

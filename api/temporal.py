@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import NoReturn, TypedDict, TypeVar
+from typing import ClassVar, NoReturn, TypedDict, TypeVar
 
 from temporalio.client import (
     Client,
@@ -45,12 +45,54 @@ class StillWorking(Exception):
     """The workflow is there and will answer, but not within the time a request may take."""
 
 
-class OrderDesk:
-    """Starts orders, asks after them and cancels them, never longer than `patience_seconds` at a time."""
+class Desk:
+    """Asks workflows, never longer than `patience_seconds` at a time."""
+
+    over: ClassVar = ("too_late", "The order has come to its end.")
 
     def __init__(self, client: Client, patience_seconds: float) -> None:
         self._client = client
         self._patience = patience_seconds
+
+    async def _once(self, ask: Awaitable[T], earlier: WorkflowUpdateHandle[T]) -> T:
+        try:
+            async with self._asking():
+                return await ask
+        except HttpProblem as refusal:
+            before = await self._answered(earlier)
+            if before is None:
+                raise refusal from None
+            return before
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """An update's refusals and delays in this desk's words."""
+        try:
+            async with asyncio.timeout(self._patience):
+                yield
+        except WorkflowUpdateFailedError as error:
+            raise _refused(error) from error
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            raise HttpProblem(409, *self.over) from error
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            raise StillWorking from error
+
+    async def _answered(self, update: WorkflowUpdateHandle[T]) -> T | None:
+        """What an update was answered before its workflow ended; None when it was not, or is forgotten."""
+        try:
+            return await update.result(rpc_timeout=_QUICK)
+        except WorkflowUpdateFailedError:
+            return None
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+
+
+class OrderDesk(Desk):
+    """Starts orders, asks after them and cancels them."""
 
     async def place(self, order: CheckoutInput) -> CheckoutAnswer | None:
         """Start the order and wait for its first answer; one that was started before is only asked.
@@ -151,31 +193,6 @@ class OrderDesk:
         earlier = handle.get_update_handle_for(CheckoutWorkflow.settle_compensation, update_id)
         await self._once(handle.execute_update(CheckoutWorkflow.settle_compensation, decision, id=update_id), earlier)
 
-    async def _once(self, ask: Awaitable[T], earlier: WorkflowUpdateHandle[T]) -> T:
-        try:
-            async with self._asking():
-                return await ask
-        except HttpProblem as refusal:
-            before = await self._answered(earlier)
-            if before is None:
-                raise refusal from None
-            return before
-
-    @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[None]:
-        """An update's refusals and delays in this desk's words."""
-        try:
-            async with asyncio.timeout(self._patience):
-                yield
-        except WorkflowUpdateFailedError as error:
-            raise _refused(error) from error
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            raise HttpProblem(409, "too_late", "The order has come to its end.") from error
-        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-            raise StillWorking from error
-
     async def _wait_for_end(self, order_id: str) -> None:
         try:
             async with asyncio.timeout(self._patience):
@@ -212,17 +229,6 @@ class OrderDesk:
         return await self._answered(
             self._handle(order_id).get_update_handle_for(CheckoutWorkflow.first_answer, _FIRST_ANSWER)
         )
-
-    async def _answered(self, update: WorkflowUpdateHandle[T]) -> T | None:
-        """What an update was answered before its workflow ended; None when it was not, or is forgotten."""
-        try:
-            return await update.result(rpc_timeout=_QUICK)
-        except WorkflowUpdateFailedError:
-            return None
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            return None
 
     def _handle(self, order_id: str) -> OrderHandle:
         return self._client.get_workflow_handle_for(CheckoutWorkflow.run, order_workflow_id(order_id))

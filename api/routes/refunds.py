@@ -8,11 +8,12 @@ from fastapi.responses import JSONResponse
 from adapters.mysql.idempotency import Begun
 from adapters.mysql.refunds import Refunds
 from api.deps import All, AppConnections
-from api.errors import HttpProblem, problems, status_of_code
+from api.errors import HttpProblem, http_problem, problems, status_of_code
 from api.idempotency import Answer, OnceInWorkflow
 from api.ownership import CurrentOrder
 from api.permissions import CurrentPrincipal, acting, require
 from api.refund_desk import RefundDesk
+from domain.errors import PaymentDisputed
 from schemas.base import Payload
 from schemas.refunds import (
     RefundAnswer,
@@ -37,6 +38,7 @@ class PendingRefund(Payload):
 _PENDING: dict[int | str, dict[str, Any]] = {
     202: {"model": PendingRefund, "description": "Asked for; the list of the order's refunds will tell"}
 }
+_DISPUTED_MEANWHILE = "charge_disputed"  # the provider's word
 _EXAMPLES = {
     "part": {"value": {"amount": {"amount": 1000, "currency": "EUR"}, "reason": "arrived with a scratch"}},
     "all": {"value": {"reason": "never arrived"}},
@@ -69,7 +71,8 @@ async def refund_order(
 ) -> Response:
     """Give money back that was taken for an order, in part or all that is left.
 
-    409 `refund_exceeds_captured` tells what is `refundable`, 409 `refund_refused` what the payment provider said.
+    409 `refund_exceeds_captured` tells what is `refundable`, 409 `refund_refused` what the payment provider said, and
+    409 `payment_disputed` that the customer's bank has yet to decide whose the money is.
     """
     desk = RefundDesk(everything.temporal, everything.settings.checkout_answer_seconds)
     path = f"/v1/ops/orders/{order.id}/refunds"
@@ -100,6 +103,9 @@ def _answer(told: RefundAnswer, path: str) -> Answer:
         return Answer.refusing(HttpProblem(status, code, told.message or "It was refused.", members=left), path)
     if refund.status is RefundStatus.FAILED:
         members = {"refund_id": refund.id, "provider_code": refund.failure_code}
+        if refund.failure_code == _DISPUTED_MEANWHILE:
+            disputed = PaymentDisputed("The payment was disputed meanwhile.", **members)
+            return Answer.refusing(http_problem(disputed), path)
         return Answer.refusing(
             HttpProblem(409, "refund_refused", "The payment provider has refused it.", members=members), path
         )

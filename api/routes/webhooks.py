@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import stripe
 from fastapi import APIRouter, Header, Request
@@ -10,41 +10,30 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
-from adapters.mysql.payments import Ledger
 from adapters.mysql.webhooks import WebhookReceipts
-from api.deps import AppSettings, PaymentLedger, Receipts, Temporal
+from api.deps import AppSettings, Flags, PaymentLedger, Receipts, Temporal
 from api.errors import HttpProblem, problems
+from api.payment_news import Outcome, PaymentNews, signalled
 from api.permissions import public
 from domain.fulfilment import ParcelStatus, parcel_of_reference
-from domain.ledger import EntryKind
 from schemas.base import Payload
 from schemas.fulfilment import CarrierEvent
-from schemas.payments import ProviderEvent
 from workflows.fulfilment import FulfilmentWorkflow
-from workflows.names import fulfilment_workflow_id, payment_workflow_id
-from workflows.payment import PaymentWorkflow
+from workflows.names import fulfilment_workflow_id
 
 router_of_carrier = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 router_of_provider = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
 
-_Outcome = Literal["applied", "ignored", "known"]
-# Steps on the way that our own call has answered with already.
-_NO_NEWS = frozenset({"payment_intent.created", "payment_intent.requires_action"})
-_CONFIRMS = {
-    "payment_intent.amount_capturable_updated": EntryKind.AUTHORIZATION,
-    "charge.captured": EntryKind.CAPTURE,
-    "payment_intent.succeeded": EntryKind.CAPTURE,
-    "payment_intent.canceled": EntryKind.VOID,
-}
+# What a carrier cannot know: these are words of our own.
+_OURS = frozenset({ParcelStatus.PLANNED, ParcelStatus.ON_HOLD})
 
 
 class Receipt(Payload):
     """What was done with the delivery; every outcome is a success for the sender."""
 
-    outcome: Literal["applied", "ignored", "known", "seen"]
+    outcome: Literal["applied", "ignored", "known", "flagged", "seen"]
 
 
 class _Delivery(Payload):
@@ -92,9 +81,13 @@ async def receive_provider_webhook(
     receipts: Receipts,
     temporal: Temporal,
     ledger: PaymentLedger,
+    flagged: Flags,
     stripe_signature: Annotated[str, Header()] = "",
 ) -> Receipt:
-    """The payment provider tells of a payment (Stripe's signature). What the ledger knows already wakes nobody."""
+    """The payment provider tells of a payment or a dispute (Stripe's signature).
+
+    What the ledger knows already wakes nobody; what contradicts it is kept for somebody to look at.
+    """
     raw = await request.body()
     try:
         secret = settings.stripe_webhook_secret.get_secret_value()
@@ -102,12 +95,11 @@ async def receive_provider_webhook(
     except (stripe.SignatureVerificationError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise _invalid_signature() from error
     delivery = _Delivery(source="stripe", event_id=event["id"], type=event["type"])
-    return await _deal_with(delivery, receipts, lambda: _tell_payment(temporal, ledger, event))
+    news = PaymentNews(settings, temporal, ledger, flagged)
+    return await _deal_with(delivery, receipts, lambda: news.tell(event))
 
 
-async def _deal_with(
-    delivery: _Delivery, receipts: WebhookReceipts, tell: Callable[[], Awaitable[_Outcome]]
-) -> Receipt:
+async def _deal_with(delivery: _Delivery, receipts: WebhookReceipts, tell: Callable[[], Awaitable[Outcome]]) -> Receipt:
     """Tell, then note it: a crash in between means a second telling, which workflows recognise by the event's id."""
     if not delivery.event_id.isascii() or len(delivery.event_id) > 255 or not delivery.type.isascii():
         raise HttpProblem(422, "invalid_request", "Ids and types of events are short and plain.")
@@ -118,49 +110,17 @@ async def _deal_with(
     return Receipt(outcome=outcome)
 
 
-async def _tell_parcel(temporal: Client, event_id: str, body: _CarrierBody) -> _Outcome:
+async def _tell_parcel(temporal: Client, event_id: str, body: _CarrierBody) -> Outcome:
     try:
         order_id, parcel = parcel_of_reference(body.data.reference)
         status = ParcelStatus(body.type.removeprefix("shipment."))
     except ValueError:
         return "ignored"
+    if status in _OURS:
+        return "ignored"
     event = CarrierEvent(event_id=event_id, status=status, occurred_at=body.timestamp, location=body.data.location)
     handle = temporal.get_workflow_handle(fulfilment_workflow_id(order_id, parcel))
-    return await _signalled(handle.signal(FulfilmentWorkflow.carrier_told, event))
-
-
-async def _tell_payment(temporal: Client, ledger: Ledger, event: dict[str, Any]) -> _Outcome:
-    subject = event["data"]["object"]
-    order_id = (subject.get("metadata") or {}).get("order_id")
-    if not order_id:
-        return "ignored"
-    news = ProviderEvent(
-        event_id=event["id"],
-        type=event["type"],
-        provider_id=subject.get("payment_intent") or subject["id"],
-        amount=subject.get("amount"),
-    )
-    if news.type in _NO_NEWS or await run_in_threadpool(_is_known, ledger, news):
-        return "known"
-    handle = temporal.get_workflow_handle(payment_workflow_id(order_id))
-    return await _signalled(handle.signal(PaymentWorkflow.provider_told, news))
-
-
-def _is_known(ledger: Ledger, news: ProviderEvent) -> bool:
-    """Whether it only confirms a call of our own whose effect stands in the books."""
-    kind = _CONFIRMS.get(news.type)
-    return kind is not None and ledger.has(news.provider_id, kind)
-
-
-async def _signalled(signal: Awaitable[None]) -> _Outcome:
-    """Whether there was a workflow to tell."""
-    try:
-        await signal
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        return "ignored"
-    return "applied"
+    return await signalled(handle.signal(FulfilmentWorkflow.carrier_told, event))
 
 
 def _invalid_signature() -> HttpProblem:

@@ -1,0 +1,107 @@
+"""What becomes of a verified webhook of the payment provider: never believed, at most a reason to ask."""
+
+from collections.abc import Awaitable
+from typing import Any, Literal
+
+import structlog
+from fastapi.concurrency import run_in_threadpool
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from adapters.mysql.flagged_webhooks import FlaggedWebhooks
+from adapters.mysql.payments import Ledger
+from adapters.settings import Settings
+from api.dispute_desk import DisputeDesk
+from domain.ledger import EntryKind
+from domain.webhook_amounts import Told, differences
+from schemas.payments import ProviderEvent
+from schemas.webhooks import FlaggedWebhook
+from workflows.names import payment_workflow_id
+from workflows.payment import PaymentWorkflow
+
+Outcome = Literal["applied", "ignored", "known", "flagged"]
+# Steps on the way that our own call has answered with already.
+_NO_NEWS = frozenset({"payment_intent.created", "payment_intent.requires_action"})
+_CONFIRMS = {
+    "payment_intent.amount_capturable_updated": EntryKind.AUTHORIZATION,
+    "charge.captured": EntryKind.CAPTURE,
+    "payment_intent.succeeded": EntryKind.CAPTURE,
+    "payment_intent.canceled": EntryKind.VOID,
+}
+_CAPTURED = {"payment_intent": "amount_received", "charge": "amount_captured"}
+_log = structlog.get_logger(__name__)
+
+
+class PaymentNews:
+    """Wakes the workflow that an event is about, unless the books know it already, or contradict it."""
+
+    def __init__(self, settings: Settings, temporal: Client, ledger: Ledger, flagged: FlaggedWebhooks) -> None:
+        self._settings = settings
+        self._temporal = temporal
+        self._ledger = ledger
+        self._flagged = flagged
+
+    async def tell(self, event: dict[str, Any]) -> Outcome:
+        """Pass the event on; answers what was done with it."""
+        subject = event["data"]["object"]
+        news = ProviderEvent(
+            event_id=event["id"],
+            type=event["type"],
+            provider_id=subject.get("payment_intent") or subject["id"],
+            amount=subject.get("amount"),
+        )
+        if news.type.startswith("charge.dispute."):
+            desk = DisputeDesk(self._temporal, self._settings.checkout_answer_seconds)
+            await desk.tell(subject["id"], news, self._settings.dispute_reminder_hours)
+            return "applied"
+        order_id = (subject.get("metadata") or {}).get("order_id")
+        if not order_id:
+            return "ignored"
+        if await run_in_threadpool(self._is_contradicted, order_id, news, subject):
+            return "flagged"
+        if news.type in _NO_NEWS or await run_in_threadpool(self._is_known, news):
+            return "known"
+        handle = self._temporal.get_workflow_handle(payment_workflow_id(order_id))
+        return await signalled(handle.signal(PaymentWorkflow.provider_told, news))
+
+    def _is_known(self, news: ProviderEvent) -> bool:
+        """Whether it only confirms a call of our own whose effect stands in the books."""
+        kind = _CONFIRMS.get(news.type)
+        return kind is not None and self._ledger.has(news.provider_id, kind)
+
+    def _is_contradicted(self, order_id: str, news: ProviderEvent, subject: dict[str, Any]) -> bool:
+        """Whether its amounts cannot be; it is then kept for somebody to look at."""
+        captured = _CAPTURED.get(subject.get("object", ""))
+        booked = self._ledger.booked(order_id, news.provider_id) if captured else None
+        if captured is None or booked is None:
+            return False
+        told = Told(
+            amount=int(subject.get("amount") or 0),
+            currency=str(subject.get("currency") or "").upper(),
+            captured=int(subject.get(captured) or 0),
+            final=news.type == "payment_intent.succeeded",
+        )
+        found = differences(told, booked)
+        if found:
+            self._flagged.keep(
+                FlaggedWebhook(
+                    event_id=news.event_id,
+                    type=news.type[:100],
+                    order_id=order_id,
+                    payment_id=news.provider_id[:100],
+                    differences=found,
+                )
+            )
+            _log.error("a webhook contradicts our books", event_id=news.event_id, order_id=order_id, differences=found)
+        return bool(found)
+
+
+async def signalled(signal: Awaitable[None]) -> Literal["applied", "ignored"]:
+    """Whether there was a workflow to tell."""
+    try:
+        await signal
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return "ignored"
+    return "applied"
