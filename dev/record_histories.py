@@ -6,11 +6,8 @@ running somewhere fails there. Record anew only together with such a change, onc
 
 import asyncio
 import threading
-import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx2
 from rich.console import Console
@@ -20,6 +17,8 @@ from temporalio.service import RPCError
 
 from adapters.connections import Connections, connect
 from adapters.mysql.vouchers import Vouchers
+from dev.dispute_histories import DisputePaths
+from dev.recorded_orders import in_
 from dev.seed import fill
 from dev.seed_catalog import catalog
 from dev.stack import ensure_servers
@@ -33,6 +32,7 @@ from workers.service_client import ServiceClient, service_client
 from workflows.connection import connect_temporal
 from workflows.names import (
     PAYMENTS_QUEUE,
+    dispute_workflow_id,
     fulfilment_workflow_id,
     notification_workflow_id,
     order_workflow_id,
@@ -45,7 +45,6 @@ from workflows.reindexing import start_reindex
 
 HISTORIES = Path(__file__).resolve().parent.parent / "tests" / "replay" / "histories"
 _PATIENCE_SECONDS = 60
-_FINAL = ("delivered", "failed", "cancelled")
 _VISA, _DECLINED, _SECURE = "pm_card_visa", "pm_card_chargeDeclined", "pm_card_threeDSecure2Required"
 PATHS = (
     "delivered",
@@ -60,62 +59,53 @@ PATHS = (
     "taken_in_part",
     "backordered",
     "in_doubt",
+    "dispute_won",
+    "dispute_lost",
 )
 REFUNDS = {"refund": 100, "refund-too_much": 10**9}  # minor units
-_PASSWORD = "recording histories"  # noqa: S105
 console = Console(highlight=False)
 
 
-class Recorder:
+class Recorder(DisputePaths):
     """Orders as a customer does, one per path."""
-
-    def __init__(self, bed: Testbed, stores: Connections) -> None:
-        self._bed = bed
-        self._stores = stores
-        self._client = httpx2.Client(base_url=bed.url("API_PORT"), timeout=30)
-        account = {"email": f"recorder-{uuid.uuid4().hex[:8]}@shop.example.com", "password": _PASSWORD}
-        self._client.post("/v1/users", json={**account, "name": "Recorder"}).raise_for_status()
-        form = {"grant_type": "password", "username": account["email"], "password": _PASSWORD}
-        token = self._client.post("/oauth2/token", data=form).raise_for_status().json()
-        self._client.headers["Authorization"] = f"Bearer {token['access_token']}"
 
     def delivered(self) -> str:
         """Everything goes well."""
-        return self._order({_in("BER"): 2})
+        return self._order({in_("BER"): 2})
 
     def two_parcels(self) -> str:
         """What no single warehouse has ships as two parcels."""
-        return self._order({_in("BER", not_in="AMS"): 1, _in("AMS", not_in="BER"): 1})
+        return self._order({in_("BER", not_in="AMS"): 1, in_("AMS", not_in="BER"): 1})
 
     def declined(self) -> str:
         """The bank says no, and nobody pays before the time is over."""
-        return self._order({_in("BER"): 1}, payment_method=_DECLINED)
+        return self._order({in_("BER"): 1}, payment_method=_DECLINED)
 
     def paid_again(self) -> str:
         """The bank says no, and another card pays."""
-        return self._order({_in("BER"): 1}, payment_method=_DECLINED, then=self._pay_by_another_card)
+        return self._order({in_("BER"): 1}, payment_method=_DECLINED, then=self._pay_by_another_card)
 
     def authenticated(self) -> str:
         """The bank wants to see its customer, and then says yes."""
-        return self._order({_in("BER"): 1}, payment_method=_SECURE, then=self._go_to_the_bank)
+        return self._order({in_("BER"): 1}, payment_method=_SECURE, then=self._go_to_the_bank)
 
     def unauthenticated(self) -> str:
         """The bank wants to see its customer, who never comes."""
-        return self._order({_in("BER"): 1}, payment_method=_SECURE)
+        return self._order({in_("BER"): 1}, payment_method=_SECURE)
 
     def voucher(self) -> str:
         """Something is given off."""
         Vouchers(self._stores.engine).create(NewVoucher(code="HISTORY", kind=VoucherKind.PERCENT, basis_points=1000))
-        return self._order({_in("BER"): 1}, discount_code="HISTORY")
+        return self._order({in_("BER"): 1}, discount_code="HISTORY")
 
     def refused(self) -> str:
         """The carrier says no."""
-        return self._order({_in("BER"): 1}, postal_code="00000")
+        return self._order({in_("BER"): 1}, postal_code="00000")
 
     def cancelled(self) -> str:
         """The customer changes their mind while the bank is thinking."""
         self._fault("latency", "create", seconds=3)
-        placing = threading.Thread(target=lambda: self._order({_in("BER"): 1}))
+        placing = threading.Thread(target=lambda: self._order({in_("BER"): 1}))
         placing.start()
         order_id = self._newest_at("order.stock_reserved")
         self._client.post(f"/v1/orders/{order_id}/cancel", json={}).raise_for_status()
@@ -126,11 +116,11 @@ class Recorder:
         """The provider keeps failures under our keys, once having done what was asked and once not."""
         self._fault("error_after", "create")
         self._fault("500", "capture")
-        return self._order({_in("BER"): 1})
+        return self._order({in_("BER"): 1})
 
     def backordered(self) -> str:
         """The goods have yet to arrive when they are ordered."""
-        sku = _in("BER", not_in="AMS")
+        sku = in_("BER", not_in="AMS")
         with service_client(self._bed.settings, SUPPLIER_SIMULATOR) as staff:
             if there := staff.get(f"/v1/stock/{sku}").json()["totals"]["on_hand"]:
                 _move(staff, sku, kind="adjusted", quantity=-there, reason="recording histories")
@@ -144,7 +134,7 @@ class Recorder:
 
     def taken_in_part(self) -> str:
         """Not everything is there any more, and the customer takes what there is."""
-        sku = _in("BER", not_in="AMS")
+        sku = in_("BER", not_in="AMS")
 
         def lose_all_but_one() -> None:
             with service_client(self._bed.settings, SUPPLIER_SIMULATOR) as staff:
@@ -180,65 +170,11 @@ class Recorder:
         address = f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/authenticate"
         httpx2.post(address, json={"payment_intent": intent}).raise_for_status()
 
-    def _order(
-        self,
-        lines: dict[str, int],
-        *,
-        payment_method: str = _VISA,
-        postal_code: str = "10117",
-        meanwhile: Callable[[], None] | None = None,
-        then: Callable[[str], None] | None = None,
-        **more: str,
-    ) -> str:
-        cart: dict[str, Any] = {}
-        self._client.delete("/v1/cart").raise_for_status()
-        for sku, quantity in lines.items():
-            cart = self._client.put(f"/v1/cart/items/{sku}", json={"quantity": quantity}).raise_for_status().json()
-        if meanwhile is not None:
-            meanwhile()
-        place = {"name": "Recorder", "line1": "Straße 1", "city": "Berlin", "country": "DE"}
-        address = place | {"postal_code": postal_code}
-        order = {"cart_version": cart["version"], "shipping_address": address, "payment_method": payment_method, **more}
-        key = {"Idempotency-Key": str(uuid.uuid4())}
-        answer = self._client.post("/v1/checkouts", json=order, headers=key).json()
-        order_id: str = answer.get("id") or answer["order_id"]
-        if then is not None:
-            then(order_id)
-        _wait(lambda: self._client.get(f"/v1/orders/{order_id}").json()["status"] in _FINAL)
-        return order_id
-
-    def _newest_at(self, event_type: str) -> str:
-        def look() -> str | None:
-            newest = self._client.get("/v1/orders", params={"limit": 1}).json()["items"][0]
-            history = self._client.get(f"/v1/orders/{newest['id']}/history").json()["items"]
-            return newest["id"] if history[-1]["type"] == event_type else None
-
-        return str(_wait(look))
-
 
 def _move(staff: ServiceClient, sku: str, **movement: object) -> None:
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     answer = staff.post(f"/v1/stock/{sku}/movements", json={"warehouse": "BER", **movement}, headers=headers)
     answer.raise_for_status()
-
-
-def _in(house: str, not_in: str | None = None) -> str:
-    """A SKU of the sample catalog that this warehouse has, and that other one has not."""
-    return next(
-        sku
-        for entry in catalog(300)
-        for sku, units in entry.units.items()
-        if units.get(house, 0) > 1 and (not_in is None or not units.get(not_in))
-    )
-
-
-def _wait(look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not (found := look()):
-        if time.monotonic() > deadline:
-            raise SystemExit("An order did not come to its end; .state/testbed/*/order-worker.log tells why.")
-        time.sleep(0.1)
-    return found
 
 
 async def _keep(client: Client, workflow_id: str, name: str) -> None:
@@ -274,6 +210,8 @@ async def _record(bed: Testbed, stores: Connections) -> None:
     for row in SCHEDULES:
         run = await client.start_workflow(row.workflow, id=f"recorded-{row.id}", task_queue=row.queue)
         await _keep(client, run.id, row.id)
+    for outcome, dispute_id in recorder.disputes.items():
+        await _keep(client, dispute_workflow_id(dispute_id), f"dispute-{outcome}")
     await start_reindex(client, "products")
     await _keep(client, reindex_workflow_id("products"), "reindex")
 

@@ -55,16 +55,18 @@ def violations_on_the_way(stores: Connections) -> Iterator[str]:
         yield from (f"stock: {one}" for one in checked.differences)
     posted, entries = ledger_postings.c, payment_entries.c
     unbalanced = sa.select(posted.entry_id).group_by(posted.entry_id).having(sa.func.sum(posted.amount) != 0)
+    # What the provider keeps, or a bank takes back, it may owe us less than nothing for.
+    side = sa.case((posted.account == Account.HELD, "held"), else_="paid").label("side")
     below_zero = (
-        sa.select(entries.order_id, posted.account)
+        sa.select(entries.order_id, side)
         .join(ledger_postings, posted.entry_id == entries.id)
-        .where(posted.account.in_([Account.HELD, Account.PROVIDER]))
-        .group_by(entries.order_id, posted.account)
+        .where(posted.account.in_([Account.HELD, Account.PROVIDER, Account.FEES, Account.DISPUTED]))
+        .group_by(entries.order_id, "side")
         .having(sa.func.sum(posted.amount) < 0)
     )
     with stores.engine.connect() as connection:
         yield from (f"ledger: entry {row.entry_id} does not sum to zero" for row in connection.execute(unbalanced))
-        yield from (f"ledger: {row.account} of {row.order_id} is below zero" for row in connection.execute(below_zero))
+        yield from (f"ledger: {row.side} of {row.order_id} is below zero" for row in connection.execute(below_zero))
 
 
 def unpublished(stores: Connections) -> int:
@@ -79,6 +81,7 @@ def _money(
 ) -> Iterator[str]:
     entries = Ledger(sides.stores.engine).entries(order_id)
     theirs = Counter((row["effect"], row["amount"]) for row in journal if row["amount"])
+    theirs += Counter((_fee_of(row), abs(row["fee"])) for row in journal if row["fee"])
     ours = Counter((entry.kind.value, entry.amount) for entry in entries if entry.amount)
     if theirs != ours:
         yield f"money: the provider did {dict(theirs)}, our books say {dict(ours)}"
@@ -96,6 +99,13 @@ def _money(
         yield f"money: goods worth {owed} have left of an order of {order.total.amount}"
     if done[EntryKind.REFUND] != refunded:
         yield f"money: {done[EntryKind.REFUND]} was given back, {refunded} was asked for"
+
+
+def _fee_of(row: dict[str, Any]) -> str:
+    """What our books call the fee for such an effect; one that is negative has come back."""
+    if not row["effect"].startswith("dispute"):
+        return EntryKind.FEE.value
+    return (EntryKind.DISPUTE_FEE if row["fee"] > 0 else EntryKind.DISPUTE_FEE_REVERSAL).value
 
 
 def _stock(sides: Sides, order: OrderView | None, sku: str, there: int) -> Iterator[str]:

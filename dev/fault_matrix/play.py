@@ -14,20 +14,24 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError
 
 from adapters.mysql.orders import OrderStore
+from adapters.mysql.payments import Ledger
 from dev.fault_matrix.faults import Faults
 from dev.fault_matrix.oracle import Sides, violations_at_end
 from dev.fault_matrix.scenarios import Cell, Course
-from domain.orders import FINAL_STATUSES, OrderStatus
+from domain.orders import FINAL_STATUSES, OrderStatus, PaymentStatus
 from schemas.base import Address
 from schemas.checkout import CheckoutInput, CheckoutResult, OrderLineInput
+from schemas.disputes import DisputeEnded, OperatorDecision
 from schemas.orders import CancelOrder, Choice, Decision, OrderView, SettleCompensation
 from schemas.refunds import RefundInput
 from workers.service_client import ServiceClient
 from workflows.checkout import CheckoutWorkflow
+from workflows.dispute import DisputeWorkflow
 from workflows.names import (
     CUSTOMER_ID,
     ORDERS_QUEUE,
     PAYMENTS_QUEUE,
+    dispute_workflow_id,
     fulfilment_workflow_id,
     order_workflow_id,
     payment_workflow_id,
@@ -65,8 +69,9 @@ class Play:
 
     def __init__(self, stage: Stage, cell: Cell, sku: str) -> None:
         self._stage, self._cell, self._sku = stage, cell, sku
-        self.order_id, self._refund_id = str(uuid.uuid4()), str(uuid.uuid4())
-        self._struck_at = self._refund_id if cell.scenario.refunds else self.order_id
+        self.order_id, self._later_id = str(uuid.uuid4()), str(uuid.uuid4())
+        self._later = bool(cell.scenario.refunds or cell.scenario.disputed)
+        self._struck_at = self._later_id if self._later else self.order_id
         self._handle: WorkflowHandle[Any, CheckoutResult] | None = None
         self._cancelled = False
         self._arrived = False
@@ -97,7 +102,7 @@ class Play:
         try:
             with suppress(WorkflowFailureError):  # called back from the Web UI
                 await self._handle.result()
-            if self._cell.scenario.refunds:
+            if self._later:
                 await people[0]
             for child in (payment_workflow_id(self.order_id), fulfilment_workflow_id(self.order_id, 1)):
                 with suppress(RPCError, WorkflowFailureError):  # it was never begun
@@ -159,7 +164,7 @@ class Play:
         await self._handle.result()  # it may be delivered a moment before it is paid for
         order = await self._order_when(lambda order: order.payment.captured.amount)
         wanted = RefundInput(
-            refund_id=self._refund_id,
+            refund_id=self._later_id,
             order_id=order.id,
             amount=self._cell.scenario.refunds,
             currency=order.total.currency,
@@ -167,8 +172,28 @@ class Play:
             actor="staff:matrix",
         )
         await self._stage.client.execute_workflow(
-            RefundWorkflow.run, wanted, id=refund_workflow_id(self._refund_id), task_queue=PAYMENTS_QUEUE
+            RefundWorkflow.run, wanted, id=refund_workflow_id(self._later_id), task_queue=PAYMENTS_QUEUE
         )
+
+    async def answer_and_give_in(self) -> None:
+        """The customer disputes what they have paid; staff send evidence, and then think better of it."""
+        assert self._handle is not None
+        await self._handle.result()
+        order = await self._order_when(lambda order: order.payment.captured.amount)
+        if not order.payment.captured.amount:  # cancelled meanwhile
+            return
+        paid = Ledger(self._stage.sides.stores.engine).entries(order.id)[0].provider_id
+        name = f"dp_{self._later_id}"
+        opened = {"payment_intent": paid, "id": name}
+        await asyncio.to_thread(httpx2.post, f"{self._stage.sides.provider}/_control/disputes", json=opened)
+        await self._order_when(lambda order: order.payment_status is PaymentStatus.DISPUTED, final=False)
+        dispute: WorkflowHandle[DisputeWorkflow, DisputeEnded] = self._stage.client.get_workflow_handle_for(
+            DisputeWorkflow.run, dispute_workflow_id(name)
+        )
+        said = OperatorDecision(actor="staff:matrix", reason="fault matrix", text="signed for")
+        await dispute.execute_update(DisputeWorkflow.submit_evidence, said)
+        await dispute.execute_update(DisputeWorkflow.accept, said)
+        await dispute.result()
 
     async def _settle_what_is_owed(self) -> None:
         """An operator is asked about what cannot be undone: a parcel that has left while the order was cancelled."""
@@ -215,10 +240,10 @@ class Play:
             search_attributes=TypedSearchAttributes([SearchAttributePair(CUSTOMER_ID, customer)]),
         )
 
-    async def _order_when(self, ready: Callable[[OrderView], object]) -> OrderView:
+    async def _order_when(self, ready: Callable[[OrderView], object], *, final: bool = True) -> OrderView:
         while True:
             order = await asyncio.to_thread(self._order)
-            if order is not None and (ready(order) or order.status in FINAL_STATUSES):
+            if order is not None and (ready(order) or (final and order.status in FINAL_STATUSES)):
                 return order
             await asyncio.sleep(0.1)
 

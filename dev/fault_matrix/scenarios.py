@@ -33,6 +33,7 @@ class Scenario:
     people: Deed = _nothing
     arrives: int = 0
     refunds: int = 0
+    disputed: bool = False
 
 
 DELIVERED = Scenario("delivered")
@@ -52,6 +53,7 @@ CALLED_BACK = Scenario(
     "called back", OrderStatus.CANCELLED, postal_code="11111", people=lambda play: play.call_back_when_booked()
 )
 BACKORDERED = Scenario("backordered", there=0, arrives=1, people=lambda play: play.deliver_the_goods())
+DISPUTED = Scenario("disputed", disputed=True, people=lambda play: play.answer_and_give_in())
 REFUNDED = Scenario("refunded", refunds=700, people=lambda play: play.refund())
 
 # What an order that goes well does not need; every other activity is met on the way to a delivered one.
@@ -67,6 +69,11 @@ _LEADS_TO: Mapping[str, Scenario] = {
     "open_refund": REFUNDED,
     "refund_payment": REFUNDED,
     "settle_refund": REFUNDED,
+    "look_at_dispute": DISPUTED,
+    "record_dispute": DISPUTED,
+    "submit_evidence": DISPUTED,
+    "accept_dispute": DISPUTED,
+    "note_dispute_action": DISPUTED,
 }
 NOT_OF_AN_ORDER = {
     "expire_reservations": "a schedule's, of all orders at once",

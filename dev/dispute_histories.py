@@ -1,0 +1,47 @@
+"""The paths of an order whose payment is disputed before anything of it has left."""
+
+import time
+from typing import Any
+
+import httpx2
+
+from adapters.mysql.payments import Ledger
+from dev.recorded_orders import RecordedOrders, in_, wait
+
+_WAITS = "11111"  # where the carrier moves no parcel by itself
+
+
+class DisputePaths(RecordedOrders):
+    """The parcel is booked, kept back, and then sent after all, or not; `disputes` has the disputes by outcome."""
+
+    def dispute_won(self) -> str:
+        """The bank asks, decides for us, and the parcel is booked anew."""
+
+        def go_on(order_id: str) -> None:
+            self._dispute(order_id, "won")
+            wait(lambda: self._parcel(order_id)["status"] == "booked")
+            moved = {"to": "delivered"}
+            carrier = self._bed.url("CARRIER_SIMULATOR_PORT")
+            newest = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-1"}).json()["data"][0]
+            httpx2.post(f"{carrier}/_control/shipments/{newest['id']}/advance", json=moved).raise_for_status()
+
+        return self._order({in_("BER"): 1}, postal_code=_WAITS, then=go_on)
+
+    def dispute_lost(self) -> str:
+        """The bank decides against us, and nothing is sent."""
+        return self._order({in_("BER"): 1}, postal_code=_WAITS, then=lambda order_id: self._dispute(order_id, "lost"))
+
+    def _dispute(self, order_id: str, outcome: str) -> None:
+        wait(lambda: self._parcel(order_id)["status"] == "booked")
+        provider = f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/disputes"
+        paid = Ledger(self._stores.engine).entries(order_id)[0].provider_id
+        asked = {"payment_intent": paid, "inquiry": True}
+        dispute = httpx2.post(provider, json=asked).raise_for_status().json()["id"]
+        self.disputes[outcome] = dispute
+        wait(lambda: self._parcel(order_id)["status"] == "on_hold")
+        time.sleep(1)  # for the order to say so as well
+        httpx2.post(f"{provider}/{dispute}/decide", json={"outcome": outcome}).raise_for_status()
+
+    def _parcel(self, order_id: str) -> dict[str, Any]:
+        parcels: list[dict[str, Any]] = self._client.get(f"/v1/orders/{order_id}").json()["parcels"]
+        return parcels[0]

@@ -1,0 +1,87 @@
+"""How `make histories` orders: as a customer does, over HTTP, until the order has come to its end."""
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+
+from adapters.connections import Connections
+from dev.seed_catalog import catalog
+from dev.testbed import Testbed
+
+PATIENCE_SECONDS = 60
+_FINAL = ("delivered", "failed", "cancelled")
+VISA = "pm_card_visa"
+_PASSWORD = "recording histories"  # noqa: S105
+
+
+class RecordedOrders:
+    """A customer, and the order they are at."""
+
+    def __init__(self, bed: Testbed, stores: Connections) -> None:
+        self.disputes: dict[str, str] = {}
+        self._bed = bed
+        self._stores = stores
+        self._client = httpx2.Client(base_url=bed.url("API_PORT"), timeout=30)
+        account = {"email": f"recorder-{uuid.uuid4().hex[:8]}@shop.example.com", "password": _PASSWORD}
+        self._client.post("/v1/users", json={**account, "name": "Recorder"}).raise_for_status()
+        form = {"grant_type": "password", "username": account["email"], "password": _PASSWORD}
+        token = self._client.post("/oauth2/token", data=form).raise_for_status().json()
+        self._client.headers["Authorization"] = f"Bearer {token['access_token']}"
+
+    def _order(
+        self,
+        lines: dict[str, int],
+        *,
+        payment_method: str = VISA,
+        postal_code: str = "10117",
+        meanwhile: Callable[[], None] | None = None,
+        then: Callable[[str], None] | None = None,
+        **more: str,
+    ) -> str:
+        cart: dict[str, Any] = {}
+        self._client.delete("/v1/cart").raise_for_status()
+        for sku, quantity in lines.items():
+            cart = self._client.put(f"/v1/cart/items/{sku}", json={"quantity": quantity}).raise_for_status().json()
+        if meanwhile is not None:
+            meanwhile()
+        place = {"name": "Recorder", "line1": "Straße 1", "city": "Berlin", "country": "DE"}
+        address = place | {"postal_code": postal_code}
+        order = {"cart_version": cart["version"], "shipping_address": address, "payment_method": payment_method, **more}
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        answer = self._client.post("/v1/checkouts", json=order, headers=key).json()
+        order_id: str = answer.get("id") or answer["order_id"]
+        if then is not None:
+            then(order_id)
+        wait(lambda: self._client.get(f"/v1/orders/{order_id}").json()["status"] in _FINAL)
+        return order_id
+
+    def _newest_at(self, event_type: str) -> str:
+        def look() -> str | None:
+            newest = self._client.get("/v1/orders", params={"limit": 1}).json()["items"][0]
+            history = self._client.get(f"/v1/orders/{newest['id']}/history").json()["items"]
+            return newest["id"] if history[-1]["type"] == event_type else None
+
+        return str(wait(look))
+
+
+def in_(house: str, not_in: str | None = None) -> str:
+    """A SKU of the sample catalog that this warehouse has, and that other one has not."""
+    return next(
+        sku
+        for entry in catalog(300)
+        for sku, units in entry.units.items()
+        if units.get(house, 0) > 1 and (not_in is None or not units.get(not_in))
+    )
+
+
+def wait(look: Callable[[], Any]) -> Any:
+    """What it sees in the end; SystemExit when that takes too long."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise SystemExit("An order did not come to its end; .state/testbed/*/order-worker.log tells why.")
+        time.sleep(0.1)
+    return found
