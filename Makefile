@@ -126,6 +126,8 @@ fault-matrix: setup ## let every activity of an order fail in every way on real 
 soak: setup ## play a hundred rounds of everything that happens at once at a checkout, workers killed among it
 	@echo "playing a hundred rounds of each interleaving; the seed is shown when one fails"
 	@ORDERS_TEST_ROUNDS=100 $(BIN)/pytest -v tests/e2e/test_interleavings.py
+	@echo "webhooks and answers of the payment provider in 200 orders"
+	@ORDERS_TEST_INTERLEAVINGS=200 $(BIN)/pytest -v tests/workflows/test_webhook_races.py
 	@echo "200 orders on their way: five workers killed, MySQL away for 30 s"
 	@ORDERS_TEST_ORDERS=200 $(BIN)/pytest -v -s tests/e2e/test_storm.py
 

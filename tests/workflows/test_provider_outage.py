@@ -1,0 +1,81 @@
+"""The payment provider is away for ten minutes: every order that needs it meanwhile ends as it would have."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+
+from dev.testbed import Testbed
+from domain.fulfilment import ParcelStatus
+from domain.orders import OrderStatus, PaymentStatus
+from schemas.checkout import CheckoutOutcome
+from schemas.orders import CancelOrder
+from tests.workflows.conftest import Order, skip
+from workflows.checkout import CheckoutWorkflow
+
+AWAY = timedelta(minutes=10)
+Journal = Callable[[str], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def provider_away(bed: Testbed) -> Iterator[Callable[[], int]]:
+    """No request gets through the provider's door until `back` is called, which says how many were turned away."""
+    address = f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults"
+    armed = httpx2.post(address, json={"kind": "fail_before", "times": 1_000_000}).raise_for_status().json()["id"]
+
+    def back() -> int:
+        hits: int = next(one["hits"] for one in httpx2.get(address).json() if one["id"] == armed)
+        httpx2.delete(address).raise_for_status()
+        return hits
+
+    yield back
+    httpx2.delete(address).raise_for_status()
+
+
+@pytest.fixture
+async def on_its_way(place: Any, make_product: Any) -> Order:
+    """An order whose money is held; asked for before the provider goes away."""
+    order: Order = await place({make_product(stock=5): 1})
+    assert (await order.first_answer()).outcome is CheckoutOutcome.AUTHORIZED
+    return order
+
+
+async def test_orders_wait_for_it_and_are_paid_once(
+    on_its_way: Order,
+    provider_away: Callable[[], int],
+    place: Any,
+    make_product: Any,
+    skipping: Any,
+    provider_journal: Journal,
+) -> None:
+    sku = make_product(stock=20)
+    waiting = [await place({sku: 1}) for _ in range(3)]
+    declined = await place({sku: 1}, payment_method="pm_card_chargeDeclined")
+    regretted = await place({sku: 1})
+    await on_its_way.carrier(ParcelStatus.DISPATCHED)
+    for order in (*waiting, declined, regretted):
+        while not order.recorded():
+            await asyncio.sleep(0.02)
+    cancel = CancelOrder(actor="customer:test", reason="takes too long")
+    cancelling = asyncio.create_task(regretted.handle.execute_update(CheckoutWorkflow.cancel, cancel))
+
+    await skip(skipping, AWAY, timedelta(seconds=120))
+    assert all(order.view().status is OrderStatus.PENDING for order in (*waiting, declined))
+    assert not any(provider_journal(order.input.order_id) for order in (*waiting, declined, regretted))
+    assert on_its_way.view().payment_status is PaymentStatus.AUTHORIZED
+    assert provider_away() >= 5 * 10  # each asked again at least every minute
+
+    for order in waiting:
+        await order.first_answer()
+        assert (await order.delivered()).payment_status is PaymentStatus.CAPTURED
+        assert [one["effect"] for one in provider_journal(order.input.order_id)] == ["authorization", "capture"]
+    assert (await declined.handle.result()).reason == "payment_declined"
+    assert (await cancelling).status is OrderStatus.CANCELLED
+    effects = [one["effect"] for one in provider_journal(regretted.input.order_id)]
+    assert effects in ([], ["authorization", "void"])
+    await on_its_way.carrier(ParcelStatus.DELIVERED)
+    assert (await on_its_way.handle.result()).status is OrderStatus.DELIVERED
+    assert [one["effect"] for one in provider_journal(on_its_way.input.order_id)] == ["authorization", "capture"]

@@ -1,0 +1,118 @@
+"""Webhooks, the provider's answers and the customer's second thoughts meet in any order: the money moves once.
+
+`make soak` plays 200 interleavings.
+"""
+
+import asyncio
+import os
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+
+from domain.fulfilment import ParcelStatus
+from domain.ledger import EntryKind
+from domain.orders import OrderStatus
+from schemas.checkout import CheckoutOutcome
+from schemas.orders import CancelOrder
+from schemas.payments import ProviderEvent
+from tests.workflows.conftest import Order, refusal
+from workflows.checkout import CheckoutWorkflow
+from workflows.names import payment_workflow_id
+from workflows.payment import PaymentWorkflow
+
+INTERLEAVINGS, AT_ONCE = int(os.environ.get("ORDERS_TEST_INTERLEAVINGS", "40")), 4
+SPREAD_SECONDS = 0.06  # about what the look at the provider takes that a webhook causes
+SECURE = "pm_card_threeDSecure2Required"
+TYPES = ("payment_intent.amount_capturable_updated", "payment_intent.succeeded", "payment_intent.payment_failed")
+LOST = {"too_late", "not_awaiting_payment", "payment_in_progress", "already_cancelling"}
+Journal = Callable[[str], list[dict[str, Any]]]
+
+
+class Race:
+    """One order whose bank waits for its customer, and everything that may come next, each at a moment of its own."""
+
+    def __init__(self, order: Order, seed: int, authenticate: Callable[..., None]) -> None:
+        self.order = order
+        self._dice = random.Random(seed)
+        self._intent = order.intent()
+        self._authenticate = authenticate
+        self.rival = self._dice.choice(("none", "another method", "cancel"))
+
+    async def run(self) -> None:
+        """All of it, then the webhook that a provider sends again and again until it is heard."""
+        events = [f"evt_{self._intent}_{self._dice.randrange(2)}" for _ in range(self._dice.randint(1, 3))]
+        deeds = [self._at_some_time(self._tell(event, self._dice.choice(TYPES))) for event in events]
+        deeds.append(self._at_some_time(asyncio.to_thread(self._confirm)))
+        if self.rival == "another method":
+            deeds.append(self._at_some_time(self.order.pay()))
+        elif self.rival == "cancel":
+            cancel = CancelOrder(actor="customer:test", reason="second thoughts")
+            deeds.append(self._at_some_time(self.order.handle.execute_update(CheckoutWorkflow.cancel, cancel)))
+        await asyncio.gather(*deeds)
+        if self.order.view().status is OrderStatus.AWAITING_PAYMENT:
+            await self._tell(f"evt_{self._intent}_last", TYPES[0])
+
+    def _confirm(self) -> None:
+        try:
+            self._authenticate(self._intent)
+        except Exception as error:  # the order has given the payment up a moment before
+            if "400" not in str(error):
+                raise
+
+    async def _tell(self, event_id: str, event_type: str) -> None:
+        payment = self.order.client.get_workflow_handle(payment_workflow_id(self.order.input.order_id))
+        event = ProviderEvent(event_id=event_id, type=event_type, provider_id=self._intent)
+        await payment.signal(PaymentWorkflow.provider_told, event)
+
+    async def _at_some_time(self, deed: Awaitable[object]) -> None:
+        await asyncio.sleep(self._dice.uniform(0, SPREAD_SECONDS))
+        try:
+            await deed
+        except WorkflowUpdateFailedError as error:
+            if refusal(error) not in LOST:
+                raise
+
+
+@pytest.mark.parametrize("first", range(0, INTERLEAVINGS, 20))
+async def test_whatever_comes_first_the_money_is_held_and_taken_once(
+    first: int, place: Any, make_product: Any, authenticate: Any, provider_journal: Journal
+) -> None:
+    sku, gate = make_product(stock=20), asyncio.Semaphore(AT_ONCE)
+
+    async def one(seed: int) -> str:
+        async with gate:
+            order = await place({sku: 1}, payment_method=SECURE, payment_retry_seconds=3600, authentication_seconds=600)
+            assert (await order.first_answer()).outcome is CheckoutOutcome.ACTION_REQUIRED
+            race = Race(order, seed, authenticate)
+            await race.run()
+            return await check(order, seed, provider_journal)
+
+    ends = Counter(await asyncio.gather(*(one(seed) for seed in range(first, first + 20))))
+    assert ends["delivered"]  # not every order was cancelled before anything could race
+
+
+async def check(order: Order, seed: int, journal: Journal) -> str:
+    """The order's end; provider and ledger say the same, and only what was delivered was taken."""
+    # Looked at and not waited for: who waits for a workflow's result lets its server skip time, for all of them.
+    await order.until(OrderStatus.CONFIRMED, OrderStatus.PROCESSING, OrderStatus.CANCELLED)
+    if order.view().status is not OrderStatus.CANCELLED:
+        await order.carrier(ParcelStatus.DISPATCHED)
+        await order.carrier(ParcelStatus.DELIVERED)
+        await order.until(OrderStatus.DELIVERED)
+    taken = order.view().total.amount if order.view().status is OrderStatus.DELIVERED else 0
+    deadline = asyncio.get_running_loop().time() + 20
+    while order.money()[EntryKind.CAPTURE] != taken:
+        assert asyncio.get_running_loop().time() < deadline, f"seed {seed}: {order.money()}"
+        await asyncio.sleep(0.05)
+    moved: Counter[str] = Counter()
+    for entry in journal(order.input.order_id):
+        moved[entry["effect"]] += entry["amount"]
+    money = {kind.value: amount for kind, amount in order.money().items() if amount}
+    assert dict(moved) == money, f"seed {seed}: provider {dict(moved)}, ledger {money}"
+    assert moved[EntryKind.CAPTURE.value] == taken, f"seed {seed}"
+    assert moved[EntryKind.AUTHORIZATION.value] - moved[EntryKind.VOID.value] == taken, f"seed {seed}"
+    return order.view().status.value
