@@ -14,10 +14,12 @@ from dev.payment_simulator.bank import Bank
 from dev.payment_simulator.control import control_router
 from dev.payment_simulator.dispute_control import dispute_router
 from dev.payment_simulator.disputes import Disputes
+from dev.payment_simulator.customers import Customers
 from dev.payment_simulator.errors import Answer, ApiError
 from dev.payment_simulator.events import Call, Events, stripe_signature
 from dev.payment_simulator.gateway import Gateway, Operation
 from dev.payment_simulator.intents import Intents
+from dev.payment_simulator.later import Later
 from dev.payment_simulator.queries import Queries
 from dev.payment_simulator.refunds import Refunds
 from dev.payment_simulator.settings import Settings
@@ -27,7 +29,9 @@ from dev.service import RequestLog
 Route = tuple[str, str, str, Operation]
 
 
-def _routes(intents: Intents, refunds: Refunds, disputes: Disputes, queries: Queries) -> list[Route]:
+def _routes(
+    intents: Intents, refunds: Refunds, disputes: Disputes, customers: Customers, queries: Queries
+) -> list[Route]:
     """Method, path, the operation's name for fault control, and what does it."""
     one, many = queries.one, queries.many
     return [
@@ -39,6 +43,7 @@ def _routes(intents: Intents, refunds: Refunds, disputes: Disputes, queries: Que
         ("POST", "/v1/payment_intents/{id}/confirm", "confirm", intents.confirm),
         ("POST", "/v1/payment_intents/{id}/capture", "capture", intents.capture),
         ("POST", "/v1/payment_intents/{id}/cancel", "cancel", intents.cancel),
+        ("POST", "/v1/customers", "create_customer", customers.create),
         ("POST", "/v1/refunds", "refund", refunds.create),
         ("GET", "/v1/refunds", "list_refunds", partial(many, "refund")),
         ("GET", "/v1/refunds/{id}", "retrieve_refund", partial(one, "refund")),
@@ -66,25 +71,26 @@ def create_app(settings: Settings) -> FastAPI:
     )
     faults, events = Faults(), Events(store, outbox)
     disputes = Disputes(store, events, settings.fees)
-    bank = Bank(store, events, settings.public_url, settings.fees, disputes)
+    bank = Bank(store, events, settings, disputes)
+    later = Later(store, bank)
     queries = Queries(store, settings.search_lag_seconds)
     gateway = Gateway(store, faults, settings.api_key, queries)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        delivering = asyncio.create_task(outbox.run())
+        at_work = [asyncio.create_task(one.run()) for one in (outbox, later)]
         yield
-        delivering.cancel()
-        await asyncio.gather(delivering, return_exceptions=True)
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
         store.database.close()
 
     app = FastAPI(title="Payment simulator", description="Stripe's wire API, for development.", lifespan=lifespan)
     app.add_middleware(RequestLog, service="payment_simulator")
-    for method, path, name, operation in _routes(
-        Intents(store, bank), Refunds(store, bank, disputes), disputes, queries
-    ):
+    api = _routes(Intents(store, bank), Refunds(store, bank, disputes), disputes, Customers(store), queries)
+    for method, path, name, operation in api:
         app.add_api_route(path, _endpoint(gateway, name, operation), methods=[method], name=name)
-    app.include_router(control_router(store, bank, events, outbox, faults))
+    app.include_router(control_router(store, bank, later, events, outbox, faults))
     app.include_router(dispute_router(store, disputes))
     _add_fallbacks(app, gateway)
     return app

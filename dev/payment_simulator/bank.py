@@ -7,7 +7,7 @@ from dev.payment_simulator.cards import Card, find_card
 from dev.payment_simulator.disputes import Disputes
 from dev.payment_simulator.errors import Answer, ApiError, Json, unexpected_state
 from dev.payment_simulator.events import Call, Events
-from dev.payment_simulator.fees import Fees
+from dev.payment_simulator.settings import Settings
 from dev.payment_simulator.store import Store
 
 _UNAUTHENTICATED = Card(
@@ -24,11 +24,11 @@ _AUTHENTICATION_FAILED = Card(
 class Bank:
     """Takes an intent that may proceed and carries it out; called inside one transaction."""
 
-    def __init__(self, store: Store, events: Events, public_url: str, fees: Fees, disputes: Disputes) -> None:
+    def __init__(self, store: Store, events: Events, settings: Settings, disputes: Disputes) -> None:
         self._store = store
         self._events = events
-        self._public_url = public_url
-        self._fees = fees
+        self._settings = settings
+        self._fees = settings.fees
         self._disputes = disputes
 
     def open(self, intent: Json, call: Call) -> None:
@@ -107,16 +107,38 @@ class Bank:
         charge["amount_refunded"] += refund["amount"]
         charge["refunded"] = charge["amount_refunded"] >= charge["amount_captured"]
         self._save(intent, charge)
+        if find_card(charge["payment_method"]).refund_ends:
+            refund["status"] = "pending"
+            self._store.plan(refund["id"], time.time() + self._settings.refund_seconds)
+        else:
+            self._journal("refund", intent, refund, refund["amount"], call)
         self._store.save(refund, intent["id"])
-        self._journal("refund", intent, refund, refund["amount"], call)
         self._events.emit("charge.refunded", charge, call)
         return Answer(200, refund)
+
+    def end_refund(self, refund: Json, call: Call) -> None:
+        """What was pending comes to its end: given back, or not accepted, and then it can be given back otherwise."""
+        intent, charge = self._store.find("payment_intent", refund["payment_intent"]), refund["charge"]
+        charge = self._store.find("charge", charge)
+        if intent is None or charge is None:
+            raise ApiError(500, f"{refund['id']} has lost its payment", type="api_error")
+        refund["status"] = find_card(charge["payment_method"]).refund_ends
+        if refund["status"] == "succeeded":
+            self._journal("refund", intent, refund, refund["amount"], call)
+            self._events.emit("refund.updated", refund, call)
+        else:
+            refund["failure_reason"] = "expired_or_canceled_card"
+            charge["amount_refunded"] -= refund["amount"]
+            charge["refunded"] = False
+            self._save(intent, charge)
+            self._events.emit("refund.failed", refund, call)
+        self._store.save(refund, intent["id"])
 
     def _ask_holder(self, intent: Json, call: Call) -> Answer:
         """3-D Secure: a redirect where the request named a way back, else the SDK's own dialogue."""
         back = call.params.get("return_url")
         if back:
-            url = f"{self._public_url}/_control/authenticate/{intent['id']}"
+            url = f"{self._settings.public_url}/_control/authenticate/{intent['id']}"
             action: Json = {"type": "redirect_to_url", "redirect_to_url": {"url": url, "return_url": back}}
         else:
             action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
@@ -128,6 +150,11 @@ class Bank:
     def _accepted(self, intent: Json, card: Card, call: Call) -> Answer:
         held = intent["capture_method"] == "manual"
         charge = shapes.charge(intent, card, captured=not held, multicapture=self.allows_multicapture(intent))
+        if held:
+            charge["payment_method_details"]["card"]["capture_before"] = charge["created"] + int(
+                self._settings.hold_seconds
+            )
+            self._store.plan(intent["id"], time.time() + self._settings.hold_seconds)
         intent["latest_charge"] = charge["id"]
         intent["status"] = "requires_capture" if held else "succeeded"
         intent["amount_capturable" if held else "amount_received"] = intent["amount"]

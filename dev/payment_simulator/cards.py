@@ -20,6 +20,8 @@ class Card:
     risk: str = "normal"
     # chargeback: once it is captured; inquiry: at once.
     disputed: str | None = None
+    # What its bank says of a refund that it does not accept at once.
+    refund_ends: str | None = None
 
 
 _GENERIC = "Your card was declined."
@@ -59,6 +61,8 @@ _CARDS = {
     "pm_card_riskLevelElevated": Card(last4="9235", risk="elevated"),
     "pm_card_authenticationRequired": Card(last4="3184", authentication=True),
     "pm_card_threeDSecure2Required": Card(last4="3220", authentication=True),
+    "pm_card_pendingRefund": Card(last4="7726", refund_ends="succeeded"),
+    "pm_card_refundFail": Card(last4="5126", refund_ends="failed"),
     "pm_card_threeDSecureRequired": Card(last4="3063", authentication=True),
     "pm_card_createDispute": Card(last4="0259", disputed="chargeback"),
     "pm_card_createDisputeProductNotReceived": Card(last4="2685", disputed="chargeback"),

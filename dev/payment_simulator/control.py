@@ -14,6 +14,7 @@ from dev.payment_simulator.errors import ApiError, Json
 from dev.payment_simulator.events import Call, Events
 from dev.payment_simulator.gateway import DEFAULT_API_VERSION
 from dev.payment_simulator.intents import find_intent
+from dev.payment_simulator.later import Later
 from dev.payment_simulator.store import Store, new_id
 
 _PAGE = """<!doctype html><meta charset="utf-8"><title>3-D Secure</title>
@@ -41,7 +42,7 @@ class Resend(BaseModel):
     delay_seconds: Annotated[float, Field(ge=0)] = 0.0
 
 
-def control_router(store: Store, bank: Bank, events: Events, outbox: Outbox, faults: Faults) -> APIRouter:
+def control_router(store: Store, bank: Bank, later: Later, events: Events, outbox: Outbox, faults: Faults) -> APIRouter:
     """All routes under /_control and /_ledger; they bind to this machine and need no key."""
     router = APIRouter()
 
@@ -58,6 +59,14 @@ def control_router(store: Store, bank: Bank, events: Events, outbox: Outbox, fau
     @router.get("/_control/webhooks")
     async def deliveries(limit: int = 100) -> Json:
         return {"data": outbox.deliveries(limit)}
+
+    @router.post("/_control/later/{name}")
+    async def at_once(name: str) -> Json:
+        """What the bank would do with this payment's hold, or this refund, in a while it does now."""
+        try:
+            return later.do(name)
+        except ApiError as refusal:
+            raise HTTPException(404, str(refusal)) from refusal
 
     _add_actions(router, store, bank, events)
     return router

@@ -5,6 +5,7 @@ import re
 from dev.payment_simulator import shapes, wire
 from dev.payment_simulator.bank import Bank
 from dev.payment_simulator.cards import find_card
+from dev.payment_simulator.customers import check_customer
 from dev.payment_simulator.errors import Answer, ApiError, Json, invalid, missing, unexpected_state
 from dev.payment_simulator.events import Call
 from dev.payment_simulator.store import Store
@@ -32,6 +33,7 @@ class Intents:
 
     def create(self, call: Call) -> Answer:
         """POST /v1/payment_intents."""
+        check_customer(self._store, call.params)
         intent = shapes.intent(_requested(call.params))
         confirm = wire.flag(call.params, "confirm")
         if intent["payment_method"]:

@@ -21,6 +21,10 @@ class Settings:
     search_lag_seconds: float = 0.0
     webhook_attempts: int = 40
     fees: Fees = field(default_factory=Fees)
+    # How long a bank holds money before it lets go of it by itself.
+    hold_seconds: float = 7 * 86_400
+    # How long a refund is pending on the cards whose refunds are.
+    refund_seconds: float = 2.0
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -35,6 +39,8 @@ class Settings:
             database=state_path("PAYMENT_SIMULATOR_DB", ".state/simulators/payments.sqlite3"),
             port=port,
             public_url=os.environ.get("PAYMENT_SIMULATOR_URL") or f"http://127.0.0.1:{port}",
+            hold_seconds=float(os.environ.get("PAYMENT_HOLD_SECONDS", "604800")),
+            refund_seconds=float(os.environ.get("PAYMENT_REFUND_SECONDS", "2")),
             search_lag_seconds=float(os.environ.get("PAYMENT_SEARCH_LAG_SECONDS", "0")),
             fees=Fees(
                 basis_points=int(os.environ.get("PAYMENT_FEE_BASIS_POINTS", "150")),

@@ -43,7 +43,7 @@ def charge(payment: Json, card: Card, captured: bool, multicapture: bool) -> Jso
         "funding": "credit",
         "last4": card.last4,
         "multicapture": {"status": "available" if multicapture else "unavailable"},
-        "capture_before": None if captured or failed else int(time.time()) + 7 * 86400,
+        "capture_before": None,  # the bank says, where it holds
     }
     return {
         "id": new_id("ch"),

@@ -24,6 +24,8 @@ CREATE TABLE IF NOT EXISTS journal (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, effect TEXT NOT NULL, intent TEXT NOT NULL,
     object TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL, idempotency_key TEXT,
     request_id TEXT NOT NULL, order_id TEXT, metadata TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS later (object TEXT PRIMARY KEY, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS later_at ON later (at);
 CREATE INDEX IF NOT EXISTS journal_order ON journal (order_id);
 CREATE INDEX IF NOT EXISTS journal_intent ON journal (intent);
 CREATE TABLE IF NOT EXISTS fees (entry INTEGER PRIMARY KEY, fee INTEGER NOT NULL);
@@ -96,6 +98,18 @@ class Store:
         )
         rows = self.database.rows(sql, order_id, order_id, intent, intent)
         return [{**dict(row), "metadata": json.loads(row["metadata"])} for row in rows]
+
+    def plan(self, name: str, at: float) -> None:
+        """The bank does something with this object by itself, then."""
+        self.database.execute("INSERT OR REPLACE INTO later VALUES (?,?)", name, at)
+
+    def due(self, now: float) -> list[str]:
+        """The objects with which the bank does something now."""
+        return [row["object"] for row in self.database.rows("SELECT object FROM later WHERE at<=? ORDER BY at", now)]
+
+    def done(self, name: str) -> None:
+        """It has been done."""
+        self.database.execute("DELETE FROM later WHERE object=?", name)
 
     def forget_answers(self) -> int:
         """Drop every stored answer, as Stripe does once a key is older than a day."""

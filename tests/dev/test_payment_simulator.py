@@ -120,9 +120,50 @@ def test_three_d_secure(simulator: Any, hooks: Any, eventually: Callable[..., No
     refused = simulator.intents.retrieve(other.id)
     assert refused.status == "requires_payment_method"
     assert refused.last_payment_error.code == "payment_intent_authentication_failure"
+    customer = simulator.client.v1.customers.create({}).id
     with pytest.raises(stripe.CardError) as declined:
-        simulator.authorise(payment_method="pm_card_authenticationRequired", off_session=True)
+        simulator.authorise(payment_method="pm_card_authenticationRequired", off_session=True, customer=customer)
     assert declined.value.code == "authentication_required"
+
+
+def test_without_its_customer_a_method_is_used_only_for_whom_it_was_kept(simulator: Any) -> None:
+    with pytest.raises(stripe.InvalidRequestError, match="not attached to a Customer"):
+        simulator.authorise(off_session=True)
+    with pytest.raises(stripe.InvalidRequestError, match="No such customer"):
+        simulator.authorise(customer="cus_nobody")
+
+
+def test_the_bank_lets_go_of_a_hold_by_itself(simulator: Any, hooks: Any, eventually: Callable[..., None]) -> None:
+    held = simulator.authorise(5000, expand=["latest_charge"], **MULTI)
+    until = held.latest_charge.payment_method_details.card.capture_before
+    assert until - held.latest_charge.created == 7 * 86_400
+    simulator.intents.capture(held.id, {"amount_to_capture": 2000, "final_capture": False})
+    httpx2.post(f"{simulator.url}/_control/later/{held.id}").raise_for_status()
+    after = simulator.intents.retrieve(held.id)
+    assert (after.status, after.amount_received, after.amount_capturable) == ("succeeded", 2000, 0)
+    untouched = simulator.authorise(700, order="o2")
+    httpx2.post(f"{simulator.url}/_control/later/{untouched.id}").raise_for_status()
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        simulator.intents.capture(untouched.id)
+    assert refused.value.error.payment_intent.status == "canceled"
+    assert [effect for effect, _ in simulator.ledger("o2")] == ["authorization", "void"]
+    eventually(lambda: "payment_intent.canceled" in hooks.types(), "nobody was told")
+
+
+@pytest.mark.parametrize(
+    ("card", "ends", "moved"), [("pm_card_pendingRefund", "succeeded", 1), ("pm_card_refundFail", "failed", 0)]
+)
+def test_a_bank_that_takes_its_time_over_a_refund(simulator: Any, card: str, ends: str, moved: int) -> None:
+    paid = simulator.authorise(payment_method=card)
+    simulator.intents.capture(paid.id)
+    refund = simulator.refunds.create({"payment_intent": paid.id, "amount": 300})
+    assert refund.status == "pending"
+    assert [effect for effect, _ in simulator.ledger() if effect == "refund"] == []
+    httpx2.post(f"{simulator.url}/_control/later/{refund.id}").raise_for_status()
+    assert simulator.refunds.retrieve(refund.id).status == ends
+    assert len([effect for effect, _ in simulator.ledger() if effect == "refund"]) == moved
+    charge = simulator.client.v1.charges.retrieve(refund.charge)
+    assert charge.amount_refunded == 300 * moved
 
 
 def test_concurrent_captures_and_refunds_stay_within_the_money(simulator: Any) -> None:
