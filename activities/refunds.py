@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import typed_failures
-from schemas.payments import ProviderResult, RefundPayment
+from schemas.payments import LookAtRefund, ProviderResult, RefundPayment
 from schemas.refunds import RefundInput, RefundOpened, RefundView, SettleRefund
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ class RefundActivities:
         """Give the money back."""
         with typed_failures():
             return self._provider.refund(command)
+
+    @activity.defn
+    def look_at_refund(self, command: LookAtRefund) -> ProviderResult:
+        """Ask how a refund stands that the bank had yet to accept."""
+        with typed_failures():
+            return self._provider.look_at_refund(command)
 
     @activity.defn
     def settle_refund(self, command: SettleRefund) -> RefundView:

@@ -6,7 +6,8 @@ from typing import Any
 
 import stripe
 
-from adapters.payments import failure, stripe_client
+from adapters.payment_answers import failure
+from adapters.payments import stripe_client
 from adapters.settings import Settings
 from domain.disputes import DisputeStatus
 from domain.errors import Misuse

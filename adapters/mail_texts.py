@@ -51,6 +51,11 @@ _SAID = {
     "order.released": Said("your order goes on", "Your order is on its way through our warehouse again."),
     "parcel.on_hold": Said("your parcel is on hold", "We keep your parcel here until your bank has decided."),
     "payment.voided": Said("your payment was released", "The amount your bank held has been released."),
+    "payment.credit_held": Said("your store credit is used", "We keep store credit of yours for this order."),
+    "payment.credit_captured": Said("we have taken your store credit", "It has paid for what was shipped."),
+    "payment.credit_refunded": Said("you have store credit again", "We have given money back as store credit."),
+    "payment.credit_released": Said("your store credit is yours again", "Store credit we kept for this order is free."),
+    "order.payment_renewed": Said("your order goes on", "Thank you. Your payment is in order again."),
     "order.stock_released": Said("your items are no longer reserved", "Your items are no longer reserved for you."),
     "order.reservation_expired": Said(
         "your items are no longer reserved", "Your items are no longer reserved for you."
@@ -89,6 +94,10 @@ _ENDED = {
         "No decision reached us in time, so your items are no longer reserved, and nothing was charged.",
     ),
 }
+_HELD_ANEW = {
+    "payment.authorized": Said("your payment is held anew", "Your bank holds the amount anew while you wait."),
+    "payment.voided": Said("an earlier hold was released", "What your bank held before is released."),
+}
 _NEWS = Said("there is news about your order", "There is news about your order.")
 _PART_RESERVED = Said("your items are reserved", "What we have is reserved for you.")
 _SOME_RESERVED = Said("your items are reserved", "What we have is reserved for you; the rest follows when it arrives.")
@@ -106,6 +115,8 @@ class MailText:
 def write(order: OrderView, event: NotificationInput) -> MailText:
     """The mail for this event of this order; an event we have no words for is news all the same."""
     said = _ENDED.get(str(event.data.get("code"))) if event.type == "order.failed" else None
+    if event.data.get("renewal"):
+        said = _HELD_ANEW.get(event.type)
     said = said or _SAID.get(event.type, _NEWS)
     if event.type == "order.stock_reserved" and event.data.get("backordered"):
         said = _PART_RESERVED if event.data.get("short") else _SOME_RESERVED

@@ -21,6 +21,7 @@ from adapters.mysql.addresses import AddressBook
 from adapters.mysql.api_keys import ApiKeys
 from adapters.mysql.catalog import Catalog
 from adapters.mysql.clients import OAuthClients
+from adapters.mysql.credit import StoreCredit
 from adapters.mysql.email_tokens import EmailTokens
 from adapters.mysql.external_identities import ExternalIdentities
 from adapters.mysql.flagged_webhooks import FlaggedWebhooks
@@ -145,6 +146,11 @@ class Services:
         """What the books say of a payment."""
         return Ledger(self.connections.engine)
 
+    @property
+    def credit(self) -> StoreCredit:
+        """Customers' store credit."""
+        return StoreCredit(self.connections.engine)
+
 
 def build_services(connections: Connections, temporal: Client, tokens: AccessTokens) -> Services:
     """Put the process together."""
@@ -259,6 +265,7 @@ Orders = Annotated[OrderStore, Depends(_part("orders"))]
 Keys = Annotated[IdempotencyKeys, Depends(_part("idempotency"))]
 Flags = Annotated[FlaggedWebhooks, Depends(_part("flagged_webhooks"))]
 PaymentLedger = Annotated[Ledger, Depends(_part("ledger"))]
+CreditStore = Annotated[StoreCredit, Depends(_part("credit"))]
 Receipts = Annotated[WebhookReceipts, Depends(_part("receipts"))]
 Authorization = Annotated[AuthorizationServer, Depends(_part("authorization"))]
 Security = Annotated[SecurityEvents, Depends(_part("security"))]

@@ -33,6 +33,7 @@ from api.routes import (
     cart_events,
     carts,
     checkouts,
+    credit,
     disputes,
     emails,
     external_login,
@@ -101,7 +102,7 @@ ROUTERS: dict[Service, tuple[APIRouter, ...]] = {
         reconciliation.router,
         webhooks.router_of_carrier,
     ),
-    "payment": (webhooks.router_of_provider,),
+    "payment": (webhooks.router_of_provider, credit.router),
     "notification": (),
 }
 

@@ -16,8 +16,9 @@ from domain.ledger import EntryKind
 from domain.webhook_amounts import Told, differences
 from schemas.payments import ProviderEvent
 from schemas.webhooks import FlaggedWebhook
-from workflows.names import payment_workflow_id
+from workflows.names import payment_workflow_id, refund_workflow_id
 from workflows.payment import PaymentWorkflow
+from workflows.refund import RefundWorkflow
 
 Outcome = Literal["applied", "ignored", "known", "flagged"]
 # Steps on the way that our own call has answered with already.
@@ -54,9 +55,13 @@ class PaymentNews:
             desk = DisputeDesk(self._temporal, self._settings.checkout_answer_seconds)
             await desk.tell(subject["id"], news, self._settings.dispute_reminder_hours)
             return "applied"
-        order_id = (subject.get("metadata") or {}).get("order_id")
+        metadata = subject.get("metadata") or {}
+        order_id = metadata.get("order_id")
         if not order_id:
             return "ignored"
+        if subject.get("object") == "refund":
+            refund = self._temporal.get_workflow_handle(refund_workflow_id(str(metadata.get("refund_id"))))
+            return await signalled(refund.signal(RefundWorkflow.provider_told, news))
         if await run_in_threadpool(self._is_contradicted, order_id, news, subject):
             return "flagged"
         if news.type in _NO_NEWS or await run_in_threadpool(self._is_known, news):

@@ -8,6 +8,7 @@ BusinessError
 │   ├── InvalidLink
 │   ├── VoucherRefused       with a code of its own for each reason
 │   ├── UnknownReservation
+│   ├── PaymentMethodRequired
 │   └── EmptyCart
 └── Conflict                 the world has moved on
     ├── CartChanged
@@ -76,6 +77,12 @@ class UnknownReservation(InvalidRequest):
     """Nothing is, or was ever, reserved for this order there: the id is wrong, or another's."""
 
     code = "unknown_reservation"
+
+
+class PaymentMethodRequired(InvalidRequest):
+    """Store credit does not cover the order; `details` say what there is and what it costs."""
+
+    code = "payment_method_required"
 
 
 class EmptyCart(InvalidRequest):

@@ -54,14 +54,21 @@ _WAYS_OUT = frozenset({_S.CANCELLING, _S.COMPENSATION_BLOCKED})
 
 ALLOWED_MOVES: dict[OrderStatus, set[OrderStatus]] = {
     _S.PENDING: {_S.AWAITING_PAYMENT, _S.AWAITING_CUSTOMER, _S.ON_HOLD, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
-    _S.AWAITING_PAYMENT: {_S.ON_HOLD, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
+    _S.AWAITING_PAYMENT: {_S.ON_HOLD, _S.CONFIRMED, _S.PROCESSING, _S.FAILED, *_WAYS_OUT},
     _S.AWAITING_CUSTOMER: {_S.PENDING, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
     # A parcel that could not be stopped any more leaves all the same.
-    _S.ON_HOLD: {_S.CONFIRMED, _S.PROCESSING, _S.SHIPPED, _S.DELIVERED, _S.FAILED, *_WAYS_OUT},
-    _S.CONFIRMED: {_S.PROCESSING, _S.ON_HOLD, _S.FAILED, *_WAYS_OUT},
-    _S.PROCESSING: {_S.SHIPPED, _S.DELIVERED, _S.ON_HOLD, _S.FAILED, *_WAYS_OUT},  # a carrier may skip scans
-    _S.SHIPPED: {_S.DELIVERED, *_WAYS_OUT},
-    _S.DELIVERED: {_S.CLOSED},
+    _S.ON_HOLD: {
+        *(_S.CONFIRMED, _S.AWAITING_PAYMENT, _S.PROCESSING, _S.SHIPPED, _S.DELIVERED, _S.FAILED),
+        *_WAYS_OUT,
+    },
+    # Back to awaiting its payment goes an order that waits for goods longer than its customer's bank holds the money.
+    _S.CONFIRMED: {_S.PROCESSING, _S.AWAITING_PAYMENT, _S.ON_HOLD, _S.FAILED, *_WAYS_OUT},
+    _S.PROCESSING: {  # a carrier may skip scans
+        *(_S.SHIPPED, _S.DELIVERED, _S.AWAITING_PAYMENT, _S.ON_HOLD, _S.FAILED),
+        *_WAYS_OUT,
+    },
+    _S.SHIPPED: {_S.DELIVERED, _S.AWAITING_PAYMENT, *_WAYS_OUT},
+    _S.DELIVERED: {_S.CLOSED, _S.COMPENSATION_BLOCKED},  # it was never paid for
     _S.CLOSED: set(),
     _S.CANCELLING: {_S.CANCELLED, _S.FAILED, _S.COMPENSATION_BLOCKED},
     _S.CANCELLED: set(),

@@ -1,9 +1,9 @@
 """Placing an order: what the customer sends, what the workflow is given, what it first answers."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from domain.orders import OrderStatus
@@ -42,12 +42,23 @@ class CheckoutRequest(Request):
     cart_version: Annotated[int, Field(ge=1, strict=True)]
     shipping_address: Address
     shipping_method: Text = "standard"
-    payment_method: PaymentMethodToken
+    payment_method: Annotated[
+        PaymentMethodToken | None, Field(description="May be missing where store credit covers the order.")
+    ] = None
     payment_return_url: ReturnUrl | None = None
+    use_store_credit: Annotated[
+        bool, Field(strict=True, description="Pay with store credit first; the method is asked for the rest.")
+    ] = False
     discount_code: Text | None = None
     currency: ShopCurrency = BASE_CURRENCY
     quote: QuoteToken | None = None
     on_shortage: OnShortage = OnShortage.REFUSE
+
+    @model_validator(mode="after")
+    def _can_be_paid(self) -> Self:
+        if self.payment_method is None and not self.use_store_credit:
+            raise PydanticCustomError("missing", "payment_method is required, unless store credit covers the order")
+        return self
 
 
 class OrderLineInput(Payload):
@@ -62,7 +73,8 @@ class CheckoutInput(Payload):
 
     `approved_total` is what the customer has agreed to, in minor units: more is never asked for. After a refused
     payment the order waits `payment_retry_seconds` for another method; one that is partly out of stock waits
-    `decision_seconds` for what its customer says.
+    `decision_seconds` for what its customer says. A card's hold lasts `card_hold_seconds` unless its provider says
+    otherwise, and is renewed before it ends; 0 renews none.
     """
 
     order_id: str
@@ -73,13 +85,15 @@ class CheckoutInput(Payload):
     lines: list[OrderLineInput]
     shipping_address: Address
     shipping_method: str
-    payment_method: str
+    payment_method: str | None
     payment_return_url: str | None = None
+    use_store_credit: bool = False
     discount_code: str | None = None
     currency: str = BASE_CURRENCY
     approved_total: int | None = None
     payment_retry_seconds: int = 0
     authentication_seconds: int = 900
+    card_hold_seconds: int = 0
     on_shortage: OnShortage = OnShortage.REFUSE
     decision_seconds: int = 86_400
     review: ReviewRules = ReviewRules()

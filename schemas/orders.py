@@ -180,16 +180,23 @@ class OrderSummary(Payload):
     updated_at: datetime
 
 
-class PaymentBalance(Payload):
-    """What the ledger says of an order's money: on hold at the bank, taken, and given back of that.
-
-    `disputed` is what the customer's bank has taken back, for now or for good.
-    """
+class PaymentPart(Payload):
+    """What the books say of one way of paying: on hold, taken, and given back of that."""
 
     held: Money
     captured: Money
     refunded: Money
+
+
+class PaymentBalance(PaymentPart):
+    """The same of all an order's money, and of each way it is paid.
+
+    `disputed` is what the customer's bank has taken back, for now or for good.
+    """
+
     disputed: Money
+    card: PaymentPart
+    store_credit: PaymentPart
 
 
 class OrderView(OrderSummary, Awaiting):

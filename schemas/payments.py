@@ -26,10 +26,13 @@ class PayAgainRequest(Request):
 
 
 class TryMethod(Payload):
-    """One attempt, counted from 1. A bank that wants to see its customer first waits for them so many seconds."""
+    """One attempt, counted from 1. A bank that wants to see its customer first waits for them so many seconds.
+
+    There is no method where store credit was enough when the customer last looked.
+    """
 
     attempt: int = 1
-    payment_method: str
+    payment_method: str | None
     return_url: str | None = None
     authentication_seconds: int
 
@@ -37,7 +40,10 @@ class TryMethod(Payload):
 class PaymentInput(Payload):
     """What PaymentWorkflow is started with: hold this amount for this order.
 
-    With `may_retry` a refusal is not the end of it: it waits for another method, or to be let go.
+    With `may_retry` a refusal is not the end of it: it waits for another method, or to be let go. With
+    `use_store_credit` as much of the amount as the customer has is held as that, and only the rest by card. A card's
+    hold lasts `hold_seconds` unless the provider says otherwise, and is renewed before it ends; 0 renews none. With
+    `keep_method` the provider keeps the method for that.
     """
 
     order_id: str
@@ -45,6 +51,9 @@ class PaymentInput(Payload):
     currency: str
     first: TryMethod
     may_retry: bool = False
+    use_store_credit: bool = False
+    hold_seconds: int = 0
+    keep_method: bool = False
 
 
 class PaymentAction(Payload):
@@ -78,12 +87,18 @@ class ProviderCommand(Payload):
 
 
 class AuthorizePayment(ProviderCommand):
-    """Hold the amount."""
+    """Hold the amount. With `keep_method` the provider keeps the method, for a `customer` that it names in its answer.
+
+    `off_session` is without the customer, by a method that was kept.
+    """
 
     amount: int
     currency: str
     payment_method: str
     return_url: str | None = None
+    keep_method: bool = False
+    customer: str | None = None
+    off_session: bool = False
 
 
 class LookAtPayment(Payload):
@@ -123,20 +138,33 @@ class RefundPayment(ProviderCommand):
     amount: int
 
 
+class LookAtRefund(Payload):
+    """Ask the provider how a refund stands, by its id there."""
+
+    order_id: str
+    provider_id: str
+
+
 class PaymentOutcome(StrEnum):
     """What the provider said. A refusal is a result; an outage is an exception and is retried."""
 
     SUCCEEDED = "succeeded"
     DECLINED = "declined"
     ACTION_REQUIRED = "action_required"
+    PENDING = "pending"
+
+
+HOLD_EXPIRED = "hold_expired"
+"""The code of a capture that comes after the bank has let go of the money."""
 
 
 class ProviderResult(Payload):
     """One answer of the provider; `code` and `message` are the bank's words for a refusal, `action` is what it wants.
 
-    The amount of a refusal is what was held for a moment and has been given back already. The `risk` of a payment that
-    is held is the provider's own assessment: `normal`, `elevated`, `highest`. The `fee` is what it keeps of what was
-    taken.
+    The amount of a refusal is what was held for a moment and has been given back already. A hold lasts `hold_seconds`
+    from now, and can be held anew by this `payment_method` where it was kept for a `customer` of the provider's. Its
+    `risk` is the provider's own assessment: `normal`, `elevated`, `highest`. The `fee` is what the provider keeps of
+    what was taken.
     """
 
     outcome: PaymentOutcome
@@ -147,6 +175,9 @@ class ProviderResult(Payload):
     message: str | None = None
     action: PaymentAction | None = None
     risk: str | None = None
+    hold_seconds: int | None = None
+    payment_method: str | None = None
+    customer: str | None = None
 
 
 class RecordPayment(Payload):
@@ -210,6 +241,8 @@ class ReleaseHold(Payload):
 
 class PaymentTold(Payload):
     """What PaymentWorkflow tells the order: `step` is `authorize`, `capture-<n>` or `void`.
+
+    `reauthorize-<n>` is told only when the bank does not hold the money any longer: the order is to be paid anew.
 
     Of an attempt to authorize, which `attempt` counts, it may tell twice: that the bank wants its customer, and what
     came of it.

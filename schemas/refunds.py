@@ -43,11 +43,16 @@ class RefundInput(Payload):
 
 
 class RefundView(Payload):
-    """A refund as shown."""
+    """A refund as shown: what goes back to the customer's card, and what comes back as store credit.
+
+    A refund that was refused in part is `succeeded` with what was given back, and a `failure_code`.
+    """
 
     id: str
     order_id: str
     amount: Money
+    card: Money | None = None
+    store_credit: Money | None = None
     reason: str
     status: RefundStatus
     actor: str
@@ -56,21 +61,49 @@ class RefundView(Payload):
     settled_at: datetime | None = None
 
 
+def part_key(key: str, number: int) -> str:
+    """The idempotency key of a refund's part: the first has the refund's own."""
+    return key if number == 1 else f"{key}-{number}"
+
+
+class CardPart(Payload):
+    """What goes back to one payment of the provider's; an order whose hold was renewed has several."""
+
+    number: int
+    provider_id: str
+    amount: int
+
+
 class RefundOpened(Payload):
-    """A refund is noted, and what it takes can be promised to nobody else; `provider_id` is the payment it is of."""
+    """A refund is noted, and what it takes can be promised to nobody else."""
 
     refund: RefundView
-    provider_id: str
+    parts: list[CardPart] | None = None
+    provider_id: str = ""
+
+    @property
+    def card_parts(self) -> list[CardPart]:
+        """What the provider is asked for; one that was noted before there were parts is all of one payment."""
+        if self.parts is None:
+            return [CardPart(number=1, provider_id=self.provider_id, amount=self.refund.amount.amount)]
+        return self.parts
+
+
+class PartSettled(Payload):
+    """What the provider did about a part: `provider_id` is its id there, `failure_code` why there is none."""
+
+    number: int
+    provider_id: str | None = None
+    failure_code: str | None = None
 
 
 class SettleRefund(Payload):
-    """What the provider did about a refund: `provider_id` is its id there, `failure_code` why there is none."""
+    """What the provider did. A part that is not named was not asked for; store credit follows what was given back."""
 
     refund_id: str
     order_id: str
     idempotency_key: str
-    provider_id: str | None = None
-    failure_code: str | None = None
+    parts: list[PartSettled]
 
 
 class RefundAnswer(Payload):

@@ -72,6 +72,9 @@ WRITERS = {
     "refunds": {"refunds"},
     "disputes": {"disputes"},
     "flagged_webhooks": {"flagged_webhooks"},
+    "refund_parts": {"refunds"},
+    "credit_accounts": {"credit"},
+    "credit_entries": {"credit"},
     "notifications": {"notifications"},
 }
 

@@ -22,6 +22,7 @@ from activities.account_mails import AccountMailActivities
 from activities.cart_reminders import CartReminderActivities
 from activities.carts import CartActivities
 from activities.catalog import CatalogActivities
+from activities.credit import CreditActivities
 from activities.disputes import DisputeActivities
 from activities.fulfilment import FulfilmentActivities
 from activities.inventory import InventoryActivities
@@ -40,6 +41,7 @@ from adapters.disputes import DisputeProvider
 from adapters.mailer import Mailer
 from adapters.mysql.account_mails import WaitingMails
 from adapters.mysql.catalog import Catalog
+from adapters.mysql.credit import StoreCredit
 from adapters.mysql.disputes import Disputes
 from adapters.mysql.email_tokens import EmailTokens
 from adapters.mysql.fulfilment import Parcels
@@ -136,7 +138,7 @@ def hire(connections: Connections, client: Client) -> Crew:
 
 
 def _money(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
-    provider = PaymentProvider(settings)
+    provider, credit = PaymentProvider(settings), CreditActivities(StoreCredit(engine))
     payments, refunds = PaymentActivities(provider, Ledger(engine)), RefundActivities(provider, Refunds(engine))
     disputes = DisputeActivities(DisputeProvider(settings), Disputes(engine))
     return [
@@ -147,8 +149,12 @@ def _money(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
         payments.void_payment,
         payments.record_payment,
         payments.record_decline,
+        credit.hold_credit,
+        credit.capture_credit,
+        credit.release_credit,
         refunds.open_refund,
         refunds.refund_payment,
+        refunds.look_at_refund,
         refunds.settle_refund,
         disputes.look_at_dispute,
         disputes.record_dispute,

@@ -133,7 +133,7 @@ class CheckoutWorkflow:
         if self._cancelled_by is not None:
             raise ApplicationError("The order is being cancelled already.", type="already_cancelling")
         if request.only_waiting and not self._shortage.waiting:
-            self._attempts.check_waiting()
+            self._attempts.check_replaceable()
 
     @workflow.update
     def settle_compensation(self, decision: SettleCompensation) -> None:
@@ -166,7 +166,7 @@ class CheckoutWorkflow:
         placed = await self._reserve(quote)
         if placed.short:
             quote, placed = await self._shortage.settle(quote, placed)
-        paid = await self._pay(quote)
+        paid = await self._pay(quote, placed)
         await self._risk.pass_through(quote, paid)
         await self._confirm(quote)
         await self._fulfil(placed)
@@ -197,12 +197,13 @@ class CheckoutWorkflow:
             self._timeline.tell(f"{late} unit(s) are backordered")
         return placed
 
-    async def _pay(self, quote: PricedOrder) -> PaymentTold | None:
+    async def _pay(self, quote: PricedOrder, placed: OrderPlaced) -> PaymentTold | None:
         if quote.total == 0:
             self._timeline.tell("nothing to pay")
             return None
         self._saga.note("void the payment", self._payment.void)
-        paid = await self._attempts.until_authorized(quote)
+        may_wait = any(parcel.backordered for parcel in placed.parcels)
+        paid = await self._attempts.until_authorized(quote, keep_method=may_wait)
         self._timeline.tell(f"{money(quote.total, quote.currency)} authorized")
         return paid
 
@@ -215,7 +216,7 @@ class CheckoutWorkflow:
         self._saga.note("call the parcels back", lambda: self._call_back(placed))
         # The cart first, so that it is empty when the customer reads the answer; but beside the parcels, because
         # its store may be away for as long as it likes without holding up one of them.
-        await asyncio.gather(self._empty_cart(), self._deliver_all(placed))
+        await asyncio.gather(self._empty_cart(), self._deliver_all(placed), self._keep_paid())
 
     async def _deliver_all(self, placed: OrderPlaced) -> None:
         await self._parcels.start(placed)
@@ -233,6 +234,15 @@ class CheckoutWorkflow:
         self._timeline.tell(f"parcel {number} captured")
         await self._parcels.delivered(number)
         self._timeline.tell(f"parcel {number} delivered")
+
+    async def _keep_paid(self) -> None:
+        """When the bank will not hold the money any longer, what has not left waits until it is paid for anew."""
+        while (told := await self._payment.refused_renewal()) is not None:
+            await self._parcels.stand_still()
+            await self._attempts.pay_anew(told)
+            await self._book.record(f"paid-anew-{told.step}", OrderStatus.PROCESSING, "order.payment_renewed")
+            self._attempts.confirmed()
+            await self._parcels.go_on()
 
     async def _settle(self) -> None:
         await self._payment.end()

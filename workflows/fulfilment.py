@@ -46,6 +46,7 @@ class FulfilmentWorkflow:
         self._on_hold = job.on_hold
         self._too_late_to_hold = False
         self._round = 1
+        self._stands_still = False
         parcel = job.parcel
         self._timeline = Timeline(
             f"Parcel {parcel.number} of {job.parcels_in_order} from {parcel.warehouse}, {job.shipping_method}"
@@ -56,6 +57,7 @@ class FulfilmentWorkflow:
         """Book the parcel, once its goods are there, and follow it to its end."""
         if job.parcel.backordered:
             await self._wait_for_goods()
+            await workflow.wait_condition(lambda: self._called_back or not self._stands_still)
         if not (self._called_back or self._on_hold):
             await self._book()
         while self._status not in _NEWS_FOR_THE_ORDER:
@@ -88,6 +90,17 @@ class FulfilmentWorkflow:
     def hold(self, wanted: HoldParcel) -> None:
         """The order says whether the parcel may leave; one that is booked is taken back from the carrier meanwhile."""
         self._on_hold = wanted.on
+
+    @workflow.signal
+    def stand_still(self) -> None:
+        """The order is not paid for at this moment: do not leave, whatever arrives."""
+        self._stands_still = True
+        self._timeline.tell("waits for the order to be paid for")
+
+    @workflow.signal
+    def go_on(self) -> None:
+        """The order is paid for again."""
+        self._stands_still = False
 
     async def _wait_for_goods(self) -> None:
         units, pause = -1, _FIRST_LOOK

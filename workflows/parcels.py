@@ -1,7 +1,7 @@
 """The order's side of the talk with its parcels: one FulfilmentWorkflow each, side by side."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from temporalio import workflow
@@ -106,6 +106,20 @@ class ParcelDesk:
         for number, starting in self._starting.items():
             self._children[number] = await starting
         return [number for number in self._children if not await self._stop(number)]
+
+    async def stand_still(self) -> None:
+        """Have parcels that wait for their goods wait for the money as well; what is booked already is paid for."""
+        await self._tell_waiting(FulfilmentWorkflow.stand_still)
+
+    async def go_on(self) -> None:
+        """The money is there again."""
+        await self._tell_waiting(FulfilmentWorkflow.go_on)
+
+    async def _tell_waiting(self, signal: Callable[[FulfilmentWorkflow], None]) -> None:
+        for number in sorted(self._waiting & self._children.keys()):
+            if not self._ended(number):
+                with suppress(FailureError):  # it has ended this very moment
+                    await uninterrupted(self._children[number].signal(signal))
 
     async def _start(self, parcel: ParcelPlan) -> ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]:
         return await workflow.start_child_workflow(

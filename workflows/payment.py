@@ -1,70 +1,61 @@
 """PaymentWorkflow owns all money of one order: it holds, captures parcel by parcel, and gives back the rest."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import FailureError
 
-from activities.payments import PaymentActivities
-from domain.ledger import EntryKind
-from domain.orders import PaymentStatus
+from domain.credit import spread
 from schemas.payments import (
-    AbandonPayment,
-    AuthorizePayment,
     CaptureParcel,
-    CapturePayment,
-    LookAtPayment,
     PaymentInput,
     PaymentOutcome,
     PaymentResult,
-    PaymentTold,
     ProviderEvent,
     ProviderResult,
-    RecordDecline,
-    RecordPayment,
     ReleaseHold,
     TryMethod,
-    VoidPayment,
 )
-from workflows.names import PAYMENT_STATUS, PAYMENT_TOLD
-from workflows.options import PROVIDER, STORE
-from workflows.provider_calls import C, call_provider
-from workflows.timeline import Timeline, money
+from workflows.card_payment import CardPayment
+from workflows.credit_share import CreditShare
+from workflows.payment_book import PaymentBook
+
+_SUCCEEDED, _ACTION_REQUIRED = PaymentOutcome.SUCCEEDED, PaymentOutcome.ACTION_REQUIRED
 
 
 @workflow.defn
 class PaymentWorkflow:
-    """authorize, by as many methods as it takes and one at a time → capture per parcel, or void; ends when no money is
-    held and none can be any more.
+    """hold store credit → authorize the rest, by as many methods as it takes and one at a time → capture per parcel,
+    holding the money anew before the bank lets go of it, or void; ends when none is held and none can be any more.
     """
 
     @workflow.init
     def __init__(self, payment: PaymentInput) -> None:
         self._payment = payment
-        self._status = PaymentStatus.NOT_PAID
+        self._book = PaymentBook(payment)
+        self._card = CardPayment(payment, self._book)
+        self._credit = CreditShare(self._book)
         self._method = payment.first
-        self._provider_id = ""
-        self._held = self._captured = 0
+        self._covered = False
         self._bank_waits_until: datetime | None = None
         self._over = False
         self._asked: list[TryMethod | CaptureParcel | ReleaseHold] = []
         self._done_parcels: set[int] = set()
         self._seen_events: set[str] = set()
         self._news_of: set[str] = set()
-        self._timeline = Timeline(f"Payment of {money(payment.amount, payment.currency)}")
 
     @workflow.run
     async def run(self, payment: PaymentInput) -> PaymentResult:
         """Hold the money, then do what the order asks until no money is held."""
-        await self._authorize(payment.first)
-        while not self._over:
-            in_time = await self._something_happens()
-            if self._asked:
-                await self._serve(self._asked.pop(0))
-            else:
-                await self._follow(give_up=not in_time)
+        try:
+            await self._hold_all()
+            await self._serve_order()
+        except FailureError:
+            # A mistake of ours, for an operator; what is the customer's own must not stay with it.
+            await self._credit.release("the payment failed")
+            raise
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return PaymentResult(order_id=payment.order_id, payment_status=self._status)
+        return PaymentResult(order_id=payment.order_id, payment_status=self._book.status)
 
     @workflow.signal
     def try_method(self, method: TryMethod) -> None:
@@ -87,84 +78,93 @@ class PaymentWorkflow:
         if event.event_id not in self._seen_events:
             self._seen_events.add(event.event_id)
             self._news_of.add(event.provider_id)
-            self._timeline.tell(f"provider tells of `{event.type}`")
+            self._book.timeline.tell(f"provider tells of `{event.type}`")
 
     # --- holding the money
 
+    async def _hold_all(self) -> None:
+        if self._payment.use_store_credit:
+            await self._credit.hold()
+            self._card.due -= self._credit.held
+        await self._authorize(self._payment.first)
+
     async def _authorize(self, method: TryMethod) -> None:
         self._method = method
-        command = AuthorizePayment(
-            order_id=self._payment.order_id,
-            amount=self._payment.amount,
-            currency=self._payment.currency,
-            payment_method=method.payment_method,
-            return_url=method.return_url,
-            idempotency_key=self._key(self._step),
-        )
-        result = await self._at_provider(PaymentActivities.authorize_payment, command, "hold the amount")
-        self._provider_id = result.provider_id or ""
-        if result.outcome is PaymentOutcome.ACTION_REQUIRED:
+        if not self._card.due:
+            self._covered = True
+            await self._tell_order(self._step, ProviderResult(outcome=_SUCCEEDED, amount=self._credit.held))
+            return
+        result = await self._card.authorize(self._step, method)
+        if result.outcome is _ACTION_REQUIRED:
             await self._wait_for_bank(result)
         else:
             await self._conclude(result)
 
     async def _wait_for_bank(self, result: ProviderResult) -> None:
         self._bank_waits_until = workflow.now() + timedelta(seconds=self._method.authentication_seconds)
-        self._timeline.tell("the bank wants to see its customer")
+        self._book.timeline.tell("the bank wants to see its customer")
         assert result.action is not None
         action = result.action.model_copy(update={"expires_at": self._bank_waits_until})
         await self._tell_order(self._step, result.model_copy(update={"action": action}))
 
     async def _follow(self, *, give_up: bool) -> None:
         """Ask the provider what became of the customer's visit to their bank, and go by its answer alone."""
-        self._news_of.discard(self._provider_id)
-        if give_up:
-            end = AbandonPayment(
-                order_id=self._payment.order_id,
-                provider_id=self._provider_id,
-                idempotency_key=self._key(f"{self._step}:abandon"),
-            )
-            result = await self._at_provider(PaymentActivities.abandon_payment, end, "stop waiting for the bank")
-        else:
-            look = LookAtPayment(order_id=self._payment.order_id, provider_id=self._provider_id)
-            result = await workflow.execute_activity_method(
-                PaymentActivities.look_at_payment, look, summary="ask how the payment stands", **PROVIDER
-            )
-        if result.outcome is not PaymentOutcome.ACTION_REQUIRED:
+        self._news_of.discard(self._card.attempted)
+        result = await (self._card.abandon(f"{self._step}:abandon") if give_up else self._card.look())
+        if result.outcome is not _ACTION_REQUIRED:
             await self._conclude(result)
 
     async def _conclude(self, result: ProviderResult) -> None:
         """The attempt has come to its end: the money is held, or it was refused."""
         self._bank_waits_until = None
-        step = self._step
-        if result.outcome is PaymentOutcome.SUCCEEDED:
-            self._held = result.amount
-            await self._record(EntryKind.AUTHORIZATION, step, result.amount)
-        else:
-            if result.amount:
-                await self._record(EntryKind.AUTHORIZATION, step, result.amount)
-                await self._record(EntryKind.VOID, f"{step}:abandon", result.amount)
-            await self._record_decline(f"{step}:declined", result)
-            self._over = not self._payment.may_retry
-        await self._tell_order(step, result)
+        await self._card.conclude(self._step, result)
+        if result.outcome is _SUCCEEDED:
+            self._covered = True
+        elif not self._payment.may_retry:
+            await self._credit.release("the payment was declined")
+            self._over = True
+        await self._tell_order(self._step, result)
+
+    async def _renew(self) -> None:
+        """The bank would soon let go of the money. Where it does not hold it anew, the order is to be paid anew."""
+        result = await self._card.renew()
+        if result.outcome is not _SUCCEEDED:
+            self._covered = False
+            await self._tell_order(self._card.renewal, result)
 
     # --- what the order asks
 
+    async def _serve_order(self) -> None:
+        while not self._over:
+            in_time = await self._something_happens()
+            if self._asked:
+                await self._serve(self._asked.pop(0))
+            elif self._bank_waits_until is not None:
+                await self._follow(give_up=not in_time)
+            else:
+                await self._renew()
+
     async def _something_happens(self) -> bool:
-        """Wait for the order, or for news of the customer's bank; False when the bank has had its time."""
-        if self._bank_waits_until is None:
+        """Wait for the order, or for news of the customer's bank; False when what is waited for has had its time."""
+        until, what = self._bank_waits_until, "the customer confirms with their bank"
+        if until is None:
+            until, what = self._card.renew_at, "the hold is renewed before it ends"
+        if until is None:
             await workflow.wait_condition(lambda: bool(self._asked))
             return True
-        left = self._bank_waits_until - workflow.now()
+        left = until - workflow.now()
         try:
             await workflow.wait_condition(
-                lambda: bool(self._asked) or self._provider_id in self._news_of,
+                lambda: bool(self._asked) or self._bank_has_news(),
                 timeout=max(left, timedelta(0)),
-                timeout_summary="the customer confirms with their bank",
+                timeout_summary=what,
             )
         except TimeoutError:
             return False
         return True
+
+    def _bank_has_news(self) -> bool:
+        return self._bank_waits_until is not None and self._card.attempted in self._news_of
 
     async def _serve(self, asked: TryMethod | CaptureParcel | ReleaseHold) -> None:
         if isinstance(asked, CaptureParcel):
@@ -174,108 +174,49 @@ class PaymentWorkflow:
         if self._bank_waits_until is not None:
             await self._follow(give_up=True)  # before anything else is held, so that it is never held twice
         if isinstance(asked, ReleaseHold):
-            if self._held:
-                await self._void(asked.reason)
-            self._over = True
-        elif not (self._held or self._over):
+            await self._let_go(asked.reason)
+        elif not (self._covered or self._over):
             await self._authorize(asked)
 
     async def _capture(self, parcel: CaptureParcel) -> None:
-        step = f"capture-{parcel.parcel}"
-        command = CapturePayment(
-            order_id=self._payment.order_id,
-            provider_id=self._provider_id,
-            amount=min(parcel.amount, self._held),
-            currency=self._payment.currency,
-            final=parcel.final,
-            captured=self._captured,
-            idempotency_key=self._key(step),
-        )
-        result = await self._at_provider(PaymentActivities.capture_payment, command, f"parcel {parcel.parcel} has left")
+        """By card as long as there is any of it, then as store credit: a hold of a card ends by itself."""
+        step, owed = f"capture-{parcel.parcel}", min(parcel.amount, self._card.due + self._credit.held)
+        by_card, by_credit = spread(owed, [self._card.due, self._credit.held])
         self._done_parcels.add(parcel.parcel)
-        self._held -= result.amount
-        self._captured += result.amount
-        await self._record(EntryKind.CAPTURE, step, result.amount, {"parcel": parcel.parcel}, result.fee)
-        if parcel.final and self._held > 0:
-            # The provider lets go of the rest with the final capture; the ledger says so too.
-            await self._record(EntryKind.VOID, "release-rest", self._held)
-            self._held = 0
-        self._over = self._held <= 0
-        await self._tell_order(step, result)
+        result = ProviderResult(outcome=_SUCCEEDED)
+        if by_card:
+            result = await self._card.capture(parcel, by_card)
+            if result.outcome is not _SUCCEEDED:
+                self._covered = False
+                await self._tell_order(step, result)
+                return
+        if by_credit:
+            await self._credit.capture(parcel.parcel, by_credit)
+        if parcel.final:
+            await self._credit.release("nothing else has to be paid")
+        if not self._covered and not self._card.due:
+            # What the bank would not hold any longer has been taken in time.
+            self._covered = True
+            await self._tell_order(self._step, result)
+        self._over = self._card.due + self._credit.held <= 0
+        await self._tell_order(step, result.model_copy(update={"amount": owed}))
 
-    async def _void(self, reason: str) -> None:
-        step = "void"
-        command = VoidPayment(
-            order_id=self._payment.order_id, provider_id=self._provider_id, idempotency_key=self._key(step)
-        )
-        result = await self._at_provider(PaymentActivities.void_payment, command, f"void: {reason}")
-        await self._record(EntryKind.VOID, step, self._held, {"reason": reason})
-        self._held = 0
-        await self._tell_order(step, result)
+    async def _let_go(self, reason: str) -> None:
+        if self._card.held:
+            result = await self._card.void(reason)
+            await self._credit.release(reason)
+            await self._tell_order("void", result)
+        else:
+            await self._credit.release(reason)
+        self._over = True
 
     # --- small words
 
-    async def _at_provider(
-        self, deed: Callable[[PaymentActivities, C], ProviderResult], command: C, summary: str
-    ) -> ProviderResult:
-        return await call_provider(deed, command, summary, self._timeline)
-
-    async def _record(
-        self, kind: EntryKind, step: str, amount: int, data: dict[str, object] | None = None, fee: int = 0
-    ) -> None:
-        command = RecordPayment(
-            order_id=self._payment.order_id,
-            kind=kind,
-            amount=amount,
-            currency=self._payment.currency,
-            provider_id=self._provider_id,
-            idempotency_key=self._key(step),
-            fee=fee,
-            data=data or {},
-        )
-        text = f"{kind} of {money(amount, self._payment.currency)}"
-        done = await workflow.execute_local_activity_method(
-            PaymentActivities.record_payment, command, summary=text, **STORE
-        )
-        self._status = done.payment_status
-        workflow.upsert_search_attributes([PAYMENT_STATUS.value_set(self._status)])
-        self._timeline.tell(text)
-
-    async def _record_decline(self, step: str, result: ProviderResult) -> None:
-        command = RecordDecline(
-            order_id=self._payment.order_id,
-            idempotency_key=self._key(step),
-            code=result.code or "card_declined",
-            message=result.message or "The bank declined the payment.",
-        )
-        await workflow.execute_local_activity_method(
-            PaymentActivities.record_decline, command, summary="declined", **STORE
-        )
-        self._timeline.tell(f"declined: `{command.code}` {command.message}")
-
     async def _tell_order(self, step: str, result: ProviderResult) -> None:
-        parent = workflow.info().parent
-        if parent is None:  # run alone, for instance in a test of this workflow
-            return
-        told = PaymentTold(
-            step=step,
-            outcome=result.outcome,
-            payment_status=self._status,
-            amount=result.amount,
-            code=result.code,
-            message=result.message,
-            attempt=self._method.attempt,
-            action=result.action,
-            risk=result.risk,
-        )
-        await workflow.get_external_workflow_handle(parent.workflow_id).signal(PAYMENT_TOLD, told)
+        await self._book.tell_order(step, result, self._method.attempt)
 
     @property
     def _step(self) -> str:
         """The attempt at work: a new method given by the customer is a new step, hence has a new key."""
         number = self._method.attempt
         return "authorize" if number == 1 else f"authorize-{number}"
-
-    def _key(self, step: str) -> str:
-        """One key per step: an automatic retry keeps it, so the provider does the step once."""
-        return f"{workflow.info().workflow_id}:{step}"

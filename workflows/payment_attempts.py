@@ -9,7 +9,14 @@ from temporalio.exceptions import ApplicationError
 from domain.orders import OrderStatus
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, PricedOrder
 from schemas.orders import Awaiting
-from schemas.payments import PayAgainRequest, PaymentAnswer, PaymentOutcome, PaymentTold, TryMethod
+from schemas.payments import (
+    PayAgainRequest,
+    PaymentAnswer,
+    PaymentInput,
+    PaymentOutcome,
+    PaymentTold,
+    TryMethod,
+)
 from workflows.order_book import OrderBook, said
 from workflows.payment_desk import PaymentDesk
 from workflows.waiting import happens_before
@@ -36,11 +43,33 @@ class PaymentAttempts:
         self._ends: datetime | None = None
         self._answers: dict[int, PaymentAnswer] = {}
         self._closed = False
+        self._anew = False
 
-    async def until_authorized(self, quote: PricedOrder) -> PaymentTold:
+    async def until_authorized(self, quote: PricedOrder, *, keep_method: bool) -> PaymentTold:
         """Raises `payment_declined` where there is no second try, and `payment_expired` when its time is over."""
-        first = self._method(self._order.payment_method, self._order.payment_return_url)
-        await self._desk.start(quote, first, may_retry=bool(self._window))
+        payment = PaymentInput(
+            order_id=self._order.order_id,
+            amount=quote.total,
+            currency=quote.currency,
+            first=self._method(self._order.payment_method, self._order.payment_return_url),
+            may_retry=bool(self._window),
+            use_store_credit=self._order.use_store_credit,
+            hold_seconds=self._order.card_hold_seconds,
+            keep_method=keep_method,
+        )
+        await self._desk.start(payment)
+        return await self._until_paid()
+
+    async def pay_anew(self, told: PaymentTold) -> None:
+        """The bank lets go of the money of an order that has not left: it awaits its payment once more, as at first."""
+        self._closed, self._anew = False, True
+        self._ends = self._remind_at = None
+        if not self._window:
+            raise _declined(told)
+        await self._wait_for_customer(told)
+        await self._until_paid()
+
+    async def _until_paid(self) -> PaymentTold:
         while (told := await self._next_word()).outcome is not _SUCCEEDED:
             if told.outcome is _DECLINED and not self._window:
                 raise _declined(told)
@@ -70,6 +99,12 @@ class PaymentAttempts:
             raise ApplicationError("A payment is being tried at this moment.", type="payment_in_progress")
         if not self.waiting:
             raise ApplicationError("The order does not wait for a payment.", type="not_awaiting_payment")
+
+    def check_replaceable(self) -> None:
+        """The same for another checkout of its cart, which takes no order's place that was paid for once."""
+        self.check_waiting()
+        if self._anew:
+            raise ApplicationError("The order stands.", type="not_awaiting_payment")
 
     async def pay_again(self, wanted: PayAgainRequest) -> PaymentAnswer:
         """Try this method, and answer what came of it."""
@@ -104,9 +139,8 @@ class PaymentAttempts:
                 return
             self._remind_at = None
             data = {"retry_until": said(self._ends)}
-            await self._book.record(
-                "payment-reminder", OrderStatus.AWAITING_PAYMENT, "order.payment_reminder", data=data
-            )
+            step = f"payment-reminder-{self._number}" if self._anew else "payment-reminder"
+            await self._book.record(step, OrderStatus.AWAITING_PAYMENT, "order.payment_reminder", data=data)
         if not await happens_before(self._ends, self._has_news, "the payment's time is over"):
             raise ApplicationError("No payment was made in time.", type="payment_expired", non_retryable=True)
 
@@ -127,8 +161,9 @@ class PaymentAttempts:
             data["payment_action"] = told.action.type  # the rest is for nobody but the customer
         else:
             data |= {"code": told.code, "message": told.message}
+        attempt = told.step if told.step.startswith("reauthorize") else told.attempt
         await self._book.record(
-            f"awaiting-payment-{told.attempt}-{told.outcome}",
+            f"awaiting-payment-{attempt}-{told.outcome}",
             OrderStatus.AWAITING_PAYMENT,
             "order.awaiting_payment",
             data=data,
@@ -139,7 +174,7 @@ class PaymentAttempts:
         self._answers[told.attempt] = answer
         self._tell_customer(_first_answer(self._order.order_id, answer))
 
-    def _method(self, token: str, return_url: str | None) -> TryMethod:
+    def _method(self, token: str | None, return_url: str | None) -> TryMethod:
         seconds = self._order.authentication_seconds
         if self._window:
             left = self._ends - workflow.now() if self._ends else self._window

@@ -8,8 +8,15 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
-from schemas.checkout import PricedOrder
-from schemas.payments import CaptureParcel, PaymentInput, PaymentResult, PaymentTold, ReleaseHold, TryMethod
+from schemas.payments import (
+    CaptureParcel,
+    PaymentInput,
+    PaymentOutcome,
+    PaymentResult,
+    PaymentTold,
+    ReleaseHold,
+    TryMethod,
+)
 from workflows.names import PAYMENTS_QUEUE, payment_workflow_id
 from workflows.payment import PaymentWorkflow
 from workflows.timeline import money
@@ -23,6 +30,7 @@ class PaymentDesk:
         self._order_id = order_id
         self._told: dict[str, PaymentTold] = {}
         self._of_attempts: deque[PaymentTold] = deque()
+        self._refused_renewals: deque[PaymentTold] = deque()
         self._starting: asyncio.Task[ChildWorkflowHandle[PaymentWorkflow, PaymentResult]] | None = None
         self._child: ChildWorkflowHandle[PaymentWorkflow, PaymentResult] | None = None
 
@@ -31,11 +39,13 @@ class PaymentDesk:
         self._told[told.step] = told
         if told.step.startswith("authorize"):
             self._of_attempts.append(told)
+        elif told.step.startswith("reauthorize"):
+            self._refused_renewals.append(told)
 
-    async def start(self, quote: PricedOrder, first: TryMethod, *, may_retry: bool) -> None:
+    async def start(self, payment: PaymentInput) -> None:
         """Have the money held; `heard` says when there is an answer."""
         # Shielded: a cancellation that arrives while the child starts must not leave us without its handle.
-        self._starting = asyncio.create_task(self._start(quote, first, may_retry))
+        self._starting = asyncio.create_task(self._start(payment))
         self._child = await asyncio.shield(self._starting)
 
     def heard(self) -> bool:
@@ -49,13 +59,21 @@ class PaymentDesk:
             return self._of_attempts.popleft()
         raise await self._silence("an attempt")
 
+    async def refused_renewal(self) -> PaymentTold | None:
+        """Wait until the bank will not hold the money any longer; None once no money is held any more."""
+        await workflow.wait_condition(lambda: bool(self._refused_renewals) or self._child is None or self._ended())
+        return self._refused_renewals.popleft() if self._refused_renewals else None
+
     async def try_method(self, method: TryMethod) -> None:
         """Ask for another attempt, by another method."""
         assert self._child is not None
         await uninterrupted(self._child.signal(PaymentWorkflow.try_method, method))
 
     async def capture(self, parcel: int, amount: int, *, final: bool) -> None:
-        """Take the parcel's share, once; waits until it is taken. A parcel that costs nothing has none."""
+        """Take the parcel's share, once; waits until it is taken. A parcel that costs nothing has none.
+
+        Raises ApplicationError when the bank has let go of the money and does not hold it anew.
+        """
         step = f"capture-{parcel}"
         if amount == 0 or step in self._told:
             return
@@ -67,6 +85,9 @@ class PaymentDesk:
         await workflow.wait_condition(lambda: step in self._told or self._ended())
         if step not in self._told:
             raise await self._silence(step)
+        if self._told[step].outcome is PaymentOutcome.DECLINED:
+            message = f"Parcel {parcel} has left, and the bank does not pay for it: {self._told[step].message}"
+            raise ApplicationError(message, {"parcel": parcel}, type="capture_declined", non_retryable=True)
 
     async def void(self) -> None:
         """Give back what is held; does nothing when nothing was ever held. The undo of `start`."""
@@ -84,24 +105,16 @@ class PaymentDesk:
         if self._child is not None:
             await self._child
 
-    async def _start(
-        self, quote: PricedOrder, first: TryMethod, may_retry: bool
-    ) -> ChildWorkflowHandle[PaymentWorkflow, PaymentResult]:
+    async def _start(self, payment: PaymentInput) -> ChildWorkflowHandle[PaymentWorkflow, PaymentResult]:
         return await workflow.start_child_workflow(
             PaymentWorkflow.run,
-            PaymentInput(
-                order_id=self._order_id,
-                amount=quote.total,
-                currency=quote.currency,
-                first=first,
-                may_retry=may_retry,
-            ),
+            payment,
             id=payment_workflow_id(self._order_id),
             task_queue=PAYMENTS_QUEUE,
             # Abandoned, not cancelled, when the order stops: money is given back by asking, never by killing its owner.
             parent_close_policy=ParentClosePolicy.ABANDON,
             cancellation_type=ChildWorkflowCancellationType.ABANDON,
-            static_summary=f"payment of {money(quote.total, quote.currency)}",
+            static_summary=f"payment of {money(payment.amount, payment.currency)}",
         )
 
     async def _silence(self, step: str) -> Exception:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from adapters.mysql.credit_balances import OrderCredit
 from domain.ledger import Account
 from schemas.base import Address, Money
 from schemas.orders import (
@@ -18,6 +19,7 @@ from schemas.orders import (
     ParcelPlan,
     ParcelView,
     PaymentBalance,
+    PaymentPart,
 )
 
 Row = sa.Row[Any]
@@ -40,9 +42,7 @@ def order_summary(row: Row) -> OrderSummary:
 Late = Mapping[tuple[int, str], int]  # parcel and SKU → units that have yet to arrive
 
 
-def order_view(
-    row: Row, lines: Sequence[Row], boxes: Sequence[Row], late: Late, stands: Mapping[Account, int]
-) -> OrderView:
+def order_view(row: Row, lines: Sequence[Row], boxes: Sequence[Row], late: Late, payment: PaymentBalance) -> OrderView:
     """An order in full."""
     money = row.currency
     by_sku = Counter[str]()
@@ -57,7 +57,7 @@ def order_view(
         shipping=Money(amount=row.shipping, currency=money),
         tax=Money(amount=row.tax, currency=money),
         tax_included=row.tax_included,
-        payment=_balance(stands, money),
+        payment=payment,
         voucher_code=row.voucher_code,
         **(row.awaiting or {}),
         lines=[_line_view(line, money, by_sku[line.sku]) for line in lines],
@@ -69,12 +69,21 @@ def order_view(
     )
 
 
-def _balance(stands: Mapping[Account, int], currency: str) -> PaymentBalance:
+def payment_balance(stands: Mapping[Account, int], credit: OrderCredit, currency: str) -> PaymentBalance:
+    """What an order shows of its money."""
+
+    def part(held: int, captured: int, refunded: int) -> dict[str, Money]:
+        amounts = {"held": held, "captured": captured, "refunded": refunded}
+        return {name: Money(amount=amount, currency=currency) for name, amount in amounts.items()}
+
+    card = (stands[Account.HELD], -stands[Account.SALES], stands[Account.REFUNDS])
+    store_credit = (credit.held, credit.captured, credit.refunded)
+    both = part(*(one + other for one, other in zip(card, store_credit, strict=True)))
     return PaymentBalance(
-        held=Money(amount=stands[Account.HELD], currency=currency),
-        captured=Money(amount=-stands[Account.SALES], currency=currency),
-        refunded=Money(amount=stands[Account.REFUNDS], currency=currency),
+        **both,
         disputed=Money(amount=stands[Account.DISPUTED], currency=currency),
+        card=PaymentPart(**part(*card)),
+        store_credit=PaymentPart(**part(*store_credit)),
     )
 
 

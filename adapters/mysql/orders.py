@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from adapters.mysql import order_views as views
 from adapters.mysql.backorders import held
+from adapters.mysql.credit_balances import credit_of_order
 from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.order_placing import RESERVED_STEP, place
 from adapters.mysql.order_shortening import take_available
@@ -91,8 +92,10 @@ class OrderStore:
                 sa.select(parcels).where(parcels.c.order_id == order_id).order_by(parcels.c.number)
             ).all()
             late = {(one.parcel, one.sku): one.backordered for one in held(connection, order_id) if one.backordered}
-            stands = balances(connection, order_id)
-        return views.order_view(row, lines, boxes, late, stands)
+            money = views.payment_balance(
+                balances(connection, order_id), credit_of_order(connection, order_id), row.currency
+            )
+        return views.order_view(row, lines, boxes, late, money)
 
     def page(self, customer_id: str, before_number: int | None, limit: int) -> OrderPage:
         """A customer's orders, newest first; `next_cursor` is the number to continue before."""

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from adapters.mysql.credit_balances import OrderCredit, credit_of_order
 from adapters.mysql.dispute_tables import disputes
 from adapters.mysql.history import Change, LockedOrder, append, lock_order, now, recorded
 from adapters.mysql.order_views import aware
@@ -66,7 +67,7 @@ class Ledger:
             ]
 
     def booked(self, order_id: str, provider_id: str) -> Booked | None:
-        """What a payment should be by our books: what was held, or the order's total as long as nothing is yet."""
+        """What a payment should be by our books: what was held, or, while nothing is yet, what the card has to pay."""
         entries = payment_entries.c
         mine = sa.and_(entries.order_id == order_id, entries.provider_id == provider_id)
         query = sa.select(entries.kind, sa.func.sum(entries.amount)).where(mine).group_by(entries.kind)
@@ -77,9 +78,11 @@ class Ledger:
             if order is None:
                 return None
             sums = {kind: int(total) for kind, total in connection.execute(query)}
+            credit, taken = credit_of_order(connection, order_id), -balances(connection, order_id)[Account.SALES]
         held, captured = sums.get(EntryKind.AUTHORIZATION), sums.get(EntryKind.CAPTURE, 0)
         settled = held is not None and held == captured + sums.get(EntryKind.VOID, 0)
-        return Booked(order.total if held is None else held, order.currency, captured, settled)
+        due = order.total - (credit.authorized - credit.released) - taken
+        return Booked(due if held is None else held, order.currency, captured, settled)
 
     def balances(self, order_id: str) -> dict[Account, int]:
         """What stands on each account for this order, in minor units of its currency."""
@@ -152,7 +155,11 @@ def is_disputed(connection: sa.Connection, order_id: str) -> bool:
 
 
 def derived_status(connection: sa.Connection, order_id: str) -> PaymentStatus:
-    """The order's payment status; what a bank has taken back for good counts as given back."""
+    """What the sums over the provider's effects and over store credit make of the order.
+
+    What a bank has taken back for good counts as given back. Credit counts once the card has come up for the rest:
+    until then the order is not paid for.
+    """
     if is_disputed(connection, order_id):
         return PaymentStatus.DISPUTED
     rows = connection.execute(
@@ -161,11 +168,16 @@ def derived_status(connection: sa.Connection, order_id: str) -> PaymentStatus:
         .group_by(payment_entries.c.kind)
     )
     sums = {kind: int(total) for kind, total in rows}
+    credit, authorized = credit_of_order(connection, order_id), sums.get(EntryKind.AUTHORIZATION, 0)
+    total = connection.scalar(sa.select(orders.c.total).where(orders.c.id == order_id)) or 0
+    if authorized + credit.authorized < total:
+        credit = OrderCredit()
     return payment_status(
-        authorized=sums.get(EntryKind.AUTHORIZATION, 0),
-        captured=sums.get(EntryKind.CAPTURE, 0),
+        authorized=authorized + credit.authorized,
+        captured=sums.get(EntryKind.CAPTURE, 0) + credit.captured,
         refunded=sums.get(EntryKind.REFUND, 0)
         + sums.get(EntryKind.DISPUTE, 0)
-        - sums.get(EntryKind.DISPUTE_REVERSAL, 0),
-        voided=sums.get(EntryKind.VOID, 0),
+        - sums.get(EntryKind.DISPUTE_REVERSAL, 0)
+        + credit.refunded,
+        voided=sums.get(EntryKind.VOID, 0) + credit.released,
     )

@@ -159,13 +159,23 @@ refunds = table(
     sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), nullable=False, index=True),
     sa.Column("amount", Amount, nullable=False),
     sa.Column("currency", sa.CHAR(3), nullable=False),
-    sa.Column("provider_id", sa.String(100), nullable=False, comment="the payment it is given back of"),
     sa.Column("reason", sa.String(500), nullable=False),
     sa.Column("actor", sa.String(100), nullable=False),
     sa.Column("status", Code, nullable=False),
     sa.Column("failure_code", Code),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("settled_at", Moment),
+    sa.CheckConstraint("amount > 0", name="amount"),
+)
+
+refund_parts = table(
+    "refund_parts",
+    sa.Column("refund_id", Uuid, sa.ForeignKey("refunds.id"), primary_key=True),
+    sa.Column("number", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("order_id", Uuid, nullable=False, index=True),
+    sa.Column("provider_id", sa.String(100), comment="the payment it is given back of; NULL: as store credit"),
+    sa.Column("amount", Amount, nullable=False),
+    sa.Column("status", Code, nullable=False),
     sa.CheckConstraint("amount > 0", name="amount"),
 )
 

@@ -17,8 +17,9 @@ from api.permissions import CurrentUser, require
 from api.routes.orders import PENDING, pending
 from api.temporal import OrderDesk
 from api.turnstile import Turn
-from domain.errors import BusinessError
+from domain.errors import BusinessError, PaymentMethodRequired
 from domain.fulfilment import Demand
+from schemas.base import Money
 from schemas.checkout import CheckoutInput, CheckoutRequest, OnShortage
 from schemas.orders import OrderView
 from schemas.risk import ReviewRules
@@ -42,6 +43,7 @@ _EXAMPLE = {
 _EXAMPLES = {
     "visa": {"value": _EXAMPLE},
     "rather a part than nothing": {"value": {**_EXAMPLE, "on_shortage": "ask"}},
+    "store credit first": {"value": {**_EXAMPLE, "use_store_credit": True}},
     "as_quoted": {"value": {**_EXAMPLE, "discount_code": "SPRING-26", "quote": "eyJjYXJ0X2lkIjoi…"}},
 }
 
@@ -99,6 +101,8 @@ def _order_of_cart(everything: Services, user: Account, wanted: CheckoutRequest,
     now = price_cart(everything, cart, wanted, user.id)
     if wanted.quote is not None:
         check_quote(everything, everything.quotes.read(wanted.quote), now)
+    if wanted.payment_method is None:
+        _check_covered(everything, user.id, now.priced.total, wanted.currency)
     settings = everything.settings
     return CheckoutInput(
         order_id=order_id,
@@ -111,11 +115,13 @@ def _order_of_cart(everything: Services, user: Account, wanted: CheckoutRequest,
         shipping_method=wanted.shipping_method,
         payment_method=wanted.payment_method,
         payment_return_url=wanted.payment_return_url,
+        use_store_credit=wanted.use_store_credit,
         discount_code=wanted.discount_code,
         currency=wanted.currency,
         approved_total=now.priced.total,
         payment_retry_seconds=int(settings.payment_retry_minutes * 60),
         authentication_seconds=max(1, int(settings.payment_authentication_minutes * 60)),
+        card_hold_seconds=int(settings.card_hold_days * 86_400),
         on_shortage=wanted.on_shortage,
         decision_seconds=max(1, int(settings.decision_hours * 3600)),
         review=ReviewRules(
@@ -124,6 +130,18 @@ def _order_of_cart(everything: Services, user: Account, wanted: CheckoutRequest,
             otherwise=settings.risk_review_otherwise,
         ),
     )
+
+
+def _check_covered(everything: Services, customer_id: str, total: int, currency: str) -> None:
+    """A look that holds nothing; an order that finds less when it is placed waits for a method."""
+    available = everything.credit.available(customer_id, currency)
+    if available < total:
+        shown = {
+            "available": Money(amount=available, currency=currency),
+            "total": Money(amount=total, currency=currency),
+        }
+        details = {name: money.model_dump() for name, money in shown.items()}
+        raise PaymentMethodRequired("Your store credit does not cover the order.", **details)
 
 
 async def _supersede(everything: Services, order: CheckoutInput, patience: float) -> None:

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import adapters.mysql.payments
+from adapters.mysql.credit import StoreCredit
 from adapters.mysql.reservations import Reservations
 from adapters.payments import PaymentProvider
+from domain.orders import PaymentStatus
+from schemas.credit import CreditMoved, ReleaseCredit
 from schemas.inventory import ReleaseStock, StockReleased
 from schemas.payments import CapturePayment, ProviderResult
 
@@ -56,10 +59,20 @@ def _charge_too_little() -> None:
     PaymentProvider.capture = less  # type: ignore[method-assign]
 
 
+def _credit_kept() -> None:
+    """The store credit of an order that was taken back stays held."""
+
+    def release(_self: StoreCredit, _command: ReleaseCredit) -> CreditMoved:
+        return CreditMoved(amount=0, payment_status=PaymentStatus.VOIDED)
+
+    StoreCredit.release = release  # type: ignore[method-assign,assignment]
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
     "none": _nothing,
     "key dropped": _key_dropped,
     "undo skipped": _undo_skipped,
     "dedupe off": _dedupe_off,
     "a cent too little": _charge_too_little,
+    "credit kept": _credit_kept,
 }

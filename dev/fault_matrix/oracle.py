@@ -5,8 +5,8 @@ sentence; no violation is silence.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -14,11 +14,14 @@ import httpx2
 import sqlalchemy as sa
 
 from adapters.connections import Connections
+from adapters.mysql.credit_balances import credit_balances, credit_of_order
+from adapters.mysql.credit_tables import credit_entries
 from adapters.mysql.inventory import Stock
 from adapters.mysql.orders import OrderStore
 from adapters.mysql.payments import Ledger
 from adapters.mysql.stock_reconciliations import StockReconciliations
 from adapters.mysql.tables import ledger_postings, order_events, parcels, payment_entries
+from domain.credit import CreditAccount
 from domain.errors import IllegalMove
 from domain.fulfilment import ParcelStatus
 from domain.ledger import Account, EntryKind
@@ -37,12 +40,23 @@ class Sides:
     carrier: str
 
 
-def violations_at_end(sides: Sides, order_id: str, sku: str, there: int, refunded: int = 0) -> Iterator[str]:
-    """What is wrong with an order that has come to its end, of a SKU of its own of which so many units were there."""
+@dataclass(frozen=True)
+class Expected:
+    """What an order began with, and what was asked for: units of a SKU of its own, refunds, its customer's credit."""
+
+    sku: str
+    there: int
+    refunded: int = 0
+    granted: Mapping[str, int] = field(default_factory=dict)
+
+
+def violations_at_end(sides: Sides, order_id: str, expected: Expected) -> Iterator[str]:
+    """What is wrong with an order that has come to its end."""
     order = OrderStore(sides.stores.engine).get(order_id)
     journal = _json(f"{sides.provider}/_ledger", order_id=order_id)
-    yield from _money(sides, order_id, order, journal, refunded)
-    yield from _stock(sides, order, sku, there)
+    yield from _money(sides, order_id, order, journal, expected.refunded)
+    yield from _credit(sides.stores, order_id, expected.granted)
+    yield from _stock(sides, order, expected.sku, expected.there)
     yield from _goods(sides, order_id, order)
     if order is not None:
         history = OrderStore(sides.stores.engine).history(order_id, 0, 500).items
@@ -64,6 +78,7 @@ def violations_on_the_way(stores: Connections) -> Iterator[str]:
         .group_by(entries.order_id, "side")
         .having(sa.func.sum(posted.amount) < 0)
     )
+    yield from _credit_below_zero(stores)
     with stores.engine.connect() as connection:
         yield from (f"ledger: entry {row.entry_id} does not sum to zero" for row in connection.execute(unbalanced))
         yield from (f"ledger: {row.side} of {row.order_id} is below zero" for row in connection.execute(below_zero))
@@ -92,13 +107,41 @@ def _money(
         done[EntryKind(row["effect"])] += row["amount"]
     if done[EntryKind.AUTHORIZATION] != done[EntryKind.CAPTURE] + done[EntryKind.VOID]:
         yield "money: something is still held at the end"
-    owed = _worth_of_what_left(sides.stores, order_id)
-    if done[EntryKind.CAPTURE] != owed:
-        yield f"money: {done[EntryKind.CAPTURE]} was taken for goods worth {owed}"
+    with sides.stores.engine.connect() as connection:
+        credit = credit_of_order(connection, order_id)
+    owed, taken = _worth_of_what_left(sides.stores, order_id), done[EntryKind.CAPTURE] + credit.captured
+    if taken != owed:
+        yield f"money: {taken} was taken for goods worth {owed}"
     if order is not None and order.status is OrderStatus.DELIVERED and owed != order.total.amount:
         yield f"money: goods worth {owed} have left of an order of {order.total.amount}"
-    if done[EntryKind.REFUND] != refunded:
-        yield f"money: {done[EntryKind.REFUND]} was given back, {refunded} was asked for"
+    given_back = done[EntryKind.REFUND] + credit.refunded
+    if given_back != refunded:
+        yield f"money: {given_back} was given back, {refunded} was asked for"
+
+
+def _credit(stores: Connections, order_id: str, granted: Mapping[str, int]) -> Iterator[str]:
+    """No credit is held at the end, and none has come or gone but by what the order took and gave back."""
+    with stores.engine.connect() as connection:
+        order = credit_of_order(connection, order_id)
+        stands = {customer: credit_balances(connection, customer) for customer in granted}
+    if order.held:
+        yield f"credit: {order.held} is still held at the end"
+    for customer, amount in granted.items():
+        available = sum(accounts[CreditAccount.AVAILABLE] for accounts in stands[customer].values())
+        if available != amount - order.captured + order.refunded:
+            yield f"credit: {available} is left of {amount}, of which {order.captured} was taken"
+
+
+def _credit_below_zero(stores: Connections) -> Iterator[str]:
+    entries = credit_entries.c
+    with stores.engine.connect() as connection:
+        customers = connection.scalars(sa.select(entries.customer_id).distinct()).all()
+        for customer in customers:
+            for currency, stands in credit_balances(connection, customer).items():
+                below = [name for name in (CreditAccount.AVAILABLE, CreditAccount.HELD) if stands[name] < 0]
+                yield from (f"credit: {name} of {customer} is below zero in {currency}" for name in below)
+                if sum(stands.values()):
+                    yield f"credit: what {customer} has does not sum to zero"
 
 
 def _fee_of(row: dict[str, Any]) -> str:

@@ -13,14 +13,16 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, Work
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError
 
+from adapters.mysql.credit import Granter, StoreCredit
 from adapters.mysql.orders import OrderStore
 from adapters.mysql.payments import Ledger
 from dev.fault_matrix.faults import Faults
-from dev.fault_matrix.oracle import Sides, violations_at_end
+from dev.fault_matrix.oracle import Expected, Sides, violations_at_end
 from dev.fault_matrix.scenarios import Cell, Course
 from domain.orders import FINAL_STATUSES, OrderStatus, PaymentStatus
 from schemas.base import Address
 from schemas.checkout import CheckoutInput, CheckoutResult, OrderLineInput
+from schemas.credit import CreditAmount, GrantCredit
 from schemas.disputes import DisputeEnded, OperatorDecision
 from schemas.orders import CancelOrder, Choice, Decision, OrderView, SettleCompensation
 from schemas.refunds import RefundInput
@@ -72,6 +74,7 @@ class Play:
         self.order_id, self._later_id = str(uuid.uuid4()), str(uuid.uuid4())
         self._later = bool(cell.scenario.refunds or cell.scenario.disputed)
         self._struck_at = self._later_id if self._later else self.order_id
+        self._customer = str(uuid.uuid4())
         self._handle: WorkflowHandle[Any, CheckoutResult] | None = None
         self._cancelled = False
         self._arrived = False
@@ -121,7 +124,9 @@ class Play:
         there = scenario.there + (scenario.arrives if self._arrived else 0)
         order = self._order()
         refunded = scenario.refunds if order is not None and order.payment.captured.amount else 0
-        return list(violations_at_end(self._stage.sides, self.order_id, self._sku, there, refunded))
+        granted = {self._customer: scenario.credit} if scenario.credit else {}
+        expected = Expected(self._sku, there, refunded, granted)
+        return list(violations_at_end(self._stage.sides, self.order_id, expected))
 
     # --- what people do
 
@@ -218,7 +223,9 @@ class Play:
     # --- small words
 
     async def _start(self) -> WorkflowHandle[Any, CheckoutResult]:
-        scenario, customer = self._cell.scenario, str(uuid.uuid4())
+        scenario, customer = self._cell.scenario, self._customer
+        if scenario.credit:
+            await asyncio.to_thread(self._grant, scenario.credit)
         address = {"name": "Matrix", "line1": "Teststraße 1", "city": "Berlin", "country": "DE"}
         fields = {"payment_method": "pm_card_visa", **scenario.fields}
         order = CheckoutInput(
@@ -238,6 +245,12 @@ class Play:
             id=order_workflow_id(self.order_id),
             task_queue=ORDERS_QUEUE,
             search_attributes=TypedSearchAttributes([SearchAttributePair(CUSTOMER_ID, customer)]),
+        )
+
+    def _grant(self, amount: int) -> None:
+        wanted = GrantCredit(amount=CreditAmount(amount=amount, currency="EUR"), reason="fault matrix")
+        StoreCredit(self._stage.sides.stores.engine).grant(
+            self._customer, wanted, Granter("staff:matrix", f"matrix:{self.order_id}")
         )
 
     async def _order_when(self, ready: Callable[[OrderView], object], *, final: bool = True) -> OrderView:

@@ -34,6 +34,7 @@ class Scenario:
     arrives: int = 0
     refunds: int = 0
     disputed: bool = False
+    credit: int = 0
 
 
 DELIVERED = Scenario("delivered")
@@ -55,6 +56,23 @@ CALLED_BACK = Scenario(
 BACKORDERED = Scenario("backordered", there=0, arrives=1, people=lambda play: play.deliver_the_goods())
 DISPUTED = Scenario("disputed", disputed=True, people=lambda play: play.answer_and_give_in())
 REFUNDED = Scenario("refunded", refunds=700, people=lambda play: play.refund())
+PENDING_REFUND = Scenario(
+    "refunded by a slow bank",
+    fields={"payment_method": "pm_card_pendingRefund"},
+    refunds=700,
+    people=lambda play: play.refund(),
+)
+# Less than the order costs, so that the card pays the rest.
+_WITH_CREDIT = {"use_store_credit": True}
+PAID_WITH_CREDIT = Scenario("paid with store credit", fields=_WITH_CREDIT, credit=900)
+CREDIT_BACK = Scenario(
+    "called back, with store credit",
+    OrderStatus.CANCELLED,
+    fields=_WITH_CREDIT,
+    credit=900,
+    postal_code="11111",
+    people=lambda play: play.call_back_when_booked(),
+)
 
 # What an order that goes well does not need; every other activity is met on the way to a delivered one.
 _LEADS_TO: Mapping[str, Scenario] = {
@@ -66,8 +84,12 @@ _LEADS_TO: Mapping[str, Scenario] = {
     "release_stock": CALLED_BACK,
     "cancel_shipment": CALLED_BACK,
     "look_for_goods": BACKORDERED,
+    "hold_credit": PAID_WITH_CREDIT,
+    "capture_credit": PAID_WITH_CREDIT,
+    "release_credit": CREDIT_BACK,
     "open_refund": REFUNDED,
     "refund_payment": REFUNDED,
+    "look_at_refund": PENDING_REFUND,
     "settle_refund": REFUNDED,
     "look_at_dispute": DISPUTED,
     "record_dispute": DISPUTED,

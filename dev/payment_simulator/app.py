@@ -12,9 +12,9 @@ from dev.faults import Faults
 from dev.outbox import Outbox
 from dev.payment_simulator.bank import Bank
 from dev.payment_simulator.control import control_router
+from dev.payment_simulator.customers import Customers
 from dev.payment_simulator.dispute_control import dispute_router
 from dev.payment_simulator.disputes import Disputes
-from dev.payment_simulator.customers import Customers
 from dev.payment_simulator.errors import Answer, ApiError
 from dev.payment_simulator.events import Call, Events, stripe_signature
 from dev.payment_simulator.gateway import Gateway, Operation

@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 
 from adapters.mysql import (  # noqa: F401 - they fill the metadata
     catalog_tables,
+    credit_tables,
     dispute_tables,
     identity_tables,
     stock_tables,

@@ -12,12 +12,15 @@ from adapters.settings import Settings
 from dev.testbed import Testbed
 from domain.errors import Misuse, ProviderUnavailable
 from schemas.payments import (
+    HOLD_EXPIRED,
     AbandonPayment,
     AuthorizePayment,
     CapturePayment,
     LookAtPayment,
+    LookAtRefund,
     PaymentOutcome,
     ProviderResult,
+    RefundPayment,
     VoidPayment,
 )
 
@@ -293,3 +296,57 @@ def test_official_mock_accepts_every_request(mock: PaymentProvider) -> None:
     assert mock.capture(capture(command, held, 2000, final=False)).outcome is SUCCEEDED
     assert mock.capture(capture(command, held, 3000, final=True)).outcome is SUCCEEDED
     assert mock.void(void(command, held)).outcome is SUCCEEDED
+    for kept in ({"keep_method": True}, {"customer": "cus_1", "off_session": True}):
+        with pytest.raises(Misuse) as fixture:
+            mock.authorize(authorization(**kept))
+        assert fixture.value.code == "unexpected_status"
+    back = RefundPayment(
+        order_id=command.order_id, provider_id="pi_1", refund_id="1", amount=1, idempotency_key=command.idempotency_key
+    )
+    assert mock.refund(back).provider_id is not None
+    look_back = LookAtRefund(order_id=command.order_id, provider_id="re_1")
+    assert mock.look_at_refund(look_back).outcome is not ACTION_REQUIRED
+
+
+def test_a_method_that_was_kept_holds_anew_without_its_customer(provider: PaymentProvider, journal: Journal) -> None:
+    first = authorization(keep_method=True)
+    held = provider.authorize(first)
+    assert (held.outcome, held.hold_seconds, held.payment_method) == (SUCCEEDED, 7 * 86_400, "pm_card_visa")
+    assert held.customer is not None
+    anew = first.model_copy(
+        update={
+            "keep_method": False,
+            "customer": held.customer,
+            "off_session": True,
+            "idempotency_key": f"{first.idempotency_key}-anew",
+        }
+    )
+    again = provider.authorize(anew)
+    assert (again.outcome, again.customer) == (SUCCEEDED, held.customer)
+    assert again.provider_id != held.provider_id
+    unkept = provider.authorize(authorization(off_session=True))
+    assert (unkept.outcome, unkept.amount) == (DECLINED, 0), "a refusal, and no mistake of ours"
+
+
+@pytest.mark.parametrize("before", [0, 2000], ids=["nothing taken", "a part taken"])
+def test_a_hold_that_has_run_out_is_a_result(
+    provider: PaymentProvider, settings: Settings, journal: Journal, before: int
+) -> None:
+    command = authorization()
+    held = provider.authorize(command)
+    if before:
+        provider.capture(capture(command, held, before, final=False))
+    httpx2.post(f"{settings.stripe_api_base}/_control/later/{held.provider_id}").raise_for_status()
+    late = capture(command, held, 1000, final=True, step=2).model_copy(update={"captured": before})
+    answer = provider.capture(late)
+    assert (answer.outcome, answer.code) == (DECLINED, HOLD_EXPIRED)
+    assert journal(command.order_id)[-1] == ("void", 5000 - before)
+
+
+def test_what_somebody_else_has_captured_is_no_hold_that_ran_out(provider: PaymentProvider) -> None:
+    """Holding it anew would take it twice."""
+    command = authorization()
+    held = provider.authorize(command)
+    provider.capture(capture(command, held, 5000, final=True))
+    with pytest.raises(Misuse):
+        provider.capture(capture(command, held, 1000, final=True, step=2))

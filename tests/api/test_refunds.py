@@ -130,6 +130,28 @@ def test_the_customer_is_told_by_mail(
     assert "€7.00" in text
 
 
+@pytest.mark.parametrize(("card", "ends", "moved"), [("pendingRefund", "succeeded", 1), ("refundFail", "failed", 0)])
+def test_a_bank_that_takes_its_time_is_heard_of_by_webhook(
+    buyer: Buyer, make_product: Any, api: httpx2.Client, staff: dict[str, str], card: str, ends: str, moved: int
+) -> None:
+    version = buyer.fill(make_product(price=4000))
+    address = ADDRESS | {"postal_code": "10117"}
+    placed = buyer.check_out(version, f"pm_card_{card}", shipping_address=address).raise_for_status().json()
+    buyer.until(placed["id"], "delivered")
+    path, headers = f"/v1/ops/orders/{placed['id']}/refunds", staff | {"Idempotency-Key": uuid.uuid4().hex}
+    deadline = time.monotonic() + 30  # well before the workflow would ask by itself
+    while buyer.order(placed["id"])["payment_status"] != "captured":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    api.post(path, json={"amount": {"amount": 700, **EUR}, "reason": "late"}, headers=headers)
+    while (listed := api.get(path, headers=staff).json())["items"][0]["status"] == "pending":
+        assert time.monotonic() < deadline, listed
+        time.sleep(0.1)
+    assert listed["items"][0]["status"] == ends
+    assert listed["refundable"]["amount"] == placed["total"]["amount"] - 700 * moved
+    assert buyer.effects(placed["id"]).count("refund") == moved
+
+
 def test_an_order_that_is_nowhere(api: httpx2.Client, staff: dict[str, str]) -> None:
     headers = staff | {"Idempotency-Key": uuid.uuid4().hex}
     nowhere = f"/v1/ops/orders/{uuid.uuid4()}/refunds"

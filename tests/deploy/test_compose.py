@@ -54,6 +54,8 @@ SERVICE_OF_PREFIX = {
     "/docs": "order",
     "/openapi.json": "order",
     "/v1/webhooks/stripe": "payment",
+    "/v1/users/me/credit": "payment",
+    "/v1/ops/customers": "payment",
     "/v1/notifications": "notification",
 }
 

@@ -189,7 +189,7 @@ def place(skipping: Client, connections: Connections) -> Place:
         order_id = str(uuid_utils.uuid7())
         order = CheckoutInput(
             order_id=order_id,
-            customer_id=str(uuid_utils.uuid7()),
+            customer_id=str(fields.pop("customer_id", uuid_utils.uuid7())),
             email="customer@shop.example.com",
             cart_id=str(fields.pop("cart_id", uuid_utils.uuid7())),
             cart_version=1,
@@ -248,6 +248,16 @@ def authenticate(bed: Testbed) -> Callable[..., None]:
         httpx2.post(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/authenticate", json=said).raise_for_status()
 
     return say
+
+
+@pytest.fixture
+def bank_acts(bed: Testbed) -> Callable[[str], None]:
+    """The bank lets go of this payment's hold, or comes to the end of this refund, now and not in a while."""
+
+    def act(name: str) -> None:
+        httpx2.post(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/later/{name}").raise_for_status()
+
+    return act
 
 
 @pytest.fixture

@@ -25,12 +25,13 @@ from domain.errors import Unavailable
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.base import Address, Money
 from schemas.notifications import NotificationInput, NotificationSent
-from schemas.orders import OrderView, PaymentBalance
+from schemas.orders import OrderView, PaymentBalance, PaymentPart
 from workers.runner import new_sandbox_runner
 from workflows.names import NOTIFICATIONS_QUEUE, notification_workflow_id
 from workflows.notification import NotificationWorkflow
 
 NOTHING = Money(amount=0, currency="EUR")
+NO_MONEY = {"held": NOTHING, "captured": NOTHING, "refunded": NOTHING}
 
 
 class Orders:
@@ -54,7 +55,9 @@ class Orders:
             subtotal=NOTHING,
             discount=NOTHING,
             tax_included=False,
-            payment=PaymentBalance(held=NOTHING, captured=NOTHING, refunded=NOTHING, disputed=NOTHING),
+            payment=PaymentBalance(
+                **NO_MONEY, disputed=NOTHING, card=PaymentPart(**NO_MONEY), store_credit=PaymentPart(**NO_MONEY)
+            ),
             shipping=NOTHING,
             tax=NOTHING,
             lines=[],

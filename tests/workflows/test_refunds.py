@@ -1,5 +1,6 @@
 """Money is given back once, never more than was taken, whoever asks and whatever the provider answers."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from dev.testbed import Testbed
 from domain.ledger import EntryKind
 from domain.orders import PaymentStatus
 from schemas.orders import OrderView
+from schemas.payments import ProviderEvent
 from schemas.refunds import RefundAnswer, RefundInput, RefundStatus
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
 from workflows.refund import RefundWorkflow
@@ -49,6 +51,25 @@ def refund(skipping: Client) -> Callable[..., Any]:
 async def paid(place: Any, make_product: Any) -> Any:
     """An order that was delivered and paid for."""
     return await place({make_product(): 1})
+
+
+@pytest.fixture
+def provider_refunds(bed: Testbed) -> Callable[[str], list[str]]:
+    """What the provider calls the refunds of an order."""
+    base = {"api": bed.settings.stripe_api_base.rstrip("/")}
+    client = stripe.StripeClient(bed.settings.stripe_api_key.get_secret_value(), base_addresses=base)
+
+    def read(order_id: str) -> list[str]:
+        listed = client.v1.refunds.list({"limit": 100})
+        return [one.id for one in listed if (one.to_dict().get("metadata") or {}).get("order_id") == order_id]
+
+    return read
+
+
+async def until(look: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(look):
+            await asyncio.sleep(0.05)
 
 
 def given_back(journal: Journal, order_id: str) -> list[int]:
@@ -124,6 +145,54 @@ async def test_what_the_provider_refuses_is_promised_no_more(
     assert (answer.refund.status, answer.refund.failure_code) == (RefundStatus.FAILED, "charge_already_refunded")
     assert paid.view().payment_status is PaymentStatus.CAPTURED
     assert Refunds(connections.engine).of_order(order.id).refundable == order.total
+
+
+@pytest.mark.parametrize(
+    ("card", "told", "status"),
+    [
+        ("pm_card_pendingRefund", True, RefundStatus.SUCCEEDED),
+        ("pm_card_pendingRefund", False, RefundStatus.SUCCEEDED),
+        ("pm_card_refundFail", True, RefundStatus.FAILED),
+    ],
+    ids=["the provider tells", "nobody tells: it is asked", "refused in the end"],
+)
+async def test_a_bank_that_takes_its_time_is_waited_for(
+    *,
+    place: Any,
+    make_product: Any,
+    skipping: Client,
+    provider_journal: Journal,
+    connections: Connections,
+    bank_acts: Any,
+    provider_refunds: Any,
+    card: str,
+    told: bool,
+    status: RefundStatus,
+) -> None:
+    paid = await place({make_product(): 1}, payment_method=card)
+    order = await paid.delivered()
+    refund_id = str(uuid_utils.uuid7())
+    wanted = RefundInput(refund_id=refund_id, order_id=order.id, amount=300, reason="scratch", actor=STAFF)
+    handle = await skipping.start_workflow(
+        RefundWorkflow.run, wanted, id=refund_workflow_id(refund_id), task_queue=PAYMENTS_QUEUE
+    )
+    await until(lambda: provider_refunds(order.id))
+    (at_provider,) = provider_refunds(order.id)
+    listed = Refunds(connections.engine).of_order(order.id)
+    assert [one.status for one in listed.items] == [RefundStatus.PENDING]
+    assert listed.refundable.amount == order.total.amount - 300, "promised to nobody else, and not booked"
+    assert (paid.view().payment.refunded.amount, given_back(provider_journal, order.id)) == (0, [])
+
+    bank_acts(at_provider)
+    if told:
+        news = ProviderEvent(event_id="evt_1", type="refund.updated", provider_id=at_provider)
+        await handle.signal(RefundWorkflow.provider_told, news)
+    answer = await handle.result()  # which skips time, where nobody has told
+    assert answer.refund is not None
+    assert answer.refund.status is status
+    moved = 300 if status is RefundStatus.SUCCEEDED else 0
+    assert paid.view().payment.refunded.amount == sum(given_back(provider_journal, order.id)) == moved
+    assert Refunds(connections.engine).of_order(order.id).refundable.amount == order.total.amount - moved
 
 
 def test_no_entry_of_the_whole_ledger_is_out_of_balance(connections: Connections) -> None:

@@ -6,6 +6,7 @@ from alembic import context
 from adapters.connections import create_engine
 from adapters.mysql import (  # noqa: F401 - they fill the metadata
     catalog_tables,
+    credit_tables,
     dispute_tables,
     identity_tables,
     stock_tables,

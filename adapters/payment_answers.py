@@ -1,0 +1,148 @@
+"""What the payment provider's answers mean: how a payment stands, a bank's no, an outage, or a mistake of ours."""
+
+from typing import Any
+
+import stripe
+from stripe import PaymentIntent, Refund
+
+from domain.errors import Misuse, OutcomeUnknown, ProviderUnavailable
+from schemas.payments import PaymentAction, PaymentOutcome, ProviderResult
+
+_OUR_WORDS = {"payment_intent_authentication_failure": "authentication_failed"}
+
+
+def standing(intent: PaymentIntent) -> ProviderResult:
+    """How a payment stands."""
+    if intent.status == "requires_capture":
+        return _held(intent.to_dict())
+    if intent.status in ("requires_action", "processing"):
+        return ProviderResult(
+            outcome=PaymentOutcome.ACTION_REQUIRED, provider_id=intent.id, action=_action(intent.to_dict())
+        )
+    if intent.status == "requires_payment_method":
+        error = intent.to_dict().get("last_payment_error") or {}
+        code = error.get("decline_code") or error.get("code") or "card_declined"
+        return ProviderResult(
+            outcome=PaymentOutcome.DECLINED,
+            provider_id=intent.id,
+            code=_OUR_WORDS.get(code, code),
+            message=error.get("message") or "The bank declined the payment.",
+        )
+    if intent.status == "canceled":
+        charge = intent.to_dict().get("latest_charge")
+        was_held = isinstance(charge, dict) and charge.get("status") == "succeeded"
+        return ProviderResult(
+            outcome=PaymentOutcome.DECLINED,
+            provider_id=intent.id,
+            # The customer has been to their bank a moment before it was cancelled: held, and given back.
+            amount=intent.amount if was_held else 0,
+            code="authentication_expired",
+            message="The payment was not confirmed with the bank in time.",
+        )
+    raise Misuse(f"the provider left {intent.id} {intent.status}", "unexpected_status")
+
+
+def _held(intent: dict[str, Any]) -> ProviderResult:
+    charge = intent.get("latest_charge")
+    charge = charge if isinstance(charge, dict) else {}
+    ends = ((charge.get("payment_method_details") or {}).get("card") or {}).get("capture_before")
+    return ProviderResult(
+        outcome=PaymentOutcome.SUCCEEDED,
+        provider_id=intent["id"],
+        amount=intent.get("amount_capturable") or 0,
+        hold_seconds=max(0, ends - charge["created"]) if ends else None,
+        payment_method=intent.get("payment_method"),
+        customer=intent.get("customer"),
+        risk=(charge.get("outcome") or {}).get("risk_level"),
+    )
+
+
+def refund_standing(refund: Refund) -> ProviderResult:
+    """How a refund stands."""
+    if refund.status in ("failed", "canceled"):
+        code = refund.failure_reason or "refund_failed"
+        message = "The bank has not accepted the refund."
+        return ProviderResult(outcome=PaymentOutcome.DECLINED, provider_id=refund.id, code=code, message=message)
+    pending = refund.status in ("pending", "requires_action")
+    outcome = PaymentOutcome.PENDING if pending else PaymentOutcome.SUCCEEDED
+    return ProviderResult(outcome=outcome, provider_id=refund.id, amount=refund.amount)
+
+
+def _action(intent: dict[str, Any]) -> PaymentAction:
+    wanted = intent.get("next_action") or {}
+    kind = str(wanted.get("type") or "use_stripe_sdk")
+    url = (wanted.get("redirect_to_url") or {}).get("url")
+    return PaymentAction(type=kind, url=url, client_secret=intent.get("client_secret"))
+
+
+def refusal(error: stripe.StripeError) -> ProviderResult:
+    """The bank's no as a result; everything else is raised as what it is."""
+    details = _details(error)
+    if isinstance(error, stripe.CardError):
+        code = details.get("decline_code") or error.code or "card_declined"
+    elif error.code == "resource_missing" and details.get("param") == "payment_method":
+        code = "invalid_payment_method"  # it came from the customer, so the customer is told
+    else:
+        raise failure(error) from error
+    return declined(intent_in(error).get("id"), code, error)
+
+
+def has_expired(error: stripe.InvalidRequestError, captured: int) -> bool:
+    """Whether a capture was refused because the bank has let go of the hold, of which so much was captured before."""
+    intent = intent_in(error)
+    if error.code == "charge_expired_for_capture" or intent.get("status") == "canceled":
+        return True
+    # Of a payment that was captured in part what is left lapses, and it has succeeded; who took more is another matter.
+    return intent.get("status") == "succeeded" and (intent.get("amount_received") or 0) == captured > 0
+
+
+def succeeded(provider_id: str, amount: int, fee: int = 0) -> ProviderResult:
+    """It is done; the provider keeps the fee of it."""
+    return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=provider_id, amount=amount, fee=fee)
+
+
+def declined(provider_id: str | None, code: str, error: stripe.StripeError | None) -> ProviderResult:
+    """It is refused, in the provider's words where it has some."""
+    said = error.user_message if error else None
+    return ProviderResult(
+        outcome=PaymentOutcome.DECLINED,
+        provider_id=provider_id,
+        code=code,
+        message=said or "The bank declined the payment.",
+    )
+
+
+def failure(error: stripe.StripeError) -> Exception:
+    """An outage, to be waited for; an answer that says nothing and never will; or a mistake of ours."""
+    status = error.http_status or 0
+    if status >= 500 and error.headers and error.headers.get("idempotent-replayed") == "true":
+        return OutcomeUnknown(f"The provider keeps a failure under this key: {error.user_message or error}")
+    if isinstance(error, stripe.IdempotencyError) and status == 400:
+        return OutcomeUnknown(f"The provider knows another request by this key: {error.user_message or error}")
+    away = isinstance(error, stripe.APIConnectionError | stripe.RateLimitError)
+    # 409: an earlier attempt with the same key is still being worked on. No status: the answer was not to be read.
+    if away or (isinstance(error, stripe.APIError) and (status in (0, 409) or status >= 500 or status < 300)):
+        return ProviderUnavailable(error.user_message or str(error), _retry_after(error))
+    return Misuse(str(error), error.code or _details(error).get("type") or "provider_refused")
+
+
+def _retry_after(error: stripe.StripeError) -> float | None:
+    said = str(error.headers.get("retry-after") or "") if error.headers else ""
+    return float(said) if said.isdecimal() else None
+
+
+def metadata_of(kept: PaymentIntent | Refund) -> dict[str, str]:
+    """What we have written on it."""
+    return kept.to_dict().get("metadata") or {}
+
+
+def intent_in(error: stripe.StripeError) -> dict[str, Any]:
+    """The payment that an error speaks of."""
+    intent = _details(error).get("payment_intent")
+    return intent if isinstance(intent, dict) else {}
+
+
+def _details(error: stripe.StripeError) -> dict[str, Any]:
+    body = error.json_body
+    details = body.get("error") if isinstance(body, dict) else None
+    return details if isinstance(details, dict) else {}
