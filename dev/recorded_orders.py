@@ -39,7 +39,7 @@ class RecordedOrders:
         postal_code: str = "10117",
         meanwhile: Callable[[], None] | None = None,
         then: Callable[[str], None] | None = None,
-        **more: str,
+        **more: object,
     ) -> str:
         cart: dict[str, Any] = {}
         self._client.delete("/v1/cart").raise_for_status()
