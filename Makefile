@@ -128,7 +128,7 @@ soak: setup ## play a hundred rounds of everything that happens at once at a che
 	@ORDERS_TEST_ROUNDS=100 $(BIN)/pytest -v tests/e2e/test_interleavings.py
 	@echo "webhooks and answers of the payment provider in 200 orders"
 	@ORDERS_TEST_INTERLEAVINGS=200 $(BIN)/pytest -v tests/workflows/test_webhook_races.py
-	@echo "200 orders on their way: five workers killed, MySQL away for 30 s"
+	@echo "200 orders on their way: five workers and the Temporal server killed, MySQL away for 30 s"
 	@ORDERS_TEST_ORDERS=200 $(BIN)/pytest -v -s tests/e2e/test_storm.py
 
 histories: setup ## record the workflows' histories anew, for the replay tests

@@ -22,6 +22,7 @@ from workflows.order_book import OrderBook
 from workflows.parcels import ParcelDesk
 from workflows.payment_attempts import PaymentAttempts
 from workflows.payment_desk import PaymentDesk
+from workflows.payment_renewal import PaymentRenewal
 from workflows.reasons import CANCELLED, Reason, reason_of
 from workflows.reservation_keeper import ReservationKeeper
 from workflows.risk_review import RiskReview
@@ -48,6 +49,7 @@ class CheckoutWorkflow:
         self._risk = RiskReview(order, self._book, self._timeline, self._tell_paid)
         self._parcels = ParcelDesk(order)
         self._hold = DisputeHold(self._parcels, self._book, self._charged_back)
+        self._renewal = PaymentRenewal(self._payment, self._attempts, self._parcels, self._book)
         self._keeper = ReservationKeeper(order.order_id, self._timeline)
         self._story: asyncio.Task[None] | None = None
         self._result: CheckoutResult | None = None
@@ -216,7 +218,7 @@ class CheckoutWorkflow:
         self._saga.note("call the parcels back", lambda: self._call_back(placed))
         # The cart first, so that it is empty when the customer reads the answer; but beside the parcels, because
         # its store may be away for as long as it likes without holding up one of them.
-        await asyncio.gather(self._empty_cart(), self._deliver_all(placed), self._keep_paid())
+        await asyncio.gather(self._empty_cart(), self._deliver_all(placed), self._renewal.keep_paid())
 
     async def _deliver_all(self, placed: OrderPlaced) -> None:
         await self._parcels.start(placed)
@@ -234,15 +236,6 @@ class CheckoutWorkflow:
         self._timeline.tell(f"parcel {number} captured")
         await self._parcels.delivered(number)
         self._timeline.tell(f"parcel {number} delivered")
-
-    async def _keep_paid(self) -> None:
-        """When the bank will not hold the money any longer, what has not left waits until it is paid for anew."""
-        while (told := await self._payment.refused_renewal()) is not None:
-            await self._parcels.stand_still()
-            await self._attempts.pay_anew(told)
-            await self._book.record(f"paid-anew-{told.step}", OrderStatus.PROCESSING, "order.payment_renewed")
-            self._attempts.confirmed()
-            await self._parcels.go_on()
 
     async def _settle(self) -> None:
         await self._payment.end()

@@ -1,9 +1,11 @@
 """Mistakes built in on purpose: an oracle that does not find them would prove nothing."""
 
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+import adapters.mysql.credit
 import adapters.mysql.payments
 from adapters.mysql.credit import StoreCredit
 from adapters.mysql.reservations import Reservations
@@ -68,6 +70,18 @@ def _credit_kept() -> None:
     StoreCredit.release = release  # type: ignore[method-assign,assignment]
 
 
+def _lock_removed() -> None:
+    """Orders of one customer look at the same store credit at the same time, and take their time over it."""
+    module = vars(adapters.mysql.credit)
+    move = module["_move"]
+
+    def slowly(*arguments: Any) -> None:
+        time.sleep(0.5)
+        move(*arguments)
+
+    module.update(_lock=lambda *_: None, _move=slowly)
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
     "none": _nothing,
     "key dropped": _key_dropped,
@@ -75,4 +89,5 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "dedupe off": _dedupe_off,
     "a cent too little": _charge_too_little,
     "credit kept": _credit_kept,
+    "lock removed": _lock_removed,
 }

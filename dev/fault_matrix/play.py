@@ -3,15 +3,15 @@
 import asyncio
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
-from temporalio.service import RPCError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.mysql.credit import Granter, StoreCredit
 from adapters.mysql.orders import OrderStore
@@ -42,6 +42,7 @@ from workflows.names import (
 from workflows.refund import RefundWorkflow
 
 PATIENCE_SECONDS = 180.0
+T = TypeVar("T")
 ACTOR = "customer:matrix"
 
 
@@ -66,15 +67,26 @@ class Outcome:
     violations: list[str] = field(default_factory=list)
 
 
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """The answer, however often Temporal's server goes away meanwhile; that there is no such workflow is one."""
+    while True:
+        try:
+            return await ask()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise
+            await asyncio.sleep(1)
+
+
 class Play:
     """One order on its way."""
 
-    def __init__(self, stage: Stage, cell: Cell, sku: str) -> None:
+    def __init__(self, stage: Stage, cell: Cell, sku: str, customer: str | None = None) -> None:
         self._stage, self._cell, self._sku = stage, cell, sku
         self.order_id, self._later_id = str(uuid.uuid4()), str(uuid.uuid4())
         self._later = bool(cell.scenario.refunds or cell.scenario.disputed)
         self._struck_at = self._later_id if self._later else self.order_id
-        self._customer = str(uuid.uuid4())
+        self._customer = customer or str(uuid.uuid4())
         self._handle: WorkflowHandle[Any, CheckoutResult] | None = None
         self._cancelled = False
         self._arrived = False
@@ -104,12 +116,12 @@ class Play:
             people.append(asyncio.create_task(self._cancel_when_struck()))
         try:
             with suppress(WorkflowFailureError):  # called back from the Web UI
-                await self._handle.result()
+                await patiently(self._handle.result)
             if self._later:
                 await people[0]
             for child in (payment_workflow_id(self.order_id), fulfilment_workflow_id(self.order_id, 1)):
                 with suppress(RPCError, WorkflowFailureError):  # it was never begun
-                    await self._stage.client.get_workflow_handle(child).result()
+                    await patiently(self._stage.client.get_workflow_handle(child).result)
             await asyncio.wait(people, timeout=5)  # an answer may come a moment after the end
         finally:
             for task in (*people, operator):
@@ -239,18 +251,21 @@ class Play:
             shipping_method="standard",
             **fields,
         )
-        return await self._stage.client.start_workflow(
-            CheckoutWorkflow.run,
-            order,
-            id=order_workflow_id(self.order_id),
-            task_queue=ORDERS_QUEUE,
-            search_attributes=TypedSearchAttributes([SearchAttributePair(CUSTOMER_ID, customer)]),
+        return await patiently(
+            lambda: self._stage.client.start_workflow(
+                CheckoutWorkflow.run,
+                order,
+                id=order_workflow_id(self.order_id),
+                task_queue=ORDERS_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                search_attributes=TypedSearchAttributes([SearchAttributePair(CUSTOMER_ID, customer)]),
+            )
         )
 
     def _grant(self, amount: int) -> None:
         wanted = GrantCredit(amount=CreditAmount(amount=amount, currency="EUR"), reason="fault matrix")
         StoreCredit(self._stage.sides.stores.engine).grant(
-            self._customer, wanted, Granter("staff:matrix", f"matrix:{self.order_id}")
+            self._customer, wanted, Granter("staff:matrix", f"matrix:{self._customer}")
         )
 
     async def _order_when(self, ready: Callable[[OrderView], object], *, final: bool = True) -> OrderView:

@@ -1,6 +1,7 @@
 """What the payment adapter makes of each answer: the simulator's, which remembers, and the official stripe-mock's."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -10,7 +11,7 @@ import uuid_utils
 from adapters.payments import PaymentProvider
 from adapters.settings import Settings
 from dev.testbed import Testbed
-from domain.errors import Misuse, ProviderUnavailable
+from domain.errors import Misuse, OutcomeUnknown, ProviderUnavailable
 from schemas.payments import (
     HOLD_EXPIRED,
     AbandonPayment,
@@ -270,12 +271,14 @@ def test_request_that_can_never_work_is_our_mistake(provider: PaymentProvider) -
         provider.void(VoidPayment(order_id="o", provider_id="pi_nobody", idempotency_key=command.order_id))
 
 
-def test_key_used_for_another_request_is_our_mistake(provider: PaymentProvider) -> None:
+def test_key_used_for_another_request_leaves_a_doubt_that_asking_ends(provider: PaymentProvider) -> None:
+    """As after a release that words the same request otherwise: what the first has done must be found, not repeated."""
     command = authorization()
-    provider.authorize(command)
-    with pytest.raises(Misuse) as reused:
-        provider.authorize(command.model_copy(update={"amount": 5001}))
-    assert reused.value.code == "idempotency_error"
+    first = provider.authorize(command)
+    reworded = command.model_copy(update={"return_url": "https://shop.example.com/back"})
+    with pytest.raises(OutcomeUnknown):
+        provider.authorize(reworded)
+    assert provider.authorize(reworded.asking_first(2, datetime.now(UTC))).provider_id == first.provider_id
 
 
 def test_wrong_api_key_is_our_mistake(settings: Settings) -> None:

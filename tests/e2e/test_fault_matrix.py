@@ -8,6 +8,7 @@ import pytest
 from dev.fault_matrix.faults import Kind
 from dev.fault_matrix.matrix import faulty_engine, play
 from dev.fault_matrix.scenarios import Cell
+from dev.fault_matrix.storm import share_credit
 from dev.fault_matrix.table import table
 
 pytestmark = pytest.mark.usefixtures("bed")  # which has brought the servers up
@@ -46,3 +47,11 @@ def test_the_oracle_finds_a_mistake_that_was_built_in(mutant: str, monkeypatch: 
     with faulty_engine(mutant) as bed:
         result = asyncio.run(play(bed, wanted, seed=1))
     assert any(sentence in violation for violation in result.violations()), result.violations()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("mutant", "is_found"), [("none", False), ("lock removed", True)])
+def test_the_oracle_finds_credit_that_was_spent_twice(mutant: str, is_found: bool) -> None:
+    with faulty_engine(mutant) as bed:
+        result = asyncio.run(share_credit(bed, 4))
+    assert any("is below zero" in violation for violation in result.violations()) is is_found, result.violations()
