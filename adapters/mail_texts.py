@@ -56,6 +56,19 @@ _SAID = {
     "payment.credit_refunded": Said("you have store credit again", "We have given money back as store credit."),
     "payment.credit_released": Said("your store credit is yours again", "Store credit we kept for this order is free."),
     "order.payment_renewed": Said("your order goes on", "Thank you. Your payment is in order again."),
+    "payment.authorized_late": Said(
+        "your payment came too late", "A payment reached us when we did not wait for it any more. You get it back."
+    ),
+    "payment.captured_late": Said(
+        "your payment came too late", "A payment reached us when we did not wait for it any more. You get it back."
+    ),
+    "payment.returned_late": Said(
+        "we have given your late payment back",
+        "We have given back the payment that reached us too late; your bank may need some days to show it.",
+    ),
+    "payment.status_corrected": Said(
+        "we have put your order right", "We have corrected how the payment of your order is shown."
+    ),
     "order.stock_released": Said("your items are no longer reserved", "Your items are no longer reserved for you."),
     "order.reservation_expired": Said(
         "your items are no longer reserved", "Your items are no longer reserved for you."

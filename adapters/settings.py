@@ -4,6 +4,7 @@ Names of the product start with `ORDERS_`; names a vendor's own tools know (`TEM
 `SMTP_*`) stay as the vendor spells them. `.env.example` lists every setting with its development value.
 """
 
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
@@ -146,6 +147,10 @@ class Settings(BaseSettings):
     """How long there is to look at an order that is held."""
     risk_review_otherwise: Verdict = Verdict.DECLINE
     """What becomes of an order that nobody has looked at in time."""
+    reconciliation_days: float = Field(default=10, gt=0)
+    """How far back payments are compared every hour; a hold lasts a week."""
+    reconciliation_grace_minutes: float = Field(default=60, ge=0)
+    """How long a difference of an order whose workflows are at work is only watched."""
     idempotency_hours: int = Field(default=24, gt=0)
     reservation_hours: float = Field(default=48, gt=0)
     """How long stock stays reserved for an order unless its workflow, which does while it lives, extends it."""
@@ -158,6 +163,11 @@ class Settings(BaseSettings):
     activity_slots: int = Field(default=16, gt=0)
     local_activity_slots: int = Field(default=16, gt=0)
     graceful_shutdown_seconds: int = Field(default=30, gt=0)
+
+    @property
+    def reconciliation_grace(self) -> timedelta:
+        """The same as a duration."""
+        return timedelta(minutes=self.reconciliation_grace_minutes)
 
     @field_validator("services", "task_queues", mode="before")
     @classmethod

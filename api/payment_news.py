@@ -12,10 +12,12 @@ from adapters.mysql.flagged_webhooks import FlaggedWebhooks
 from adapters.mysql.payments import Ledger
 from adapters.settings import Settings
 from api.dispute_desk import DisputeDesk
+from api.ownership import UUID_FORM
 from domain.ledger import EntryKind
 from domain.webhook_amounts import Told, differences
-from schemas.payments import ProviderEvent
+from schemas.payments import BRINGS_MONEY, ProviderEvent
 from schemas.webhooks import FlaggedWebhook
+from workflows.late_money_starter import start_late_money
 from workflows.names import payment_workflow_id, refund_workflow_id
 from workflows.payment import PaymentWorkflow
 from workflows.refund import RefundWorkflow
@@ -62,12 +64,22 @@ class PaymentNews:
         if subject.get("object") == "refund":
             refund = self._temporal.get_workflow_handle(refund_workflow_id(str(metadata.get("refund_id"))))
             return await signalled(refund.signal(RefundWorkflow.provider_told, news))
+        return await self._tell_payment(order_id, news, subject)
+
+    async def _tell_payment(self, order_id: str, news: ProviderEvent, subject: dict[str, Any]) -> Outcome:
         if await run_in_threadpool(self._is_contradicted, order_id, news, subject):
             return "flagged"
         if news.type in _NO_NEWS or await run_in_threadpool(self._is_known, news):
             return "known"
         handle = self._temporal.get_workflow_handle(payment_workflow_id(order_id))
-        return await signalled(handle.signal(PaymentWorkflow.provider_told, news))
+        outcome = await signalled(handle.signal(PaymentWorkflow.provider_told, news))
+        if outcome == "ignored" and news.type in BRINGS_MONEY and await run_in_threadpool(self._has_order, order_id):
+            await start_late_money(self._temporal, order_id, news)
+            return "applied"
+        return outcome
+
+    def _has_order(self, order_id: str) -> bool:
+        return bool(UUID_FORM.fullmatch(order_id)) and self._ledger.booked(order_id, "") is not None
 
     def _is_known(self, news: ProviderEvent) -> bool:
         """Whether it only confirms a call of our own whose effect stands in the books."""

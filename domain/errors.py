@@ -27,6 +27,8 @@ BusinessError
     ├── AddressBookFull
     ├── RefundExceedsCaptured
     ├── PaymentDisputed
+    ├── DifferenceDecided
+    ├── NoRepair
     └── IllegalMove
 
 Unavailable                  somebody else's system is away: retry
@@ -207,6 +209,18 @@ class PaymentDisputed(Conflict):
     """The customer's bank has not decided yet whose the money is, so nothing of it can be given back."""
 
     code = "payment_disputed"
+
+
+class DifferenceDecided(Conflict):
+    """A difference between the books has been decided about, or is gone."""
+
+    code = "difference_decided"
+
+
+class NoRepair(Conflict):
+    """What would make the books agree is for a person to find."""
+
+    code = "no_repair"
 
 
 class IllegalMove(Conflict):

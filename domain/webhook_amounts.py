@@ -15,9 +15,12 @@ class Told:
 
 @dataclass(frozen=True)
 class Booked:
-    """The same payment in our books; `settled` when nothing of it is held any more, so that they cannot lag behind."""
+    """The same payment in our books; `settled` when nothing of it is held any more, so that they cannot lag behind.
 
-    amount: int
+    `amounts` is what was held, or, of a payment they do not know yet, what it may be for.
+    """
+
+    amounts: tuple[int, ...]
     currency: str
     captured: int
     settled: bool
@@ -32,9 +35,9 @@ def differences(told: Told, booked: Booked) -> dict[str, dict[str, object]]:
     found: dict[str, dict[str, object]] = {}
     if told.currency != booked.currency:
         found["currency"] = {"told": told.currency, "booked": booked.currency}
-    if told.amount != booked.amount:
-        found["amount"] = {"told": told.amount, "booked": booked.amount}
-    too_much = told.captured > (booked.captured if booked.settled else booked.amount)
+    if told.amount not in booked.amounts:
+        found["amount"] = {"told": told.amount, "booked": booked.amounts[0]}
+    too_much = told.captured > (booked.captured if booked.settled else max(booked.amounts))
     if too_much or (told.final and told.captured < booked.captured):
         found["captured"] = {"told": told.captured, "booked": booked.captured}
     return found

@@ -184,6 +184,7 @@ class RecordPayment(Payload):
     """Write one ledger entry with its event and the derived payment status; repeat-safe by idempotency key.
 
     What the provider keeps of it, its `fee`, is an entry of its own in the same transaction.
+    The event is the kind's own unless `event_type` names another.
     """
 
     order_id: str
@@ -194,6 +195,7 @@ class RecordPayment(Payload):
     idempotency_key: str
     fee: int = 0
     data: dict[str, object] = {}
+    event_type: str | None = None
 
 
 class RecordDecline(Payload):
@@ -273,6 +275,12 @@ class PaymentResult(Payload):
 
     order_id: str
     payment_status: PaymentStatus
+
+
+BRINGS_MONEY = frozenset(
+    {"payment_intent.amount_capturable_updated", "payment_intent.succeeded", "charge.captured", "charge.succeeded"}
+)
+"""The types of webhooks that tell of money held or taken."""
 
 
 class ProviderEvent(Payload):

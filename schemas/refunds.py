@@ -32,7 +32,10 @@ class RefundStatus(StrEnum):
 
 
 class RefundInput(Payload):
-    """What RefundWorkflow is started with; `actor` is who decided it."""
+    """What RefundWorkflow is started with; `actor` is who decided it.
+
+    It is of the payment the order was paid by unless `payment_id` names another; so is `event_type`.
+    """
 
     refund_id: str
     order_id: str
@@ -40,6 +43,8 @@ class RefundInput(Payload):
     currency: str | None = None
     reason: str
     actor: str
+    payment_id: str | None = None
+    event_type: str | None = None
 
 
 class RefundView(Payload):
@@ -104,6 +109,7 @@ class SettleRefund(Payload):
     order_id: str
     idempotency_key: str
     parts: list[PartSettled]
+    event_type: str | None = None
 
 
 class RefundAnswer(Payload):

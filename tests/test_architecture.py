@@ -75,6 +75,8 @@ WRITERS = {
     "refund_parts": {"refunds"},
     "credit_accounts": {"credit"},
     "credit_entries": {"credit"},
+    "payment_reconciliations": {"payment_differences"},
+    "payment_differences": {"payment_differences"},
     "notifications": {"notifications"},
 }
 

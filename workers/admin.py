@@ -23,6 +23,7 @@ from adapters.mysql.users import Accounts
 from adapters.settings import Settings
 from adapters.token_versions import LIFETIME_SECONDS
 from schemas.users import Role
+from workers.admin_payments import reconcile_payments_step
 from workers.admin_products import app as products_app
 from workers.admin_search import index_steps, reindex_step
 from workers.admin_stock import reconcile_step
@@ -85,6 +86,15 @@ def reindex(
 def reconcile_stock(wait: WaitSeconds = 90) -> None:
     """Prove that the ledger, the balances and the reservations of stock agree; fails when they do not."""
     _run(lambda stores: [reconcile_step(stores, console)], wait)
+
+
+@app.command()
+def reconcile_payments(wait: WaitSeconds = 90) -> None:
+    """Prove now that payment provider, ledger and orders agree; fails when they do not.
+
+    It is the workflow that runs every hour; interrupting this command leaves it running.
+    """
+    _run(lambda stores: [reconcile_payments_step(stores, console)], wait)
 
 
 @app.command()

@@ -28,6 +28,8 @@ from activities.fulfilment import FulfilmentActivities
 from activities.inventory import InventoryActivities
 from activities.notifications import NotificationActivities
 from activities.orders import OrderActivities
+from activities.payment_reconciliation import PaymentReconciliationActivities
+from activities.payment_repair import PaymentRepairActivities
 from activities.payments import PaymentActivities
 from activities.refunds import RefundActivities
 from activities.search import SearchActivities
@@ -47,6 +49,8 @@ from adapters.mysql.email_tokens import EmailTokens
 from adapters.mysql.fulfilment import Parcels
 from adapters.mysql.notifications import SentNotifications
 from adapters.mysql.orders import OrderStore
+from adapters.mysql.payment_books import PaymentBooks
+from adapters.mysql.payment_differences import PaymentDifferences
 from adapters.mysql.payments import Ledger
 from adapters.mysql.price_changes import PriceChanges
 from adapters.mysql.refunds import Refunds
@@ -55,6 +59,7 @@ from adapters.mysql.shelf_news import ShelfNews
 from adapters.mysql.stock_reconciliations import StockReconciliations
 from adapters.mysql.users import Accounts
 from adapters.mysql.vouchers import Vouchers
+from adapters.payment_listing import PaymentListing
 from adapters.payments import PaymentProvider
 from adapters.search_feeds import order_feed, product_feed
 from adapters.settings import Settings
@@ -66,11 +71,14 @@ from workflows.checkout import CheckoutWorkflow
 from workflows.connection import connect_temporal
 from workflows.dispute import DisputeWorkflow
 from workflows.fulfilment import FulfilmentWorkflow
+from workflows.late_money import LateMoneyWorkflow
 from workflows.mail_starter import MailStarter
 from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 from workflows.notification import NotificationWorkflow
 from workflows.orders_at_work import OrdersAtWork
 from workflows.payment import PaymentWorkflow
+from workflows.payment_reconciliation import PaymentReconciliationWorkflow
+from workflows.payment_repair import PaymentRepairWorkflow
 from workflows.refund import RefundWorkflow
 from workflows.reindex import ReindexWorkflow
 from workflows.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
@@ -81,7 +89,14 @@ log = structlog.get_logger(__name__)
 
 WORKFLOWS: dict[str, list[type]] = {
     ORDERS_QUEUE: [CheckoutWorkflow, ReservationExpiryWorkflow, StockReconciliationWorkflow],
-    PAYMENTS_QUEUE: [PaymentWorkflow, RefundWorkflow, DisputeWorkflow],
+    PAYMENTS_QUEUE: [
+        PaymentWorkflow,
+        RefundWorkflow,
+        DisputeWorkflow,
+        LateMoneyWorkflow,
+        PaymentReconciliationWorkflow,
+        PaymentRepairWorkflow,
+    ],
     FULFILMENT_QUEUE: [FulfilmentWorkflow],
     NOTIFICATIONS_QUEUE: [NotificationWorkflow, AccountMailWorkflow, CartReminderWorkflow],
     CATALOG_QUEUE: [ReindexWorkflow, CatalogNewsWorkflow],
@@ -130,7 +145,7 @@ def hire(connections: Connections, client: Client) -> Crew:
             upkeep.reconcile_stock,
             carts.complete_cart,
         ],
-        PAYMENTS_QUEUE: _money(engine, settings),
+        PAYMENTS_QUEUE: [*_money(engine, settings), *_books_of_payments(engine, settings, client)],
         FULFILMENT_QUEUE: [stock.look_for_goods, parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel],
         NOTIFICATIONS_QUEUE: _mails(connections, client, cart_store),
         CATALOG_QUEUE: [catalog.announce_price_changes, catalog.announce_shelf_changes, *_search(connections)],
@@ -161,6 +176,26 @@ def _money(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
         disputes.submit_evidence,
         disputes.accept_dispute,
         disputes.note_dispute_action,
+    ]
+
+
+def _books_of_payments(engine: sa.Engine, settings: Settings, client: Client) -> list[Callable[..., Any]]:
+    books = PaymentBooks(engine)
+    differences = PaymentDifferences(engine, settings.reconciliation_grace)
+    look_back = timedelta(days=settings.reconciliation_days)
+    reconciliation = PaymentReconciliationActivities(
+        PaymentListing(settings), books, differences, OrdersAtWork(client), look_back
+    )
+    repair = PaymentRepairActivities(books, differences)
+    return [
+        reconciliation.examine_payments,
+        reconciliation.reconcile_payments,
+        reconciliation.finish_reconciliation,
+        repair.catch_up_ledger,
+        repair.correct_payment_status,
+        repair.decide_difference,
+        repair.settle_difference,
+        repair.close_returned,
     ]
 
 

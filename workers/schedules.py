@@ -29,7 +29,14 @@ from adapters.settings import Settings
 from workflows.cart_reminders import CartReminderWorkflow
 from workflows.catalog_news import CatalogNewsWorkflow
 from workflows.connection import connect_temporal
-from workflows.names import CATALOG_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE
+from workflows.names import (
+    CATALOG_QUEUE,
+    NOTIFICATIONS_QUEUE,
+    ORDERS_QUEUE,
+    PAYMENT_RECONCILIATION_ID,
+    PAYMENTS_QUEUE,
+)
+from workflows.payment_reconciliation import PaymentReconciliationWorkflow
 from workflows.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 
 _OWNER = "made_for"  # the memo by which a schedule of ours is told from a person's or another engine's
@@ -61,6 +68,13 @@ SCHEDULES: tuple[Scheduled, ...] = (
         timedelta(hours=1),
         ORDERS_QUEUE,
         "prove that the ledger, the balances and the reservations of stock agree",
+    ),
+    Scheduled(
+        PAYMENT_RECONCILIATION_ID,
+        PaymentReconciliationWorkflow.run,
+        timedelta(hours=1),
+        PAYMENTS_QUEUE,
+        "prove that the payment provider, the ledger and the orders agree",
     ),
     Scheduled(
         "cart-reminders",

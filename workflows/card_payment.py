@@ -63,6 +63,12 @@ class CardPayment:
         return self._attempted
 
     @property
+    def attempted_in_vain(self) -> str:
+        """The same, unless that attempt is what holds the money now."""
+        holds = self._hold is not None and self._hold.provider_id == self._attempted
+        return "" if holds else self._attempted
+
+    @property
     def renew_at(self) -> datetime | None:
         """When the hold has to be renewed, if ever."""
         return self._hold.renew_at if self._hold is not None else None

@@ -41,6 +41,20 @@ def dispute_workflow_id(dispute_id: str) -> str:
     return f"dispute-{dispute_id}"
 
 
+def late_money_workflow_id(payment_id: str) -> str:
+    """The id of the LateMoneyWorkflow that gives a payment of the provider's back."""
+    return f"late-money-{payment_id}"
+
+
+def payment_repair_workflow_id(decision_id: str) -> str:
+    """The id of the PaymentRepairWorkflow that carries a decision out."""
+    return f"payment-repair-{decision_id}"
+
+
+PAYMENT_RECONCILIATION_ID = "payment-reconciliation"
+"""The id of the schedule, and of a run of PaymentReconciliationWorkflow that somebody asks for."""
+
+
 def notification_workflow_id(event_id: str) -> str:
     """The id of the NotificationWorkflow that tells of an event."""
     return f"notification-{event_id}"

@@ -75,6 +75,15 @@ CATALOG_NEWS = LongCallOptions(
     ),
 )
 
+# Reads all books page by page. Its place is in its signs of life, which a worker holds back for most of the time-out.
+RECONCILIATION = LongCallOptions(
+    start_to_close_timeout=timedelta(hours=2),
+    heartbeat_timeout=timedelta(seconds=15),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
+    ),
+)
+
 # The same for stock and for carts left alone; what one look has begun is not begun again.
 STOCK_UPKEEP = CART_REMINDERS = LongCallOptions(
     start_to_close_timeout=timedelta(minutes=30),

@@ -9,7 +9,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from schemas.inventory import GoodsArrived
 from workflows.fulfilment import FulfilmentWorkflow
-from workflows.names import fulfilment_workflow_id, order_workflow_id
+from workflows.names import (
+    fulfilment_workflow_id,
+    late_money_workflow_id,
+    order_workflow_id,
+    payment_workflow_id,
+)
 
 _QUICK = timedelta(seconds=5)
 _log = logging.getLogger(__name__)
@@ -24,6 +29,14 @@ class OrdersAtWork:
     async def is_at_work(self, order_id: str, parcels: Iterable[int]) -> bool:
         """Whether the workflow of the order, or of one of the parcels, runs; raises RPCError when Temporal is away."""
         ids = [order_workflow_id(order_id), *(fulfilment_workflow_id(order_id, number) for number in parcels)]
+        for workflow_id in ids:
+            if await self._runs(workflow_id):
+                return True
+        return False
+
+    async def is_money_at_work(self, order_id: str, payment_ids: Iterable[str]) -> bool:
+        """Whether a workflow runs that may move the order's money; raises RPCError when Temporal is away."""
+        ids = [order_workflow_id(order_id), payment_workflow_id(order_id), *map(late_money_workflow_id, payment_ids)]
         for workflow_id in ids:
             if await self._runs(workflow_id):
                 return True

@@ -18,6 +18,7 @@ from schemas.payments import (
 )
 from workflows.card_payment import CardPayment
 from workflows.credit_share import CreditShare
+from workflows.given_up_attempts import GivenUpAttempts
 from workflows.payment_book import PaymentBook
 
 _SUCCEEDED, _ACTION_REQUIRED = PaymentOutcome.SUCCEEDED, PaymentOutcome.ACTION_REQUIRED
@@ -43,6 +44,7 @@ class PaymentWorkflow:
         self._done_parcels: set[int] = set()
         self._seen_events: set[str] = set()
         self._news_of: set[str] = set()
+        self._given_up = GivenUpAttempts(payment.order_id)
 
     @workflow.run
     async def run(self, payment: PaymentInput) -> PaymentResult:
@@ -54,6 +56,7 @@ class PaymentWorkflow:
             # A mistake of ours, for an operator; what is the customer's own must not stay with it.
             await self._credit.release("the payment failed")
             raise
+        await self._given_up.give_back()  # what was told while the last step was done
         await workflow.wait_condition(workflow.all_handlers_finished)
         return PaymentResult(order_id=payment.order_id, payment_status=self._book.status)
 
@@ -78,6 +81,7 @@ class PaymentWorkflow:
         if event.event_id not in self._seen_events:
             self._seen_events.add(event.event_id)
             self._news_of.add(event.provider_id)
+            self._given_up.hear(event)
             self._book.timeline.tell(f"provider tells of `{event.type}`")
 
     # --- holding the money
@@ -90,6 +94,7 @@ class PaymentWorkflow:
 
     async def _authorize(self, method: TryMethod) -> None:
         self._method = method
+        self._given_up.add(self._card.attempted_in_vain)
         if not self._card.due:
             self._covered = True
             await self._tell_order(self._step, ProviderResult(outcome=_SUCCEEDED, amount=self._credit.held))
@@ -118,6 +123,7 @@ class PaymentWorkflow:
         """The attempt has come to its end: the money is held, or it was refused."""
         self._bank_waits_until = None
         await self._card.conclude(self._step, result)
+        self._given_up.add(self._card.attempted_in_vain)
         if result.outcome is _SUCCEEDED:
             self._covered = True
         elif not self._payment.may_retry:
@@ -128,6 +134,7 @@ class PaymentWorkflow:
     async def _renew(self) -> None:
         """The bank would soon let go of the money. Where it does not hold it anew, the order is to be paid anew."""
         result = await self._card.renew()
+        self._given_up.add(self._card.attempted_in_vain)
         if result.outcome is not _SUCCEEDED:
             self._covered = False
             await self._tell_order(self._card.renewal, result)
@@ -137,7 +144,9 @@ class PaymentWorkflow:
     async def _serve_order(self) -> None:
         while not self._over:
             in_time = await self._something_happens()
-            if self._asked:
+            if self._given_up.late:
+                await self._given_up.give_back()
+            elif self._asked:
                 await self._serve(self._asked.pop(0))
             elif self._bank_waits_until is not None:
                 await self._follow(give_up=not in_time)
@@ -150,12 +159,12 @@ class PaymentWorkflow:
         if until is None:
             until, what = self._card.renew_at, "the hold is renewed before it ends"
         if until is None:
-            await workflow.wait_condition(lambda: bool(self._asked))
+            await workflow.wait_condition(lambda: bool(self._asked or self._given_up.late))
             return True
         left = until - workflow.now()
         try:
             await workflow.wait_condition(
-                lambda: bool(self._asked) or self._bank_has_news(),
+                lambda: bool(self._asked or self._given_up.late) or self._bank_has_news(),
                 timeout=max(left, timedelta(0)),
                 timeout_summary=what,
             )
@@ -187,6 +196,7 @@ class PaymentWorkflow:
         if by_card:
             result = await self._card.capture(parcel, by_card)
             if result.outcome is not _SUCCEEDED:
+                self._given_up.add(self._card.attempted_in_vain)
                 self._covered = False
                 await self._tell_order(step, result)
                 return
@@ -207,6 +217,7 @@ class PaymentWorkflow:
             await self._credit.release(reason)
             await self._tell_order("void", result)
         else:
+            self._given_up.add(self._card.attempted)
             await self._credit.release(reason)
         self._over = True
 

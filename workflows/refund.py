@@ -114,7 +114,11 @@ class RefundWorkflow:
     async def _settle(self, parts: list[PartSettled]) -> RefundView:
         refused = any(part.failure_code for part in parts)
         command = SettleRefund(
-            refund_id=self._refund.refund_id, order_id=self._refund.order_id, idempotency_key=self._key, parts=parts
+            refund_id=self._refund.refund_id,
+            order_id=self._refund.order_id,
+            idempotency_key=self._key,
+            parts=parts,
+            event_type=self._refund.event_type,
         )
         settled = await workflow.execute_local_activity_method(
             RefundActivities.settle_refund, command, summary="note the refusal" if refused else "book it", **STORE

@@ -81,8 +81,10 @@ class Ledger:
             credit, taken = credit_of_order(connection, order_id), -balances(connection, order_id)[Account.SALES]
         held, captured = sums.get(EntryKind.AUTHORIZATION), sums.get(EntryKind.CAPTURE, 0)
         settled = held is not None and held == captured + sums.get(EntryKind.VOID, 0)
-        due = order.total - (credit.authorized - credit.released) - taken
-        return Booked(due if held is None else held, order.currency, captured, settled)
+        whole = order.total - credit.authorized
+        # What is held anew is only what has not been taken yet.
+        amounts = (whole, whole - taken) if held is None else (held,)
+        return Booked(amounts, order.currency, captured, settled)
 
     def balances(self, order_id: str) -> dict[Account, int]:
         """What stands on each account for this order, in minor units of its currency."""
@@ -103,7 +105,7 @@ def write_entry(connection: sa.Connection, order: LockedOrder, command: RecordPa
     if command.kind in _EVENT_TYPES:
         change = Change(
             command.idempotency_key,
-            _EVENT_TYPES[command.kind],
+            command.event_type or _EVENT_TYPES[command.kind],
             actor,
             {"amount": {"amount": command.amount, "currency": command.currency}, **command.data},
             payment_status=status,

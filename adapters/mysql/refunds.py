@@ -84,10 +84,15 @@ def _open(connection: sa.Connection, command: RefundInput) -> RefundOpened:
 
 
 def _divide(connection: sa.Connection, command: RefundInput, amount: int) -> None:
-    """To the card what was taken of it, payment by payment; the rest was store credit, and is again."""
+    """To the card what was taken of it, payment by payment; the rest was store credit, and is again.
+
+    All of it is of one payment where that is named.
+    """
     left = _left_of_payments(connection, command.order_id)
     by_card = spread(min(amount, sum(left.values())), list(left.values()))
     shares: list[tuple[str | None, int]] = [*zip(left, by_card, strict=True), (None, amount - sum(by_card))]
+    if command.payment_id is not None:
+        shares = [(command.payment_id, amount)]
     connection.execute(
         sa.insert(refund_parts),
         [
@@ -126,7 +131,7 @@ def _settle(connection: sa.Connection, command: SettleRefund) -> RefundView:
             mine = sa.and_(refund_parts.c.refund_id == row.id, refund_parts.c.number == part.number)
             connection.execute(sa.update(refund_parts).where(mine).values(status=status))
             if given[part.number]:
-                _book(connection, row, part, told.get(part.number), command.idempotency_key)
+                _book(connection, row, part, told.get(part.number), command)
         status = RefundStatus.SUCCEEDED if any(given.values()) else RefundStatus.FAILED
         changed = {"status": status, "failure_code": failure, "settled_at": now()}
         connection.execute(sa.update(refunds).where(refunds.c.id == command.refund_id).values(changed))
@@ -142,7 +147,10 @@ def _given(part: sa.Row[Any], told: PartSettled | None, failure: str | None) -> 
     return told is not None and told.failure_code is None
 
 
-def _book(connection: sa.Connection, row: sa.Row[Any], part: sa.Row[Any], told: PartSettled | None, key: str) -> None:
+def _book(
+    connection: sa.Connection, row: sa.Row[Any], part: sa.Row[Any], told: PartSettled | None, command: SettleRefund
+) -> None:
+    key = command.idempotency_key
     data: dict[str, object] = {"refund_id": row.id, "reason": row.reason}
     if part.provider_id is None:
         give_back(connection, row.order_id, part.amount, f"{key}:credit", row.actor, data)
@@ -155,6 +163,7 @@ def _book(connection: sa.Connection, row: sa.Row[Any], part: sa.Row[Any], told: 
         provider_id=(told.provider_id if told else None) or part.provider_id,
         idempotency_key=part_key(key, part.number),
         data=data,
+        event_type=command.event_type,
     )
     write_entry(connection, lock_order(connection, row.order_id), entry, row.actor)
 

@@ -7,10 +7,12 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from temporalio.client import Client
 
 from adapters.connections import Connections, connect
+from adapters.mysql.payment_differences import PaymentDifferences
 from bench.shop import open_shop, put_on_sale
 from dev.cable import Cable
 from dev.fault_matrix.faults import Faults, Kind
@@ -23,6 +25,7 @@ from workers.service_accounts import SUPPLIER_SIMULATOR
 from workers.service_client import service_client
 from workflows.connection import connect_temporal
 from workflows.names import FULFILMENT_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
+from workflows.payment_reconciliation import PaymentReconciliationWorkflow
 
 _SIDE_BY_SIDE, _KILLS_SIDE_BY_SIDE = 12, 6
 WORKERS = ("faulty-worker", "faulty-worker#2")
@@ -86,6 +89,7 @@ async def play(
             await asyncio.gather(*(_one(stage, cell, turns, result, told) for cell in some))
         watching.cancel()
         result.on_the_way += await everything_is_told(stores)
+        result.on_the_way += await payments_reconciled(client, stores)
     return result
 
 
@@ -130,6 +134,16 @@ async def watch(stores: Connections, result: Result) -> None:
         result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(stores)))
         result.looks += 1
         await asyncio.sleep(0.5)
+
+
+async def payments_reconciled(client: Client, stores: Connections) -> Sequence[str]:
+    """What the product's own reconciliation of payments says of all orders; it must find no more than the oracle."""
+    run = PaymentReconciliationWorkflow.run
+    done = await client.execute_workflow(run, id=f"reconciliation-{uuid.uuid4()}", task_queue=PAYMENTS_QUEUE)
+    if not done.orders:
+        return ["reconciliation: it has compared nothing"]
+    page = PaymentDifferences(stores.engine, timedelta(0)).page(None, 100)
+    return [f"reconciliation: {one.kind} {one.effect} of {one.order_id}" for one in page.items]
 
 
 async def everything_is_told(stores: Connections) -> Sequence[str]:

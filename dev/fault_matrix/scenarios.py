@@ -100,6 +100,14 @@ _LEADS_TO: Mapping[str, Scenario] = {
 NOT_OF_AN_ORDER = {
     "expire_reservations": "a schedule's, of all orders at once",
     "reconcile_stock": "a schedule's, of all stock at once",
+    "reconcile_payments": "a schedule's, of all payments at once",
+    "finish_reconciliation": "a schedule's, of all payments at once",
+    "examine_payments": "of money that is nobody's; tests/workflows/test_late_money.py",
+    "catch_up_ledger": "of money that is nobody's; tests/workflows/test_late_money.py",
+    "close_returned": "of money that is nobody's; tests/workflows/test_late_money.py",
+    "correct_payment_status": "an operator's repair; tests/workflows/test_payment_reconciliation.py",
+    "decide_difference": "an operator's repair; tests/workflows/test_payment_reconciliation.py",
+    "settle_difference": "an operator's repair; tests/workflows/test_payment_reconciliation.py",
     "extend_reservation": "after a day; tests/workflows/test_stock.py skips there",
 }
 

@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from bench.shop import open_shop, put_on_sale
 from dev.cable import Cable
 from dev.fault_matrix.faults import Fault, Kind
-from dev.fault_matrix.matrix import WORKERS, Result, everything_is_told, faulty_engine, staged, watch
+from dev.fault_matrix.matrix import (
+    WORKERS,
+    Result,
+    everything_is_told,
+    faulty_engine,
+    payments_reconciled,
+    staged,
+    watch,
+)
 from dev.fault_matrix.oracle import violations_on_the_way
 from dev.fault_matrix.play import Outcome, Play
 from dev.fault_matrix.scenarios import DELIVERED, PAID_WITH_CREDIT, Cell, Course
@@ -63,7 +71,7 @@ def stormy_engine() -> Iterator[tuple[Testbed, Cable]]:
 async def storm(bed: Testbed, cable: Cable, weather: Weather, seed: int) -> Aftermath:
     """Place all orders at once, let the weather have its way, and look at each of them."""
     result, dice = Aftermath(seed), random.Random(seed)  # noqa: S311 - to be played again, not a secret
-    async with staged(bed, seed) as (stage, stores, _):
+    async with staged(bed, seed) as (stage, stores, client):
         open_shop(stores)
         skus = [f"STORM-{seed}-{number}" for number in range(weather.orders)]
         put_on_sale(stores, skus, [(sku, "BER", DELIVERED.there) for sku in skus])
@@ -81,6 +89,7 @@ async def storm(bed: Testbed, cable: Cable, weather: Weather, seed: int) -> Afte
             found = await asyncio.to_thread(play.look)
             result.outcomes.append(Outcome(_UNTOUCHED, play.order_id, ended, found))
         result.on_the_way += await everything_is_told(stores)
+        result.on_the_way += await payments_reconciled(client, stores)
     return result
 
 

@@ -1,6 +1,8 @@
 """The simulator's own switches and its journal: what a test uses and Stripe does not have."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException
@@ -10,7 +12,7 @@ from pydantic import BaseModel, Field
 from dev.faults import Faults, fault_router
 from dev.outbox import Outbox
 from dev.payment_simulator.bank import Bank
-from dev.payment_simulator.errors import ApiError, Json
+from dev.payment_simulator.errors import Answer, ApiError, Json
 from dev.payment_simulator.events import Call, Events
 from dev.payment_simulator.gateway import DEFAULT_API_VERSION
 from dev.payment_simulator.intents import find_intent
@@ -33,6 +35,17 @@ class Authentication(BaseModel):
 
     payment_intent: str
     outcome: Literal["succeeded", "failed"] = "succeeded"
+
+
+class LateSuccess(BaseModel):
+    """A payment that was given up, declined or never finished succeeds all the same.
+
+    Its webhook is lost where it is not `told`.
+    """
+
+    payment_intent: str
+    captured: bool = False
+    told: bool = True
 
 
 class Resend(BaseModel):
@@ -75,13 +88,15 @@ def control_router(store: Store, bank: Bank, later: Later, events: Events, outbo
 def _add_actions(router: APIRouter, store: Store, bank: Bank, events: Events) -> None:
     @router.post("/_control/authenticate")
     async def authenticate(said: Authentication) -> Json:
-        call = Call("authenticate", "/_control/authenticate", None, {}, None, new_id("req"), DEFAULT_API_VERSION)
-        try:
-            with store.database.transaction():
-                intent = find_intent(store, said.payment_intent)
-                return bank.authenticate(intent, said.outcome == "succeeded", call).body
-        except ApiError as refusal:
-            raise HTTPException(refusal.answer.status, refusal.answer.body["error"]["message"]) from refusal
+        succeeded = said.outcome == "succeeded"
+        return _at_the_bank(
+            store, said.payment_intent, "authenticate", True, partial(bank.authenticate, success=succeeded)
+        )
+
+    @router.post("/_control/late_success")
+    async def late_success(late: LateSuccess) -> Json:
+        deed = partial(bank.complete_late, captured=late.captured)
+        return _at_the_bank(store, late.payment_intent, "late_success", late.told, deed)
 
     @router.get("/_control/authenticate/{name}")
     async def challenge(name: str) -> HTMLResponse:
@@ -101,3 +116,13 @@ def _add_actions(router: APIRouter, store: Store, bank: Bank, events: Events) ->
         except ApiError as refusal:
             raise HTTPException(404, str(refusal)) from refusal
         return {"queued": how.times}
+
+
+def _at_the_bank(store: Store, name: str, operation: str, told: bool, deed: Callable[..., Answer]) -> Json:
+    """What happens there without anybody calling the API."""
+    call = Call(operation, f"/_control/{operation}", None, {}, None, new_id("req"), DEFAULT_API_VERSION, told)
+    try:
+        with store.database.transaction():
+            return deed(find_intent(store, name), call=call).body
+    except ApiError as refusal:
+        raise HTTPException(refusal.answer.status, refusal.answer.body["error"]["message"]) from refusal

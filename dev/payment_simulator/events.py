@@ -13,7 +13,10 @@ from dev.payment_simulator.store import Store, new_id
 
 @dataclass(frozen=True)
 class Call:
-    """One request to the API, decoded: everything an operation needs to know of it."""
+    """One request to the API, decoded: everything an operation needs to know of it.
+
+    What is not `told` leaves its events, and their webhooks are lost.
+    """
 
     operation: str
     path: str
@@ -22,6 +25,7 @@ class Call:
     key: str | None
     request_id: str
     api_version: str
+    told: bool = True
 
 
 def stripe_signature(secret: str, body: str, at: int | None = None) -> str:
@@ -53,7 +57,8 @@ class Events:
         }
         subject_id = subject["id"] if subject["object"] == "payment_intent" else subject.get("payment_intent")
         self._store.save(event, subject_id)
-        self._outbox.put(event["id"], json.dumps(event))
+        if call.told:
+            self._outbox.put(event["id"], json.dumps(event))
 
     def resend(self, event_id: str, delay: float) -> Json:
         """Queue an event once more, as the dashboard's “resend” does."""

@@ -9,6 +9,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from dev.record_histories import PATHS, REFUNDS
+from dev.record_late_money import LATE_MONEY
 from workers.runner import WORKFLOWS, new_sandbox_runner
 from workers.schedules import SCHEDULES
 
@@ -52,5 +53,6 @@ def test_every_workflow_and_every_path_has_a_history() -> None:
         "account_mail",
         "reindex",
         *REFUNDS,
+        *LATE_MONEY,
         *(row.id for row in SCHEDULES),
     } <= names

@@ -261,6 +261,17 @@ def bank_acts(bed: Testbed) -> Callable[[str], None]:
 
 
 @pytest.fixture
+def late_success(bed: Testbed) -> Callable[..., None]:
+    """The bank lets a payment through that nobody waits for any more; its webhook is lost."""
+
+    def succeed(intent: str, *, captured: bool = False) -> None:
+        late = {"payment_intent": intent, "captured": captured, "told": False}
+        httpx2.post(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/late_success", json=late).raise_for_status()
+
+    return succeed
+
+
+@pytest.fixture
 def make_voucher(connections: Connections) -> Callable[..., str]:
     """A voucher code with these terms."""
 

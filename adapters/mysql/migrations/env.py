@@ -9,6 +9,7 @@ from adapters.mysql import (  # noqa: F401 - they fill the metadata
     credit_tables,
     dispute_tables,
     identity_tables,
+    payment_reconciliation_tables,
     stock_tables,
     tables,
     voucher_tables,

@@ -1,0 +1,109 @@
+"""Histories of money that arrives too late, and of a repair of the books."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import httpx2
+import sqlalchemy as sa
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from adapters.connections import Connections
+from adapters.mysql.payment_differences import PaymentDifferences
+from adapters.mysql.tables import orders, parcels
+from dev.recorded_orders import PATIENCE_SECONDS, VISA, RecordedOrders, in_
+from schemas.payment_reconciliation import DecideDifference, DecisionAction
+from workflows.names import (
+    PAYMENTS_QUEUE,
+    late_money_workflow_id,
+    payment_repair_workflow_id,
+    payment_workflow_id,
+)
+from workflows.payment_reconciliation import PaymentReconciliationWorkflow
+from workflows.payment_repair import PaymentRepairWorkflow
+
+LATE_MONEY = ("payment-given_up", "late-money-given_up", "late-money-refunded", "payment-repair")
+_SECURE = "pm_card_threeDSecure2Required"
+Keep = Callable[[Client, str, str], Awaitable[None]]
+
+
+class LateMoneyPaths(RecordedOrders):
+    """The bank lets payments through that nobody waits for any more; `late` is what the provider calls the last."""
+
+    late = ""
+
+    def after_another_card(self) -> str:
+        """The customer has paid by another card."""
+
+        def pay_again(order_id: str) -> None:
+            self._note(order_id)
+            key, method = {"Idempotency-Key": str(uuid.uuid4())}, {"payment_method": VISA}
+            self._client.post(f"/v1/orders/{order_id}/payment", json=method, headers=key).raise_for_status()
+            self._succeed(captured=False)
+
+        return self._order({in_("BER"): 1}, payment_method=_SECURE, then=pay_again)
+
+    def after_the_cancel(self) -> str:
+        """The customer has cancelled."""
+
+        def cancel(order_id: str) -> None:
+            self._note(order_id)
+            self._client.post(f"/v1/orders/{order_id}/cancel", json={}).raise_for_status()
+            self._succeed(captured=True)
+
+        return self._order({in_("BER"): 1}, payment_method=_SECURE, then=cancel)
+
+    def _note(self, order_id: str) -> None:
+        order = self._client.get(f"/v1/orders/{order_id}").json()
+        self.late = order["payment_action"]["client_secret"].partition("_secret_")[0]
+
+    def _succeed(self, *, captured: bool) -> None:
+        late = {"payment_intent": self.late, "captured": captured}
+        address = f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/late_success"
+        httpx2.post(address, json=late).raise_for_status()
+
+
+async def record_late_money(
+    client: Client, paths: LateMoneyPaths, stores: Connections, delivered: str, keep: Keep
+) -> None:
+    """An attempt that was given up and succeeds, a payment after the cancel, and a charge of a cancelled order."""
+    order_id = await asyncio.to_thread(paths.after_another_card)
+    await keep(client, payment_workflow_id(order_id), "payment-given_up")
+    await keep(client, await _begun(client, paths.late), "late-money-given_up")
+    await asyncio.to_thread(paths.after_the_cancel)
+    await keep(client, await _begun(client, paths.late), "late-money-refunded")
+    await keep(client, payment_repair_workflow_id(await _repair(client, stores, delivered)), "payment-repair")
+
+
+async def _begun(client: Client, intent: str) -> str:
+    """The id of the workflow that a webhook starts."""
+    workflow_id = late_money_workflow_id(intent)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            with suppress(RPCError):
+                await client.get_workflow_handle(workflow_id).describe()
+                return workflow_id
+            await asyncio.sleep(0.1)
+
+
+async def _repair(client: Client, stores: Connections, order_id: str) -> str:
+    """What is captured of an order that the books call cancelled is given back."""
+    with stores.engine.begin() as connection:
+        connection.execute(sa.update(orders).where(orders.c.id == order_id).values(status="cancelled"))
+        connection.execute(sa.update(parcels).where(parcels.c.order_id == order_id).values(status="cancelled"))
+    run, decision_id = PaymentReconciliationWorkflow.run, str(uuid.uuid4())
+    await client.execute_workflow(run, id=f"reconciliation-{decision_id}", task_queue=PAYMENTS_QUEUE)
+    items = PaymentDifferences(stores.engine, timedelta(0)).page(None, 100).items
+    decision = DecideDifference(
+        decision_id=decision_id,
+        difference_id=next(one.id for one in items if one.order_id == order_id),
+        action=DecisionAction.APPLY,
+        reason="recording histories",
+        actor="staff:1",
+    )
+    workflow_id = payment_repair_workflow_id(decision_id)
+    await client.execute_workflow(PaymentRepairWorkflow.run, decision, id=workflow_id, task_queue=PAYMENTS_QUEUE)
+    return decision_id

@@ -1,0 +1,239 @@
+"""Payments compared three ways: what the provider did, what the ledger says, where the order stands.
+
+Pure rules over sums in minor units. What is found is a difference between two books, with the repair that would make
+them agree; whether it is applied is decided elsewhere.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.ledger import EntryKind
+from domain.orders import FINAL_STATUSES, PaymentStatus
+from domain.payment_facts import OrderBooks, PaymentMade, Payments
+
+_K = EntryKind
+
+
+class DifferenceKind(StrEnum):
+    """What is wrong; where it is about one kind of effect, the difference names it."""
+
+    MISSING_IN_LEDGER = "missing_in_ledger"
+    MISSING_AT_PROVIDER = "missing_at_provider"
+    AMOUNT_MISMATCH = "amount_mismatch"
+    ORPHANED_HOLD = "orphaned_hold"
+    ORPHANED_CHARGE = "orphaned_charge"
+    NOT_CAPTURED = "not_captured"
+    STATUS_MISMATCH = "status_mismatch"
+    UNKNOWN_ORDER = "unknown_order"
+
+
+class Repair(StrEnum):
+    """What would make the books agree."""
+
+    RECORD_MISSING = "record_missing"
+    VOID_HOLD = "void_hold"
+    REFUND_CHARGE = "refund_charge"
+    CAPTURE_HOLD = "capture_hold"
+    CORRECT_STATUS = "correct_status"
+    LOOK_BY_HAND = "look_by_hand"
+
+
+class DifferenceStatus(StrEnum):
+    """Where a difference stands.
+
+    While the order's workflows are at work it is watched only: their next step may make it go away.
+    """
+
+    OPEN = "open"
+    WATCHED = "watched"
+    REPAIRING = "repairing"
+    DISMISSED = "dismissed"
+    REPAIRED = "repaired"
+    RESOLVED_ITSELF = "resolved_itself"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing the books disagree on. `subject` is a payment's or refund's id at the provider, or the order's.
+
+    `late` is money that arrived when nobody waited for it any more, which is given back without asking a person.
+    """
+
+    kind: DifferenceKind
+    subject: str
+    repair: Repair
+    effect: EntryKind | None = None
+    payment_id: str | None = None
+    provider_amount: int | None = None
+    ledger_amount: int | None = None
+    repair_amount: int = 0
+    late: bool = False
+
+
+def due(books: OrderBooks, payment_id: str, payments: Payments) -> int:
+    """How much of this payment the order needs: what its goods that have left cost, less what other payments cover.
+
+    Another payment covers what both the ledger and the provider have of it.
+    """
+    others = 0
+    for other, made in payments.items():
+        if made is not None and other != payment_id:
+            others += min(books.committed(other), made.held + made.captured)
+    return max(0, books.owed - others)
+
+
+def is_late(payment_id: str, books: OrderBooks, payments: Payments) -> bool:
+    """Whether money has arrived that the ledger never knew, for an order at its end that needs none of it."""
+    payment = payments[payment_id]
+    unknown = payment is not None and payment.kept > 0 and books.committed(payment_id) == 0
+    return unknown and books.status in FINAL_STATUSES and due(books, payment_id, payments) == 0
+
+
+def compare(order_id: str, books: OrderBooks | None, payments: Payments) -> list[Difference]:
+    """Everything wrong with an order.
+
+    What follows from another difference is not told beside it.
+    """
+    if books is None:
+        return [_unknown(one) for one in payments.values() if one is not None and one.kept]
+    found: list[Difference] = []
+    for payment_id, payment in payments.items():
+        found += _gone(payment_id, books) if payment is None else _of_payment(payment, books, payments)
+    if None not in payments.values():
+        found += _refunds_only_here(books, [one for one in payments.values() if one is not None])
+    if not found:
+        found += _of_order(order_id, books, payments)
+    return found
+
+
+def is_suspicious(payment: PaymentMade, books: OrderBooks | None) -> bool:
+    """Whether a payment, seen without the order's others, is worth the full comparison."""
+    if books is None:
+        return payment.kept > 0
+    sums_differ = any(_differs(payment, books, kind) for kind in (_K.AUTHORIZATION, _K.CAPTURE, _K.VOID))
+    refunds_differ = payment.refunded != books.sum(_K.REFUND)
+    needless = books.status in FINAL_STATUSES and payment.kept > 0 and (payment.held > 0 or payment.kept > books.owed)
+    return sums_differ or refunds_differ or needless or _own_books(books)
+
+
+def is_suspicious_order(books: OrderBooks) -> bool:
+    """Whether our own books alone give reason to ask the provider."""
+    return _own_books(books) or (books.status in FINAL_STATUSES and _net(books) > books.owed)
+
+
+def _of_payment(payment: PaymentMade, books: OrderBooks, payments: Payments) -> list[Difference]:
+    if orphaned := _orphaned(payment, books, payments):
+        return orphaned
+    found = []
+    for kind in (_K.AUTHORIZATION, _K.CAPTURE, _K.VOID):
+        if _differs(payment, books, kind):
+            theirs, ours = payment.done(kind), books.sum(kind, payment.provider_id)
+            found.append(_mismatch(payment.provider_id, payment.provider_id, kind, theirs, ours))
+    for refund in payment.refunds:
+        ours = books.sum(_K.REFUND, refund.provider_id)
+        if refund.amount != ours:
+            found.append(_mismatch(refund.provider_id, payment.provider_id, _K.REFUND, refund.amount, ours))
+    return found
+
+
+def _orphaned(payment: PaymentMade, books: OrderBooks, payments: Payments) -> list[Difference]:
+    """Money of an order at its end that has no goods to pay for."""
+    if books.status not in FINAL_STATUSES:
+        return []
+    payment_id = payment.provider_id
+    needed, late = due(books, payment_id, payments), is_late(payment_id, books, payments)
+    captured = books.sum(_K.CAPTURE, payment_id)
+    found = []
+    if payment.held and payment.captured >= needed:
+        kind, ours = DifferenceKind.ORPHANED_HOLD, books.committed(payment_id) - captured
+        hold = (_K.AUTHORIZATION, payment_id, payment.held, ours, payment.held, late)
+        found.append(Difference(kind, payment_id, Repair.VOID_HOLD, *hold))
+    excess = payment.captured - payment.refunded - needed
+    if excess > 0:
+        kind, kept = DifferenceKind.ORPHANED_CHARGE, payment.captured - payment.refunded
+        charge = (_K.CAPTURE, payment_id, kept, captured, excess, late)
+        found.append(Difference(kind, payment_id, Repair.REFUND_CHARGE, *charge))
+    return found
+
+
+def _differs(payment: PaymentMade, books: OrderBooks, kind: EntryKind) -> bool:
+    return payment.done(kind) != books.sum(kind, payment.provider_id)
+
+
+def _mismatch(subject: str, payment_id: str, kind: EntryKind, theirs: int, ours: int) -> Difference:
+    what = DifferenceKind.AMOUNT_MISMATCH
+    if theirs == 0:
+        what = DifferenceKind.MISSING_AT_PROVIDER
+    elif ours == 0:
+        what = DifferenceKind.MISSING_IN_LEDGER
+    return Difference(
+        what,
+        subject,
+        # The ledger is added to and never changed: what it has too much of is for a person.
+        Repair.RECORD_MISSING if theirs > ours else Repair.LOOK_BY_HAND,
+        kind,
+        payment_id,
+        theirs,
+        ours,
+        max(0, theirs - ours),
+    )
+
+
+def _gone(payment_id: str, books: OrderBooks) -> list[Difference]:
+    return [_mismatch(payment_id, payment_id, _K.AUTHORIZATION, 0, books.sum(_K.AUTHORIZATION, payment_id))]
+
+
+def _refunds_only_here(books: OrderBooks, payments: Sequence[PaymentMade]) -> Iterator[Difference]:
+    known = {refund.provider_id for payment in payments for refund in payment.refunds}
+    for entry in books.entries:
+        if entry.kind is _K.REFUND and entry.provider_id not in known:
+            payment_id = books.payments[0] if books.payments else entry.provider_id
+            yield _mismatch(entry.provider_id, payment_id, _K.REFUND, 0, entry.amount)
+
+
+def _of_order(order_id: str, books: OrderBooks, payments: Payments) -> Iterator[Difference]:
+    captured = books.sum(_K.CAPTURE)
+    if _lacks_capture(books):
+        missing = books.owed - captured
+        holding = next((one for one in payments.values() if one is not None and one.held >= missing), None)
+        yield Difference(
+            DifferenceKind.NOT_CAPTURED,
+            order_id,
+            Repair.CAPTURE_HOLD if holding else Repair.LOOK_BY_HAND,
+            _K.CAPTURE,
+            holding.provider_id if holding else None,
+            sum(one.captured for one in payments.values() if one is not None),
+            captured,
+            missing,
+        )
+    elif _wrong_status(books):
+        yield Difference(DifferenceKind.STATUS_MISMATCH, order_id, Repair.CORRECT_STATUS)
+
+
+def _own_books(books: OrderBooks) -> bool:
+    return _lacks_capture(books) or _wrong_status(books)
+
+
+def _lacks_capture(books: OrderBooks) -> bool:
+    return books.status in FINAL_STATUSES and books.sum(_K.CAPTURE) < books.owed
+
+
+def _wrong_status(books: OrderBooks) -> bool:
+    return books.payment_status not in (PaymentStatus.DISPUTED, books.derived_status)
+
+
+def _net(books: OrderBooks) -> int:
+    held = books.sum(_K.AUTHORIZATION) - books.sum(_K.VOID) - books.sum(_K.CAPTURE)
+    return held + books.sum(_K.CAPTURE) - books.sum(_K.REFUND)
+
+
+def _unknown(payment: PaymentMade) -> Difference:
+    return Difference(
+        DifferenceKind.UNKNOWN_ORDER,
+        payment.provider_id,
+        Repair.LOOK_BY_HAND,
+        payment_id=payment.provider_id,
+        provider_amount=payment.kept,
+        ledger_amount=0,
+    )

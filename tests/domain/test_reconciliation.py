@@ -1,0 +1,178 @@
+"""What is a difference between the books of payments, and what is none."""
+
+from typing import Any
+
+import pytest
+
+from domain.ledger import EntryKind
+from domain.orders import OrderStatus, PaymentStatus
+from domain.payment_facts import Entry, OrderBooks, PaymentMade, RefundMade
+from domain.reconciliation import Difference, DifferenceKind, Repair, compare, is_suspicious, is_suspicious_order
+
+A, C, V, R = EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID, EntryKind.REFUND
+S, P = OrderStatus, PaymentStatus
+
+
+def entry(kind: EntryKind, amount: int = 100, of: str = "pi_1") -> Entry:
+    return Entry(kind, amount, of)
+
+
+def books(status: OrderStatus, payment: PaymentStatus, *entries: Entry, owed: int = 0, total: int = 100) -> OrderBooks:
+    return OrderBooks("o", status, payment, total, owed, entries)
+
+
+def made(authorized: int = 0, captured: int = 0, held: int = 0, refunds: Any = (), of: str = "pi_1") -> PaymentMade:
+    given = tuple(RefundMade(f"re_{number}", amount) for number, amount in enumerate(refunds, 1))
+    return PaymentMade(of, "o", "EUR", authorized, captured, held, sum(refunds), given)
+
+
+PAID = (entry(A), entry(C))
+HELD, CAPTURED, VOIDED = made(100, 0, 100), made(100, 100), made(100)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (books(S.DELIVERED, P.CAPTURED, *PAID, owed=100), [CAPTURED]),
+        (books(S.CONFIRMED, P.AUTHORIZED, entry(A)), [HELD]),
+        (books(S.FAILED, P.NOT_PAID), [made()]),
+        (books(S.CANCELLED, P.VOIDED, entry(A), entry(V)), [VOIDED]),
+        # What was given back on purpose is no excess, nor is what a cancelled order's goods that left have cost.
+        (books(S.DELIVERED, P.REFUNDED, *PAID, entry(R, of="re_1"), owed=100), [made(100, 100, refunds=[100])]),
+        (books(S.CANCELLED, P.CAPTURED, entry(A), entry(C, 60), entry(V, 40), owed=60), [made(100, 60)]),
+        (books(S.DELIVERED, P.CAPTURED, total=0), []),
+        (books(S.DELIVERED, P.DISPUTED, *PAID, owed=100), [CAPTURED]),
+        (books(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(V, of="pi_0"), *PAID, owed=100), [CAPTURED]),
+    ],
+)
+def test_books_that_agree(ours: OrderBooks, theirs: list[PaymentMade]) -> None:
+    payments: dict[str, PaymentMade | None] = {one.provider_id: one for one in theirs}
+    if "pi_0" in ours.payments:
+        payments["pi_0"] = made(100, of="pi_0")
+    assert compare("o", ours, payments) == []
+    assert not any(is_suspicious(one, ours) for one in theirs)
+    assert not is_suspicious_order(ours)
+
+
+D = DifferenceKind
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "kind", "effect", "repair", "amount", "late"),
+    [
+        (books(S.CONFIRMED, P.NOT_PAID), HELD, D.MISSING_IN_LEDGER, A, Repair.RECORD_MISSING, 100, False),
+        (
+            books(S.DELIVERED, P.AUTHORIZED, entry(A), owed=100),
+            CAPTURED,
+            D.MISSING_IN_LEDGER,
+            C,
+            Repair.RECORD_MISSING,
+            100,
+            False,
+        ),
+        (
+            books(S.DELIVERED, P.CAPTURED, *PAID, owed=100),
+            made(100, 100, refunds=[30]),
+            D.MISSING_IN_LEDGER,
+            R,
+            Repair.RECORD_MISSING,
+            30,
+            False,
+        ),
+        (
+            books(S.CANCELLED, P.AUTHORIZED, entry(A)),
+            VOIDED,
+            D.MISSING_IN_LEDGER,
+            V,
+            Repair.RECORD_MISSING,
+            100,
+            False,
+        ),
+        (
+            books(S.DELIVERED, P.PARTIALLY_REFUNDED, *PAID, entry(R, 30, "re_9"), owed=100),
+            CAPTURED,
+            D.MISSING_AT_PROVIDER,
+            R,
+            Repair.LOOK_BY_HAND,
+            0,
+            False,
+        ),
+        (
+            books(S.PROCESSING, P.PARTIALLY_CAPTURED, entry(A), entry(C, 30)),
+            made(100, 50, 50),
+            D.AMOUNT_MISMATCH,
+            C,
+            Repair.RECORD_MISSING,
+            20,
+            False,
+        ),
+        # Held or taken for an order that has ended: known to the ledger, a person decides; never known, it is late.
+        (books(S.CANCELLED, P.AUTHORIZED, entry(A)), HELD, D.ORPHANED_HOLD, A, Repair.VOID_HOLD, 100, False),
+        (books(S.FAILED, P.NOT_PAID), HELD, D.ORPHANED_HOLD, A, Repair.VOID_HOLD, 100, True),
+        (books(S.CANCELLED, P.CAPTURED, *PAID), CAPTURED, D.ORPHANED_CHARGE, C, Repair.REFUND_CHARGE, 100, False),
+        (books(S.CANCELLED, P.NOT_PAID), CAPTURED, D.ORPHANED_CHARGE, C, Repair.REFUND_CHARGE, 100, True),
+        # A second payment of an order that another has paid for.
+        (
+            books(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(C, of="pi_0"), owed=100),
+            HELD,
+            D.ORPHANED_HOLD,
+            A,
+            Repair.VOID_HOLD,
+            100,
+            True,
+        ),
+        (
+            books(S.DELIVERED, P.AUTHORIZED, entry(A), owed=100),
+            HELD,
+            D.NOT_CAPTURED,
+            C,
+            Repair.CAPTURE_HOLD,
+            100,
+            False,
+        ),
+        (books(S.DELIVERED, P.NOT_PAID, owed=100), made(), D.NOT_CAPTURED, C, Repair.LOOK_BY_HAND, 100, False),
+        # The ledger has lost a payment that the order's goods need: it is never given back.
+        (books(S.DELIVERED, P.CAPTURED, owed=100), CAPTURED, D.MISSING_IN_LEDGER, A, Repair.RECORD_MISSING, 100, False),
+    ],
+)
+def test_one_cause_is_one_difference(
+    ours: OrderBooks,
+    theirs: PaymentMade,
+    kind: DifferenceKind,
+    effect: EntryKind,
+    repair: Repair,
+    amount: int,
+    late: bool,
+) -> None:
+    payments: dict[str, PaymentMade | None] = {theirs.provider_id: theirs}
+    if "pi_0" in ours.payments:
+        payments["pi_0"] = made(100, 100, of="pi_0")
+    found = compare("o", ours, payments)
+    assert is_suspicious(theirs, ours) or is_suspicious_order(ours)
+    first = found[0]
+    assert (first.kind, first.effect, first.repair, first.repair_amount, first.late) == (
+        kind,
+        effect,
+        repair,
+        amount,
+        late,
+    )
+    lost_all = kind is D.MISSING_IN_LEDGER and not ours.entries and theirs.captured
+    assert len(found) == (2 if lost_all else 1)
+
+
+def test_a_wrong_status_alone() -> None:
+    ours = books(S.DELIVERED, P.AUTHORIZED, *PAID, owed=100)
+    assert compare("o", ours, {"pi_1": CAPTURED}) == [Difference(D.STATUS_MISMATCH, "o", Repair.CORRECT_STATUS)]
+
+
+def test_a_payment_the_provider_never_had() -> None:
+    ours = books(S.DELIVERED, P.CAPTURED, *PAID, owed=100)
+    (found,) = compare("o", ours, {"pi_1": None})
+    assert (found.kind, found.effect, found.repair) == (D.MISSING_AT_PROVIDER, A, Repair.LOOK_BY_HAND)
+
+
+def test_a_payment_of_no_order() -> None:
+    (found,) = compare("o", None, {"pi_1": HELD})
+    assert (found.kind, found.repair, found.provider_amount) == (D.UNKNOWN_ORDER, Repair.LOOK_BY_HAND, 100)
+    assert compare("o", None, {"pi_1": VOIDED}) == []

@@ -1,0 +1,79 @@
+"""The workflow that compares provider, ledger and orders by the clock."""
+
+from temporalio import workflow
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.workflow import ParentClosePolicy
+
+from activities.payment_reconciliation import PaymentReconciliationActivities
+from schemas.payment_reconciliation import (
+    LateMoneyInput,
+    LatePayment,
+    PaymentsReconciled,
+    Phase,
+    ReconciliationPlace,
+)
+from workflows.late_money import LateMoneyWorkflow
+from workflows.names import PAYMENTS_QUEUE, late_money_workflow_id
+from workflows.options import RECONCILIATION, STORE
+
+_SHOWN = "`GET /v1/ops/reconciliation/payments` names them"
+
+
+@workflow.defn
+class PaymentReconciliationWorkflow:
+    """Keeps what differs, and gives back by itself only money that nobody ever knew of."""
+
+    @workflow.init
+    def __init__(self) -> None:
+        self._place = ReconciliationPlace()
+
+    @workflow.run
+    async def run(self) -> PaymentsReconciled:
+        """Compare everything of the last days once."""
+        while self._place.phase is not Phase.DONE:
+            self._show("comparing")
+            self._place = await workflow.execute_activity_method(
+                PaymentReconciliationActivities.reconcile_payments,
+                self._place,
+                summary=self._place.phase.replace("_", " "),
+                **RECONCILIATION,
+            )
+        for late in self._place.so_far.late:
+            await self._give_back(late)
+        found = await workflow.execute_local_activity_method(
+            PaymentReconciliationActivities.finish_reconciliation,
+            self._place,
+            summary="write down what it has come to",
+            **STORE,
+        )
+        verdict = f"⚠ **{found.open} difference(s)**; {_SHOWN}" if found.open else "**the books agree**"
+        self._show(verdict, found)
+        return found
+
+    @workflow.query
+    def place(self) -> ReconciliationPlace:
+        """How far it is."""
+        return self._place
+
+    async def _give_back(self, late: LatePayment) -> None:
+        try:
+            await workflow.start_child_workflow(
+                LateMoneyWorkflow.run,
+                LateMoneyInput(order_id=late.order_id, payment_id=late.payment_id),
+                id=late_money_workflow_id(late.payment_id),
+                task_queue=PAYMENTS_QUEUE,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                static_summary="money that arrived when nobody waited for it any more",
+            )
+        except WorkflowAlreadyStartedError:  # a webhook of it has come at last
+            workflow.logger.info("late money of %s is being given back", late.order_id)
+
+    def _show(self, verdict: str, found: PaymentsReconciled | None = None) -> None:
+        so_far = found or self._place.so_far
+        counts = (
+            f"{so_far.payments:,} payment(s), {so_far.refunds:,} refund(s), {so_far.entries:,} entries of the ledger, "
+            f"{so_far.orders:,} order(s) compared"
+        )
+        watched = f"\n- {so_far.watched} watched, because their orders are at work" if so_far.watched else ""
+        late = "".join(f"\n- late money of `{one.order_id}` is given back" for one in so_far.late)
+        workflow.set_current_details(f"{verdict}\n\n{counts}{watched}{late}")
