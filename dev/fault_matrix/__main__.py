@@ -19,10 +19,10 @@ KEPT = Path(__file__).resolve().parent.parent.parent / "docs" / "fault-matrix.md
 _ABOUT = """# The fault matrix
 
 Every activity of checkout, payment and fulfilment × every way its first attempt can go wrong × whether the order goes
-on or its customer cancels it at that moment, played on real servers by `make fault-matrix` and by
-`tests/e2e/test_fault_matrix.py`. A cell says how the order ended; the oracle (`dev/fault_matrix/oracle.py`) then
-compared our books with those of the payment provider and the carrier, stock with its ledger, and the history with the
-allowed moves, and looked at all orders and all stock twice a second on the way.
+on or its customer cancels it at that moment, played on real servers by `make fault-matrix`; `make test` plays each
+fault on one of its two courses, drawn anew each time. A cell says how the order ended; the oracle
+(`dev/fault_matrix/oracle.py`) then compared our books with those of the payment provider and the carrier, stock with
+its ledger, and the history with the allowed moves, and looked at all orders and all stock twice a second on the way.
 
 """
 
