@@ -1,5 +1,6 @@
 """Disputes, for staff: what is owed by when, and what they do about it."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from schemas.disputes import DisputeDecisionRequest, DisputePage, DisputeView, E
 
 router = APIRouter(prefix="/v1/ops/disputes", tags=["operations"])
 
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _MAY = require("disputes:manage")
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"model": DisputeView, "description": "The provider is still thinking; send the same request again"},
@@ -45,8 +47,9 @@ def _disputes(connections: AppConnections) -> Disputes:
 DisputeStore = Annotated[Disputes, Depends(_disputes)]
 
 
-def _kept(dispute_id: Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$")], disputes: DisputeStore) -> DisputeView:
-    found = disputes.get(dispute_id)
+def _kept(dispute_id: Annotated[str, Path()], disputes: DisputeStore) -> DisputeView:
+    """Found before anything else is said about the request."""
+    found = disputes.get(dispute_id) if _ID.fullmatch(dispute_id) else None
     if found is None:
         raise NotFound("There is no such dispute.")
     return found

@@ -168,7 +168,7 @@ def mailed(engine: Testbed) -> Callable[..., str]:
     mail = f"{engine.url('MAIL_UI_PORT')}/api/v1"
 
     def read(email: str, subject: str, nth: int = 1) -> str:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60  # of all that an order does mails come last
         while time.monotonic() < deadline:
             listed = httpx2.get(f"{mail}/search", params={"query": f"to:{email}", "limit": 200}).json()["messages"]
             found = [one for one in listed if subject in one["Subject"]]
