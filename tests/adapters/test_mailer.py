@@ -18,7 +18,7 @@ from domain.fulfilment import ParcelStatus
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.base import Address, Money
 from schemas.notifications import NotificationInput
-from schemas.orders import OrderLineView, OrderView, ParcelLine, ParcelView, PaymentBalance
+from schemas.orders import OrderLineView, OrderView, ParcelLine, ParcelView, PaymentBalance, PaymentPart
 
 EVENT_TYPES = [
     *(
@@ -64,7 +64,14 @@ def make_order(
         subtotal=euros(300000),
         discount=euros(0),
         tax_included=False,
-        payment=PaymentBalance(held=euros(0), captured=euros(357490), refunded=euros(0), disputed=euros(0)),
+        payment=PaymentBalance(
+            held=euros(0),
+            captured=euros(357490),
+            refunded=euros(0),
+            disputed=euros(0),
+            card=PaymentPart(held=euros(0), captured=euros(357490), refunded=euros(0)),
+            store_credit=PaymentPart(held=euros(0), captured=euros(0), refunded=euros(0)),
+        ),
         shipping=euros(490),
         tax=euros(57000),
         lines=[line],
