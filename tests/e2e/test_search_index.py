@@ -14,6 +14,7 @@ from adapters.connections import Connections
 from adapters.events import EventPublisher
 from adapters.mysql.catalog import Catalog
 from adapters.mysql.inventory import Stock
+from adapters.mysql.price_changes import PriceChanges
 from adapters.search_feeds import Feed, product_feed
 from dev.cable import Cable
 from dev.stack.environment import settings as stack_settings
@@ -36,6 +37,8 @@ def cable() -> Iterator[Cable]:
 
 @pytest.fixture
 def feed(connections: Connections) -> Feed:
+    # Tests before this one have prices that ended by themselves; the schedule that tells of it does not run here.
+    PriceChanges(connections.engine).announce(lambda _: None)
     return product_feed(connections.engine, connections.elasticsearch, connections.settings.name_prefix)
 
 
