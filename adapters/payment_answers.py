@@ -14,7 +14,7 @@ _OUR_WORDS = {"payment_intent_authentication_failure": "authentication_failed"}
 def standing(intent: PaymentIntent) -> ProviderResult:
     """How a payment stands."""
     if intent.status == "requires_capture":
-        return _held(intent.to_dict())
+        return _held(intent)
     if intent.status in ("requires_action", "processing"):
         return ProviderResult(
             outcome=PaymentOutcome.ACTION_REQUIRED, provider_id=intent.id, action=_action(intent.to_dict())
@@ -29,8 +29,7 @@ def standing(intent: PaymentIntent) -> ProviderResult:
             message=error.get("message") or "The bank declined the payment.",
         )
     if intent.status == "canceled":
-        charge = intent.to_dict().get("latest_charge")
-        was_held = isinstance(charge, dict) and charge.get("status") == "succeeded"
+        was_held = charge_of(intent).get("status") == "succeeded"
         return ProviderResult(
             outcome=PaymentOutcome.DECLINED,
             provider_id=intent.id,
@@ -42,9 +41,14 @@ def standing(intent: PaymentIntent) -> ProviderResult:
     raise Misuse(f"the provider left {intent.id} {intent.status}", "unexpected_status")
 
 
-def _held(intent: dict[str, Any]) -> ProviderResult:
-    charge = intent.get("latest_charge")
-    charge = charge if isinstance(charge, dict) else {}
+def charge_of(intent: PaymentIntent) -> dict[str, Any]:
+    """The last charge of a payment; empty when there is none, or it was not asked for."""
+    charge = intent.to_dict().get("latest_charge")
+    return charge if isinstance(charge, dict) else {}
+
+
+def _held(held: PaymentIntent) -> ProviderResult:
+    intent, charge = held.to_dict(), charge_of(held)
     ends = ((charge.get("payment_method_details") or {}).get("card") or {}).get("capture_before")
     return ProviderResult(
         outcome=PaymentOutcome.SUCCEEDED,

@@ -9,7 +9,7 @@ from typing import Any
 import stripe
 from stripe import PaymentIntent, Refund
 
-from adapters.payment_answers import failure
+from adapters.payment_answers import charge_of, failure, metadata_of
 from adapters.payments import stripe_client
 from adapters.settings import Settings
 from domain.payment_facts import PaymentMade, RefundMade
@@ -109,8 +109,7 @@ def _outages() -> Iterator[None]:
 
 
 def _payment(intent: PaymentIntent) -> PaymentMade:
-    charge = intent.to_dict().get("latest_charge")
-    charge = charge if isinstance(charge, dict) else {}
+    charge = charge_of(intent)
     captured = intent.amount_received or 0
     held = (intent.amount_capturable or 0) if intent.status == "requires_capture" else 0
     ever_held = intent.status in ("requires_capture", "succeeded") or (
@@ -129,14 +128,10 @@ def _payment(intent: PaymentIntent) -> PaymentMade:
 
 
 def _refund(refund: Refund) -> RefundMade:
-    return RefundMade(refund.id, refund.amount, _metadata(refund).get("refund_id"))
+    return RefundMade(refund.id, refund.amount, metadata_of(refund).get("refund_id"))
 
 
 def _order_id(kept: PaymentIntent | Refund) -> str:
     """The order it names, which may be anything: as much of it as our tables can hold."""
-    named = str(_metadata(kept).get("order_id") or "")
+    named = str(metadata_of(kept).get("order_id") or "")
     return "".join(one if one.isascii() and one.isprintable() else "?" for one in named)[:100]
-
-
-def _metadata(kept: PaymentIntent | Refund) -> dict[str, str]:
-    return kept.to_dict().get("metadata") or {}

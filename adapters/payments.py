@@ -7,6 +7,7 @@ import stripe
 from stripe import PaymentIntent, Refund, RequestsClient
 
 from adapters.payment_answers import (
+    charge_of,
     declined,
     failure,
     has_expired,
@@ -225,6 +226,5 @@ def _wanted(command: AuthorizePayment, customer: str | None) -> Any:
 
 def _fee(intent: PaymentIntent) -> int:
     """What the provider keeps of the last capture; captures of a payment come one after the other."""
-    charge = intent.to_dict().get("latest_charge")
-    paid_in = charge.get("balance_transaction") if isinstance(charge, dict) else None
+    paid_in = charge_of(intent).get("balance_transaction")
     return max(0, int(paid_in.get("fee") or 0)) if isinstance(paid_in, dict) else 0

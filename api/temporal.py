@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import ClassVar, NoReturn, TypedDict, TypeVar
 
@@ -24,6 +24,7 @@ from temporalio.common import (
 )
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.types import MethodAsyncSingleParam
 
 from api.errors import HttpProblem, Unavailable, is_temporal_away
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
@@ -37,6 +38,8 @@ _FIRST_ANSWER = "first-answer"  # the update's id: every asker of an order joins
 _QUICK = timedelta(seconds=5)
 _HAND_IN = timedelta(seconds=30)
 
+P = TypeVar("P")
+S = TypeVar("S")
 T = TypeVar("T")
 OrderHandle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
 
@@ -53,6 +56,35 @@ class Desk:
     def __init__(self, client: Client, patience_seconds: float) -> None:
         self._client = client
         self._patience = patience_seconds
+
+    async def _result_of(
+        self,
+        run: MethodAsyncSingleParam[S, P, T],
+        argument: P,
+        workflow_id: str,
+        queue: str,
+        *,
+        summary: str,
+        details: str | None = None,
+    ) -> T:
+        """What a workflow comes to that is started once, however often it is asked for. Raises StillWorking."""
+        handle = self._client.get_workflow_handle_for(run, workflow_id)
+        try:
+            async with asyncio.timeout(self._patience):
+                with suppress(WorkflowAlreadyStartedError):  # and it has ended
+                    await self._client.start_workflow(
+                        run,
+                        argument,
+                        id=workflow_id,
+                        task_queue=queue,
+                        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                        static_summary=summary,
+                        static_details=details,
+                    )
+                return await handle.result()
+        except TimeoutError as error:
+            raise StillWorking from error
 
     async def _once(self, ask: Awaitable[T], earlier: WorkflowUpdateHandle[T]) -> T:
         try:

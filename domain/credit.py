@@ -5,6 +5,7 @@ per currency. Amounts are minor units; balances are sums over moves and nothing 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.pricing import MIN_CHARGE
@@ -41,6 +42,21 @@ MOVES: Mapping[CreditKind, tuple[CreditAccount, CreditAccount]] = {
     CreditKind.CAPTURE: (_A.HELD, _A.SPENT),
     CreditKind.REFUND: (_A.SPENT, _A.AVAILABLE),
 }
+
+
+@dataclass(frozen=True)
+class OrderCredit:
+    """What moved of store credit for one order, in minor units of its currency."""
+
+    authorized: int = 0
+    released: int = 0
+    captured: int = 0
+    refunded: int = 0
+
+    @property
+    def held(self) -> int:
+        """What is kept for the order and not yet taken."""
+        return self.authorized - self.released - self.captured
 
 
 def credit_to_hold(total: int, available: int) -> int:

@@ -1,8 +1,9 @@
 """What is known of an order's payments: what the provider did, and what our own books say. Amounts are minor units."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from domain.credit import OrderCredit
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus, payment_status
 
@@ -56,14 +57,21 @@ class PaymentMade:
         }[kind]
 
 
-@dataclass(frozen=True)
-class CreditUsed:
-    """What the order took of its customer's store credit, gave back of that, and let go of."""
+def status_by_books(total: int, sums: Mapping[EntryKind, int], credit: OrderCredit) -> PaymentStatus:
+    """What the sums over the provider's effects and over store credit make of an order that costs so much.
 
-    authorized: int = 0
-    captured: int = 0
-    refunded: int = 0
-    released: int = 0
+    What a bank has taken back for good counts as given back. Credit counts once the card has come up for the rest:
+    until then the order is not paid for.
+    """
+    if sums.get(_K.AUTHORIZATION, 0) + credit.authorized < total:
+        credit = OrderCredit()
+    taken_back = sums.get(_K.DISPUTE, 0) - sums.get(_K.DISPUTE_REVERSAL, 0)
+    return payment_status(
+        authorized=sums.get(_K.AUTHORIZATION, 0) + credit.authorized,
+        captured=sums.get(_K.CAPTURE, 0) + credit.captured,
+        refunded=sums.get(_K.REFUND, 0) + taken_back + credit.refunded,
+        voided=sums.get(_K.VOID, 0) + credit.released,
+    )
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class OrderBooks:
     total: int
     owed: int
     entries: tuple[Entry, ...] = ()
-    credit: CreditUsed = CreditUsed()
+    credit: OrderCredit = field(default_factory=OrderCredit)
 
     def sum(self, kind: EntryKind, provider_id: str | None = None) -> int:
         """The sum of the entries of this kind, of one payment or of all."""
@@ -98,17 +106,7 @@ class OrderBooks:
         """What the payment status must be by the sums. An order that costs nothing is paid for as it is."""
         if self.total == 0 and not self.entries:
             return self.payment_status
-        # Credit counts once the card has come up for the rest.
-        covered = self.sum(_K.AUTHORIZATION) + self.credit.authorized >= self.total
-        credit = self.credit if covered else CreditUsed()
-        # What a bank has taken back counts as given back.
-        taken_back = self.sum(_K.DISPUTE) - self.sum(_K.DISPUTE_REVERSAL)
-        return payment_status(
-            authorized=self.sum(_K.AUTHORIZATION) + credit.authorized,
-            captured=self.sum(_K.CAPTURE) + credit.captured,
-            refunded=self.sum(_K.REFUND) + taken_back + credit.refunded,
-            voided=self.sum(_K.VOID) + credit.released,
-        )
+        return status_by_books(self.total, {kind: self.sum(kind) for kind in EntryKind}, self.credit)
 
 
 Payments = Mapping[str, PaymentMade | None]

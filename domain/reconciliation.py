@@ -224,8 +224,7 @@ def _wrong_status(books: OrderBooks) -> bool:
 
 
 def _net(books: OrderBooks) -> int:
-    held = books.sum(_K.AUTHORIZATION) - books.sum(_K.VOID) - books.sum(_K.CAPTURE)
-    return held + books.sum(_K.CAPTURE) - books.sum(_K.REFUND)
+    return books.sum(_K.AUTHORIZATION) - books.sum(_K.VOID) - books.sum(_K.REFUND)
 
 
 def _unknown(payment: PaymentMade) -> Difference:

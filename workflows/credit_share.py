@@ -18,9 +18,8 @@ class CreditShare:
 
     async def hold(self) -> None:
         """Keep as much as there is, up to the order's total."""
-        self._begun = (
-            True  # noted before the deed: a killed worker may have held it without Temporal ever hearing of it
-        )
+        # Noted before the deed: a killed worker may have held it without Temporal ever hearing of it.
+        self._begun = True
         command = HoldCredit(order_id=self._book.order_id, idempotency_key=self._book.key("hold-credit"))
         done = await workflow.execute_local_activity_method(
             CreditActivities.hold_credit, command, summary="hold store credit", **STORE

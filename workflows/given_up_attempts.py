@@ -1,13 +1,10 @@
 """Attempts to pay that an order has given up, and what becomes of money that arrives for one of them after all."""
 
 from temporalio import workflow
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.workflow import ParentClosePolicy
 
 from schemas.payment_reconciliation import LateMoneyInput
 from schemas.payments import BRINGS_MONEY, ProviderEvent
-from workflows.late_money import LateMoneyWorkflow
-from workflows.names import PAYMENTS_QUEUE, late_money_workflow_id
+from workflows.late_money import begin_late_money
 
 
 class GivenUpAttempts:
@@ -38,14 +35,5 @@ class GivenUpAttempts:
         """Each in a workflow of its own, which asks the provider first; one that runs already looks by itself."""
         while self._late:
             payment_id = self._late.pop(0)
-            try:
-                await workflow.start_child_workflow(
-                    LateMoneyWorkflow.run,
-                    LateMoneyInput(order_id=self._order_id, payment_id=payment_id, given_up=True),
-                    id=late_money_workflow_id(payment_id),
-                    task_queue=PAYMENTS_QUEUE,
-                    parent_close_policy=ParentClosePolicy.ABANDON,
-                    static_summary="money of an attempt that was given up",
-                )
-            except WorkflowAlreadyStartedError:
-                workflow.logger.info("late money of %s is being given back", self._order_id)
+            late_money = LateMoneyInput(order_id=self._order_id, payment_id=payment_id, given_up=True)
+            await begin_late_money(late_money, "money of an attempt that was given up")

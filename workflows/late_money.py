@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.workflow import ParentClosePolicy
 
 from activities.payment_repair import PaymentRepairActivities
 from domain.orders import FINAL_STATUSES
@@ -13,6 +14,7 @@ from domain.reconciliation import is_late
 from schemas.payment_reconciliation import Examined, LateMoneyInput, LateMoneyResult, LatePayment
 from schemas.payments import ProviderEvent
 from workflows.money_back import Excess, MoneyBack
+from workflows.names import PAYMENTS_QUEUE, late_money_workflow_id
 from workflows.options import STORE
 from workflows.reasons import reason_of
 from workflows.timeline import Timeline
@@ -99,3 +101,18 @@ class LateMoneyWorkflow:
             await workflow.execute_local_activity_method(
                 PaymentRepairActivities.close_returned, command, summary="nothing is open about it", **STORE
             )
+
+
+async def begin_late_money(late: LateMoneyInput, summary: str) -> None:
+    """Have another workflow begin it, and not wait; one that runs already, because a webhook came, looks by itself."""
+    try:
+        await workflow.start_child_workflow(
+            LateMoneyWorkflow.run,
+            late,
+            id=late_money_workflow_id(late.payment_id),
+            task_queue=PAYMENTS_QUEUE,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            static_summary=summary,
+        )
+    except WorkflowAlreadyStartedError:
+        workflow.logger.info("late money of %s is being given back", late.order_id)

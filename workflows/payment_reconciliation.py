@@ -1,19 +1,15 @@
 """The workflow that compares provider, ledger and orders by the clock."""
 
 from temporalio import workflow
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.workflow import ParentClosePolicy
 
 from activities.payment_reconciliation import PaymentReconciliationActivities
 from schemas.payment_reconciliation import (
     LateMoneyInput,
-    LatePayment,
     PaymentsReconciled,
     Phase,
     ReconciliationPlace,
 )
-from workflows.late_money import LateMoneyWorkflow
-from workflows.names import PAYMENTS_QUEUE, late_money_workflow_id
+from workflows.late_money import begin_late_money
 from workflows.options import RECONCILIATION, STORE
 
 _SHOWN = "`GET /v1/ops/reconciliation/payments` names them"
@@ -39,7 +35,8 @@ class PaymentReconciliationWorkflow:
                 **RECONCILIATION,
             )
         for late in self._place.so_far.late:
-            await self._give_back(late)
+            late_money = LateMoneyInput(order_id=late.order_id, payment_id=late.payment_id)
+            await begin_late_money(late_money, "money that arrived when nobody waited for it any more")
         found = await workflow.execute_local_activity_method(
             PaymentReconciliationActivities.finish_reconciliation,
             self._place,
@@ -54,19 +51,6 @@ class PaymentReconciliationWorkflow:
     def place(self) -> ReconciliationPlace:
         """How far it is."""
         return self._place
-
-    async def _give_back(self, late: LatePayment) -> None:
-        try:
-            await workflow.start_child_workflow(
-                LateMoneyWorkflow.run,
-                LateMoneyInput(order_id=late.order_id, payment_id=late.payment_id),
-                id=late_money_workflow_id(late.payment_id),
-                task_queue=PAYMENTS_QUEUE,
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                static_summary="money that arrived when nobody waited for it any more",
-            )
-        except WorkflowAlreadyStartedError:  # a webhook of it has come at last
-            workflow.logger.info("late money of %s is being given back", late.order_id)
 
     def _show(self, verdict: str, found: PaymentsReconciled | None = None) -> None:
         so_far = found or self._place.so_far

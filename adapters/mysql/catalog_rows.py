@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 import sqlalchemy as sa
 
+from adapters.mysql.history import naive
 from schemas.catalog import Image, Price, Product, Variant
 
 Rows = Sequence[sa.Row[Any]]
@@ -79,11 +80,6 @@ def is_duplicate(error: sa.exc.IntegrityError) -> bool:
 def _variant(row: sa.Row[Any], names: Sequence[str], costs: Rows) -> Variant:
     fields = _fields(row) | {"options": in_order(row.options, names)}
     return Variant(**fields, prices=[Price(**_fields(cost, "valid_from", "valid_to")) for cost in costs])
-
-
-def naive(moment: datetime) -> datetime:
-    """A moment as DATETIME columns keep it."""
-    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _fields(row: sa.Row[Any], *moments: str) -> dict[str, Any]:

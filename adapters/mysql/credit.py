@@ -110,8 +110,9 @@ class StoreCredit:
                 held = credit_of_order(connection, command.order_id).held
                 assert command.amount <= held, f"{command.amount} of {held} that are held"
                 data = {"parcel": command.parcel}
-                move = _Move(CreditKind.CAPTURE, command.amount, command.idempotency_key, data=data)
-                _move(connection, purse, move)
+                return _move(
+                    connection, purse, _Move(CreditKind.CAPTURE, command.amount, command.idempotency_key, data=data)
+                )
             return _moved(connection, purse, command.amount)
 
         return in_transaction(self._engine, act)
@@ -122,10 +123,10 @@ class StoreCredit:
         def act(connection: sa.Connection) -> CreditMoved:
             purse = _purse(connection, command.order_id)
             held = credit_of_order(connection, command.order_id).held
-            if held:
-                move = _Move(CreditKind.RELEASE, held, command.idempotency_key, reason=command.reason)
-                _move(connection, purse, move)
-            return _moved(connection, purse, held)
+            if not held:
+                return _moved(connection, purse, 0)
+            move = _Move(CreditKind.RELEASE, held, command.idempotency_key, reason=command.reason)
+            return _move(connection, purse, move)
 
         return in_transaction(self._engine, act)
 
@@ -169,9 +170,9 @@ def _hold(connection: sa.Connection, command: HoldCredit) -> CreditMoved:
         return _moved(connection, purse, int(before.amount))
     stands = credit_balances(connection, purse.customer_id).get(purse.currency)
     amount = credit_to_hold(purse.total, stands[CreditAccount.AVAILABLE]) if stands else 0
-    if amount:
-        _move(connection, purse, _Move(CreditKind.HOLD, amount, command.idempotency_key))
-    return _moved(connection, purse, amount)
+    if not amount:
+        return _moved(connection, purse, 0)
+    return _move(connection, purse, _Move(CreditKind.HOLD, amount, command.idempotency_key))
 
 
 def _purse(connection: sa.Connection, order_id: str) -> _Purse:
@@ -189,7 +190,7 @@ def _lock(connection: sa.Connection, customer_id: str) -> None:
     connection.execute(made.on_duplicate_key_update(customer_id=customer_id))
 
 
-def _move(connection: sa.Connection, purse: _Purse, move: _Move) -> None:
+def _move(connection: sa.Connection, purse: _Purse, move: _Move) -> CreditMoved:
     """One move for an order with its event and the order's payment status."""
     _write(connection, purse.customer_id, purse.currency, move, purse.order_id)
     told: dict[str, object] = {"amount": {"amount": move.amount, "currency": purse.currency}, **move.data}
@@ -198,6 +199,7 @@ def _move(connection: sa.Connection, purse: _Purse, move: _Move) -> None:
     status = derived_status(connection, purse.order_id)
     change = Change(move.key, _EVENT_TYPES[move.kind], move.actor, told, payment_status=status)
     append(connection, lock_order(connection, purse.order_id), change)
+    return CreditMoved(amount=move.amount, payment_status=status)
 
 
 def _write(

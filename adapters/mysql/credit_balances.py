@@ -1,39 +1,37 @@
 """What stands of store credit, told by sums over its moves."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection
 
 import sqlalchemy as sa
 
 from adapters.mysql.credit_tables import credit_entries
-from domain.credit import CreditAccount, CreditKind
-
-
-@dataclass(frozen=True)
-class OrderCredit:
-    """What moved of store credit for one order, in minor units of its currency."""
-
-    authorized: int = 0
-    released: int = 0
-    captured: int = 0
-    refunded: int = 0
-
-    @property
-    def held(self) -> int:
-        """What is kept for the order and not yet taken."""
-        return self.authorized - self.released - self.captured
+from domain.credit import CreditAccount, CreditKind, OrderCredit
 
 
 def credit_of_order(connection: sa.Connection, order_id: str) -> OrderCredit:
     """The order's store credit, as this transaction sees it."""
+    return credit_of_orders(connection, [order_id])[order_id]
+
+
+def credit_of_orders(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, OrderCredit]:
+    """The same of several; none is an order without any."""
     entries = credit_entries.c
-    query = sa.select(entries.kind, sa.func.sum(entries.amount)).where(entries.order_id == order_id)
-    sums = {CreditKind(kind): int(total) for kind, total in connection.execute(query.group_by(entries.kind))}
-    return OrderCredit(
-        authorized=sums.get(CreditKind.HOLD, 0),
-        released=sums.get(CreditKind.RELEASE, 0),
-        captured=sums.get(CreditKind.CAPTURE, 0),
-        refunded=sums.get(CreditKind.REFUND, 0),
+    query = (
+        sa.select(entries.order_id, entries.kind, sa.func.sum(entries.amount))
+        .where(entries.order_id.in_(order_ids))
+        .group_by(entries.order_id, entries.kind)
     )
+    sums = Counter({(order_id, kind): int(total) for order_id, kind, total in connection.execute(query)})
+    return {
+        order_id: OrderCredit(
+            authorized=sums[order_id, CreditKind.HOLD],
+            released=sums[order_id, CreditKind.RELEASE],
+            captured=sums[order_id, CreditKind.CAPTURE],
+            refunded=sums[order_id, CreditKind.REFUND],
+        )
+        for order_id in order_ids
+    }
 
 
 def credit_balances(connection: sa.Connection, customer_id: str) -> dict[str, dict[CreditAccount, int]]:

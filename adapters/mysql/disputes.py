@@ -1,12 +1,11 @@
 """Disputes as the provider has them: one row each, with its money in the ledger and its events in one transaction."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from adapters.mysql.dispute_tables import disputes
-from adapters.mysql.history import Change, append, lock_order, now, recorded
+from adapters.mysql.history import Change, append, lock_order, naive, now, recorded
 from adapters.mysql.order_views import aware
 from adapters.mysql.payments import derived_status, write_entry
 from adapters.mysql.transactions import in_transaction
@@ -69,7 +68,7 @@ def _record(connection: sa.Connection, command: RecordDispute) -> DisputeRecorde
         "amount": standing.amount,
         "status": standing.status,
         "open": standing.is_open,
-        "evidence_due_at": _naive(standing.evidence_due_at),
+        "evidence_due_at": naive(standing.evidence_due_at) if standing.evidence_due_at else None,
         "closed_at": None if standing.is_open else (known and known.closed_at) or now(),
         "updated_at": now(),
     }
@@ -168,7 +167,3 @@ def _view(row: sa.Row[Any]) -> DisputeView:
         opened_at=aware(row.opened_at),
         closed_at=aware(row.closed_at) if row.closed_at else None,
     )
-
-
-def _naive(moment: datetime | None) -> datetime | None:
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None

@@ -31,6 +31,11 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+def naive(moment: datetime) -> datetime:
+    """A moment as DATETIME columns keep it."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
 @dataclass(frozen=True)
 class LockedOrder:
     """An order whose row this transaction holds."""
@@ -127,7 +132,7 @@ def append(connection: sa.Connection, order: LockedOrder, change: Change) -> Rec
             fulfilment_status=fulfilment,
             actor=change.actor,
             data=dict(change.data),
-            occurred_at=_naive(change.occurred_at) or moment,
+            occurred_at=naive(change.occurred_at) if change.occurred_at else moment,
             partition_no=outbox_partition(order.id),
         )
     )
@@ -163,7 +168,3 @@ def _ending(status: OrderStatus, data: Mapping[str, object]) -> dict[str, Any]:
     if status not in FINAL_STATUSES or status in (OrderStatus.DELIVERED, OrderStatus.CLOSED):
         return {}
     return {"cart_claim": None, "failure_code": data.get("code")}
-
-
-def _naive(moment: datetime | None) -> datetime | None:
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None

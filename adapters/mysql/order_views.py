@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.mysql.credit_balances import OrderCredit
+from domain.credit import OrderCredit
 from domain.ledger import Account
 from schemas.base import Address, Money
 from schemas.orders import (

@@ -7,9 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from adapters.mysql.catalog_rows import naive
-from adapters.mysql.credit_balances import credit_of_order
-from adapters.mysql.history import Change, append, lock_order, recorded
+from adapters.mysql.credit_balances import credit_of_orders
+from adapters.mysql.history import Change, append, lock_order, naive, recorded
 from adapters.mysql.order_views import aware
 from adapters.mysql.payments import derived_status, write_entry
 from adapters.mysql.tables import orders, parcels, payment_entries, refunds
@@ -17,7 +16,7 @@ from adapters.mysql.transactions import in_transaction
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from domain.payment_facts import CreditUsed, Entry, OrderBooks
+from domain.payment_facts import Entry, OrderBooks
 from schemas.payment_reconciliation import CatchUp, CaughtUp, CorrectStatus
 from schemas.payments import PaymentRecorded, RecordPayment
 from schemas.refunds import RefundStatus
@@ -124,7 +123,7 @@ def _books(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, O
         .order_by(lines.id)
     ):
         entries[row.order_id].append(Entry(EntryKind(row.kind), row.amount, row.provider_id))
-    owed, credit = _owed(connection, order_ids), _credit(connection, order_ids)
+    owed, credit = _owed(connection, order_ids), credit_of_orders(connection, order_ids)
     found = connection.execute(
         sa.select(orders.c.id, orders.c.status, orders.c.payment_status, orders.c.total).where(
             orders.c.id.in_(order_ids)
@@ -151,14 +150,6 @@ def _owed(connection: sa.Connection, order_ids: Collection[str]) -> Mapping[str,
         .group_by(parcels.c.order_id)
     )
     return {order_id: int(amount) for order_id, amount in connection.execute(query)}
-
-
-def _credit(connection: sa.Connection, order_ids: Collection[str]) -> Mapping[str, CreditUsed]:
-    found = {order_id: credit_of_order(connection, order_id) for order_id in order_ids}
-    return {
-        order_id: CreditUsed(one.authorized, one.captured, one.refunded, one.released)
-        for order_id, one in found.items()
-    }
 
 
 def _catch_up(connection: sa.Connection, command: CatchUp) -> CaughtUp:

@@ -7,8 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
-from adapters.mysql.catalog_rows import naive
-from adapters.mysql.history import now
+from adapters.mysql.history import naive, now
 from adapters.mysql.order_views import aware
 from adapters.mysql.payment_reconciliation_tables import payment_differences, payment_reconciliations
 from adapters.mysql.transactions import in_transaction

@@ -2,13 +2,14 @@
 
 import sqlalchemy as sa
 
-from adapters.mysql.credit_balances import OrderCredit, credit_of_order
+from adapters.mysql.credit_balances import credit_of_order
 from adapters.mysql.dispute_tables import disputes
 from adapters.mysql.history import Change, LockedOrder, append, lock_order, now, recorded
 from adapters.mysql.order_views import aware
 from adapters.mysql.tables import ledger_postings, orders, payment_entries
 from domain.ledger import Account, EntryKind, postings
-from domain.orders import PaymentStatus, payment_status
+from domain.orders import PaymentStatus
+from domain.payment_facts import status_by_books
 from domain.webhook_amounts import Booked
 from schemas.payments import PaymentEntry, PaymentRecorded, RecordDecline, RecordPayment
 
@@ -157,11 +158,7 @@ def is_disputed(connection: sa.Connection, order_id: str) -> bool:
 
 
 def derived_status(connection: sa.Connection, order_id: str) -> PaymentStatus:
-    """What the sums over the provider's effects and over store credit make of the order.
-
-    What a bank has taken back for good counts as given back. Credit counts once the card has come up for the rest:
-    until then the order is not paid for.
-    """
+    """The order's payment status; while a bank has yet to decide, its money is disputed whatever the sums say."""
     if is_disputed(connection, order_id):
         return PaymentStatus.DISPUTED
     rows = connection.execute(
@@ -169,17 +166,6 @@ def derived_status(connection: sa.Connection, order_id: str) -> PaymentStatus:
         .where(payment_entries.c.order_id == order_id)
         .group_by(payment_entries.c.kind)
     )
-    sums = {kind: int(total) for kind, total in rows}
-    credit, authorized = credit_of_order(connection, order_id), sums.get(EntryKind.AUTHORIZATION, 0)
+    sums = {EntryKind(kind): int(amount) for kind, amount in rows}
     total = connection.scalar(sa.select(orders.c.total).where(orders.c.id == order_id)) or 0
-    if authorized + credit.authorized < total:
-        credit = OrderCredit()
-    return payment_status(
-        authorized=authorized + credit.authorized,
-        captured=sums.get(EntryKind.CAPTURE, 0) + credit.captured,
-        refunded=sums.get(EntryKind.REFUND, 0)
-        + sums.get(EntryKind.DISPUTE, 0)
-        - sums.get(EntryKind.DISPUTE_REVERSAL, 0)
-        + credit.refunded,
-        voided=sums.get(EntryKind.VOID, 0) + credit.released,
-    )
+    return status_by_books(total, sums, credit_of_order(connection, order_id))

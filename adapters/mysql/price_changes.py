@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.mysql.catalog_rows import naive
 from adapters.mysql.catalog_tables import price_watermark, prices, variants
+from adapters.mysql.history import naive
 from adapters.mysql.product_events import ProductNews, announce
 from adapters.mysql.transactions import in_transaction
 

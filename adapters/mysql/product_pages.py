@@ -9,8 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.mysql.catalog_rows import in_order, naive
+from adapters.mysql.catalog_rows import in_order
 from adapters.mysql.catalog_tables import brands, categories, prices, product_images, products, variants
+from adapters.mysql.history import naive
 from adapters.mysql.stock_tables import stock, stock_rules
 from domain.catalog import PriceNow, ProductStatus, price_at
 from schemas.base import Money

@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from adapters.mysql.backorders import ACTIVE
-from adapters.mysql.catalog_rows import naive
-from adapters.mysql.history import now
+from adapters.mysql.history import naive, now
 from adapters.mysql.order_views import aware
 from adapters.mysql.stock_tables import reservation_lines, stock, stock_movements, stock_reconciliations
 from domain.stock import EFFECTS

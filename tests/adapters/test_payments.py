@@ -331,6 +331,15 @@ def test_a_method_that_was_kept_holds_anew_without_its_customer(provider: Paymen
     assert (unkept.outcome, unkept.amount) == (DECLINED, 0), "a refusal, and no mistake of ours"
 
 
+def test_capture_after_void_takes_nothing(provider: PaymentProvider, journal: Journal) -> None:
+    command = authorization()
+    held = provider.authorize(command)
+    provider.void(void(command, held))
+    answer = provider.capture(capture(command, held, 5000, final=True))
+    assert (answer.outcome, answer.code, answer.amount) == (DECLINED, HOLD_EXPIRED, 0)
+    assert journal(command.order_id) == [("authorization", 5000), ("void", 5000)]
+
+
 @pytest.mark.parametrize("before", [0, 2000], ids=["nothing taken", "a part taken"])
 def test_a_hold_that_has_run_out_is_a_result(
     provider: PaymentProvider, settings: Settings, journal: Journal, before: int

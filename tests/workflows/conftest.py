@@ -72,6 +72,9 @@ async def time_skipping(connections: Connections) -> AsyncIterator[Client]:
         data_converter=pydantic_data_converter,
     )
     async with environment, AsyncExitStack() as stack:
+        # Time passes when a test says so. Waiting for the result of a workflow that has ended would let it pass as
+        # well, and where nothing else is due soon, up to the ten years a server allows every workflow.
+        stack.enter_context(environment.auto_time_skipping_disabled())
         client = environment.client
         attributes = {key.name: key.indexed_value_type for key in SEARCH_ATTRIBUTES}
         await client.operator_service.add_search_attributes(

@@ -67,6 +67,8 @@ async def test_orders_wait_for_it_and_are_paid_once(
     assert not any(provider_journal(order.input.order_id) for order in (*waiting, declined, regretted))
     assert on_its_way.view().payment_status is PaymentStatus.AUTHORIZED
     assert provider_away() >= 5 * 10  # each asked again at least every minute
+    # Now, because waiting for any result lets the days pass in which a parcel nobody hears of is given up.
+    await on_its_way.carrier(ParcelStatus.DELIVERED)
 
     for order in waiting:
         await order.first_answer()
@@ -76,6 +78,5 @@ async def test_orders_wait_for_it_and_are_paid_once(
     assert (await cancelling).status is OrderStatus.CANCELLED
     effects = [one["effect"] for one in provider_journal(regretted.input.order_id)]
     assert effects in ([], ["authorization", "void"])
-    await on_its_way.carrier(ParcelStatus.DELIVERED)
     assert (await on_its_way.handle.result()).status is OrderStatus.DELIVERED
     assert [one["effect"] for one in provider_journal(on_its_way.input.order_id)] == ["authorization", "capture"]
