@@ -64,6 +64,7 @@ from adapters.payments import PaymentProvider
 from adapters.search_feeds import order_feed, product_feed
 from adapters.settings import Settings
 from schemas.account_mails import WITH_LINK
+from workers.signs_of_life import SignsOfLife
 from workflows.account_mail import AccountMailWorkflow
 from workflows.cart_reminders import CartReminderWorkflow
 from workflows.catalog_news import CatalogNewsWorkflow
@@ -246,6 +247,7 @@ def build_worker(client: Client, queue: str, crew: Crew, pool: ThreadPoolExecuto
         activities=crew[queue],
         activity_executor=pool,
         workflow_runner=new_sandbox_runner(),
+        interceptors=[SignsOfLife()],
         max_concurrent_workflow_tasks=settings.workflow_slots,
         max_concurrent_activities=settings.activity_slots,
         max_concurrent_local_activities=settings.local_activity_slots,

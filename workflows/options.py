@@ -21,7 +21,7 @@ class CallOptions(TypedDict):
     retry_policy: RetryPolicy
 
 
-class LongCallOptions(CallOptions):
+class LiveCallOptions(CallOptions):
     """Options of a regular activity that gives signs of life."""
 
     heartbeat_timeout: timedelta
@@ -37,16 +37,22 @@ STORE = LocalOptions(
     ),
 )
 
+# A worker that was killed in the middle of a call is noticed by its silence (workers/signs_of_life.py), long before
+# the call has had its time.
+_SILENCE = timedelta(seconds=10)
+
 # The payment provider: every attempt carries the same idempotency key, so a retry after a lost answer is safe.
-PROVIDER = CallOptions(
+PROVIDER = LiveCallOptions(
     start_to_close_timeout=timedelta(seconds=40),
+    heartbeat_timeout=_SILENCE,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=500), backoff_coefficient=2, maximum_interval=timedelta(seconds=30)
     ),
 )
 
-CARRIER = CallOptions(
+CARRIER = LiveCallOptions(
     start_to_close_timeout=timedelta(seconds=30),
+    heartbeat_timeout=_SILENCE,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
     ),
@@ -60,14 +66,14 @@ _INDEX_RETRY = RetryPolicy(
     non_retryable_error_types=["WriteRefused"],
 )
 INDEX = CallOptions(start_to_close_timeout=timedelta(minutes=2), retry_policy=_INDEX_RETRY)
-INDEX_FILL = LongCallOptions(
+INDEX_FILL = LiveCallOptions(
     start_to_close_timeout=timedelta(minutes=30),
     heartbeat_timeout=timedelta(seconds=20),
     retry_policy=_INDEX_RETRY,
 )
 
 # Many short transactions on our own store, each of which remembers where the next goes on.
-CATALOG_NEWS = LongCallOptions(
+CATALOG_NEWS = LiveCallOptions(
     start_to_close_timeout=timedelta(minutes=10),
     heartbeat_timeout=timedelta(seconds=30),
     retry_policy=RetryPolicy(
@@ -76,7 +82,7 @@ CATALOG_NEWS = LongCallOptions(
 )
 
 # Reads all books page by page. Its place is in its signs of life, which a worker holds back for most of the time-out.
-RECONCILIATION = LongCallOptions(
+RECONCILIATION = LiveCallOptions(
     start_to_close_timeout=timedelta(hours=2),
     heartbeat_timeout=timedelta(seconds=15),
     retry_policy=RetryPolicy(
@@ -85,7 +91,7 @@ RECONCILIATION = LongCallOptions(
 )
 
 # The same for stock and for carts left alone; what one look has begun is not begun again.
-STOCK_UPKEEP = CART_REMINDERS = LongCallOptions(
+STOCK_UPKEEP = CART_REMINDERS = LiveCallOptions(
     start_to_close_timeout=timedelta(minutes=30),
     heartbeat_timeout=timedelta(seconds=60),
     retry_policy=RetryPolicy(

@@ -99,6 +99,7 @@ async def test_without_a_decision_the_customer_is_reminded_once_and_then_everyth
     await skip(skipping, timedelta(minutes=31))
     assert order.event_types().count("order.decision_reminder") == 1
     assert order.view().shortage is not None, "what to decide about is still shown"
+    await skip(skipping, timedelta(minutes=30))
     result = await order.handle.result()
     assert (result.status, result.reason) == (OrderStatus.FAILED, "decision_expired")
     assert (order.reserved(), Vouchers(connections.engine).get(code).uses) == (0, 0)

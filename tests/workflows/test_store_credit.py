@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from schemas.credit import CreditAmount, GrantCredit, HoldCredit
 from schemas.orders import CancelOrder, OrderView
 from schemas.payments import PaymentOutcome
 from schemas.refunds import RefundAnswer, RefundInput, RefundStatus
+from tests.workflows.conftest import skip
 from workflows.checkout import CheckoutWorkflow
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
 from workflows.refund import RefundWorkflow
@@ -170,10 +172,12 @@ async def test_after_a_decline_the_credit_stays_held_for_another_card(
 
 @pytest.mark.parametrize("window", [WINDOW, {}], ids=["nobody pays in time", "no second try"])
 async def test_what_fails_for_good_gives_the_credit_back(
-    buy: Any, wallet: Any, make_product: Any, window: dict[str, int]
+    buy: Any, wallet: Any, make_product: Any, skipping: Client, window: dict[str, int]
 ) -> None:
     mine = wallet(900)
     order = await buy(mine, {make_product(stock=5): 1}, payment_method=DECLINED_CARD, **window)
+    await order.first_answer()
+    await skip(skipping, timedelta(seconds=window.get("payment_retry_seconds", 0)))
     assert (await order.handle.result()).status is OrderStatus.FAILED
     assert mine.stands() == (900, 0)
     assert mine.moves() == [(CreditKind.HOLD, 900), (CreditKind.RELEASE, 900)]
