@@ -8,8 +8,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
-# Test files played side by side, each process with a testbed of its own; two processors are busy enough with one.
-TEST_PROCESSES ?= 1
+# Test files played side by side, each process with a testbed of its own.
+TEST_PROCESSES ?= 2
 # Holds the checksum of what the environment was made from; `make setup` does nothing while it is current.
 STAMP := $(VENV)/.setup-stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
@@ -78,8 +78,12 @@ demo: up ## bring everything up and watch a real order be delivered
 test: setup ## run every test; brings up the servers it needs
 	@echo "bringing the servers up"
 	@$(BIN)/python -m dev.stack up --only-servers
-	@echo "running the tests, $(TEST_PROCESSES) file(s) at a time"
-	@$(BIN)/pytest $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder)
+	@failed=0; \
+	echo "running the tests of the parts, $(TEST_PROCESSES) file(s) at a time"; \
+	$(BIN)/pytest --ignore tests/e2e $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder) || failed=1; \
+	echo "running the tests of the whole, which kill servers, one after the other"; \
+	$(BIN)/pytest tests/e2e || failed=1; \
+	exit $$failed
 
 rotate-keys: setup ## change the key that signs tokens; nobody is signed out
 	@echo "rotating the signing keys"
