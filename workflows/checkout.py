@@ -29,6 +29,7 @@ from workflows.risk_review import RiskReview
 from workflows.saga import Saga
 from workflows.shortage_desk import ShortageDesk
 from workflows.timeline import Timeline, money
+from workflows.uninterrupted import to_its_end
 
 
 @workflow.defn
@@ -67,8 +68,8 @@ class CheckoutWorkflow:
             await self._story
             self._result = CheckoutResult(order_id=order.order_id, status=OrderStatus.DELIVERED)
         except (asyncio.CancelledError, FailureError) as failure:
-            # Shielded, because a cancellation that arrives now must not stop the undoing half-way.
-            self._result = await asyncio.shield(asyncio.create_task(self._take_back(reason_of(failure))))
+            # A cancellation that arrives now, or while an operator is waited for, must not leave it half undone.
+            self._result = await to_its_end(self._take_back(reason_of(failure)), self._timeline.tell)
         self._keeper.stop()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result

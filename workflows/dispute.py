@@ -28,7 +28,7 @@ from workflows.names import DISPUTE_TOLD, PAYMENT_STATUS, order_workflow_id
 from workflows.options import PROVIDER, STORE
 from workflows.provider_calls import call_provider
 from workflows.timeline import Timeline, money
-from workflows.uninterrupted import uninterrupted
+from workflows.uninterrupted import to_its_end, uninterrupted
 from workflows.waiting import happens_before
 
 _LOOK_EVERY = timedelta(days=1)  # should every webhook get lost
@@ -51,7 +51,10 @@ class DisputeWorkflow:
 
     @workflow.run
     async def run(self, dispute: DisputeInput) -> DisputeEnded:
-        """Follow it to its end."""
+        """Follow it to its end: parcels that it keeps back have nobody else to let them go."""
+        return await to_its_end(self._follow(dispute), self._timeline.tell)
+
+    async def _follow(self, dispute: DisputeInput) -> DisputeEnded:
         await self._look()
         while self._is_open():
             look_at = workflow.now() + _LOOK_EVERY

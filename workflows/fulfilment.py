@@ -24,6 +24,7 @@ from schemas.inventory import LookForGoods
 from workflows.names import PARCEL_TOLD
 from workflows.options import CARRIER, STORE
 from workflows.timeline import Timeline
+from workflows.uninterrupted import to_its_end
 
 # Goods that arrive wake their parcel; should that get lost, it looks by itself, ever more seldom.
 _FIRST_LOOK, _SELDOMEST_LOOK = timedelta(hours=1), timedelta(days=1)
@@ -54,7 +55,10 @@ class FulfilmentWorkflow:
 
     @workflow.run
     async def run(self, job: FulfilmentInput) -> ParcelResult:
-        """Book the parcel, once its goods are there, and follow it to its end."""
+        """Book the parcel, once its goods are there, and follow it to its end; the order alone can call it back."""
+        return await to_its_end(self._bring(job), self._timeline.tell)
+
+    async def _bring(self, job: FulfilmentInput) -> ParcelResult:
         if job.parcel.backordered:
             await self._wait_for_goods()
             await workflow.wait_condition(lambda: self._called_back or not self._stands_still)

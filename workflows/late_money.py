@@ -18,6 +18,7 @@ from workflows.names import PAYMENTS_QUEUE, late_money_workflow_id
 from workflows.options import STORE
 from workflows.reasons import reason_of
 from workflows.timeline import Timeline
+from workflows.uninterrupted import to_its_end
 
 # An order whose payment is over comes to its end soon; after about a day the reconciliation minds it.
 _WAITS: Sequence[timedelta] = (
@@ -44,6 +45,9 @@ class LateMoneyWorkflow:
     @workflow.run
     async def run(self, late: LateMoneyInput) -> LateMoneyResult:
         """Look as often as there is news, and give back what is nobody's."""
+        return await to_its_end(self._follow(late), self._timeline.tell)
+
+    async def _follow(self, late: LateMoneyInput) -> LateMoneyResult:
         while self._news:
             self._news = False
             if await self._is_nobodys():

@@ -20,6 +20,7 @@ from workflows.card_payment import CardPayment
 from workflows.credit_share import CreditShare
 from workflows.given_up_attempts import GivenUpAttempts
 from workflows.payment_book import PaymentBook
+from workflows.uninterrupted import to_its_end
 
 _SUCCEEDED, _ACTION_REQUIRED = PaymentOutcome.SUCCEEDED, PaymentOutcome.ACTION_REQUIRED
 
@@ -47,8 +48,11 @@ class PaymentWorkflow:
         self._given_up = GivenUpAttempts(payment.order_id)
 
     @workflow.run
-    async def run(self, payment: PaymentInput) -> PaymentResult:
-        """Hold the money, then do what the order asks until no money is held."""
+    async def run(self, payment: PaymentInput) -> PaymentResult:  # noqa: ARG002 - as __init__ has it
+        """Hold the money, then do what the order asks until no money is held; the order alone can have it let go."""
+        return await to_its_end(self._own_the_money(), self._book.timeline.tell)
+
+    async def _own_the_money(self) -> PaymentResult:
         try:
             await self._hold_all()
             await self._serve_order()
@@ -58,7 +62,7 @@ class PaymentWorkflow:
             raise
         await self._given_up.give_back()  # what was told while the last step was done
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return PaymentResult(order_id=payment.order_id, payment_status=self._book.status)
+        return PaymentResult(order_id=self._payment.order_id, payment_status=self._book.status)
 
     @workflow.signal
     def try_method(self, method: TryMethod) -> None:

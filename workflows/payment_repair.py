@@ -20,6 +20,7 @@ from workflows.options import STORE
 from workflows.provider_calls import call_provider
 from workflows.reasons import reason_of
 from workflows.timeline import Timeline, money
+from workflows.uninterrupted import to_its_end
 
 _REPAIRED, _RESOLVED, _OPEN = DifferenceStatus.REPAIRED, DifferenceStatus.RESOLVED_ITSELF, DifferenceStatus.OPEN
 
@@ -36,6 +37,9 @@ class PaymentRepairWorkflow:
     @workflow.run
     async def run(self, decision: DecideDifference) -> DecisionAnswer:
         """Do as decided, or say why not."""
+        return await to_its_end(self._carry_out(decision), self._timeline.tell)
+
+    async def _carry_out(self, decision: DecideDifference) -> DecisionAnswer:
         self._timeline.tell(f"{decision.actor}: {decision.reason}")
         try:
             difference = await workflow.execute_local_activity_method(

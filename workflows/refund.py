@@ -23,6 +23,7 @@ from workflows.options import PROVIDER, STORE
 from workflows.provider_calls import call_provider
 from workflows.reasons import Reason, reason_of
 from workflows.timeline import Timeline, money
+from workflows.uninterrupted import to_its_end
 from workflows.waiting import happens_before
 
 # The provider tells when a refund comes to its end; should that get lost, it is asked, ever more seldom.
@@ -45,7 +46,10 @@ class RefundWorkflow:
 
     @workflow.run
     async def run(self, refund: RefundInput) -> RefundAnswer:
-        """Give it back, or say why not."""
+        """Give it back, or say why not; what is promised comes to its end."""
+        return await to_its_end(self._give_back_or_refuse(refund), self._timeline.tell)
+
+    async def _give_back_or_refuse(self, refund: RefundInput) -> RefundAnswer:
         try:
             opened = await workflow.execute_local_activity_method(
                 RefundActivities.open_refund, refund, summary="note what is to be given back", **STORE

@@ -1,7 +1,7 @@
 """Deeds that a cancellation must not touch, and that must not swallow a cancellation."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -14,3 +14,19 @@ async def uninterrupted(deed: Coroutine[Any, Any, T]) -> T:
     nothing had been asked: the order would then go on although it was cancelled.
     """
     return await asyncio.shield(asyncio.create_task(deed))
+
+
+async def to_its_end(deed: Coroutine[Any, Any, T], tell: Callable[[str], None]) -> T:
+    """Wait for the deed until it is done, whatever cancellations arrive; each is told of, and not obeyed.
+
+    For what nobody else would finish: an order half taken back, money that is held, a refund that is promised, a parcel
+    that has left. Who wants one of these to stop has the order stop it.
+    """
+    doing = asyncio.create_task(deed)
+    while True:
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            if doing.done():
+                return doing.result()
+            tell("asked to stop by a cancellation: not obeyed, because nobody else would finish this")

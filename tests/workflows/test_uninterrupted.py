@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from workflows.uninterrupted import uninterrupted
+from workflows.uninterrupted import to_its_end, uninterrupted
 
 
 async def test_cancellation_is_felt_at_once_although_the_deed_swallows_it_and_the_deed_goes_on() -> None:
@@ -36,3 +36,34 @@ async def test_what_the_deed_answers_or_raises_reaches_its_waiter() -> None:
     assert await uninterrupted(asyncio.sleep(0, "signalled")) == "signalled"
     with pytest.raises(ValueError, match="no such workflow"):
         await uninterrupted(fails())
+
+
+async def test_a_deed_that_nobody_else_would_finish_is_waited_for_however_often_it_is_to_stop() -> None:
+    told: list[str] = []
+    go_on = asyncio.Event()
+
+    async def deed() -> str:
+        await go_on.wait()
+        return "done"
+
+    waiter = asyncio.create_task(to_its_end(deed(), told.append))
+    for times in (1, 2, 3):
+        await asyncio.sleep(0)
+        waiter.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (len(told), waiter.done()) == (times, False)
+    go_on.set()
+    assert await waiter == "done"
+
+
+async def test_a_deed_that_ends_as_it_is_to_stop_has_ended_as_it_did() -> None:
+    async def fails() -> None:
+        raise ValueError("no such order")
+
+    waiter = asyncio.create_task(to_its_end(fails(), [].append))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiter.cancel()
+    with pytest.raises(ValueError, match="no such order"):
+        await waiter
