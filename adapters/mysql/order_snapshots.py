@@ -1,6 +1,6 @@
 """Orders as the search index knows them, and as a list of found ones shows them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from adapters.mysql.identity_tables import users
 from adapters.mysql.order_views import aware, order_summary
-from adapters.mysql.tables import order_lines, orders
+from adapters.mysql.tables import order_events, order_lines, orders
 from domain.orders import FINAL_STATUSES, OrderStatus
 from schemas.order_search import FoundOrder, IndexedOrder
 
@@ -62,13 +62,26 @@ def found_orders(engine: sa.Engine, ids: Sequence[str], stuck_since: datetime) -
         return []
     with engine.connect() as connection:
         rows = {row.id: row for row in connection.execute(sa.select(orders).where(orders.c.id.in_(ids)))}
-    return [_found(rows[order_id], stuck_since) for order_id in ids if order_id in rows]
+        owed = _owed(connection, [row.id for row in rows.values() if row.status == OrderStatus.COMPENSATION_BLOCKED])
+    return [_found(rows[order_id], stuck_since, owed.get(order_id, [])) for order_id in ids if order_id in rows]
 
 
-def _found(row: sa.Row[Any], stuck_since: datetime) -> FoundOrder:
+def _owed(connection: sa.Connection, blocked: Collection[str]) -> Mapping[str, list[str]]:
+    """What could not be undone of these orders, as the last event that says so names it."""
+    if not blocked:
+        return {}
+    said = (
+        sa.select(order_events.c.order_id, order_events.c.data)
+        .where(order_events.c.order_id.in_(blocked), order_events.c.type == "order.compensation_blocked")
+        .order_by(order_events.c.seq)
+    )
+    return {row.order_id: list(row.data.get("owed", [])) for row in connection.execute(said)}
+
+
+def _found(row: sa.Row[Any], stuck_since: datetime, owed: list[str]) -> FoundOrder:
     still = row.status not in FINAL_STATUSES and aware(row.updated_at) < stuck_since
     stuck = still or row.status == OrderStatus.COMPENSATION_BLOCKED
-    return FoundOrder(**order_summary(row).model_dump(), email=row.email, stuck=stuck)
+    return FoundOrder(**order_summary(row).model_dump(), email=row.email, stuck=stuck, owed=owed)
 
 
 def _indexed(row: sa.Row[Any], lines: Sequence[sa.Row[Any]]) -> IndexedOrder:

@@ -1,6 +1,7 @@
 """Staff decides about orders that cannot go on without them, over HTTP."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -54,7 +55,20 @@ def test_a_risky_order_is_declined(buyer: Buyer, make_product: Any, ask: Any) ->
     assert ask(order_id, "risk", {"verdict": "perhaps", "reason": "?"}).status_code == 422
 
 
-def test_what_cannot_be_taken_back_is_settled_by_hand(buyer: Buyer, make_product: Any, ask: Any, bed: Testbed) -> None:
+def owed_of(api: httpx2.Client, staff: dict[str, str], order_id: str) -> list[str]:
+    """As the list of orders shows it to staff; an order is found a moment after it was placed."""
+    deadline = time.monotonic() + 30
+    while not (items := api.get("/v1/ops/orders", params={"q": order_id}, headers=staff).json()["items"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    (found,) = items
+    owed: list[str] = found["owed"]
+    return owed
+
+
+def test_what_cannot_be_taken_back_is_shown_and_settled_by_hand(
+    api: httpx2.Client, staff: dict[str, str], buyer: Buyer, make_product: Any, ask: Any, bed: Testbed
+) -> None:
     reachable = ADDRESS | {"postal_code": "10117"}
     order_id = buyer.check_out(buyer.fill(make_product()), shipping_address=reachable).json()["id"]
     refused = ask(order_id, "compensation", {"retry": False, "reason": "nothing to do"})
@@ -62,10 +76,12 @@ def test_what_cannot_be_taken_back_is_settled_by_hand(buyer: Buyer, make_product
     buyer.until(order_id, "shipped")
     asyncio.run(stop(bed, order_id))
     buyer.until(order_id, "compensation_blocked")
+    assert owed_of(api, staff, order_id) == ["call the parcels back: Parcel 1 has left and cannot be called back."]
     assert ask(order_id, "compensation", {"retry": False}).status_code == 422
     answer = ask(order_id, "compensation", {"retry": False, "reason": "the customer keeps it"})
     assert answer.status_code == 200, answer.text
     buyer.until(order_id, "cancelled")
+    assert owed_of(api, staff, order_id) == []
 
 
 async def stop(bed: Testbed, order_id: str) -> None:
