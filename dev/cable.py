@@ -15,6 +15,7 @@ class Cable:
         self._server = ("127.0.0.1", server_port)
         self.port = free_port()
         self._state: Literal["whole", "cut", "hung"] = "whole"
+        self.broken = 0  # ends of connections that were open when it was cut or hung
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
@@ -86,6 +87,7 @@ class Cable:
     def _break(self) -> None:
         with self._lock:
             ends = list(self._open)
+            self.broken += len(ends)
         for end in ends:
             self._close(end)
 

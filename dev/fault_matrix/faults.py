@@ -19,42 +19,48 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """The first attempt at this activity goes wrong in this way."""
+    """The first attempt at this activity goes wrong in this way; at the one whose idempotency key ends in `step`, where
+    the order meets the activity more than once.
+    """
 
     activity: str
     kind: Kind
+    step: str = ""
 
 
 class Faults:
-    """One file per order; each fault strikes once, whichever process it meets."""
+    """One file per subject: an order, or what a workflow about it has in its id instead. Each fault strikes once,
+    whichever process it meets.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def arm(self, order_id: str, fault: Fault) -> None:
-        """Before the order begins."""
+    def arm(self, subject: str, fault: Fault) -> None:
+        """Before its workflow begins."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._path(order_id, "armed").write_text(json.dumps(asdict(fault)))
+        self._path(subject, "armed").write_text(json.dumps(asdict(fault)))
 
-    def armed(self, order_id: str, activity: str) -> Kind | None:
-        """What is to happen to this activity of this order, unless it has happened."""
+    def armed(self, subject: str, activity: str, key: str) -> Kind | None:
+        """What is to happen to this activity of the subject under this idempotency key, unless it has happened."""
         with suppress(FileNotFoundError):
-            told = json.loads(self._path(order_id, "armed").read_text())
-            if told["activity"] == activity and not self.struck(order_id):
+            told = json.loads(self._path(subject, "armed").read_text())
+            met = told["activity"] == activity and key.endswith(told["step"])
+            if met and not self.struck(subject):
                 return Kind(told["kind"])
         return None
 
-    def strike(self, order_id: str) -> bool:
+    def strike(self, subject: str) -> bool:
         """Whether this process is the one whose attempt goes wrong."""
         try:
-            os.close(os.open(self._path(order_id, "struck"), os.O_CREAT | os.O_EXCL))
+            os.close(os.open(self._path(subject, "struck"), os.O_CREAT | os.O_EXCL))
         except FileExistsError:
             return False
         return True
 
-    def struck(self, order_id: str) -> bool:
+    def struck(self, subject: str) -> bool:
         """Whether it has happened."""
-        return self._path(order_id, "struck").exists()
+        return self._path(subject, "struck").exists()
 
-    def _path(self, order_id: str, state: str) -> Path:
-        return self._folder / f"{order_id}.{state}"
+    def _path(self, subject: str, state: str) -> Path:
+        return self._folder / f"{subject}.{state}"

@@ -20,6 +20,7 @@ from dev.fault_matrix.oracle import Sides, unpublished, violations_on_the_way
 from dev.fault_matrix.play import Outcome, Play, Stage
 from dev.fault_matrix.scenarios import Cell, cells
 from dev.testbed import Testbed
+from domain.reconciliation import DifferenceStatus
 from workers.runner import hire
 from workers.service_accounts import SUPPLIER_SIMULATOR
 from workers.service_client import service_client
@@ -28,6 +29,9 @@ from workflows.names import FULFILMENT_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 from workflows.payment_reconciliation import PaymentReconciliationWorkflow
 
 _SIDE_BY_SIDE, _KILLS_SIDE_BY_SIDE = 12, 6
+_NOT_SETTLED = (DifferenceStatus.OPEN, DifferenceStatus.WATCHED, DifferenceStatus.REPAIRING)
+# So that an order that waits for its goods holds on to its place more than once, and none is waited for a day.
+_RESERVED_SECONDS = 20
 WORKERS = ("faulty-worker", "faulty-worker#2")
 
 
@@ -43,7 +47,8 @@ class Result:
     def violations(self) -> list[str]:
         """All of them, each with its cell."""
         found = [
-            f"{one.cell.fault.activity} {one.cell.fault.kind}, the order {one.cell.course} ({one.order_id}): {sentence}"
+            f"{one.cell.fault.activity} {one.cell.fault.kind}, {one.cell.scenario.name}, {one.cell.course}"
+            f" ({one.order_id}): {sentence}"
             for one in self.outcomes
             for sentence in one.violations
         ]
@@ -54,17 +59,20 @@ class Result:
 def faulty_engine(mutant: str = "none", cable: Cable | None = None) -> Iterator[Testbed]:
     """A private engine whose workers go wrong as told, with a mistake built in when one is named.
 
-    All of its processes reach MySQL through the cable when there is one.
+    With a cable all of its processes reach MySQL through that, and its workers have production's time-outs and holds.
     """
     environment = dict(os.environ)  # which a new testbed makes its own
     bed = Testbed.create()
-    faults = str(bed.place.state / "faults")
+    told = {"FAULTS": str(bed.place.state / "faults"), "MUTANT": mutant}
     try:
         bed.start("mail", "payment-simulator", "carrier-simulator")
-        direct = bed.environment["ORDERS_MYSQL_URL"]
-        wired = direct if cable is None else direct.replace(f":{bed.environment['MYSQL_PORT']}/", f":{cable.port}/")
+        wired = bed.environment["ORDERS_MYSQL_URL"]
+        if cable is not None:
+            wired = wired.replace(f":{bed.environment['MYSQL_PORT']}/", f":{cable.port}/")
+        else:
+            told |= {"IMPATIENT": "yes", "ORDERS_RESERVATION_HOURS": str(_RESERVED_SECONDS / 3600)}
         bed.start("relay", "api", ORDERS_MYSQL_URL=wired)
-        bed.start(*WORKERS, FAULTS=faults, MUTANT=mutant, ORDERS_MYSQL_URL=wired)
+        bed.start(*WORKERS, ORDERS_MYSQL_URL=wired, **told)
         yield bed
     finally:
         bed.close()
@@ -81,7 +89,7 @@ async def play(
         open_shop(stores)
         mine = [cell for cell in cells(activities(stores, client)) if wanted(cell)]
         random.Random(seed).shuffle(mine)  # noqa: S311 - to be played again, not a secret
-        watching = asyncio.create_task(watch(stores, result))
+        watching = asyncio.create_task(watch(stage.sides, result))
         killing = [cell for cell in mine if cell.fault.kind is Kind.KILLED]
         rest = [cell for cell in mine if cell.fault.kind is not Kind.KILLED]
         for some, at_once in ((rest, _SIDE_BY_SIDE), (killing, _KILLS_SIDE_BY_SIDE)):
@@ -105,7 +113,8 @@ async def staged(bed: Testbed, seed: int) -> AsyncIterator[tuple[Stage, Connecti
     client = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
     with connect(bed.settings, pool_size=32) as stores, service_client(bed.settings, SUPPLIER_SIMULATOR) as staff:
         sides = Sides(stores, bed.url("PAYMENT_SIMULATOR_PORT"), bed.url("CARRIER_SIMULATOR_PORT"))
-        yield Stage(client, sides, Faults(bed.place.state / "faults"), staff, seed), stores, client
+        key = bed.settings.stripe_api_key.get_secret_value()
+        yield Stage(client, sides, Faults(bed.place.state / "faults"), staff, key, seed), stores, client
 
 
 async def _one(
@@ -128,10 +137,10 @@ def _product(stage: Stage, cell: Cell) -> str:
     return sku
 
 
-async def watch(stores: Connections, result: Result) -> None:
+async def watch(sides: Sides, result: Result) -> None:
     """Look at everything twice a second, until cancelled."""
     while True:
-        result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(stores)))
+        result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(sides)))
         result.looks += 1
         await asyncio.sleep(0.5)
 
@@ -142,8 +151,9 @@ async def payments_reconciled(client: Client, stores: Connections) -> Sequence[s
     done = await client.execute_workflow(run, id=f"reconciliation-{uuid.uuid4()}", task_queue=PAYMENTS_QUEUE)
     if not done.orders:
         return ["reconciliation: it has compared nothing"]
-    page = PaymentDifferences(stores.engine, timedelta(0)).page(None, 100)
-    return [f"reconciliation: {one.kind} {one.effect} of {one.order_id}" for one in page.items]
+    page = PaymentDifferences(stores.engine, timedelta(0)).page(None, 100)  # what is not at its end comes first
+    left = [one for one in page.items if one.status in _NOT_SETTLED]
+    return [f"reconciliation: {one.kind} {one.effect} of {one.order_id} is {one.status}" for one in left]
 
 
 async def everything_is_told(stores: Connections) -> Sequence[str]:

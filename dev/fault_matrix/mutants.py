@@ -5,15 +5,19 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import sqlalchemy as sa
+
 import adapters.mysql.credit
-import adapters.mysql.payments
+import adapters.mysql.refunds
 from adapters.mysql.credit import StoreCredit
+from adapters.mysql.history import LockedOrder
+from adapters.mysql.payments import Ledger
 from adapters.mysql.reservations import Reservations
 from adapters.payments import PaymentProvider
 from domain.orders import PaymentStatus
 from schemas.credit import CreditMoved, ReleaseCredit
 from schemas.inventory import ReleaseStock, StockReleased
-from schemas.payments import CapturePayment, ProviderResult
+from schemas.payments import CapturePayment, PaymentRecorded, ProviderResult, RecordPayment
 
 
 def _nothing() -> None:
@@ -43,12 +47,13 @@ def _undo_skipped() -> None:
 
 
 def _dedupe_off() -> None:
-    """The ledger does not look whether an effect stands in it already."""
+    """Every attempt at booking an effect is a booking of its own."""
+    record = Ledger.record
 
-    def never(*_: object) -> None:
-        return None
+    def anew(self: Ledger, command: RecordPayment) -> PaymentRecorded:
+        return record(self, command.model_copy(update={"idempotency_key": str(uuid.uuid4())}))
 
-    vars(adapters.mysql.payments)["recorded"] = never
+    Ledger.record = anew  # type: ignore[method-assign]
 
 
 def _charge_too_little() -> None:
@@ -82,6 +87,23 @@ def _lock_removed() -> None:
     module.update(_lock=lambda *_: None, _move=slowly)
 
 
+def _refund_lock_removed() -> None:
+    """Whoever gives money back looks at what is left while others do, and takes their time over it."""
+    module = vars(adapters.mysql.refunds)
+    lock, check = module["lock_order"], module["_check"]
+
+    def for_a_moment(connection: sa.Connection, order_id: str) -> LockedOrder:
+        with connection.engine.begin() as another:
+            locked: LockedOrder = lock(another, order_id)
+        return locked
+
+    def slowly(*arguments: Any) -> None:
+        time.sleep(0.5)
+        check(*arguments)
+
+    module.update(lock_order=for_a_moment, _check=slowly)
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
     "none": _nothing,
     "key dropped": _key_dropped,
@@ -90,4 +112,5 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "a cent too little": _charge_too_little,
     "credit kept": _credit_kept,
     "lock removed": _lock_removed,
+    "refund lock removed": _refund_lock_removed,
 }

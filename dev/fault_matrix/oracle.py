@@ -20,14 +20,16 @@ from adapters.mysql.inventory import Stock
 from adapters.mysql.orders import OrderStore
 from adapters.mysql.payments import Ledger
 from adapters.mysql.stock_reconciliations import StockReconciliations
-from adapters.mysql.tables import ledger_postings, order_events, parcels, payment_entries
+from adapters.mysql.tables import ledger_postings, order_events, parcels, payment_entries, refund_parts
 from domain.credit import CreditAccount
 from domain.errors import IllegalMove
 from domain.fulfilment import ParcelStatus
 from domain.ledger import Account, EntryKind
 from domain.orders import FINAL_STATUSES, OrderStatus, check_move
 from schemas.orders import OrderEvent, OrderView
+from schemas.refunds import RefundStatus
 
+_MOVES = (EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID, EntryKind.REFUND)
 _LEFT = [status for status in ParcelStatus if status.has_left]
 
 
@@ -63,8 +65,12 @@ def violations_at_end(sides: Sides, order_id: str, expected: Expected) -> Iterat
         yield from _history(order, history)
 
 
-def violations_on_the_way(stores: Connections) -> Iterator[str]:
-    """What must hold at every moment, of all orders and all stock."""
+def violations_on_the_way(sides: Sides) -> Iterator[str]:
+    """What must hold at every moment, of all orders, all stock and all payments."""
+    stores = sides.stores
+    booked = _booked(stores)  # before the provider is asked, because it acts first and is booked after
+    yield from _at_provider(_json(f"{sides.provider}/_ledger"), booked)
+    yield from _promised_too_much(stores)
     for checked in StockReconciliations(stores.engine).check():
         yield from (f"stock: {one}" for one in checked.differences)
     posted, entries = ledger_postings.c, payment_entries.c
@@ -84,6 +90,58 @@ def violations_on_the_way(stores: Connections) -> Iterator[str]:
         yield from (f"ledger: {row.side} of {row.order_id} is below zero" for row in connection.execute(below_zero))
 
 
+def _at_provider(journal: list[dict[str, Any]], booked: Mapping[tuple[str, str], int]) -> Iterator[str]:
+    """The provider's own sums, and what our books say it has done."""
+    moved: Counter[tuple[str, str]] = Counter()
+    known: Counter[tuple[str, str]] = Counter()
+    for row in journal:
+        moved[row["intent"], row["effect"]] += row["amount"]
+        known[row["order_id"], row["effect"]] += row["amount"]
+    for intent in {intent for intent, _ in moved}:
+        held, taken, let_go, back = (moved[intent, kind] for kind in _MOVES)
+        if taken + let_go > held:
+            yield f"provider: {taken} taken and {let_go} let go of {intent}, of which {held} was held"
+        if back > taken:
+            yield f"provider: {back} given back of {intent}, of which {taken} was taken"
+    keys = Counter((row["idempotency_key"], row["effect"]) for row in journal if row["idempotency_key"])
+    yield from (f"provider: {effect} twice under {key}" for (key, effect), times in keys.items() if times > 1)
+    for (order_id, kind), ours in booked.items():
+        if ours > known[order_id, kind]:
+            yield f"ledger: {kind} of {ours} of {order_id}, of which the provider has done {known[order_id, kind]}"
+
+
+def _booked(stores: Connections) -> Mapping[tuple[str, str], int]:
+    entries = payment_entries.c
+    sums = (
+        sa.select(entries.order_id, entries.kind, sa.func.sum(entries.amount))
+        .where(entries.kind.in_(_MOVES))
+        .group_by(entries.order_id, entries.kind)
+    )
+    with stores.engine.connect() as connection:
+        return {(order_id, str(kind)): int(amount) for order_id, kind, amount in connection.execute(sums)}
+
+
+def _promised_too_much(stores: Connections) -> Iterator[str]:
+    """No more is given back, or promised to be, than was taken by card and as store credit."""
+    parts = refund_parts.c
+    promised = (
+        sa.select(parts.order_id, sa.func.sum(parts.amount))
+        .where(parts.status != RefundStatus.FAILED)
+        .group_by(parts.order_id)
+    )
+    with stores.engine.connect() as connection:
+        for order_id, amount in connection.execute(promised).all():
+            taken = credit_of_order(connection, order_id).captured + _captured(connection, order_id)
+            if amount > taken:
+                yield f"refunds: {amount} of {order_id} is promised, of which {taken} was taken"
+
+
+def _captured(connection: sa.Connection, order_id: str) -> int:
+    entries = payment_entries.c
+    mine = sa.and_(entries.order_id == order_id, entries.kind == EntryKind.CAPTURE)
+    return int(connection.scalar(sa.select(sa.func.sum(entries.amount)).where(mine)) or 0)
+
+
 def unpublished(stores: Connections) -> int:
     """Events that no relay has published yet."""
     with stores.engine.connect() as connection:
@@ -100,7 +158,7 @@ def _money(
     ours = Counter((entry.kind.value, entry.amount) for entry in entries if entry.amount)
     if theirs != ours:
         yield f"money: the provider did {dict(theirs)}, our books say {dict(ours)}"
-    keys = Counter((row["idempotency_key"], row["effect"]) for row in journal)
+    keys = Counter((row["idempotency_key"], row["effect"]) for row in journal if row["idempotency_key"])
     yield from (f"money: {effect} twice under {key}" for (key, effect), times in keys.items() if times > 1)
     done = dict.fromkeys(EntryKind, 0)
     for row in journal:

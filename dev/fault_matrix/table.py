@@ -7,16 +7,19 @@ from dev.fault_matrix.scenarios import Course
 
 
 def table(result: Result) -> str:
-    """A row per activity, a column per fault and course; ✗ where the oracle has found something."""
+    """A row per activity and order, a column per fault and course; ✗ where the oracle has found something."""
     columns = [(kind, course) for kind in Kind for course in Course]
-    found = {(one.cell.fault.activity, one.cell.fault.kind, one.cell.course): one for one in result.outcomes}
-    scenarios = {one.cell.fault.activity: one.cell.scenario.name for one in result.outcomes}
+    found = {(_row(one), one.cell.fault.kind, one.cell.course): one for one in result.outcomes}
     head = ["activity", "order", *(f"{kind}, {course}" for kind, course in columns)]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    for name, scenario in sorted(scenarios.items()):
-        cells = [_shown(found.get((name, kind, course))) for kind, course in columns]
-        lines.append(f"| `{name}` | {scenario} | {' | '.join(cells)} |")
+    for row in sorted({_row(one) for one in result.outcomes}):
+        cells = [_shown(found.get((row, kind, course))) for kind, course in columns]
+        lines.append(f"| `{row[0]}` | {row[1]} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _row(outcome: Outcome) -> tuple[str, str]:
+    return outcome.cell.fault.activity, outcome.cell.scenario.name
 
 
 def _shown(outcome: Outcome | None) -> str:

@@ -1,7 +1,7 @@
 """An order-worker of production whose activities go wrong as told, in a process that is started again when it dies.
 
 The parent has everything imported and forks, so that a killed worker is back at once. `FAULTS` is the folder of faults,
-`MUTANT` the name of a mistake to build in (see mutants.py).
+`MUTANT` the name of a mistake to build in (see mutants.py); `IMPATIENT` lets every call time out within seconds.
 """
 
 import asyncio
@@ -28,7 +28,8 @@ from workflows import options
 
 TIMEOUT = timedelta(seconds=3)
 KILL = signal.SIGUSR1  # to the parent: kill your worker as a power cut would
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# An order's, or that of a refund, a dispute or a decision about it; or a payment's, by the provider's name.
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|pi_\w+")
 
 
 class GoesWrong(ClientInterceptor, Interceptor):
@@ -50,7 +51,8 @@ class _Between(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
         info = activity.info()
         found = _ID.search(info.workflow_id or "")
-        kind = self._faults.armed(found[0], info.activity_type) if found else None
+        key = getattr(input.args[0], "idempotency_key", "") if input.args else ""
+        kind = self._faults.armed(found[0], info.activity_type, key) if found else None
         if found is None or kind is None:
             return await super().execute_activity(input)
         if kind is Kind.FAILS_BEFORE and self._faults.strike(found[0]):
@@ -79,8 +81,9 @@ def main() -> None:
     """Fork a worker, and another whenever one dies."""
     settings = load_settings()
     configure_logging(settings)
-    for one in (options.STORE, options.PROVIDER, options.CARRIER):
-        one["start_to_close_timeout"] = TIMEOUT
+    if "IMPATIENT" in os.environ:  # else a call that times out would take production's time
+        for one in (options.STORE, options.PROVIDER, options.CARRIER):
+            one["start_to_close_timeout"] = TIMEOUT
     MUTANTS[os.environ.get("MUTANT", "none")]()
     child, ending = 0, False
 
