@@ -47,8 +47,10 @@ class DisputeProvider:
         )
 
     def submit(self, command: SubmitEvidence) -> ProviderResult:
-        """Send what speaks for us; sent twice it is still the same."""
+        """Send what speaks for us. Where an earlier attempt may have sent it, only what the provider does not have."""
         try:
+            if command.in_doubt_since is not None and self._has(command):
+                return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=command.dispute_id)
             self._disputes.update(
                 command.dispute_id,
                 {"evidence": {"uncategorized_text": command.text}, "submit": True},
@@ -70,6 +72,11 @@ class DisputeProvider:
         except stripe.StripeError as error:
             raise failure(error) from error
         return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=command.dispute_id)
+
+    def _has(self, command: SubmitEvidence) -> bool:
+        dispute = self._disputes.retrieve(command.dispute_id).to_dict()
+        submitted = (dispute.get("evidence_details") or {}).get("submission_count", 0) > 0
+        return submitted and (dispute.get("evidence") or {}).get("uncategorized_text") == command.text
 
 
 def _movements(transactions: list[dict[str, Any]]) -> Iterator[DisputeMovement]:

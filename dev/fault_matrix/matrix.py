@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -56,7 +57,9 @@ class Result:
 
 
 @contextmanager
-def faulty_engine(mutant: str = "none", cable: Cable | None = None) -> Iterator[Testbed]:
+def faulty_engine(
+    mutant: str = "none", cable: Cable | None = None, carrier_step_seconds: float = 0.2
+) -> Iterator[Testbed]:
     """A private engine whose workers go wrong as told, with a mistake built in when one is named.
 
     With a cable all of its processes reach MySQL through that, and its workers have production's time-outs and holds.
@@ -65,7 +68,8 @@ def faulty_engine(mutant: str = "none", cable: Cable | None = None) -> Iterator[
     bed = Testbed.create()
     told = {"FAULTS": str(bed.place.state / "faults"), "MUTANT": mutant}
     try:
-        bed.start("mail", "payment-simulator", "carrier-simulator")
+        bed.start("mail", "payment-simulator")
+        bed.start("carrier-simulator", CARRIER_STEP_SECONDS=str(carrier_step_seconds))
         wired = bed.environment["ORDERS_MYSQL_URL"]
         if cable is not None:
             wired = wired.replace(f":{bed.environment['MYSQL_PORT']}/", f":{cable.port}/")
@@ -138,11 +142,12 @@ def _product(stage: Stage, cell: Cell) -> str:
 
 
 async def watch(sides: Sides, result: Result) -> None:
-    """Look at everything twice a second, until cancelled."""
+    """Look at everything twice a second, until cancelled; more seldom where a look takes long, as of many orders."""
     while True:
+        began = time.monotonic()
         result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(sides)))
         result.looks += 1
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(max(0.5, 4 * (time.monotonic() - began)))
 
 
 async def payments_reconciled(client: Client, stores: Connections) -> Sequence[str]:

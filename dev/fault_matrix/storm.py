@@ -43,12 +43,15 @@ _UNTOUCHED = Cell(Fault("none", Kind.KILLED), Course.GOES_ON, DELIVERED)
 class Weather:
     """How many orders, how often a worker is killed, for how long MySQL is away, whether Temporal's server is killed
     and started again; all of it within so many seconds.
+
+    The carrier takes its time over each of a parcel's four steps, so that the orders are on their way all the while.
     """
 
     orders: int
     kills: int
     away_seconds: float
     within_seconds: float
+    step_seconds: float
     temporal: bool = False
 
 
@@ -85,10 +88,10 @@ class Aftermath(Result):
 
 
 @contextmanager
-def stormy_engine() -> Iterator[tuple[Testbed, Cable]]:
+def stormy_engine(weather: Weather) -> Iterator[tuple[Testbed, Cable]]:
     """An engine all of whose processes reach MySQL through a cable."""
     cable = Cable(int(settings()["MYSQL_PORT"]))
-    with faulty_engine(cable=cable) as bed:
+    with faulty_engine(cable=cable, carrier_step_seconds=weather.step_seconds) as bed:
         yield bed, cable
 
 
@@ -186,5 +189,6 @@ async def _repeated(client: Client, order_ids: Sequence[str]) -> int:
 
 
 def _pauses(times: int, within: float, dice: random.Random) -> Sequence[float]:
-    moments = [0.0, *sorted(dice.random() * within for _ in range(times))]
+    """Between moments at random, one in each of as many parts of the time, so that the last comes near its end."""
+    moments = [0.0, *(within * (part + dice.random()) / times for part in range(times))]
     return [later - earlier for earlier, later in itertools.pairwise(moments)]

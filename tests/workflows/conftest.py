@@ -225,6 +225,19 @@ def provider_journal(bed: Testbed) -> Callable[[str], list[dict[str, Any]]]:
 
 
 @pytest.fixture
+def payments_at_provider(bed: Testbed, connections: Connections) -> Callable[[str], list[str]]:
+    """How the payments of an order stand there, those that came to nothing included."""
+    key = connections.settings.stripe_api_key.get_secret_value()
+
+    def read(order_id: str) -> list[str]:
+        address, headers = f"{bed.url('PAYMENT_SIMULATOR_PORT')}/v1/payment_intents", {"Authorization": f"Bearer {key}"}
+        found = httpx2.get(address, params={"limit": 100}, headers=headers).raise_for_status().json()["data"]
+        return [one["status"] for one in found if one["metadata"].get("order_id") == order_id]
+
+    return read
+
+
+@pytest.fixture
 def provider_fault(bed: Testbed) -> Callable[..., Callable[[], bool]]:
     """Make the payment provider misbehave for one operation; what is answered tells whether all of it has happened."""
     address = f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults"

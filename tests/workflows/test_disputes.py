@@ -76,6 +76,13 @@ class Bank:
         assert found is not None
         return found
 
+    def submissions(self, name: str) -> int:
+        """How often the provider has been sent evidence."""
+        key = self.connections.settings.stripe_api_key.get_secret_value()
+        address, headers = f"{self.provider}/v1/disputes/{name}", {"Authorization": f"Bearer {key}"}
+        found = httpx2.get(address, headers=headers).raise_for_status().json()
+        return int(found["evidence_details"]["submission_count"])
+
     def shipments(self, order: Any, parcel: int = 1) -> list[str]:
         """What the carrier has of a parcel, oldest first."""
         asked = {"reference": f"{order.input.order_id}-{parcel}"}
@@ -351,6 +358,33 @@ async def test_operators_answer_and_give_in(
         (DisputeAction.EVIDENCE, SAID.actor, SAID.reason, "signed for by A. Lovelace"),
         (DisputeAction.ACCEPTED, SAID.actor, SAID.reason, None),
     ]
+    await bank.handle(name).result()
+    check_books(order)
+
+
+@pytest.mark.parametrize("kind", ["500", "error_after"])
+async def test_evidence_and_acceptance_in_doubt_are_given_once(
+    kind: str,
+    place: Any,
+    make_product: Any,
+    bank: Bank,
+    provider_fault: Any,
+    provider_journal: Journal,
+    check_books: Any,
+) -> None:
+    """The provider keeps a failure under the key, whether it has done it or not."""
+    order = await place({make_product(): 1})
+    await order.delivered()
+    name = await bank.dispute(order)
+    await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
+    struck = [provider_fault(kind, "update_dispute"), provider_fault(kind, "close_dispute")]
+    evidence = SAID.model_copy(update={"text": "signed for by A. Lovelace"})
+    await bank.handle(name).execute_update(DisputeWorkflow.submit_evidence, evidence)
+    assert bank.submissions(name) == 1
+    given_in = await bank.handle(name).execute_update(DisputeWorkflow.accept, SAID)
+    assert all(fault() for fault in struck)
+    assert (given_in.status, bank.submissions(name)) == (DisputeStatus.LOST, 1)
+    assert [row["effect"] for row in provider_journal(order.input.order_id)].count("dispute") == 1
     await bank.handle(name).result()
     check_books(order)
 

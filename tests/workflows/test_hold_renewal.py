@@ -114,6 +114,33 @@ async def test_while_goods_are_awaited_the_money_is_held_anew_and_never_twice_fo
     assert [(one["intent"], one["amount"]) for one in captured] == [(third, total)]
 
 
+@pytest.mark.parametrize("kind", ["500", "error_after"])
+@pytest.mark.parametrize("operation", ["create", "cancel"])
+async def test_a_renewal_in_doubt_holds_the_money_once(
+    kind: str,
+    operation: str,
+    order_late: Any,
+    skipping: Client,
+    provider_fault: Any,
+    provider_journal: Journal,
+    connections: Connections,
+) -> None:
+    """The provider keeps a failure under the key of the new hold, or of giving back the old one."""
+    order = await order_late()
+    await order.first_answer()
+    struck = provider_fault(kind, operation)
+    await skip(skipping, 6 * DAY + timedelta(hours=1), PATIENCE)
+    await until(lambda: order.money()[EntryKind.VOID] > 0)
+    assert struck()
+    assert effects(provider_journal, order) == ["authorization", "authorization", "void"]
+    assert keys(connections, order) == [
+        (EntryKind.AUTHORIZATION, "authorize"),
+        (EntryKind.AUTHORIZATION, "reauthorize-1"),
+        (EntryKind.VOID, "reauthorize-1:void"),
+    ]
+    assert order.view().payment.held.amount == order.view().total.amount
+
+
 async def test_what_the_bank_does_not_hold_any_longer_is_not_shipped_until_it_is_paid_for(
     order_late: Any, deliver: Any, skipping: Client, provider_journal: Journal, authenticate: Any
 ) -> None:

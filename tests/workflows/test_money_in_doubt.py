@@ -90,3 +90,19 @@ async def test_a_hold_in_doubt_is_given_back_once(
     assert (view.status, view.payment_status) == (OrderStatus.FAILED, PaymentStatus.VOIDED)
     assert effects(provider_journal, view.id) == [("authorization", total), ("void", total)]
     assert set(Ledger(connections.engine).balances(view.id).values()) == {0}
+
+
+@pytest.mark.parametrize("kind", KEPT_FAILURES)
+async def test_waiting_for_the_bank_is_ended_once(
+    kind: str, place: Any, make_product: Any, provider_fault: Any, provider_journal: Journal, payments_at_provider: Any
+) -> None:
+    struck = provider_fault(kind, "cancel")
+    secure = {"payment_method": "pm_card_threeDSecure2Required", "authentication_seconds": 1}
+    order = await place({make_product(): 1}, **secure)
+    assert (await order.first_answer()).outcome is CheckoutOutcome.ACTION_REQUIRED
+    await order.handle.result()
+    assert struck()
+    view = order.view()
+    assert (view.status, view.payment.held.amount, order.reserved()) == (OrderStatus.FAILED, 0, 0)
+    assert effects(provider_journal, view.id) == []
+    assert payments_at_provider(view.id) == ["canceled"]

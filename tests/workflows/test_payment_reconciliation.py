@@ -248,6 +248,34 @@ async def test_each_kind_is_found_once_and_repaired_as_decided(
     assert bent["delivered and never captured"].effects() == ["authorization", "capture"]
 
 
+IN_DOUBT = {
+    "capture": "delivered and never captured",
+    "cancel": "cancelled and held",
+    "refund": "cancelled and captured",
+}
+
+
+@pytest.mark.parametrize("kind", ["500", "error_after"])
+@pytest.mark.parametrize("operation", IN_DOUBT)
+async def test_a_repair_in_doubt_moves_the_money_once(
+    kind: str, operation: str, delivered: Any, held: Any, skipping: Client, provider_fault: Any
+) -> None:
+    """The provider keeps a failure under the key, whether it has done it or not."""
+    made_by, bend, _, status = CASES[IN_DOUBT[operation]]
+    books: Books = await {"delivered": delivered, "held": held}[made_by]()
+    before = books.effects()
+    bend(books)
+    await run(skipping)
+    (found,) = books.differences()
+    struck = provider_fault(kind, operation)
+    told = (await books.decide(found, DecisionAction.APPLY)).difference
+    assert struck()
+    assert told is not None
+    assert told.status is S.REPAIRED
+    assert books.effects() == [*before, "void" if operation == "cancel" else operation]
+    assert books.order.view().payment_status == status
+
+
 async def test_what_no_repair_can_help_is_dismissed_until_it_changes(
     delivered: Any, skipping: Client, connections: Connections
 ) -> None:
