@@ -14,6 +14,8 @@ from schemas.product_edits import OneVariant
 Place = Callable[[str, Mapping[str, Any]], tuple[int, str]]
 """Pointer into a whole product, and that product → line and name of the field in the file."""
 _DIRECT = frozenset(OneVariant.model_fields)
+MOST_FAULTS = 100
+"""So many are told of one product: a line of a hundred kilobytes can hold tens of thousands."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,21 @@ class FileProduct:
     faults: list[RowFault] = field(default_factory=list)
     partial: bool = False
     place: Place | None = None
+    _told: set[tuple[int, str]] = field(default_factory=set, init=False, repr=False)
 
     def refuse(self, pointer: str, code: str, message: str, whole: Mapping[str, Any] | None = None) -> None:
-        """Note what is wrong at a place of the product; of several faults of one field the first is told."""
+        """Note what is wrong at a place of the product, as `note` does."""
         line, name = self.place(pointer, whole or {}) if self.place else (self.lines[0], pointer)
-        if not any(fault.line == line and fault.field == name for fault in self.faults):
-            self.faults.append(RowFault(line, name, code, message))
+        self.note(RowFault(line, name, code, message))
+
+    def note(self, fault: RowFault) -> None:
+        """Of several faults of one field the first is told; past the most that are told, only that there are more."""
+        if len(self._told) > MOST_FAULTS or (fault.line, fault.field) in self._told:
+            return
+        self._told.add((fault.line, fault.field))
+        if len(self._told) > MOST_FAULTS:
+            fault = RowFault(fault.line, "", "and_more", f"And more: the first {MOST_FAULTS} of this product are told.")
+        self.faults.append(fault)
 
     @property
     def skus(self) -> list[str]:

@@ -139,7 +139,7 @@ class _Builder:
         for at, other in said[1:]:
             if other != cell:
                 message = f"Line {line} has another value for the same product."
-                self._product.faults.append(RowFault(at, title, "conflicting_rows", message))
+                self._product.note(RowFault(at, title, "conflicting_rows", message))
         return self._parsed(line, title, cell, parse)
 
     def _variant(self, line: int, row: list[str]) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class _Builder:
         try:
             return parse(cell)
         except cells.BadCell as error:
-            self._product.faults.append(RowFault(line, title, error.code, error.message))
+            self._product.note(RowFault(line, title, error.code, error.message))
             return None
 
     def _plain(self, row: Record) -> list[str]:
@@ -175,7 +175,7 @@ class _Builder:
                 plain.append(cells.unguarded(cell))
             except cells.BadCell as error:
                 title = self._columns.titles[place]
-                self._product.faults.append(RowFault(row.line, title, error.code, error.message))
+                self._product.note(RowFault(row.line, title, error.code, error.message))
                 plain.append(cell)
         return plain
 

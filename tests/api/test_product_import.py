@@ -11,6 +11,7 @@ import pytest
 
 from adapters.connections import Connections
 from adapters.mysql.catalog import Catalog
+from schemas.product_files import MOST_FAULTS
 from tests.api.conftest import SendImport
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
@@ -275,6 +276,29 @@ def test_a_bad_line_of_ndjson_is_told_and_the_rest_goes_on(send: SendImport, cat
     assert (2, field, code) in errors(answer), answer.text
     assert {line for line, _, _ in errors(answer)} == {2}
     assert catalog.products([before, broken, after]).keys() == {before, after}
+
+
+def test_of_a_product_with_forty_thousand_faults_the_first_are_told_and_that_there_are_more(
+    send: SendImport, catalog: Catalog
+) -> None:
+    broken, after = number(), number()
+    variants = [{"sku": f"{broken}-{n}", "weight_grams": 1, "prices": [{}] * 100} for n in range(200)]
+    answer = send(f"{line_of(broken, variants=variants)}\n{line_of(after)}".encode(), NDJSON)
+    found = all_errors(send, answer)
+    assert len(found) == MOST_FAULTS + 1
+    assert {one["code"] for one in found[:-1]} == {"missing"}
+    assert (found[-1]["line"], found[-1]["code"]) == (1, "and_more")
+    assert counts(answer) == {"rows": 201, "failed": 200, "created": 1}
+
+
+def test_of_a_product_whose_rows_all_differ_every_line_is_told_and_few_of_the_cells(send: SendImport) -> None:
+    code, titles = number(), [f"attr:a{n}" for n in range(50)]
+    rows = [f"{row(code, f'{code}-{n}')},{','.join([str(n + 1)] * 50)}" for n in range(50)]
+    answer = send(csv_of(*rows, header=",".join([HEADER, *titles])))
+    found = [(one["line"], one["code"]) for one in all_errors(send, answer)]
+    assert {line for line, _ in found} == set(range(2, 52))
+    assert [code for _, code in found].count("conflicting_rows") == MOST_FAULTS
+    assert [code for _, code in found].count("and_more") == 1
 
 
 @dataclass(frozen=True)
