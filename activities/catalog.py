@@ -1,4 +1,4 @@
-"""Telling of products that changed without an edit of theirs: a price began or ended, a shelf was renamed."""
+"""Telling of products that changed without an edit of theirs: by the clock, by their shelf, by what they sell."""
 
 from typing import TYPE_CHECKING
 
@@ -6,15 +6,17 @@ from temporalio import activity
 
 if TYPE_CHECKING:
     from adapters.mysql.price_changes import PriceChanges
+    from adapters.mysql.product_sales import ProductSales
     from adapters.mysql.shelf_news import ShelfNews
 
 
 class CatalogActivities:
     """Each works through short transactions that remember how far they came, so a repeat goes on from there."""
 
-    def __init__(self, prices: "PriceChanges", shelves: "ShelfNews") -> None:
+    def __init__(self, prices: "PriceChanges", shelves: "ShelfNews", sales: "ProductSales") -> None:
         self._prices = prices
         self._shelves = shelves
+        self._sales = sales
 
     @activity.defn
     def announce_price_changes(self) -> int:
@@ -25,3 +27,8 @@ class CatalogActivities:
     def announce_shelf_changes(self) -> int:
         """Announce every product on a shelf that was renamed or moved; answers how many."""
         return self._shelves.announce(activity.heartbeat)
+
+    @activity.defn
+    def count_sales(self) -> int:
+        """Count what products sold lately; answers how many of them sold more or less than when it was counted last."""
+        return self._sales.count(activity.heartbeat, *activity.info().heartbeat_details)

@@ -131,6 +131,8 @@ class Settings(BaseSettings):
     """The same for the cart of an account."""
     cart_reminder_hours: float = Field(default=24, gt=0)
     """After so long without a change a customer who wants such mails is reminded of the cart."""
+    popularity_days: float = Field(default=30, gt=0)
+    """How long what was sold counts as popularity of its product."""
     quote_minutes: float = Field(default=15, gt=0)
     """How long a quoted price can be ordered at."""
     payment_retry_minutes: float = Field(default=30, ge=0)

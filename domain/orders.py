@@ -78,6 +78,7 @@ ALLOWED_MOVES: dict[OrderStatus, set[OrderStatus]] = {
 
 FINAL_STATUSES = frozenset({_S.DELIVERED, _S.CLOSED, _S.CANCELLED, _S.FAILED})
 WAITING_STATUSES = frozenset({_S.AWAITING_PAYMENT, _S.AWAITING_CUSTOMER})
+SOLD_STATUSES = frozenset({_S.CONFIRMED, _S.PROCESSING, _S.SHIPPED, _S.DELIVERED, _S.CLOSED})
 """Nothing goes on until the customer has done something."""
 
 

@@ -50,7 +50,8 @@ class Product(Payload):
     """A product with everything that belongs to it; `brand` and `category` are codes.
 
     `code` is its own number, in one namespace with the SKUs: a product of one variant may share it with that variant.
-    `version` is one more with each change of the product or of anything in it.
+    `version` is one more with each change of the product or of anything in it. `popularity` is what staff or a file
+    says; where products are sorted or weighed by it, the units sold lately are added.
     """
 
     code: str
@@ -93,6 +94,12 @@ class Announced(Payload):
 
     by_prices: int = 0
     by_shelves: int = 0
+
+
+class SalesCounted(Payload):
+    """How many products sold more or less than when it was counted last."""
+
+    changed: int
 
 
 class Offer(Payload):

@@ -61,7 +61,7 @@ class ProductView(Offered):
 
     What stands beside the variants for convenience – `sku`, prices, availability – is that of the SKU asked for, or
     else of the first active variant. `brand` and `category` are codes, `category_path` leads from the root to the
-    category. `version` grows by one with every edit.
+    category. `popularity` is what staff or a file says. `version` grows by one with every edit.
     """
 
     code: str

@@ -49,6 +49,7 @@ WRITERS = {
     "product_import_errors": {"product_imports"},
     "price_watermark": {"price_changes"},
     "shelf_news": {"shelf_news"},
+    "product_sales": {"product_sales"},
     "product_revisions": {"product_events"},
     "product_events": {"product_events"},
     "warehouses": {"inventory"},

@@ -53,6 +53,7 @@ from adapters.mysql.payment_books import PaymentBooks
 from adapters.mysql.payment_differences import PaymentDifferences
 from adapters.mysql.payments import Ledger
 from adapters.mysql.price_changes import PriceChanges
+from adapters.mysql.product_sales import ProductSales
 from adapters.mysql.refunds import Refunds
 from adapters.mysql.reservations import Reservations
 from adapters.mysql.shelf_news import ShelfNews
@@ -80,6 +81,7 @@ from workflows.orders_at_work import OrdersAtWork
 from workflows.payment import PaymentWorkflow
 from workflows.payment_reconciliation import PaymentReconciliationWorkflow
 from workflows.payment_repair import PaymentRepairWorkflow
+from workflows.popularity import PopularityWorkflow
 from workflows.refund import RefundWorkflow
 from workflows.reindex import ReindexWorkflow
 from workflows.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
@@ -100,7 +102,7 @@ WORKFLOWS: dict[str, list[type]] = {
     ],
     FULFILMENT_QUEUE: [FulfilmentWorkflow],
     NOTIFICATIONS_QUEUE: [NotificationWorkflow, AccountMailWorkflow, CartReminderWorkflow],
-    CATALOG_QUEUE: [ReindexWorkflow, CatalogNewsWorkflow],
+    CATALOG_QUEUE: [ReindexWorkflow, CatalogNewsWorkflow, PopularityWorkflow],
 }
 
 
@@ -133,7 +135,8 @@ def hire(connections: Connections, client: Client) -> Crew:
     cart_store = CartStore(connections.mongo, connections.redis, lifetimes=Lifetimes.of_days(settings))
     carts = CartActivities(cart_store, OrderStore(engine))
     parcels = FulfilmentActivities(Carrier(settings), Parcels(engine))
-    catalog = CatalogActivities(PriceChanges(engine), ShelfNews(engine))
+    sales = ProductSales(engine, timedelta(days=settings.popularity_days))
+    catalog = CatalogActivities(PriceChanges(engine), ShelfNews(engine), sales)
     return {
         ORDERS_QUEUE: [
             orders.price_order,
@@ -149,7 +152,10 @@ def hire(connections: Connections, client: Client) -> Crew:
         PAYMENTS_QUEUE: [*_money(engine, settings), *_books_of_payments(engine, settings, client)],
         FULFILMENT_QUEUE: [stock.look_for_goods, parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel],
         NOTIFICATIONS_QUEUE: _mails(connections, client, cart_store),
-        CATALOG_QUEUE: [catalog.announce_price_changes, catalog.announce_shelf_changes, *_search(connections)],
+        CATALOG_QUEUE: [
+            *(catalog.announce_price_changes, catalog.announce_shelf_changes, catalog.count_sales),
+            *_search(connections),
+        ],
     }
 
 

@@ -37,6 +37,7 @@ from workflows.names import (
     PAYMENTS_QUEUE,
 )
 from workflows.payment_reconciliation import PaymentReconciliationWorkflow
+from workflows.popularity import PopularityWorkflow
 from workflows.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 
 _OWNER = "made_for"  # the memo by which a schedule of ours is told from a person's or another engine's
@@ -89,6 +90,13 @@ SCHEDULES: tuple[Scheduled, ...] = (
         timedelta(minutes=1),
         CATALOG_QUEUE,
         "announce products whose price began or ended, and those whose shelf was renamed or moved",
+    ),
+    Scheduled(
+        "popularity",
+        PopularityWorkflow.run,
+        timedelta(hours=1),
+        CATALOG_QUEUE,
+        "count what products sold lately, and have the search index follow",
     ),
 )
 

@@ -137,6 +137,13 @@ product_events = table(
     sa.Index(None, "product", "id"),
 )
 
+product_sales = table(
+    "product_sales",
+    sa.Column("product", Sku, primary_key=True),
+    sa.Column("units", sa.Integer, nullable=False, comment="sold lately, as counted last; added to its popularity"),
+    sa.Column("counted_at", Moment, nullable=False),
+)
+
 # --- What is still to be announced, a batch at a time
 
 price_watermark = table(

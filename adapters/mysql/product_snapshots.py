@@ -8,11 +8,13 @@ import sqlalchemy as sa
 from adapters.mysql.catalog import read_products
 from adapters.mysql.catalog_tables import brands, categories, product_revisions, products
 from adapters.mysql.history import now
+from adapters.mysql.product_sales import sold_lately
 from adapters.mysql.stock_tables import stock, stock_rules
 from schemas.catalog import Product, Variant
 from schemas.search import IndexedProduct
 
 PAGE = 500
+_MOST_POPULAR = 2**31 - 1  # what the index holds
 
 
 def next_codes(engine: sa.Engine, after: str, limit: int = PAGE) -> Sequence[str]:
@@ -46,6 +48,7 @@ def snapshots(engine: sa.Engine, codes: Collection[str]) -> dict[str, IndexedPro
         shelves = {row.code: row for row in connection.execute(sa.select(categories))}
         skus = [variant.sku for product in found.values() for variant in product.variants]
         sellable = _sellable(connection, skus)
+        sold = sold_lately(connection, codes)
     parents = {code: row.parent for code, row in shelves.items()}
     indexed = {}
     for code, product in found.items():
@@ -56,6 +59,7 @@ def snapshots(engine: sa.Engine, codes: Collection[str]) -> dict[str, IndexedPro
                 "category_name": shelves[product.category].name,
                 "category_path": path,
                 "category_names": [shelves[step].name for step in path],
+                "popularity": min(product.popularity + sold.get(code, 0), _MOST_POPULAR),
             }
         )
     return indexed

@@ -1,0 +1,37 @@
+"""What each product has sold lately.
+
+Revision ID: 0016
+Revises: 0013
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql
+
+revision = "0016"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table; the next count fills it."""
+    op.create_table(
+        "product_sales",
+        sa.Column("product", mysql.VARCHAR(64, charset="ascii", collation="ascii_bin"), nullable=False),
+        sa.Column(
+            "units",
+            sa.Integer(),
+            nullable=False,
+            comment="sold lately, as counted last; added to its popularity",
+        ),
+        sa.Column("counted_at", mysql.DATETIME(fsp=6), nullable=False),
+        sa.PrimaryKeyConstraint("product"),
+        mysql_engine="InnoDB",
+        mysql_charset="utf8mb4",
+    )
+
+
+def downgrade() -> None:
+    """What was counted can be counted again."""
+    op.drop_table("product_sales")
