@@ -119,23 +119,27 @@ class Bank:
         charge["amount_refunded"] += refund["amount"]
         charge["refunded"] = charge["amount_refunded"] >= charge["amount_captured"]
         self._save(intent, charge)
-        if find_card(charge["payment_method"]).refund_ends:
-            refund["status"] = "pending"
+        ends = find_card(charge["payment_method"]).refund_ends
+        refund["status"] = "pending" if ends == "succeeded" else "succeeded"
+        if ends:
             self._store.plan(refund["id"], time.time() + self._settings.refund_seconds)
-        else:
+        if refund["status"] == "succeeded":
             self._journal("refund", intent, refund, refund["amount"], call)
         self._store.save(refund, intent["id"])
         self._events.emit("charge.refunded", charge, call)
         return Answer(200, refund)
 
-    def end_refund(self, refund: Json, call: Call) -> None:
-        """What was pending comes to its end: given back, or not accepted, and then it can be given back otherwise."""
+    def end_refund(self, refund: Json, fails: bool, call: Call) -> None:
+        """As its card has it, unless it is to fail; one that was called done before is then taken back."""
         intent, charge = self._store.find("payment_intent", refund["payment_intent"]), refund["charge"]
         charge = self._store.find("charge", charge)
         if intent is None or charge is None:
             raise ApiError(500, f"{refund['id']} has lost its payment", type="api_error")
-        refund["status"] = find_card(charge["payment_method"]).refund_ends
-        if refund["status"] == "succeeded":
+        ends, was = "failed" if fails else find_card(charge["payment_method"]).refund_ends, refund["status"]
+        if ends is None or was in (ends, "failed"):
+            return
+        refund["status"] = ends
+        if ends == "succeeded":
             self._journal("refund", intent, refund, refund["amount"], call)
             self._events.emit("refund.updated", refund, call)
         else:
@@ -143,6 +147,8 @@ class Bank:
             charge["amount_refunded"] -= refund["amount"]
             charge["refunded"] = False
             self._save(intent, charge)
+            if was == "succeeded":
+                self._journal("refund_reversal", intent, refund, refund["amount"], call)
             self._events.emit("refund.failed", refund, call)
         self._store.save(refund, intent["id"])
 

@@ -20,7 +20,7 @@ class Card:
     risk: str = "normal"
     # chargeback: once it is captured; inquiry: at once.
     disputed: str | None = None
-    # What its bank says of a refund that it does not accept at once.
+    # How a refund ends that its bank has not decided at once: pending until it has succeeded, or done until it fails.
     refund_ends: str | None = None
 
 

@@ -74,10 +74,13 @@ def control_router(store: Store, bank: Bank, later: Later, events: Events, outbo
         return {"data": outbox.deliveries(limit)}
 
     @router.post("/_control/later/{name}")
-    async def at_once(name: str) -> Json:
-        """What the bank would do with this payment's hold, or this refund, in a while it does now."""
+    async def at_once(name: str, fails: bool = False, told: bool = True) -> Json:
+        """What the bank would do with this payment's hold, or this refund, in a while it does now.
+
+        A refund `fails` whatever its card says; the webhook is lost where it is not `told`.
+        """
         try:
-            return later.do(name)
+            return later.do(name, fails=fails, told=told)
         except ApiError as refusal:
             raise HTTPException(404, str(refusal)) from refusal
 

@@ -26,9 +26,9 @@ class Later:
                 self.do(name)
             await asyncio.sleep(_TICK_SECONDS)
 
-    def do(self, name: str) -> Json:
+    def do(self, name: str, *, fails: bool = False, told: bool = True) -> Json:
         """Let go of this payment's hold, or come to the end of this refund; once."""
-        call = Call("later", "/_control/later", None, {}, None, new_id("req"), DEFAULT_API_VERSION)
+        call = Call("later", "/_control/later", None, {}, None, new_id("req"), DEFAULT_API_VERSION, told)
         with self._store.database.transaction():
             self._store.done(name)
             if (intent := self._store.find("payment_intent", name)) is not None:
@@ -36,7 +36,6 @@ class Later:
                     self._bank.cancel(intent, "automatic", call)
                 return intent
             if (refund := self._store.find("refund", name)) is not None:
-                if refund["status"] == "pending":
-                    self._bank.end_refund(refund, call)
+                self._bank.end_refund(refund, fails, call)
                 return refund
         raise missing("object", name)

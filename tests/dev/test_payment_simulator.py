@@ -150,20 +150,33 @@ def test_the_bank_lets_go_of_a_hold_by_itself(simulator: Any, hooks: Any, eventu
     eventually(lambda: "payment_intent.canceled" in hooks.types(), "nobody was told")
 
 
-@pytest.mark.parametrize(
-    ("card", "ends", "moved"), [("pm_card_pendingRefund", "succeeded", 1), ("pm_card_refundFail", "failed", 0)]
-)
-def test_a_bank_that_takes_its_time_over_a_refund(simulator: Any, card: str, ends: str, moved: int) -> None:
-    paid = simulator.authorise(payment_method=card)
+@pytest.mark.parametrize(("fails", "ends", "moved"), [(False, "succeeded", 1), (True, "failed", 0)])
+def test_a_bank_that_takes_its_time_over_a_refund(simulator: Any, fails: bool, ends: str, moved: int) -> None:
+    paid = simulator.authorise(payment_method="pm_card_pendingRefund")
     simulator.intents.capture(paid.id)
     refund = simulator.refunds.create({"payment_intent": paid.id, "amount": 300})
     assert refund.status == "pending"
     assert [effect for effect, _ in simulator.ledger() if effect == "refund"] == []
-    httpx2.post(f"{simulator.url}/_control/later/{refund.id}").raise_for_status()
+    later = f"{simulator.url}/_control/later/{refund.id}"
+    httpx2.post(later, params={"fails": fails}).raise_for_status()
     assert simulator.refunds.retrieve(refund.id).status == ends
     assert len([effect for effect, _ in simulator.ledger() if effect == "refund"]) == moved
     charge = simulator.client.v1.charges.retrieve(refund.charge)
     assert charge.amount_refunded == 300 * moved
+
+
+def test_a_refund_that_is_done_and_fails_later(simulator: Any, hooks: Any, eventually: Callable[..., None]) -> None:
+    paid = simulator.authorise(payment_method="pm_card_refundFail")
+    simulator.intents.capture(paid.id)
+    refund = simulator.refunds.create({"payment_intent": paid.id, "amount": 300})
+    assert refund.status == "succeeded"
+    for _ in range(2):
+        httpx2.post(f"{simulator.url}/_control/later/{refund.id}").raise_for_status()
+    after = simulator.refunds.retrieve(refund.id)
+    assert (after.status, after.failure_reason) == ("failed", "expired_or_canceled_card")
+    assert simulator.ledger()[2:] == [("refund", 300), ("refund_reversal", 300)]
+    assert simulator.client.v1.charges.retrieve(refund.charge).amount_refunded == 0
+    eventually(lambda: "refund.failed" in hooks.types(), "nobody was told")
 
 
 def test_concurrent_captures_and_refunds_stay_within_the_money(simulator: Any) -> None:

@@ -267,11 +267,12 @@ def authenticate(bed: Testbed) -> Callable[..., None]:
 
 
 @pytest.fixture
-def bank_acts(bed: Testbed) -> Callable[[str], None]:
+def bank_acts(bed: Testbed) -> Callable[..., None]:
     """The bank lets go of this payment's hold, or comes to the end of this refund, now and not in a while."""
 
-    def act(name: str) -> None:
-        httpx2.post(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/later/{name}").raise_for_status()
+    def act(name: str, **how: bool) -> None:
+        address = f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/later/{name}"
+        httpx2.post(address, params=how).raise_for_status()
 
     return act
 
