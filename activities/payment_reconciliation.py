@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from temporalio import activity
 
 from activities.failures import typed_failures
+from domain.ledger import EntryKind
 from domain.reconciliation import DifferenceStatus, compare, is_suspicious, is_suspicious_order
 from schemas.payment_reconciliation import (
     Examined,
@@ -18,6 +19,7 @@ from schemas.payment_reconciliation import (
     PaymentsReconciled,
     Phase,
     ReconciliationPlace,
+    RefundSentBack,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 _PAGE = 100
 _SIGN_OF_LIFE_SECONDS = 5.0
 T = TypeVar("T")
-_MOST_LATE = 100  # given back by one run; the next finds the others
+ByItself = LatePayment | RefundSentBack  # what a run has another workflow put right without asking a person
+_MOST_BY_ITSELF = 100  # of each in one run; the next finds the others
 _SLACK = timedelta(minutes=10)  # between a payment at the provider and its line in the ledger; and two clocks
 
 
@@ -87,8 +90,8 @@ class PaymentReconciliationActivities:
         }[start.phase]
         while place.phase is start.phase:
             page = await _living(place, partial(look, began_at, place.cursor))
-            late = [one for suspect in page.suspects for one in await self._look_closely(suspect, place)]
-            place = _next_place(place, page, late)
+            found = [one for suspect in page.suspects for one in await self._look_closely(suspect, place)]
+            place = _next_place(place, page, found)
             activity.heartbeat(place)
         return place
 
@@ -163,12 +166,12 @@ class PaymentReconciliationActivities:
 
     # --- the full comparison
 
-    async def _look_closely(self, suspect: ExaminePayments, place: ReconciliationPlace) -> list[LatePayment]:
+    async def _look_closely(self, suspect: ExaminePayments, place: ReconciliationPlace) -> list[ByItself]:
         """Compare all sides anew, now that it is known whether anything of the order moves; keep what is found."""
         at_work = await self._at_work.is_money_at_work(suspect.order_id, suspect.payment_ids)
         return await _living(place, partial(self._keep, suspect, at_work))
 
-    def _keep(self, suspect: ExaminePayments, at_work: bool) -> list[LatePayment]:
+    def _keep(self, suspect: ExaminePayments, at_work: bool) -> list[ByItself]:
         examined = self._examine(suspect)
         currencies = [one.currency for one in examined.payments.values() if one is not None]
         still_open = self._differences.keep(
@@ -180,7 +183,15 @@ class PaymentReconciliationActivities:
         )
         standing = {one.subject for one in still_open}
         late = dict.fromkeys(one.subject for one in examined.differences if one.late and one.subject in standing)
-        return [LatePayment(order_id=suspect.order_id, payment_id=payment_id) for payment_id in late]
+        failed = [one for one in examined.differences if one.effect is EntryKind.REFUND_REVERSAL]
+        return [
+            *(LatePayment(order_id=suspect.order_id, payment_id=payment_id) for payment_id in late),
+            *(
+                RefundSentBack(order_id=suspect.order_id, provider_id=one.subject)
+                for one in failed
+                if one.subject in standing
+            ),
+        ]
 
     def _examine(self, command: ExaminePayments) -> Examined:
         order_id = command.order_id
@@ -214,11 +225,14 @@ async def _living(place: ReconciliationPlace, look: Callable[[], T]) -> T:
         return looking.result()
 
 
-def _next_place(place: ReconciliationPlace, page: _Page, late: Sequence[LatePayment]) -> ReconciliationPlace:
+def _next_place(place: ReconciliationPlace, page: _Page, found: Sequence[ByItself]) -> ReconciliationPlace:
     so_far, phase = place.so_far, place.phase
-    known = {one.payment_id for one in so_far.late}
-    more = [one for one in late if one.payment_id not in known]
-    changed: dict[str, object] = {"late": [*so_far.late, *more][:_MOST_LATE]}
+    late = {one.payment_id: one for one in (*so_far.late, *found) if isinstance(one, LatePayment)}
+    failed = {one.provider_id: one for one in (*so_far.failed_refunds, *found) if isinstance(one, RefundSentBack)}
+    changed: dict[str, object] = {
+        "late": list(late.values())[:_MOST_BY_ITSELF],
+        "failed_refunds": list(failed.values())[:_MOST_BY_ITSELF],
+    }
     if phase is not Phase.FOUND_BEFORE:
         changed[phase.value] = getattr(so_far, phase.value) + page.count
     following = phase if page.cursor is not None else phase.next

@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.failures import typed_failures
 from schemas.payments import LookAtRefund, ProviderResult, RefundPayment
-from schemas.refunds import RefundInput, RefundOpened, RefundView, SettleRefund
+from schemas.refunds import RefundInput, RefundOpened, RefundReversed, RefundView, ReverseRefund, SettleRefund
 
 if TYPE_CHECKING:
     from adapters.mysql.refunds import Refunds
@@ -43,3 +43,9 @@ class RefundActivities:
         """Book what was given back, or note why it was not."""
         with typed_failures():
             return self._refunds.settle(command)
+
+    @activity.defn
+    def reverse_refund(self, command: ReverseRefund) -> RefundReversed:
+        """Book that what was given back has come back to us."""
+        with typed_failures():
+            return self._refunds.reverse(command)

@@ -46,6 +46,11 @@ _SAID = {
     "parcel.cancelled": Said("your parcel was called back", "Your parcel was called back before it left."),
     "payment.captured": Said("we have charged your payment", "We have taken the payment for what was shipped."),
     "payment.refunded": Said("we have given money back", "We have given money back; your bank may need some days."),
+    "payment.refund_failed": Said(
+        "a refund has not reached you",
+        "We have given money back, but your bank could not take it and has sent it back to us. We are on it, and give "
+        "it back another way.",
+    ),
     "payment.disputed": Said("your bank asks about your payment", "Your bank asks us about the payment of your order."),
     "payment.dispute_closed": Said("your bank has decided", "Your bank has decided about the payment of your order."),
     "order.released": Said("your order goes on", "Your order is on its way through our warehouse again."),

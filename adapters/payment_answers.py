@@ -64,12 +64,17 @@ def _held(held: PaymentIntent) -> ProviderResult:
 def refund_standing(refund: Refund) -> ProviderResult:
     """How a refund stands."""
     if refund.status in ("failed", "canceled"):
-        code = refund.failure_reason or "refund_failed"
         message = "The bank has not accepted the refund."
+        code = failure_of(refund)
         return ProviderResult(outcome=PaymentOutcome.DECLINED, provider_id=refund.id, code=code, message=message)
     pending = refund.status in ("pending", "requires_action")
     outcome = PaymentOutcome.PENDING if pending else PaymentOutcome.SUCCEEDED
     return ProviderResult(outcome=outcome, provider_id=refund.id, amount=refund.amount)
+
+
+def failure_of(refund: Refund) -> str:
+    """The bank's word for why a refund has failed."""
+    return refund.failure_reason or "refund_failed"
 
 
 def _action(intent: dict[str, Any]) -> PaymentAction:

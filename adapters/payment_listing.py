@@ -9,13 +9,14 @@ from typing import Any
 import stripe
 from stripe import PaymentIntent, Refund
 
-from adapters.payment_answers import charge_of, failure, metadata_of
+from adapters.payment_answers import charge_of, failure, failure_of, metadata_of
 from adapters.payments import stripe_client
 from adapters.settings import Settings
-from domain.payment_facts import PaymentMade, RefundMade
+from domain.payment_facts import PaymentMade, RefundFailed, RefundMade
 
 PAGE = 100  # the most the provider gives at once
 _UNDONE = ("failed", "canceled", "pending", "requires_action")  # a refund that has given nothing back, or not yet
+_FAILED = ("failed", "canceled")
 _MISSING = "resource_missing"
 
 
@@ -81,15 +82,17 @@ class PaymentListing:
             with _outages():
                 intent = self._intents.retrieve(payment_id, {"expand": ["latest_charge"]})
                 found = _payment(intent)
-                if not found.refunded:
+                if not found.captured:
                     return found
-                listed = self._refunds.list({"payment_intent": payment_id, "limit": PAGE}).auto_paging_iter()
-                refunds = tuple(_refund(one) for one in listed if one.status not in _UNDONE)
+                listed = list(self._refunds.list({"payment_intent": payment_id, "limit": PAGE}).auto_paging_iter())
         except stripe.InvalidRequestError as error:
             if error.code != _MISSING:
                 raise failure(error) from error
             return None
-        return PaymentMade(**{**vars(found), "refunds": refunds, "refunded": sum(one.amount for one in refunds)})
+        refunds = tuple(_refund(one) for one in listed if one.status not in _UNDONE)
+        failed = tuple(RefundFailed(one.id, failure_of(one)) for one in listed if one.status in _FAILED)
+        changed = {"refunds": refunds, "failed_refunds": failed, "refunded": sum(one.amount for one in refunds)}
+        return PaymentMade(**{**vars(found), **changed})
 
 
 def _page(window: Window, after: str | None) -> dict[str, Any]:

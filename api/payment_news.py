@@ -16,7 +16,9 @@ from api.ownership import UUID_FORM
 from domain.ledger import EntryKind
 from domain.webhook_amounts import Told, differences
 from schemas.payments import BRINGS_MONEY, ProviderEvent
+from schemas.refunds import FailedRefundInput
 from schemas.webhooks import FlaggedWebhook
+from workflows.failed_refund_starter import start_failed_refund
 from workflows.late_money_starter import start_late_money
 from workflows.names import payment_workflow_id, refund_workflow_id
 from workflows.payment import PaymentWorkflow
@@ -31,6 +33,7 @@ _CONFIRMS = {
     "payment_intent.succeeded": EntryKind.CAPTURE,
     "payment_intent.canceled": EntryKind.VOID,
 }
+_FAILED = ("failed", "canceled")
 _CAPTURED = {"payment_intent": "amount_received", "charge": "amount_captured"}
 _log = structlog.get_logger(__name__)
 
@@ -62,9 +65,22 @@ class PaymentNews:
         if not order_id:
             return "ignored"
         if subject.get("object") == "refund":
-            refund = self._temporal.get_workflow_handle(refund_workflow_id(str(metadata.get("refund_id"))))
-            return await signalled(refund.signal(RefundWorkflow.provider_told, news))
+            return await self._tell_refund(order_id, news, subject, metadata.get("refund_id"))
         return await self._tell_payment(order_id, news, subject)
+
+    async def _tell_refund(
+        self, order_id: str, news: ProviderEvent, subject: dict[str, Any], refund_id: str | None
+    ) -> Outcome:
+        """One that fails may have been called done before, by a workflow that has ended since, or is about to."""
+        handle = self._temporal.get_workflow_handle(refund_workflow_id(str(refund_id)))
+        outcome = await signalled(handle.signal(RefundWorkflow.provider_told, news))
+        if subject.get("status") not in _FAILED or not await run_in_threadpool(self._has_order, order_id):
+            return outcome
+        if await run_in_threadpool(self._ledger.has, subject["id"], EntryKind.REFUND_REVERSAL):
+            return "known"
+        failed = FailedRefundInput(order_id=order_id, provider_id=subject["id"], refund_id=refund_id)
+        await start_failed_refund(self._temporal, failed, news)
+        return "applied"
 
     async def _tell_payment(self, order_id: str, news: ProviderEvent, subject: dict[str, Any]) -> Outcome:
         if await run_in_threadpool(self._is_contradicted, order_id, news, subject):

@@ -8,6 +8,7 @@ import httpx2
 from adapters.mysql.credit import Granter, StoreCredit
 from adapters.mysql.vouchers import Vouchers
 from dev.dispute_histories import DisputePaths
+from dev.record_failed_refund import FailedRefundPaths
 from dev.record_late_money import LateMoneyPaths
 from dev.recorded_orders import VISA, in_
 from domain.vouchers import VoucherKind
@@ -19,7 +20,7 @@ from workers.service_client import ServiceClient, service_client
 _DECLINED, _SECURE = "pm_card_chargeDeclined", "pm_card_threeDSecure2Required"
 
 
-class Recorder(DisputePaths, LateMoneyPaths):
+class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
     """Orders as a customer does, one per path."""
 
     def delivered(self) -> str:

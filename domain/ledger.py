@@ -15,6 +15,7 @@ class EntryKind(StrEnum):
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    REFUND_REVERSAL = "refund_reversal"
     FEE = "fee"
     DISPUTE = "dispute"
     DISPUTE_FEE = "dispute_fee"
@@ -26,7 +27,8 @@ class Account(StrEnum):
     """Where money is, or why it moved.
 
     `held` is on hold at a bank for us, against what the customer `promised`. `provider` is what the payment provider
-    owes us, which came from `sales` and went back as `refunds`, was `disputed`, or kept by the provider as `fees`.
+    owes us, which came from `sales` and went back as `refunds`, was `disputed`, or kept by the provider as `fees`. A
+    refund that its bank sends back is reversed.
     """
 
     HELD = "held"
@@ -44,6 +46,7 @@ _MOVES: Mapping[EntryKind, tuple[tuple[Account, Account], ...]] = {
     EntryKind.VOID: ((_A.HELD, _A.PROMISED),),
     EntryKind.CAPTURE: ((_A.HELD, _A.PROMISED), (_A.SALES, _A.PROVIDER)),
     EntryKind.REFUND: ((_A.PROVIDER, _A.REFUNDS),),
+    EntryKind.REFUND_REVERSAL: ((_A.REFUNDS, _A.PROVIDER),),
     EntryKind.FEE: ((_A.PROVIDER, _A.FEES),),
     EntryKind.DISPUTE: ((_A.PROVIDER, _A.DISPUTED),),
     EntryKind.DISPUTE_FEE: ((_A.PROVIDER, _A.FEES),),

@@ -30,6 +30,14 @@ class RefundMade:
 
 
 @dataclass(frozen=True)
+class RefundFailed:
+    """A refund that has failed at the provider, perhaps after it had called it done, and the bank's word for it."""
+
+    provider_id: str
+    code: str
+
+
+@dataclass(frozen=True)
 class PaymentMade:
     """One payment as the provider has it: so much was ever held, of which so much was taken and is still held."""
 
@@ -41,6 +49,7 @@ class PaymentMade:
     held: int = 0
     refunded: int = 0
     refunds: tuple[RefundMade, ...] = ()
+    failed_refunds: tuple[RefundFailed, ...] = ()
 
     @property
     def kept(self) -> int:
@@ -69,7 +78,7 @@ def status_by_books(total: int, sums: Mapping[EntryKind, int], credit: OrderCred
     return payment_status(
         authorized=sums.get(_K.AUTHORIZATION, 0) + credit.authorized,
         captured=sums.get(_K.CAPTURE, 0) + credit.captured,
-        refunded=sums.get(_K.REFUND, 0) + taken_back + credit.refunded,
+        refunded=sums.get(_K.REFUND, 0) - sums.get(_K.REFUND_REVERSAL, 0) + taken_back + credit.refunded,
         voided=sums.get(_K.VOID, 0) + credit.released,
     )
 
@@ -91,6 +100,10 @@ class OrderBooks:
     def sum(self, kind: EntryKind, provider_id: str | None = None) -> int:
         """The sum of the entries of this kind, of one payment or of all."""
         return sum(one.amount for one in self.entries if one.kind is kind and provider_id in (None, one.provider_id))
+
+    def refunded(self, provider_id: str | None = None) -> int:
+        """What was given back and has not come back to us since, by one refund or by all."""
+        return self.sum(_K.REFUND, provider_id) - self.sum(_K.REFUND_REVERSAL, provider_id)
 
     def committed(self, provider_id: str) -> int:
         """How much of this payment the ledger has as held or captured."""

@@ -100,8 +100,10 @@ def compare(order_id: str, books: OrderBooks | None, payments: Payments) -> list
     found: list[Difference] = []
     for payment_id, payment in payments.items():
         found += _gone(payment_id, books) if payment is None else _of_payment(payment, books, payments)
-    if None not in payments.values():
-        found += _refunds_only_here(books, [one for one in payments.values() if one is not None])
+    at_provider = [payment for payment in payments.values() if payment is not None]
+    found += _failed_refunds(books, at_provider)
+    if len(at_provider) == len(payments):
+        found += _refunds_only_here(books, at_provider)
     if not found:
         found += _of_order(order_id, books, payments)
     return found
@@ -112,7 +114,7 @@ def is_suspicious(payment: PaymentMade, books: OrderBooks | None) -> bool:
     if books is None:
         return payment.kept > 0
     sums_differ = any(_differs(payment, books, kind) for kind in (_K.AUTHORIZATION, _K.CAPTURE, _K.VOID))
-    refunds_differ = payment.refunded != books.sum(_K.REFUND)
+    refunds_differ = payment.refunded != books.refunded()
     needless = books.status in FINAL_STATUSES and payment.kept > 0 and (payment.held > 0 or payment.kept > books.owed)
     return sums_differ or refunds_differ or needless or _own_books(books)
 
@@ -131,7 +133,7 @@ def _of_payment(payment: PaymentMade, books: OrderBooks, payments: Payments) -> 
             theirs, ours = payment.done(kind), books.sum(kind, payment.provider_id)
             found.append(_mismatch(payment.provider_id, payment.provider_id, kind, theirs, ours))
     for refund in payment.refunds:
-        ours = books.sum(_K.REFUND, refund.provider_id)
+        ours = books.refunded(refund.provider_id)
         if refund.amount != ours:
             found.append(_mismatch(refund.provider_id, payment.provider_id, _K.REFUND, refund.amount, ours))
     return found
@@ -184,8 +186,18 @@ def _gone(payment_id: str, books: OrderBooks) -> list[Difference]:
     return [_mismatch(payment_id, payment_id, _K.AUTHORIZATION, 0, books.sum(_K.AUTHORIZATION, payment_id))]
 
 
+def _failed_refunds(books: OrderBooks, payments: Sequence[PaymentMade]) -> Iterator[Difference]:
+    """Refunds that our books call done and that have failed since: their money is on our side again."""
+    for payment in payments:
+        for failed in payment.failed_refunds:
+            booked, back = books.sum(_K.REFUND, failed.provider_id), books.sum(_K.REFUND_REVERSAL, failed.provider_id)
+            if booked > back:
+                yield _mismatch(failed.provider_id, payment.provider_id, _K.REFUND_REVERSAL, booked, back)
+
+
 def _refunds_only_here(books: OrderBooks, payments: Sequence[PaymentMade]) -> Iterator[Difference]:
     known = {refund.provider_id for payment in payments for refund in payment.refunds}
+    known |= {failed.provider_id for payment in payments for failed in payment.failed_refunds}
     for entry in books.entries:
         if entry.kind is _K.REFUND and entry.provider_id not in known:
             payment_id = books.payments[0] if books.payments else entry.provider_id
@@ -224,7 +236,7 @@ def _wrong_status(books: OrderBooks) -> bool:
 
 
 def _net(books: OrderBooks) -> int:
-    return books.sum(_K.AUTHORIZATION) - books.sum(_K.VOID) - books.sum(_K.REFUND)
+    return books.sum(_K.AUTHORIZATION) - books.sum(_K.VOID) - books.refunded()
 
 
 def _unknown(payment: PaymentMade) -> Difference:

@@ -37,8 +37,17 @@ class LatePayment(Payload):
     payment_id: str
 
 
+class RefundSentBack(Payload):
+    """A refund that our books call done and that has failed at the provider since."""
+
+    order_id: str
+    provider_id: str
+
+
 class PaymentsReconciled(Payload):
-    """What a run has looked at, how many differences are open after it, and what it has given back by itself."""
+    """What a run has looked at, how many differences are open after it, and what it has begun to put right by itself:
+    late money is given back, a refund that has failed is booked as such.
+    """
 
     payments: int = 0
     refunds: int = 0
@@ -47,6 +56,7 @@ class PaymentsReconciled(Payload):
     open: int = 0
     watched: int = 0
     late: list[LatePayment] = []
+    failed_refunds: list[RefundSentBack] = []
 
 
 class ReconciliationPlace(Payload):

@@ -50,7 +50,8 @@ class RefundInput(Payload):
 class RefundView(Payload):
     """A refund as shown: what goes back to the customer's card, and what comes back as store credit.
 
-    A refund that was refused in part is `succeeded` with what was given back, and a `failure_code`.
+    A refund that was refused in part is `succeeded` with what was given back, and a `failure_code`. One that the bank
+    sent back after it had succeeded says since when we know: its money has not reached the customer.
     """
 
     id: str
@@ -64,6 +65,9 @@ class RefundView(Payload):
     failure_code: str | None = None
     created_at: datetime
     settled_at: datetime | None = None
+    failed_at: Annotated[
+        datetime | None, Field(description="It had succeeded, and has failed since; give it back another way.")
+    ] = None
 
 
 def part_key(key: str, number: int) -> str:
@@ -126,3 +130,32 @@ class RefundList(Payload):
 
     items: list[RefundView]
     refundable: Money
+
+
+# --- refunds that fail after they had succeeded
+
+
+class FailedRefundInput(Payload):
+    """What FailedRefundWorkflow is started with: the provider's id of a refund, and ours where it is known."""
+
+    order_id: str
+    provider_id: str
+    refund_id: str | None = None
+
+
+class ReverseRefund(Payload):
+    """The provider says that this refund has failed: whatever the ledger has of it came back to us."""
+
+    order_id: str
+    provider_id: str
+    code: str
+    actor: str = "system"
+    refund_id: str | None = None
+
+
+class RefundReversed(Payload):
+    """How much of it is booked as come back. `pending` while the refund's own workflow has yet to book anything."""
+
+    amount: int = 0
+    currency: str = ""
+    pending: bool = False

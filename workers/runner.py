@@ -72,6 +72,7 @@ from workflows.catalog_news import CatalogNewsWorkflow
 from workflows.checkout import CheckoutWorkflow
 from workflows.connection import connect_temporal
 from workflows.dispute import DisputeWorkflow
+from workflows.failed_refund import FailedRefundWorkflow
 from workflows.fulfilment import FulfilmentWorkflow
 from workflows.late_money import LateMoneyWorkflow
 from workflows.mail_starter import MailStarter
@@ -97,6 +98,7 @@ WORKFLOWS: dict[str, list[type]] = {
         RefundWorkflow,
         DisputeWorkflow,
         LateMoneyWorkflow,
+        FailedRefundWorkflow,
         PaymentReconciliationWorkflow,
         PaymentRepairWorkflow,
     ],
@@ -178,6 +180,7 @@ def _money(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
         refunds.refund_payment,
         refunds.look_at_refund,
         refunds.settle_refund,
+        refunds.reverse_refund,
         disputes.look_at_dispute,
         disputes.record_dispute,
         disputes.submit_evidence,

@@ -36,6 +36,11 @@ def refund_workflow_id(refund_id: str) -> str:
     return f"refund-{refund_id}"
 
 
+def failed_refund_workflow_id(provider_id: str) -> str:
+    """The id of the FailedRefundWorkflow of a refund that had succeeded, by the provider's id of it."""
+    return f"failed-refund-{provider_id}"
+
+
 def dispute_workflow_id(dispute_id: str) -> str:
     """The id of the DisputeWorkflow that follows a dispute, by the provider's id of it."""
     return f"dispute-{dispute_id}"

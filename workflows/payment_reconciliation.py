@@ -9,6 +9,8 @@ from schemas.payment_reconciliation import (
     Phase,
     ReconciliationPlace,
 )
+from schemas.refunds import FailedRefundInput
+from workflows.failed_refund import begin_failed_refund
 from workflows.late_money import begin_late_money
 from workflows.options import RECONCILIATION, STORE
 
@@ -17,7 +19,7 @@ _SHOWN = "`GET /v1/ops/reconciliation/payments` names them"
 
 @workflow.defn
 class PaymentReconciliationWorkflow:
-    """Keeps what differs, and gives back by itself only money that nobody ever knew of."""
+    """Keeps what differs. By itself it gives back money that nobody ever knew of, and books refunds that failed."""
 
     @workflow.init
     def __init__(self) -> None:
@@ -37,6 +39,8 @@ class PaymentReconciliationWorkflow:
         for late in self._place.so_far.late:
             late_money = LateMoneyInput(order_id=late.order_id, payment_id=late.payment_id)
             await begin_late_money(late_money, "money that arrived when nobody waited for it any more")
+        for failed in self._place.so_far.failed_refunds:
+            await begin_failed_refund(FailedRefundInput(order_id=failed.order_id, provider_id=failed.provider_id))
         found = await workflow.execute_local_activity_method(
             PaymentReconciliationActivities.finish_reconciliation,
             self._place,
@@ -60,4 +64,5 @@ class PaymentReconciliationWorkflow:
         )
         watched = f"\n- {so_far.watched} watched, because their orders are at work" if so_far.watched else ""
         late = "".join(f"\n- late money of `{one.order_id}` is given back" for one in so_far.late)
-        workflow.set_current_details(f"{verdict}\n\n{counts}{watched}{late}")
+        failed = "".join(f"\n- a refund of `{one.order_id}` has failed" for one in so_far.failed_refunds)
+        workflow.set_current_details(f"{verdict}\n\n{counts}{watched}{late}{failed}")

@@ -11,6 +11,7 @@ from adapters.mysql.credit_balances import credit_of_orders
 from adapters.mysql.history import Change, append, lock_order, naive, recorded
 from adapters.mysql.order_views import aware
 from adapters.mysql.payments import derived_status, write_entry
+from adapters.mysql.refund_reversals import reverse
 from adapters.mysql.tables import orders, parcels, payment_entries, refunds
 from adapters.mysql.transactions import in_transaction
 from domain.fulfilment import ParcelStatus
@@ -19,10 +20,11 @@ from domain.orders import OrderStatus, PaymentStatus
 from domain.payment_facts import Entry, OrderBooks
 from schemas.payment_reconciliation import CatchUp, CaughtUp, CorrectStatus
 from schemas.payments import PaymentRecorded, RecordPayment
-from schemas.refunds import RefundStatus
+from schemas.refunds import RefundStatus, ReverseRefund
 
 _LEFT = [status for status in ParcelStatus if status.has_left]
 _COMPARED = (EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID, EntryKind.REFUND)
+_OF_A_REFUND = (EntryKind.REFUND, EntryKind.REFUND_REVERSAL)
 _LATE_TYPES = {
     EntryKind.AUTHORIZATION: "payment.authorized_late",
     EntryKind.CAPTURE: "payment.captured_late",
@@ -72,11 +74,12 @@ class PaymentBooks:
             ]
 
     def amounts(self, provider_ids: Collection[str]) -> dict[str, int]:
-        """What the ledger has of these refunds, by the provider's ids."""
+        """What the ledger has of these refunds, by the provider's ids; what has come back since counts no more."""
         entries = payment_entries.c
+        net = sa.func.sum(sa.case((entries.kind == EntryKind.REFUND, entries.amount), else_=-entries.amount))
         query = (
-            sa.select(entries.provider_id, sa.func.sum(entries.amount))
-            .where(entries.provider_id.in_(provider_ids), entries.kind == EntryKind.REFUND)
+            sa.select(entries.provider_id, net)
+            .where(entries.provider_id.in_(provider_ids), entries.kind.in_(_OF_A_REFUND))
             .group_by(entries.provider_id)
         )
         with self._engine.connect() as connection:
@@ -159,7 +162,22 @@ def _catch_up(connection: sa.Connection, command: CatchUp) -> CaughtUp:
         order = lock_order(connection, order.id)  # its seq has moved
         status = write_entry(connection, order, missing, command.actor).payment_status
         written.append((missing.kind, missing.amount))
+    for failed in _come_back(connection, command):
+        done = reverse(connection, failed)
+        status = derived_status(connection, order.id)
+        written.append((EntryKind.REFUND_REVERSAL, done.amount))
     return CaughtUp(recorded=written, payment_status=status)
+
+
+def _come_back(connection: sa.Connection, command: CatchUp) -> list[ReverseRefund]:
+    """Refunds of it that the ledger calls done and the provider failed."""
+    order_id = command.payment.order_id
+    books = _books(connection, [order_id])[order_id]
+    return [
+        ReverseRefund(order_id=order_id, provider_id=one.provider_id, code=one.code, actor=command.actor)
+        for one in command.payment.failed_refunds
+        if books.refunded(one.provider_id) > 0
+    ]
 
 
 def _missing(connection: sa.Connection, command: CatchUp) -> Iterator[RecordPayment]:
@@ -183,7 +201,7 @@ def _missing(connection: sa.Connection, command: CatchUp) -> Iterator[RecordPaym
             yield entry(kind, payment.provider_id, lacking, done)
     under_way = _pending(connection, payment.order_id)
     for refund in payment.refunds:
-        lacking = refund.amount - books.sum(EntryKind.REFUND, refund.provider_id)
+        lacking = refund.amount - books.refunded(refund.provider_id)
         if lacking > 0 and refund.refund_id not in under_way:  # its own workflow is about to book it
             yield entry(EntryKind.REFUND, refund.provider_id, lacking, refund.amount)
 

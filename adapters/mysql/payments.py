@@ -19,6 +19,7 @@ _EVENT_TYPES = {
     EntryKind.CAPTURE: "payment.captured",
     EntryKind.VOID: "payment.voided",
     EntryKind.REFUND: "payment.refunded",
+    EntryKind.REFUND_REVERSAL: "payment.refund_failed",
 }
 
 

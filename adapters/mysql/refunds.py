@@ -10,6 +10,7 @@ from adapters.mysql.credit_balances import credit_of_order
 from adapters.mysql.history import lock_order, now
 from adapters.mysql.order_views import aware
 from adapters.mysql.payments import balances, is_disputed, write_entry
+from adapters.mysql.refund_reversals import reverse
 from adapters.mysql.tables import orders, payment_entries, refund_parts, refunds
 from adapters.mysql.transactions import in_transaction
 from domain.credit import spread
@@ -23,8 +24,10 @@ from schemas.refunds import (
     RefundInput,
     RefundList,
     RefundOpened,
+    RefundReversed,
     RefundStatus,
     RefundView,
+    ReverseRefund,
     SettleRefund,
     part_key,
 )
@@ -43,6 +46,10 @@ class Refunds:
     def settle(self, command: SettleRefund) -> RefundView:
         """Book what was given back, with its event; one that was refused promises its money no more. Repeat-safe."""
         return in_transaction(self._engine, lambda connection: _settle(connection, command))
+
+    def reverse(self, command: ReverseRefund) -> RefundReversed:
+        """Book that a refund has come back after it had succeeded, with its event; once. Raises NotFound."""
+        return in_transaction(self._engine, lambda connection: reverse(connection, command))
 
     def of_order(self, order_id: str) -> RefundList:
         """All refunds of an order that exists, oldest first."""
@@ -129,7 +136,9 @@ def _settle(connection: sa.Connection, command: SettleRefund) -> RefundView:
         for part in parts:
             status = RefundStatus.SUCCEEDED if given[part.number] else RefundStatus.FAILED
             mine = sa.and_(refund_parts.c.refund_id == row.id, refund_parts.c.number == part.number)
-            connection.execute(sa.update(refund_parts).where(mine).values(status=status))
+            provider_id = told[part.number].provider_id if part.number in told else None
+            values = {"status": status, "provider_refund_id": provider_id}
+            connection.execute(sa.update(refund_parts).where(mine).values(values))
             if given[part.number]:
                 _book(connection, row, part, told.get(part.number), command)
         status = RefundStatus.SUCCEEDED if any(given.values()) else RefundStatus.FAILED
@@ -224,4 +233,5 @@ def _view(row: sa.Row[Any], parts: Sequence[sa.Row[Any]]) -> RefundView:
         failure_code=row.failure_code,
         created_at=aware(row.created_at),
         settled_at=aware(row.settled_at) if row.settled_at else None,
+        failed_at=next((aware(part.failed_at) for part in parts if part.failed_at), None),
     )

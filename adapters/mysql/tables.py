@@ -176,6 +176,8 @@ refund_parts = table(
     sa.Column("provider_id", sa.String(100), comment="the payment it is given back of; NULL: as store credit"),
     sa.Column("amount", Amount, nullable=False),
     sa.Column("status", Code, nullable=False),
+    sa.Column("provider_refund_id", sa.String(100), index=True, comment="what the provider calls it once it is done"),
+    sa.Column("failed_at", Moment, comment="when its money was found to have come back after it had succeeded"),
     sa.CheckConstraint("amount > 0", name="amount"),
 )
 

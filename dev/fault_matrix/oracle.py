@@ -172,7 +172,7 @@ def _money(
         yield f"money: {taken} was taken for goods worth {owed}"
     if order is not None and order.status is OrderStatus.DELIVERED and owed != order.total.amount:
         yield f"money: goods worth {owed} have left of an order of {order.total.amount}"
-    given_back = done[EntryKind.REFUND] + credit.refunded
+    given_back = done[EntryKind.REFUND] - done[EntryKind.REFUND_REVERSAL] + credit.refunded
     if given_back != refunded:
         yield f"money: {given_back} was given back, {refunded} was asked for"
 

@@ -144,6 +144,7 @@ NOT_OF_AN_ORDER = {
     "reconcile_stock": "a schedule's, of all stock at once",
     "reconcile_payments": "a schedule's, of all payments at once",
     "finish_reconciliation": "a schedule's, of all payments at once",
+    "reverse_refund": "of a refund that was over; tests/workflows/test_failed_refunds.py",
 }
 
 

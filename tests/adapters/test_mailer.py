@@ -25,7 +25,7 @@ EVENT_TYPES = [
         f"order.{what}"
         for what in ("placed", "stock_reserved", "confirmed", "stock_released", "failed", "cancelling", "cancelled")
     ),
-    *(f"payment.{what}" for what in ("authorized", "declined", "captured", "voided")),
+    *(f"payment.{what}" for what in ("authorized", "declined", "captured", "voided", "refund_failed")),
     *(f"parcel.{what}" for what in ("booked", "refused", "dispatched", "in_transit", "out_for_delivery")),
     *(f"parcel.{what}" for what in ("exception", "delivered", "cancelled")),
     *("order.awaiting_customer", "order.decision_reminder", "order.decided"),

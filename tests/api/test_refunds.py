@@ -130,26 +130,59 @@ def test_the_customer_is_told_by_mail(
     assert "€7.00" in text
 
 
-@pytest.mark.parametrize(("card", "ends", "moved"), [("pendingRefund", "succeeded", 1), ("refundFail", "failed", 0)])
-def test_a_bank_that_takes_its_time_is_heard_of_by_webhook(
-    buyer: Buyer, make_product: Any, api: httpx2.Client, staff: dict[str, str], card: str, ends: str, moved: int
-) -> None:
+def of_a_card(card: str, buyer: Buyer, make_product: Any) -> dict[str, Any]:
+    """An order that was delivered and paid for by this card."""
     version = buyer.fill(make_product(price=4000))
     address = ADDRESS | {"postal_code": "10117"}
-    placed = buyer.check_out(version, f"pm_card_{card}", shipping_address=address).raise_for_status().json()
+    placed: dict[str, Any] = buyer.check_out(version, card, shipping_address=address).raise_for_status().json()
     buyer.until(placed["id"], "delivered")
-    path, headers = f"/v1/ops/orders/{placed['id']}/refunds", staff | {"Idempotency-Key": uuid.uuid4().hex}
-    deadline = time.monotonic() + 30  # well before the workflow would ask by itself
+    deadline = time.monotonic() + 30
     while buyer.order(placed["id"])["payment_status"] != "captured":
         assert time.monotonic() < deadline
         time.sleep(0.1)
+    return placed
+
+
+def test_a_bank_that_takes_its_time_is_heard_of_by_webhook(
+    buyer: Buyer, make_product: Any, api: httpx2.Client, staff: dict[str, str]
+) -> None:
+    placed = of_a_card("pm_card_pendingRefund", buyer, make_product)
+    path, headers = f"/v1/ops/orders/{placed['id']}/refunds", staff | {"Idempotency-Key": uuid.uuid4().hex}
+    deadline = time.monotonic() + 30  # well before the workflow would ask by itself
     api.post(path, json={"amount": {"amount": 700, **EUR}, "reason": "late"}, headers=headers)
     while (listed := api.get(path, headers=staff).json())["items"][0]["status"] == "pending":
         assert time.monotonic() < deadline, listed
         time.sleep(0.1)
-    assert listed["items"][0]["status"] == ends
-    assert listed["refundable"]["amount"] == placed["total"]["amount"] - 700 * moved
-    assert buyer.effects(placed["id"]).count("refund") == moved
+    assert (listed["items"][0]["status"], listed["items"][0]["failed_at"]) == ("succeeded", None)
+    assert listed["refundable"]["amount"] == placed["total"]["amount"] - 700
+    assert buyer.effects(placed["id"]).count("refund") == 1
+
+
+def test_a_refund_that_fails_after_it_was_done_is_heard_of_by_webhook(
+    buyer: Buyer,
+    make_product: Any,
+    api: httpx2.Client,
+    staff: dict[str, str],
+    customer: Any,
+    mailed: Callable[..., str],
+) -> None:
+    placed = of_a_card("pm_card_refundFail", buyer, make_product)
+    path, headers = f"/v1/ops/orders/{placed['id']}/refunds", staff | {"Idempotency-Key": uuid.uuid4().hex}
+    wanted = {"amount": {"amount": 700, **EUR}, "reason": "arrived with a scratch"}
+    done = api.post(path, json=wanted, headers=headers)
+    assert (done.status_code, done.json()["status"]) == (201, "succeeded")
+    deadline = time.monotonic() + 30
+    while (listed := api.get(path, headers=staff).json())["items"][0]["status"] == "succeeded":
+        assert time.monotonic() < deadline, listed
+        time.sleep(0.1)
+    (failed,) = listed["items"]
+    assert (failed["status"], failed["failure_code"]) == ("failed", "expired_or_canceled_card")
+    assert failed["failed_at"] > failed["settled_at"]
+    assert listed["refundable"] == placed["total"], "it can be given back another way"
+    after = buyer.order(placed["id"])
+    assert (after["payment_status"], after["payment"]["refunded"]["amount"]) == ("captured", 0)
+    assert buyer.effects(placed["id"])[-2:] == ["refund", "refund_reversal"]
+    assert "€7.00" in mailed(customer.email, f"Order {after['number']}: a refund has not reached you")
 
 
 def test_an_order_that_is_nowhere(api: httpx2.Client, staff: dict[str, str]) -> None:

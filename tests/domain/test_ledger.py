@@ -30,7 +30,7 @@ def test_balances_are_the_sums_of_what_happened(effects: list[tuple[EntryKind, i
     sums = books(effects)
     assert sums[Account.HELD] == total[EntryKind.AUTHORIZATION] - total[EntryKind.CAPTURE] - total[EntryKind.VOID]
     assert -sums[Account.SALES] == total[EntryKind.CAPTURE]
-    assert sums[Account.REFUNDS] == total[EntryKind.REFUND]
+    assert sums[Account.REFUNDS] == total[EntryKind.REFUND] - total[EntryKind.REFUND_REVERSAL]
     assert sums[Account.FEES] == (
         total[EntryKind.FEE] + total[EntryKind.DISPUTE_FEE] - total[EntryKind.DISPUTE_FEE_REVERSAL]
     )

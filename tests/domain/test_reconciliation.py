@@ -6,10 +6,11 @@ import pytest
 
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from domain.payment_facts import Entry, OrderBooks, PaymentMade, RefundMade
+from domain.payment_facts import Entry, OrderBooks, PaymentMade, RefundFailed, RefundMade
 from domain.reconciliation import Difference, DifferenceKind, Repair, compare, is_suspicious, is_suspicious_order
 
 A, C, V, R = EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID, EntryKind.REFUND
+BACK = EntryKind.REFUND_REVERSAL
 S, P = OrderStatus, PaymentStatus
 
 
@@ -159,6 +160,31 @@ def test_one_cause_is_one_difference(
     )
     lost_all = kind is D.MISSING_IN_LEDGER and not ours.entries and theirs.captured
     assert len(found) == (2 if lost_all else 1)
+
+
+GIVEN = (*PAID, entry(R, 30, "re_1"))
+FAILED = PaymentMade("pi_1", "o", "EUR", 100, 100, failed_refunds=(RefundFailed("re_1", "lost_or_stolen_card"),))
+
+
+def test_a_refund_that_failed_after_it_was_done() -> None:
+    ours = books(S.DELIVERED, P.PARTIALLY_REFUNDED, *GIVEN, owed=100)
+    assert is_suspicious(FAILED, ours)
+    (found,) = compare("o", ours, {"pi_1": FAILED})
+    assert (found.kind, found.effect, found.repair) == (D.MISSING_IN_LEDGER, BACK, Repair.RECORD_MISSING)
+    assert (found.subject, found.payment_id, found.repair_amount) == ("re_1", "pi_1", 30)
+
+
+def test_a_refund_that_failed_and_is_booked_as_such_is_no_difference() -> None:
+    ours = books(S.DELIVERED, P.CAPTURED, *GIVEN, entry(BACK, 30, "re_1"), owed=100)
+    assert compare("o", ours, {"pi_1": FAILED}) == []
+    assert not is_suspicious(FAILED, ours)
+    assert not is_suspicious_order(ours)
+
+
+def test_money_of_a_cancelled_order_whose_refund_failed_is_for_a_person() -> None:
+    ours = books(S.CANCELLED, P.CAPTURED, *PAID, entry(R, of="re_1"), entry(BACK, of="re_1"))
+    (found,) = compare("o", ours, {"pi_1": FAILED})
+    assert (found.kind, found.repair, found.late) == (D.ORPHANED_CHARGE, Repair.REFUND_CHARGE, False)
 
 
 def test_a_wrong_status_alone() -> None:

@@ -8,6 +8,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from dev.record_failed_refund import FAILED_REFUND
 from dev.record_histories import PATHS, REFUNDS
 from dev.record_late_money import LATE_MONEY
 from workers.runner import WORKFLOWS, new_sandbox_runner
@@ -54,5 +55,6 @@ def test_every_workflow_and_every_path_has_a_history() -> None:
         "reindex",
         *REFUNDS,
         *LATE_MONEY,
+        FAILED_REFUND,
         *(row.id for row in SCHEDULES),
     } <= names
