@@ -22,7 +22,7 @@ from dev.fault_matrix.play import Outcome, Play, Stage
 from dev.fault_matrix.scenarios import Cell, cells
 from dev.testbed import Testbed
 from domain.reconciliation import DifferenceStatus
-from workers.runner import hire
+from workers.crew import hire
 from workers.service_accounts import SUPPLIER_SIMULATOR
 from workers.service_client import service_client
 from workflows.connection import connect_temporal

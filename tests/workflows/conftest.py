@@ -37,7 +37,8 @@ from schemas.fulfilment import CarrierEvent
 from schemas.orders import OrderEvent, OrderView
 from schemas.payments import PayAgainRequest, PaymentAnswer, ProviderEvent
 from schemas.vouchers import NewVoucher
-from workers.runner import WORKFLOWS, build_worker, hire
+from workers.crew import hire
+from workers.runner import WORKFLOWS, build_worker
 from workflows.checkout import CheckoutWorkflow
 from workflows.fulfilment import FulfilmentWorkflow
 from workflows.names import (
