@@ -4,13 +4,17 @@ them end right.
 
 import asyncio
 import itertools
+import json
 import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, TaskQueueType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from bench.shop import open_shop, put_on_sale
@@ -31,7 +35,14 @@ from dev.fault_matrix.worker import KILL
 from dev.stack import control
 from dev.stack.environment import settings
 from dev.testbed import Testbed
-from workflows.names import fulfilment_workflow_id, order_workflow_id, payment_workflow_id
+from workflows.names import (
+    FULFILMENT_QUEUE,
+    ORDERS_QUEUE,
+    PAYMENTS_QUEUE,
+    fulfilment_workflow_id,
+    order_workflow_id,
+    payment_workflow_id,
+)
 
 KILLED, CUT, MENDED = "worker killed", "MySQL cut off", "MySQL back"
 TEMPORAL, TEMPORAL_BACK = "Temporal killed", "Temporal back"
@@ -157,6 +168,7 @@ async def storm(bed: Testbed, cable: Cable, weather: Weather, seed: int) -> Afte
         skus = [f"STORM-{seed}-{number}" for number in range(weather.orders)]
         put_on_sale(stores, skus, [(sku, "BER", DELIVERED.there) for sku in skus])
         plays = [Play(stage, _UNTOUCHED, sku) for sku in skus]
+        await _at_work(client)
         played = Storm(bed, cable, weather, seed, plays)
         result = played.result
         watching = asyncio.create_task(watch(stage.sides, result))
@@ -171,6 +183,20 @@ async def storm(bed: Testbed, cable: Cable, weather: Weather, seed: int) -> Afte
     return result
 
 
+async def _at_work(client: Client) -> None:
+    """Wait until every worker asks for work: one that has yet to start cannot be killed over any."""
+    kind = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+    for queue in (ORDERS_QUEUE, PAYMENTS_QUEUE, FULFILMENT_QUEUE):
+        asked = DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+        )
+        while True:
+            told = await client.workflow_service.describe_task_queue(asked)
+            if len({poller.identity for poller in told.pollers}) >= len(WORKERS):
+                break
+            await asyncio.sleep(0.2)
+
+
 async def _repeated(client: Client, order_ids: Sequence[str]) -> int:
     """How many attempts at activities and workflow tasks the orders' histories tell of that were not the first."""
     of_order = (order_workflow_id, payment_workflow_id, lambda order_id: fulfilment_workflow_id(order_id, 1))
@@ -179,13 +205,16 @@ async def _repeated(client: Client, order_ids: Sequence[str]) -> int:
     async def of(workflow_id: str) -> int:
         async with turns:
             history = await client.get_workflow_handle(workflow_id).fetch_history()
-        again = 0
-        for event in history.events:
-            again += event.activity_task_started_event_attributes.attempt > 1
-            again += event.event_type in _IN_VAIN
-        return again
+        return sum(_is_repeated(event) for event in history.events)
 
     return sum(await asyncio.gather(*(of(name(order_id)) for order_id in order_ids for name in of_order)))
+
+
+def _is_repeated(event: HistoryEvent) -> bool:
+    local = event.marker_recorded_event_attributes.details.get("data")  # of a local activity, as the SDK notes it
+    attempt = json.loads(local.payloads[0].data)["attempt"] if local is not None and local.payloads else 1
+    started = event.activity_task_started_event_attributes.attempt
+    return event.event_type in _IN_VAIN or max(attempt, started) > 1
 
 
 def _pauses(times: int, within: float, dice: random.Random) -> Sequence[float]:
