@@ -113,6 +113,7 @@ def send(bed: Testbed, headers: dict[str, str], name: str, form: str, file: Path
         with httpx2.Client(base_url=base, timeout=_LONGEST_SECONDS) as client:
             answers.append(client.post("/v1/products:import", content=_chunks(file), headers=asked))
 
+    forget_peak(bed)
     before, started = memory(bed), time.perf_counter()
     sender = threading.Thread(target=upload)
     sender.start()
@@ -140,6 +141,13 @@ def _chunks(file: Path) -> Iterator[bytes]:
     with file.open("rb") as source:
         while chunk := source.read(_CHUNK):
             yield chunk
+
+
+def forget_peak(bed: Testbed) -> None:
+    """What came before counts no more: the hash of one password takes more memory than an import does."""
+    peaks = Path(f"/proc/{bed.processes['api'].pid}/clear_refs")
+    if peaks.exists():
+        peaks.write_text("5")
 
 
 def memory(bed: Testbed) -> int:

@@ -236,13 +236,13 @@ def peak_memory(pid: int) -> int:
 
 @pytest.mark.timeout(900)
 def test_a_hundred_thousand_rows_take_no_more_memory_than_a_few(bed: Testbed, send: SendImport) -> None:
-    """Most rows are refused, so that the errors, too, are seen not to be held."""
+    """A quarter is written, the rest refused, so that the errors, too, are seen not to be held."""
     mark, description = new_mark(), "A long text. " * 60
 
     def body(count: int) -> Iterator[bytes]:
         yield f"{HEADER}\n".encode()
         for start in range(0, count, ROWS_AT_ONCE):
-            brand = "testbrand" if start % 12_500 == 0 else "nobody"
+            brand = "testbrand" if start % 1000 == 0 else "nobody"
             yield rows(f"{mark}-{count}", ROWS_AT_ONCE, start, brand=brand, description=description)
 
     with bed.another_api() as address, httpx2.Client(base_url=address, timeout=600) as http:
@@ -253,7 +253,7 @@ def test_a_hundred_thousand_rows_take_no_more_memory_than_a_few(bed: Testbed, se
         headers = send.headers | {"Content-Type": "text/csv", "Idempotency-Key": uuid.uuid4().hex}
         report = http.post("/v1/products:import", content=body(100_000), headers=headers).json()
         grown = peak_memory(pid) - before
-    assert (report["rows"], report["created"], report["failed"]) == (100_000, 2000, 98_000)
+    assert (report["rows"], report["created"], report["failed"]) == (100_000, 25_000, 75_000)
     assert report["errors_kept"] == 10_000
     assert report["bytes_done"] > 80_000_000
     assert grown < 20_000_000
