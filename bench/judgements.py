@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dev.seed_catalog import SeededProduct, brands, catalog, categories
 
-PRODUCTS = 2000
+PRODUCTS = 4000
 JUDGED = Path(__file__).parent / "judged_queries.json"
 
 

@@ -75,11 +75,17 @@ def _write(shop: Catalog, stock: Stock, batch: Sequence[SeededProduct]) -> int:
     ]
     if received:
         stock.receive(received, ACTOR, "opening stock")
+    filled = {sku for sku, _, _ in received}
+    for entry in batch:
+        for sku in entry.units:
+            # Once its goods are there, or a shelf would run low before it was filled.
+            if entry.rules and sku in filled:
+                stock.set_rules(sku, entry.rules)
     return len(missing)
 
 
 def main(
-    products: Annotated[int, typer.Option(min=1, max=5000, help="How many products the shop has.")] = 2000,
+    products: Annotated[int, typer.Option(min=1, max=5000, help="How many products the shop has.")] = 4000,
 ) -> None:
     """Fill the shop with products and stock; run `order-admin setup` first."""
     console = Console()

@@ -16,6 +16,7 @@ from dev.seed_words import DEPARTMENTS
 from dev.seed_words.model import Choice, Department, Range, Thing
 from domain.catalog import ALWAYS, ProductStatus
 from schemas.catalog import BASE_CURRENCY, AttributeValue, Brand, Category, Image, Price, Product, Variant
+from schemas.inventory import SetStockRules
 
 SEED = 20260101
 _FIRST_DAY = datetime(2025, 1, 6, 8, tzinfo=UTC)
@@ -24,6 +25,10 @@ _SALES = (  # from, to: one that is over, one that runs, one that is to come
     (datetime(2026, 6, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)),
     (datetime(2031, 6, 1, tzinfo=UTC), datetime(2031, 7, 1, tzinfo=UTC)),
 )
+# Kept so short that selling one unit calls the supplier, and sold beyond what is there.
+_ROASTED_TO_ORDER = "Coffee Beans"
+_FEW = {"BER": 13, "AMS": 8}
+_FRESH = SetStockRules(low_stock_at=sum(_FEW.values()) - 1, backorderable=True)
 _OPENINGS = (
     "The {thing} of the {brand} {series} line {benefit}.",
     "{brand} {thing}: {benefit}.",
@@ -40,10 +45,11 @@ _CLOSINGS = (
 
 @dataclass(frozen=True)
 class SeededProduct:
-    """A product, and the units of each of its SKUs that each warehouse receives."""
+    """A product, the units of each of its SKUs that each warehouse receives, and what the shop wants of its stock."""
 
     product: Product
     units: Mapping[str, Mapping[str, int]]
+    rules: SetStockRules | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,8 @@ def _seeded(design: _Design) -> SeededProduct:
         created_at=since,
         updated_at=since,
     )
+    if thing.name == _ROASTED_TO_ORDER:
+        return SeededProduct(product, {variant.sku: _FEW for variant in variants}, _FRESH)
     return SeededProduct(product, {variant.sku: _units(dice) for variant in variants})
 
 

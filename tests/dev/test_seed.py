@@ -8,10 +8,13 @@ from rich.progress import Progress
 
 from adapters.connections import Connections
 from adapters.mysql.catalog import Catalog
-from adapters.mysql.inventory import Stock
+from adapters.mysql.catalog_tables import product_events
+from adapters.mysql.inventory import Poster, Stock
 from dev.seed import fill, is_filled
 from dev.seed_catalog import SeededProduct, brands, catalog, categories
 from domain.catalog import TaxClass, is_gtin, price_at
+from domain.stock import MovementKind
+from schemas.inventory import NewMovement
 from schemas.product_edits import checked, product_of
 from schemas.product_files import as_edit
 
@@ -85,6 +88,31 @@ def shown(connections: Connections) -> tuple[int, int]:
 @pytest.fixture
 def few(products: list[SeededProduct]) -> list[SeededProduct]:
     return products[:60]
+
+
+def test_the_first_sale_of_what_is_kept_short_calls_the_supplier(
+    connections: Connections, products: list[SeededProduct]
+) -> None:
+    short = [entry for entry in products if entry.rules]
+    assert 5 < len(short) < 0.05 * len(products)
+    with Progress(disable=True) as progress:
+        fill(connections, short[:1], progress)
+    sku, stock = next(iter(short[0].units)), Stock(connections.engine)
+    kept = stock.overview(sku)
+    assert kept is not None
+    assert kept.rules.backorderable
+    assert kept.totals.available == kept.rules.low_stock_at + 1
+    mine = sa.and_(product_events.c.product == short[0].product.code, product_events.c.type == "stock.low")
+    low = sa.select(sa.func.count()).where(mine)
+    with connections.engine.connect() as connection:
+        assert connection.scalar(low) == 0, "filling the shelf calls nobody"
+    stock.post(
+        sku,
+        NewMovement(kind=MovementKind.ADJUSTED, warehouse="BER", quantity=-1, reason="sold"),
+        Poster("staff:x", sku),
+    )
+    with connections.engine.connect() as connection:
+        assert connection.scalar(low) == 1
 
 
 def test_filling_again_adds_only_what_is_missing(connections: Connections, few: list[SeededProduct]) -> None:
