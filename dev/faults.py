@@ -6,7 +6,9 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-Kind = Literal["latency", "fail_before", "timeout_after", "error_after", "429", "500"]
+Kind = Literal[
+    "latency", "fail_before", "timeout_before", "timeout_after", "error_after", "left_open", "401", "429", "500"
+]
 
 
 class Match(BaseModel):
@@ -29,9 +31,12 @@ class Fault(BaseModel):
 
     latency        works, `seconds` late (the key is in use meanwhile: a twin gets 409)
     fail_before    503 at the door: nothing done, nothing stored
+    timeout_before silence for `seconds` and a closed connection: nothing done, nothing stored
+    401            our key is turned away at the door (the payment provider's alone)
     429            429 at the door with Retry-After when `seconds` is set: nothing done, nothing stored
     500            nothing done, but the 500 is stored under the key and replayed
     error_after    everything done, a 500 stored under the key and replayed
+    left_open      a payment opened and not confirmed, a 500 stored under the key (the payment provider's alone)
     timeout_after  everything done and stored, then silence for `seconds` and a closed connection
     """
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import httpx2
+from pydantic import BaseModel, ConfigDict, Field
 
 from dev.database import Database
 from dev.service import log_line
@@ -20,6 +21,21 @@ CREATE INDEX IF NOT EXISTS deliveries_event ON deliveries (event_id);
 """
 
 Sign = Callable[[str, str], dict[str, str]]
+
+
+class Manners(BaseModel):
+    """How new events are first delivered, in the words of `PUT /_control/webhooks`.
+
+    delay_seconds    late
+    copies           so often each, as a provider does that did not hear our answer
+    reverse_seconds  those of so many seconds in the wrong order: the last of them first
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    delay_seconds: float = Field(default=0.0, ge=0, le=600)
+    copies: int = Field(default=1, ge=1, le=10)
+    reverse_seconds: float = Field(default=0.0, ge=0, le=60)
 
 
 class Outbox:
@@ -37,6 +53,28 @@ class Outbox:
         self._logger = logging.getLogger(f"dev.{name}.webhooks")
         self._new = asyncio.Event()
         self._in_flight: dict[int, asyncio.Task[None]] = {}
+        self._manners = Manners()
+        self._turn_began, self._in_turn = 0.0, 0
+
+    def behave(self, manners: Manners) -> None:
+        """From now on; a restart forgets it, as one expects of a control switch."""
+        self._manners = manners
+
+    def put_new(self, event_id: str, body: str) -> None:
+        """Queue an event for the first time, with the manners of the moment."""
+        delay = self._manners.delay_seconds + self._place_in_turn()
+        for _ in range(self._manners.copies):
+            self.put(event_id, body, delay)
+
+    def _place_in_turn(self) -> float:
+        """How long until this event's place, counted from the end: each of a turn comes before the one before it."""
+        if not (turn := self._manners.reverse_seconds):
+            return 0.0
+        now = time.time()
+        if now >= self._turn_began + turn:
+            self._turn_began, self._in_turn = now, 0
+        self._in_turn += 1
+        return self._turn_began + turn * (1 + 1 / self._in_turn) - now
 
     def put(self, event_id: str, body: str, delay: float = 0.0) -> None:
         """Queue one delivery; the same event may be queued again to make a duplicate."""
@@ -69,7 +107,7 @@ class Outbox:
 
     def _start_due(self, client: httpx2.AsyncClient, now: float) -> None:
         room = 16 - len(self._in_flight)
-        sql = "SELECT * FROM deliveries WHERE state='waiting' AND next_at<=? ORDER BY id LIMIT 32"
+        sql = "SELECT * FROM deliveries WHERE state='waiting' AND next_at<=? ORDER BY next_at, id LIMIT 32"
         for row in self._database.rows(sql, now):
             if row["id"] in self._in_flight or room <= 0:
                 continue

@@ -8,10 +8,21 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
 from dev.carrier_simulator.wire import CarrierError, Json
-from dev.faults import Faults
+from dev.faults import Faults, Kind
 from dev.service import LostConnection
 
 Work = Callable[[], Response]
+
+
+_KINDS: tuple[Kind, ...] = (
+    "latency",
+    "fail_before",
+    "timeout_before",
+    "429",
+    "500",
+    "error_after",
+    "timeout_after",
+)
 
 
 def require_key(request: Request, api_key: str) -> None:
@@ -26,7 +37,7 @@ async def with_faults(faults: Faults, operation: str, reference: str | None, wor
 
     Unlike at the payment provider no error is kept under a key: a retry finds the booking itself.
     """
-    fault = faults.take(("latency", "fail_before", "429", "500", "error_after", "timeout_after"), operation, reference)
+    fault = faults.take(_KINDS, operation, reference)
     if fault is None:
         return work()
     if fault.kind == "429":
@@ -38,7 +49,8 @@ async def with_faults(faults: Faults, operation: str, reference: str | None, wor
     if fault.kind == "latency":
         await asyncio.sleep(fault.seconds)
         return work()
-    work()
+    if fault.kind != "timeout_before":
+        work()
     if fault.kind == "error_after":
         return problem(CarrierError(500, "internal_error", "Injected by the simulator."))
     await asyncio.sleep(fault.seconds)

@@ -44,9 +44,7 @@ class Bank:
             return self._declined(intent, _UNAUTHENTICATED, call, with_charge=True)
         if card.authentication:
             return self._ask_holder(intent, call)
-        if card.code:
-            return self._declined(intent, card, call, with_charge=True)
-        return self._accepted(intent, card, call)
+        return self._decide_later(intent, call) if card.decides_late else self._decide(intent, card, call)
 
     def authenticate(self, intent: Json, success: bool, call: Call) -> Answer:
         """The card's holder answered the bank's question."""
@@ -54,9 +52,14 @@ class Bank:
             raise unexpected_state(intent, "authenticated", "requires_action")
         intent["next_action"] = None
         if success:
-            return self._accepted(intent, find_card(intent["payment_method"]), call)
+            card = find_card(intent["payment_method"])
+            return self._decide_later(intent, call) if card.decides_late else self._decide(intent, card, call)
         self._declined(intent, _AUTHENTICATION_FAILED, call, with_charge=False)
         return Answer(200, intent)
+
+    def end_processing(self, intent: Json, call: Call) -> None:
+        """A bank that has taken its time decides."""
+        self._decide(intent, find_card(intent["payment_method"]), call)
 
     def complete_late(self, intent: Json, captured: bool, call: Call) -> Answer:
         """The bank lets the money go through although nobody waits for it any more, as asynchronous methods do."""
@@ -164,6 +167,18 @@ class Bank:
         self._save(intent)
         self._events.emit("payment_intent.requires_action", intent, call)
         return Answer(200, intent)
+
+    def _decide_later(self, intent: Json, call: Call) -> Answer:
+        intent["status"] = "processing"
+        self._save(intent)
+        self._store.plan(intent["id"], time.time() + self._settings.processing_seconds)
+        self._events.emit("payment_intent.processing", intent, call)
+        return Answer(200, intent)
+
+    def _decide(self, intent: Json, card: Card, call: Call) -> Answer:
+        if card.code:
+            return self._declined(intent, card, call, with_charge=True)
+        return self._accepted(intent, card, call)
 
     def _accepted(self, intent: Json, card: Card, call: Call) -> Answer:
         held = intent["capture_method"] == "manual"

@@ -22,6 +22,8 @@ class Card:
     disputed: str | None = None
     # How a refund ends that its bank has not decided at once: pending until it has succeeded, or done until it fails.
     refund_ends: str | None = None
+    # Its bank takes its time over the payment itself, and then says so; a no is the card's own.
+    decides_late: bool = False
 
 
 _GENERIC = "Your card was declined."
@@ -63,6 +65,11 @@ _CARDS = {
     "pm_card_threeDSecure2Required": Card(last4="3220", authentication=True),
     "pm_card_pendingRefund": Card(last4="7726", refund_ends="succeeded"),
     "pm_card_refundFail": Card(last4="5126", refund_ends="failed"),
+    "pm_card_slowBank": Card(last4="0077", decides_late=True),
+    "pm_card_slowBankDeclines": Card(
+        last4="0085", code="card_declined", decline_code="generic_decline", message=_GENERIC, decides_late=True
+    ),
+    "pm_card_slowBankAuthenticationRequired": Card(last4="0093", authentication=True, decides_late=True),
     "pm_card_threeDSecureRequired": Card(last4="3063", authentication=True),
     "pm_card_createDispute": Card(last4="0259", disputed="chargeback"),
     "pm_card_createDisputeProductNotReceived": Card(last4="2685", disputed="chargeback"),

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
 from dev.faults import Faults, fault_router
-from dev.outbox import Outbox
+from dev.outbox import Manners, Outbox
 from dev.payment_simulator.bank import Bank
 from dev.payment_simulator.errors import Answer, ApiError, Json
 from dev.payment_simulator.events import Call, Events
@@ -73,9 +73,18 @@ def control_router(store: Store, bank: Bank, later: Later, events: Events, outbo
     async def deliveries(limit: int = 100) -> Json:
         return {"data": outbox.deliveries(limit)}
 
+    @router.put("/_control/webhooks")
+    async def behave(manners: Manners) -> Manners:
+        outbox.behave(manners)
+        return manners
+
+    @router.delete("/_control/webhooks", status_code=204)
+    async def behave_well() -> None:
+        outbox.behave(Manners())
+
     @router.post("/_control/later/{name}")
     async def at_once(name: str, fails: bool = False, told: bool = True) -> Json:
-        """What the bank would do with this payment's hold, or this refund, in a while it does now.
+        """What the bank would do with this payment or its hold, or this refund, in a while it does now.
 
         A refund `fails` whatever its card says; the webhook is lost where it is not `told`.
         """

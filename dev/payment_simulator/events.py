@@ -58,7 +58,7 @@ class Events:
         subject_id = subject["id"] if subject["object"] == "payment_intent" else subject.get("payment_intent")
         self._store.save(event, subject_id)
         if call.told:
-            self._outbox.put(event["id"], json.dumps(event))
+            self._outbox.put_new(event["id"], json.dumps(event))
 
     def resend(self, event_id: str, delay: float) -> Json:
         """Queue an event once more, as the dashboard's “resend” does."""

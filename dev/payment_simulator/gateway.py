@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -53,8 +55,8 @@ class Gateway:
     async def _admit(self, call: Call, operation: Operation) -> Response:
         """Door faults first, then what the key already knows, then the work itself."""
         order = self._order_of(call)
-        if fault := self._faults.take(("429", "fail_before"), call.operation, order):
-            return _turned_away(fault, call)
+        if fault := self._faults.take(("401", "429", "fail_before", "timeout_before"), call.operation, order):
+            return await _lose(fault) if fault.kind == "timeout_before" else _turned_away(fault, call)
         if call.key is None:
             return await self._work(call, operation, order)
         if stored := self._replay(call):
@@ -85,11 +87,16 @@ class Gateway:
         return _response(Answer(stored["status"], json.loads(stored["body"])), call.request_id, call.key, headers)
 
     async def _work(self, call: Call, operation: Operation, order: str | None) -> Response:
-        fault = self._faults.take(("latency", "500", "error_after", "timeout_after"), call.operation, order)
+        fault = self._faults.take(
+            ("latency", "500", "error_after", "left_open", "timeout_after"), call.operation, order
+        )
         kind = fault.kind if fault else None
         if fault and kind == "latency":
             await asyncio.sleep(fault.seconds)
-        answer = self._execute(call, operation, skip=kind == "500", break_answer=kind in ("500", "error_after"))
+        if kind == "left_open":
+            operation = partial(_unconfirmed, operation)
+        broken = kind in ("500", "error_after", "left_open")
+        answer = self._execute(call, operation, skip=kind == "500", break_answer=broken)
         if fault and kind == "timeout_after":
             # The key is free again while the client still waits: what was done is done and stored.
             self._keys_in_use.discard(str(call.key))
@@ -155,12 +162,18 @@ def _key_in_use(key: str) -> ApiError:
 
 
 def _turned_away(fault: Fault, call: Call) -> Response:
+    if fault.kind == "401":
+        raise ApiError(401, "Invalid API Key provided: sk_test****")
     if fault.kind == "429":
         error: Json = {"type": "invalid_request_error", "code": "rate_limit", "message": "Too many requests."}
         headers = {"Retry-After": str(max(1, round(fault.seconds)))} if fault.seconds else None
         return _response(Answer(429, {"error": error}), call.request_id, call.key, headers)
     error = {"type": "api_error", "message": "The service is unavailable; nothing was done."}
     return _response(Answer(503, {"error": error}), call.request_id, call.key)
+
+
+def _unconfirmed(operation: Operation, call: Call) -> Answer:
+    return operation(replace(call, params=call.params | {"confirm": "false"}))
 
 
 async def _lose(fault: Fault) -> Response:

@@ -12,7 +12,8 @@ from dev.payment_simulator.store import Store
 
 _CAPTURE_METHODS = ("automatic", "automatic_async", "manual")
 _OPEN = ("requires_payment_method", "requires_confirmation")
-_CANCELLABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action", "processing")
+# Not while a card's bank decides.
+_CANCELLABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action")
 _CANCEL_REASONS = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
 
 

@@ -1,4 +1,4 @@
-"""What the bank does by itself after a while: it lets go of holds, and comes to an end with refunds."""
+"""What the bank does by itself after a while: it decides, lets go of holds, and comes to an end with refunds."""
 
 import asyncio
 import time
@@ -27,12 +27,14 @@ class Later:
             await asyncio.sleep(_TICK_SECONDS)
 
     def do(self, name: str, *, fails: bool = False, told: bool = True) -> Json:
-        """Let go of this payment's hold, or come to the end of this refund; once."""
+        """Decide about this payment, or let go of its hold, or come to the end of this refund; once."""
         call = Call("later", "/_control/later", None, {}, None, new_id("req"), DEFAULT_API_VERSION, told)
         with self._store.database.transaction():
             self._store.done(name)
             if (intent := self._store.find("payment_intent", name)) is not None:
-                if intent["status"] == "requires_capture":
+                if intent["status"] == "processing":
+                    self._bank.end_processing(intent, call)
+                elif intent["status"] == "requires_capture":
                     self._bank.cancel(intent, "automatic", call)
                 return intent
             if (refund := self._store.find("refund", name)) is not None:

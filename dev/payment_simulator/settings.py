@@ -25,6 +25,8 @@ class Settings:
     hold_seconds: float = 7 * 86_400
     # How long a refund is pending on the cards whose refunds are.
     refund_seconds: float = 2.0
+    # How long a bank takes that does not decide at once.
+    processing_seconds: float = 300.0
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -41,6 +43,7 @@ class Settings:
             public_url=os.environ.get("PAYMENT_SIMULATOR_URL") or f"http://127.0.0.1:{port}",
             hold_seconds=float(os.environ.get("PAYMENT_HOLD_SECONDS", "604800")),
             refund_seconds=float(os.environ.get("PAYMENT_REFUND_SECONDS", "2")),
+            processing_seconds=float(os.environ.get("PAYMENT_PROCESSING_SECONDS", "300")),
             search_lag_seconds=float(os.environ.get("PAYMENT_SEARCH_LAG_SECONDS", "0")),
             fees=Fees(
                 basis_points=int(os.environ.get("PAYMENT_FEE_BASIS_POINTS", "150")),

@@ -93,6 +93,37 @@ def test_timeout_after_loses_the_answer_not_the_effect(simulator: Any) -> None:
     assert simulator.ledger() == [("authorization", 5000), ("capture", 5000)]
 
 
+def test_timeout_before_loses_the_request_with_its_answer(simulator: Any) -> None:
+    simulator.fault("timeout_before", "create", seconds=0.1)
+    with pytest.raises(stripe.APIConnectionError):
+        simulator.authorise(key="k")
+    assert simulator.ledger() == []
+    assert simulator.intents.list().data == []
+    sent_again = simulator.authorise(key="k")
+    assert "Idempotent-Replayed" not in sent_again.last_response.headers
+    assert simulator.ledger() == [("authorization", 5000)]
+
+
+def test_a_key_can_be_turned_away_for_a_while(simulator: Any) -> None:
+    simulator.fault("401", "create", times=2)
+    for _ in range(2):
+        with pytest.raises(stripe.AuthenticationError):
+            simulator.authorise(key="k")
+    assert simulator.authorise(key="k").status == "requires_capture"
+    assert simulator.ledger() == [("authorization", 5000)]
+
+
+def test_left_open_stops_between_creating_and_confirming(simulator: Any) -> None:
+    simulator.fault("left_open", "create")
+    for _ in range(2):
+        with pytest.raises(stripe.APIError):
+            simulator.authorise(key="k")
+    (left,) = simulator.intents.list().data
+    assert (left.status, left.metadata["order_id"], simulator.ledger()) == ("requires_confirmation", "o1", [])
+    assert simulator.intents.confirm(left.id).status == "requires_capture"
+    assert simulator.ledger() == [("authorization", 5000)]
+
+
 def test_faults_match_by_order_and_can_be_cleared(simulator: Any) -> None:
     body = {"kind": "fail_before", "match": {"operation": "capture", "metadata_order_id": "o2"}, "times": 9}
     httpx2.post(f"{simulator.url}/_control/faults", json=body).raise_for_status()
