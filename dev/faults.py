@@ -7,7 +7,16 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 Kind = Literal[
-    "latency", "fail_before", "timeout_before", "timeout_after", "error_after", "left_open", "401", "429", "500"
+    "latency",
+    "fail_before",
+    "timeout_before",
+    "timeout_after",
+    "error_after",
+    "left_open",
+    "less_held",
+    "401",
+    "429",
+    "500",
 ]
 
 
@@ -36,6 +45,7 @@ class Fault(BaseModel):
     429            429 at the door with Retry-After when `seconds` is set: nothing done, nothing stored
     500            nothing done, but the 500 is stored under the key and replayed
     error_after    everything done, a 500 stored under the key and replayed
+    less_held      works, but with an amount of one minor unit less (the payment provider's alone)
     left_open      a payment opened and not confirmed, a 500 stored under the key (the payment provider's alone)
     timeout_after  everything done and stored, then silence for `seconds` and a closed connection
     """

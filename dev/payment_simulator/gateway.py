@@ -88,13 +88,13 @@ class Gateway:
 
     async def _work(self, call: Call, operation: Operation, order: str | None) -> Response:
         fault = self._faults.take(
-            ("latency", "500", "error_after", "left_open", "timeout_after"), call.operation, order
+            ("latency", "500", "error_after", "left_open", "less_held", "timeout_after"), call.operation, order
         )
         kind = fault.kind if fault else None
         if fault and kind == "latency":
             await asyncio.sleep(fault.seconds)
-        if kind == "left_open":
-            operation = partial(_unconfirmed, operation)
+        if kind in ("left_open", "less_held"):
+            operation = partial(_otherwise, kind, operation)
         broken = kind in ("500", "error_after", "left_open")
         answer = self._execute(call, operation, skip=kind == "500", break_answer=broken)
         if fault and kind == "timeout_after":
@@ -172,8 +172,11 @@ def _turned_away(fault: Fault, call: Call) -> Response:
     return _response(Answer(503, {"error": error}), call.request_id, call.key)
 
 
-def _unconfirmed(operation: Operation, call: Call) -> Answer:
-    return operation(replace(call, params=call.params | {"confirm": "false"}))
+def _otherwise(kind: str, operation: Operation, call: Call) -> Answer:
+    """Another thing than was asked for."""
+    less = str(int(call.params.get("amount", 0)) - 1)
+    change = {"confirm": "false"} if kind == "left_open" else {"amount": less}
+    return operation(replace(call, params=call.params | change))
 
 
 async def _lose(fault: Fault) -> Response:

@@ -124,6 +124,12 @@ def test_left_open_stops_between_creating_and_confirming(simulator: Any) -> None
     assert simulator.ledger() == [("authorization", 5000)]
 
 
+def test_less_held_holds_another_amount_than_was_asked_for(simulator: Any) -> None:
+    simulator.fault("less_held", "create")
+    assert simulator.authorise(key="k").amount == simulator.authorise(key="k").amount == 4999
+    assert simulator.ledger() == [("authorization", 4999)]
+
+
 def test_faults_match_by_order_and_can_be_cleared(simulator: Any) -> None:
     body = {"kind": "fail_before", "match": {"operation": "capture", "metadata_order_id": "o2"}, "times": 9}
     httpx2.post(f"{simulator.url}/_control/faults", json=body).raise_for_status()
