@@ -3,12 +3,23 @@
 from typing import Any
 
 import stripe
+import structlog
 from stripe import PaymentIntent, Refund
+from urllib3.exceptions import ConnectTimeoutError
 
-from domain.errors import Misuse, OutcomeUnknown, ProviderUnavailable
+from domain.errors import KeyRefused, Misuse, NothingDone, OutcomeUnknown, ProviderUnavailable
 from schemas.payments import PaymentAction, PaymentOutcome, ProviderResult
 
 _OUR_WORDS = {"payment_intent_authentication_failure": "authentication_failed"}
+_log = structlog.get_logger(__name__)
+
+
+def never_confirmed(intent: PaymentIntent) -> bool:
+    """Whether the provider has opened a payment and heard of no bank about it: no decline, whatever it looks like."""
+    if intent.status == "requires_payment_method":
+        error = intent.to_dict().get("last_payment_error") or {}
+        return error.get("type") in (None, "api_error", "idempotency_error")
+    return intent.status == "requires_confirmation"
 
 
 def standing(intent: PaymentIntent) -> ProviderResult:
@@ -19,8 +30,15 @@ def standing(intent: PaymentIntent) -> ProviderResult:
         return ProviderResult(
             outcome=PaymentOutcome.ACTION_REQUIRED, provider_id=intent.id, action=_action(intent.to_dict())
         )
+    if never_confirmed(intent):
+        return ProviderResult(
+            outcome=PaymentOutcome.DECLINED,
+            provider_id=intent.id,
+            code="payment_not_confirmed",
+            message="The payment was not carried out. Please try again.",
+        )
     if intent.status == "requires_payment_method":
-        error = intent.to_dict().get("last_payment_error") or {}
+        error = intent.to_dict()["last_payment_error"]
         code = error.get("decline_code") or error.get("code") or "card_declined"
         return ProviderResult(
             outcome=PaymentOutcome.DECLINED,
@@ -79,7 +97,9 @@ def failure_of(refund: Refund) -> str:
 
 def _action(intent: dict[str, Any]) -> PaymentAction:
     wanted = intent.get("next_action") or {}
-    kind = str(wanted.get("type") or "use_stripe_sdk")
+    # While the bank decides there is nothing for its customer to do but wait.
+    otherwise = "processing" if intent["status"] == "processing" else "use_stripe_sdk"
+    kind = str(wanted.get("type") or otherwise)
     url = (wanted.get("redirect_to_url") or {}).get("url")
     return PaymentAction(type=kind, url=url, client_secret=intent.get("client_secret"))
 
@@ -128,11 +148,23 @@ def failure(error: stripe.StripeError) -> Exception:
         return OutcomeUnknown(f"The provider keeps a failure under this key: {error.user_message or error}")
     if isinstance(error, stripe.IdempotencyError) and status == 400:
         return OutcomeUnknown(f"The provider knows another request by this key: {error.user_message or error}")
-    away = isinstance(error, stripe.APIConnectionError | stripe.RateLimitError)
+    if status in (401, 403):
+        _log.error("the payment provider turns our key away; payments wait until it is mended", status=status)
+        return KeyRefused(str(error), _retry_after(error))
+    if isinstance(error, stripe.RateLimitError) or _never_got_there(error):
+        return NothingDone(error.user_message or str(error), _retry_after(error))
+    away = isinstance(error, stripe.APIConnectionError)
     # 409: an earlier attempt with the same key is still being worked on. No status: the answer was not to be read.
     if away or (isinstance(error, stripe.APIError) and (status in (0, 409) or status >= 500 or status < 300)):
         return ProviderUnavailable(error.user_message or str(error), _retry_after(error))
     return Misuse(str(error), error.code or _details(error).get("type") or "provider_refused")
+
+
+def _never_got_there(error: stripe.StripeError) -> bool:
+    """Whether no connection came about, so that nothing was sent; one that broke later may have carried the request."""
+    cause = error.__cause__
+    reason = getattr(cause.args[0], "reason", None) if cause is not None and cause.args else None
+    return isinstance(reason, ConnectTimeoutError)  # refused, and no such host, are kinds of it
 
 
 def _retry_after(error: stripe.StripeError) -> float | None:

@@ -13,6 +13,7 @@ from adapters.payment_answers import (
     has_expired,
     intent_in,
     metadata_of,
+    never_confirmed,
     refund_standing,
     refusal,
     standing,
@@ -27,6 +28,7 @@ from schemas.payments import (
     CapturePayment,
     LookAtPayment,
     LookAtRefund,
+    PaymentOutcome,
     ProviderResult,
     RefundPayment,
     VoidPayment,
@@ -41,12 +43,18 @@ _CLOCKS_DIFFER = timedelta(minutes=10)
 _WITH_FEE = "latest_charge.balance_transaction"
 
 
+def api_version(settings: Settings) -> str:
+    """The version of its API that we speak with the provider: the one the SDK was made for, unless another is set."""
+    return settings.stripe_api_version or stripe.api_version
+
+
 def stripe_client(settings: Settings) -> stripe.StripeClient:
     """A client that tries once."""
     # Temporal retries, and shows that it does; a client that retried as well would hide an outage in a long call.
     return stripe.StripeClient(
         settings.stripe_api_key.get_secret_value(),
         base_addresses={"api": settings.stripe_api_base.rstrip("/")},
+        stripe_version=api_version(settings),
         max_network_retries=0,
         http_client=RequestsClient(timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS)),
     )
@@ -55,9 +63,10 @@ def stripe_client(settings: Settings) -> stripe.StripeClient:
 class PaymentProvider:
     """Holds, takes and gives back money.
 
-    A bank's refusal is a result. An outage raises ProviderUnavailable: the outcome is then unknown, and sending the
-    same command again, with its idempotency key, is safe. Where the provider keeps a failure under that key, which then
-    says nothing about what it did, OutcomeUnknown is raised. A request the provider calls wrong raises Misuse.
+    A bank's refusal is a result. An outage raises ProviderUnavailable: the outcome is then unknown, or NothingDone
+    where it is known that there is none; sending the same command again, with its idempotency key, is safe. Where the
+    provider keeps a failure under that key, which then says nothing about what it did, OutcomeUnknown is raised. A
+    request the provider calls wrong raises Misuse, as does a hold of another amount than was asked for.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -68,39 +77,40 @@ class PaymentProvider:
 
     def authorize(self, command: AuthorizePayment) -> ProviderResult:
         """Hold the amount; nothing is held yet when the answer is that the bank wants to see its customer first."""
-        if command.in_doubt_since is not None:
-            earlier = self._payment_of(command.step, command.in_doubt_since)
-            if earlier is not None:
-                return standing(earlier)
-        customer = self._customer_for(command) if command.keep_method else command.customer
-        wanted = _wanted(command, customer)
+        doubt = command.in_doubt_since
+        earlier = self._payment_of(command.step, doubt) if doubt is not None else None
         try:
-            intent = self._intents.create(wanted, {"idempotency_key": command.idempotency_key})
+            intent = earlier or self._create(command)
+            if never_confirmed(intent):
+                intent = self._confirm(intent.id, command)
         except stripe.InvalidRequestError as error:
             if not command.off_session:
                 return refusal(error)
             return declined(intent_in(error).get("id"), error.code or "method_not_usable", error)
         except stripe.StripeError as error:
             return refusal(error)
-        if intent.status not in ("requires_capture", "requires_action"):
+        if never_confirmed(intent):
             raise Misuse(f"the provider left {intent.id} {intent.status}", "unexpected_status")
-        return standing(intent)
+        return self._as_asked(intent, command)
 
     def look(self, command: LookAtPayment) -> ProviderResult:
         """How the payment stands now, whatever anybody else has said about it."""
-        return standing(self._retrieve(command.provider_id))
+        return self._as_asked(self._retrieve(command.provider_id), command)
 
     def abandon(self, command: AbandonPayment) -> ProviderResult:
-        """Cancel a payment whose customer has not been to their bank. One that they have finished stands."""
+        """Cancel a payment whose customer has not been to their bank. One that they have finished stands.
+
+        So does one that their bank is still deciding about: nobody can stop that.
+        """
         intent = self._retrieve(command.provider_id)
-        if intent.status == "requires_action":
+        if intent.status == "requires_action" or never_confirmed(intent):
             try:
                 self._cancel(command.provider_id, command.idempotency_key)
             except stripe.StripeError as error:
-                if intent_in(error).get("status") != "canceled":
+                if intent_in(error).get("status") in (None, intent.status):
                     raise failure(error) from error
             intent = self._retrieve(command.provider_id)
-        return standing(intent)
+        return self._as_asked(intent, command)
 
     def capture(self, command: CapturePayment) -> ProviderResult:
         """Take so much of the hold; after the final capture the rest of it is given back.
@@ -126,15 +136,11 @@ class PaymentProvider:
         return succeeded(intent.id, command.amount, _fee(intent))
 
     def void(self, command: VoidPayment) -> ProviderResult:
-        """Give back what is held and not captured; that nothing is held any more is a success, too."""
-        try:
-            intent = self._cancel(command.provider_id, command.idempotency_key)
-        except stripe.StripeError as error:
-            if intent_in(error).get("status") not in ("canceled", "succeeded"):
-                raise failure(error) from error
-            return succeeded(command.provider_id, 0)
-        released = intent.amount - (intent.amount_received or 0)
-        return succeeded(intent.id, released)
+        """Give back what is held and not captured; that nothing is held any more is a success, too.
+
+        The amount is what has gone back, now or before: less than the hold where somebody has captured of it.
+        """
+        return succeeded(command.provider_id, self._release(command.provider_id, command.idempotency_key))
 
     def refund(self, command: RefundPayment) -> ProviderResult:
         """Give back so much of what was captured.
@@ -165,6 +171,38 @@ class PaymentProvider:
             return refund_standing(self._refunds.retrieve(command.provider_id))
         except stripe.StripeError as error:
             raise failure(error) from error
+
+    def _create(self, command: AuthorizePayment) -> PaymentIntent:
+        customer = self._customer_for(command) if command.keep_method else command.customer
+        return self._intents.create(_wanted(command, customer), {"idempotency_key": command.idempotency_key})
+
+    def _confirm(self, provider_id: str, command: AuthorizePayment) -> PaymentIntent:
+        """Ask the bank about a payment that was opened and no more."""
+        key = f"{command.idempotency_key}:confirm"
+        return self._intents.confirm(provider_id, _confirming(command), {"idempotency_key": key})
+
+    def _as_asked(
+        self, intent: PaymentIntent, command: AuthorizePayment | LookAtPayment | AbandonPayment
+    ) -> ProviderResult:
+        """How it stands; a hold of anything else than was asked for is given back, and is for an operator to see."""
+        result = standing(intent)
+        if result.outcome is not PaymentOutcome.SUCCEEDED or command.amount is None:
+            return result
+        held, asked = (result.amount, intent.currency.upper()), (command.amount, command.currency)
+        if held != asked:
+            self._release(intent.id, f"{intent.id}:not-as-asked")
+            raise Misuse(f"{intent.id} held {held}, and {asked} was asked for; it was given back", "hold_not_as_asked")
+        return result
+
+    def _release(self, provider_id: str, idempotency_key: str) -> int:
+        """Cancel it; how much of it has gone back, now or before."""
+        try:
+            intent = self._cancel(provider_id, idempotency_key).to_dict()
+        except stripe.StripeError as error:
+            intent = intent_in(error)
+            if intent.get("status") not in ("canceled", "succeeded"):
+                raise failure(error) from error
+        return int(intent["amount"]) - int(intent.get("amount_received") or 0)
 
     def _customer_for(self, command: AuthorizePayment) -> str:
         """Whom the method is kept for: one per payment, because the provider keeps none for nobody."""
@@ -204,19 +242,23 @@ def _wanted(command: AuthorizePayment, customer: str | None) -> Any:
     wanted: dict[str, object] = {
         "amount": command.amount,
         "currency": command.currency.lower(),
-        "payment_method": command.payment_method,
         "allowed_payment_method_types": ["card"],
         # An order may leave in several parcels, and each is paid for when it leaves.
         "payment_method_options": {"card": {"request_multicapture": "if_available"}},
         "capture_method": "manual",
         "confirm": True,
-        "expand": ["latest_charge"],
         "metadata": {"order_id": command.order_id, "step": command.step},
     }
     if customer:
         wanted["customer"] = customer
     if command.keep_method:
         wanted["setup_future_usage"] = "off_session"
+    return wanted | _confirming(command)
+
+
+def _confirming(command: AuthorizePayment) -> Any:
+    """What the bank is to be asked with, at once or later."""
+    wanted: dict[str, object] = {"payment_method": command.payment_method, "expand": ["latest_charge"]}
     if command.off_session:
         wanted["off_session"] = True
     if command.return_url:

@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     temporal_ui_url: str
 
     stripe_api_base: str = Field(default="https://api.stripe.com", validation_alias=_vendor("STRIPE_API_BASE"))
+    stripe_api_version: str | None = Field(
+        default=None, pattern=r"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$", validation_alias=_vendor("STRIPE_API_VERSION")
+    )
+    """The version of its API that Stripe is asked to speak; the SDK's own unless named."""
     stripe_api_key: SecretStr = Field(validation_alias=_vendor("STRIPE_API_KEY"))
     stripe_webhook_secret: SecretStr = Field(validation_alias=_vendor("STRIPE_WEBHOOK_SECRET"))
 

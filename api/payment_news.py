@@ -1,6 +1,7 @@
 """What becomes of a verified webhook of the payment provider: never believed, at most a reason to ask."""
 
 from collections.abc import Awaitable
+from functools import lru_cache
 from typing import Any, Literal
 
 import structlog
@@ -10,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.mysql.flagged_webhooks import FlaggedWebhooks
 from adapters.mysql.payments import Ledger
+from adapters.payments import api_version
 from adapters.settings import Settings
 from api.dispute_desk import DisputeDesk
 from api.ownership import UUID_FORM
@@ -49,6 +51,7 @@ class PaymentNews:
 
     async def tell(self, event: dict[str, Any]) -> Outcome:
         """Pass the event on; answers what was done with it."""
+        _note_version(str(event.get("api_version") or ""), api_version(self._settings))
         subject = event["data"]["object"]
         news = ProviderEvent(
             event_id=event["id"],
@@ -127,6 +130,13 @@ class PaymentNews:
             )
             _log.error("a webhook contradicts our books", event_id=news.event_id, order_id=order_id, differences=found)
         return bool(found)
+
+
+@lru_cache(maxsize=32)  # said once
+def _note_version(theirs: str, ours: str) -> None:
+    """What is told in another version may be worded otherwise; the provider itself is asked in ours."""
+    if theirs and theirs != ours:
+        _log.warning("webhooks come in another version of the provider's API", webhook=theirs, ours=ours)
 
 
 async def signalled(signal: Awaitable[None]) -> Literal["applied", "ignored"]:

@@ -32,7 +32,9 @@ BusinessError
     └── IllegalMove
 
 Unavailable                  somebody else's system is away: retry
-├── ProviderUnavailable
+├── ProviderUnavailable      what it did of this call is unknown
+│   └── NothingDone          nothing
+│       └── KeyRefused       nothing, until somebody mends our key
 └── CarrierUnavailable
 
 OutcomeUnknown               somebody else's system will never say what it did: ask how things stand, then decide
@@ -240,9 +242,24 @@ class Unavailable(Exception):
 
 
 class ProviderUnavailable(Unavailable):
-    """The payment provider cannot be reached or is overloaded; the outcome of the call is unknown."""
+    """The payment provider gave no answer, or one that does not say what it did; the outcome of the call is unknown."""
 
     code = "provider_unavailable"
+
+
+class NothingDone(ProviderUnavailable):
+    """This call has certainly done nothing: it never got there, or was turned away at the door.
+
+    What an earlier call under the same key has done is another matter.
+    """
+
+    code = "provider_did_nothing"
+
+
+class KeyRefused(NothingDone):
+    """The payment provider does not know our API key, or it may not do this: nothing is done until it is mended."""
+
+    code = "provider_key_refused"
 
 
 class CarrierUnavailable(Unavailable):

@@ -57,7 +57,10 @@ class PaymentInput(Payload):
 
 
 class PaymentAction(Payload):
-    """What the bank wants of its customer, as the provider gave it: a page to open or a secret for its own dialogue."""
+    """What the bank wants of its customer, as the provider gave it: a page to open or a secret for its own dialogue.
+
+    Of the type `processing` it wants nothing: it has not decided yet.
+    """
 
     type: str
     url: str | None = None
@@ -102,16 +105,20 @@ class AuthorizePayment(ProviderCommand):
 
 
 class LookAtPayment(Payload):
-    """Ask the provider how the payment stands."""
+    """Ask the provider how the payment stands, which was to hold so much."""
 
     order_id: str
     provider_id: str
+    amount: int | None = None
+    currency: str | None = None
 
 
 class AbandonPayment(ProviderCommand):
     """Stop waiting for the customer's bank: cancel what was not authenticated, unless it was meanwhile."""
 
     provider_id: str
+    amount: int | None = None
+    currency: str | None = None
 
 
 class CapturePayment(ProviderCommand):

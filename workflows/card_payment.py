@@ -99,7 +99,12 @@ class CardPayment:
 
     async def look(self) -> ProviderResult:
         """What became of the customer's visit to their bank."""
-        look = LookAtPayment(order_id=self._payment.order_id, provider_id=self._attempted)
+        look = LookAtPayment(
+            order_id=self._payment.order_id,
+            provider_id=self._attempted,
+            amount=self.due,
+            currency=self._payment.currency,
+        )
         return await workflow.execute_activity_method(
             PaymentActivities.look_at_payment, look, summary="ask how the payment stands", **PROVIDER
         )
@@ -107,7 +112,11 @@ class CardPayment:
     async def abandon(self, step: str) -> ProviderResult:
         """Stop waiting for the customer's bank, unless it has said yes meanwhile."""
         end = AbandonPayment(
-            order_id=self._payment.order_id, provider_id=self._attempted, idempotency_key=self._book.key(step)
+            order_id=self._payment.order_id,
+            provider_id=self._attempted,
+            amount=self.due,
+            currency=self._payment.currency,
+            idempotency_key=self._book.key(step),
         )
         return await call_provider(
             PaymentActivities.abandon_payment, end, "stop waiting for the bank", self._book.timeline
@@ -223,8 +232,21 @@ class CardPayment:
         )
         summary = f"void: {reason}"
         result = await call_provider(PaymentActivities.void_payment, command, summary, self._book.timeline)
-        await self._book.record(EntryKind.VOID, step, self.due, hold.provider_id, {"reason": reason, **(data or {})})
+        released = self.due
+        if result.amount < self.due and workflow.patched("void-as-told"):
+            released = result.amount
+            self._miss(self.due - released, hold.provider_id)
+        if released:
+            await self._book.record(
+                EntryKind.VOID, step, released, hold.provider_id, {"reason": reason, **(data or {})}
+            )
         return result
+
+    def _miss(self, amount: int, provider_id: str) -> None:
+        """Somebody has taken of the hold without us: the books do not call it given back, and an operator looks."""
+        text = f"{self._book.money(amount)} of {provider_id} were captured by somebody else, and are not given back"
+        self._book.timeline.owe([f"{text}; look at the provider's dashboard"])
+        workflow.logger.error("a hold was captured by somebody else", extra={"payment": provider_id, "amount": amount})
 
     async def _lapse(self, step: str) -> None:
         if self._standing.lapsed:

@@ -23,6 +23,13 @@ from workflows.payment_book import PaymentBook
 from workflows.uninterrupted import to_its_end
 
 _SUCCEEDED, _ACTION_REQUIRED = PaymentOutcome.SUCCEEDED, PaymentOutcome.ACTION_REQUIRED
+# A bank that has not decided when its time is over is asked again, ever more seldom.
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=10), timedelta(minutes=30)
+_UNDECIDED = ProviderResult(
+    outcome=PaymentOutcome.DECLINED,
+    code="payment_processing",
+    message="Your bank is still deciding about the payment before; it cannot be paid twice.",
+)
 
 
 @workflow.defn
@@ -40,6 +47,7 @@ class PaymentWorkflow:
         self._method = payment.first
         self._covered = False
         self._bank_waits_until: datetime | None = None
+        self._next_wait = _FIRST_WAIT
         self._over = False
         self._asked: list[TryMethod | CaptureParcel | ReleaseHold] = []
         self._done_parcels: set[int] = set()
@@ -111,6 +119,7 @@ class PaymentWorkflow:
 
     async def _wait_for_bank(self, result: ProviderResult) -> None:
         self._bank_waits_until = workflow.now() + timedelta(seconds=self._method.authentication_seconds)
+        self._next_wait = _FIRST_WAIT
         self._book.timeline.tell("the bank wants to see its customer")
         assert result.action is not None
         action = result.action.model_copy(update={"expires_at": self._bank_waits_until})
@@ -122,6 +131,12 @@ class PaymentWorkflow:
         result = await (self._card.abandon(f"{self._step}:abandon") if give_up else self._card.look())
         if result.outcome is not _ACTION_REQUIRED:
             await self._conclude(result)
+        elif give_up and workflow.patched("undecided-bank"):
+            self._book.timeline.tell(
+                f"the bank has not decided; asked again in {self._next_wait.total_seconds():.0f} s"
+            )
+            self._bank_waits_until = workflow.now() + self._next_wait
+            self._next_wait = min(self._next_wait * 2, _LONGEST_WAIT)
 
     async def _conclude(self, result: ProviderResult) -> None:
         """The attempt has come to its end: the money is held, or it was refused."""
@@ -188,6 +203,8 @@ class PaymentWorkflow:
             await self._follow(give_up=True)  # before anything else is held, so that it is never held twice
         if isinstance(asked, ReleaseHold):
             await self._let_go(asked.reason)
+        elif self._bank_waits_until is not None:
+            await self._book.tell_order(f"authorize-{asked.attempt}", _UNDECIDED, asked.attempt)
         elif not (self._covered or self._over):
             await self._authorize(asked)
 

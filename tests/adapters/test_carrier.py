@@ -113,7 +113,7 @@ def test_parcel_that_has_left_cannot_be_called_back(carrier: Carrier, settings: 
     assert not carrier.cancel(cancellation(booked.shipment_id)).cancelled
 
 
-@pytest.mark.parametrize("kind", ["fail_before", "500", "error_after", "timeout_after"])
+@pytest.mark.parametrize("kind", ["fail_before", "500", "error_after", "timeout_before", "timeout_after"])
 def test_outage_is_raised_and_the_retry_books_once(
     carrier: Carrier, set_fault: SetFault, settings: Settings, kind: str
 ) -> None:

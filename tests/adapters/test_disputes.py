@@ -1,4 +1,4 @@
-"""What the adapter makes of disputes: the simulator's, and the official stripe-mock's."""
+"""What the adapter makes of the simulator's disputes."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ import uuid_utils
 from adapters.disputes import DisputeProvider
 from adapters.payments import PaymentProvider
 from adapters.settings import Settings
-from dev.testbed import Testbed
 from domain.disputes import DisputeStatus
 from domain.errors import Misuse, ProviderUnavailable
 from domain.ledger import EntryKind
@@ -102,10 +101,3 @@ def test_a_dispute_nobody_knows_and_a_provider_that_is_away(disputes: DisputePro
     nobody = DisputeProvider(settings.model_copy(update={"stripe_api_base": "http://127.0.0.1:1"}))
     with pytest.raises(ProviderUnavailable):
         nobody.look(LookAtDispute(dispute_id="dp_1"))
-
-
-def test_official_mock_accepts_every_request(settings: Settings, bed: Testbed) -> None:
-    mock = DisputeProvider(settings.model_copy(update={"stripe_api_base": bed.url("STRIPE_MOCK_PORT")}))
-    assert mock.look(LookAtDispute(dispute_id="dp_1")).amount >= 0
-    assert mock.submit(evidence("dp_1")).outcome is SUCCEEDED
-    assert mock.accept(acceptance("dp_1")).outcome is SUCCEEDED

@@ -1,6 +1,6 @@
-"""What the payment adapter makes of each answer: the simulator's, which remembers, and the official stripe-mock's."""
+"""What the payment adapter makes of each answer of the simulator."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +10,6 @@ import uuid_utils
 
 from adapters.payments import PaymentProvider
 from adapters.settings import Settings
-from dev.testbed import Testbed
 from domain.errors import Misuse, OutcomeUnknown, ProviderUnavailable
 from schemas.payments import (
     HOLD_EXPIRED,
@@ -18,51 +17,14 @@ from schemas.payments import (
     AuthorizePayment,
     CapturePayment,
     LookAtPayment,
-    LookAtRefund,
     PaymentOutcome,
     ProviderResult,
-    RefundPayment,
     VoidPayment,
 )
+from tests.adapters.conftest import Journal, SetFault
 
 SUCCEEDED, DECLINED = PaymentOutcome.SUCCEEDED, PaymentOutcome.DECLINED
 ACTION_REQUIRED = PaymentOutcome.ACTION_REQUIRED
-SetFault = Callable[..., None]
-Journal = Callable[[str], list[tuple[str, int]]]
-
-
-@pytest.fixture
-def provider(settings: Settings) -> PaymentProvider:
-    return PaymentProvider(settings)
-
-
-@pytest.fixture
-def mock(settings: Settings, bed: Testbed) -> PaymentProvider:
-    """The adapter in front of Stripe's own stripe-mock, which checks each request against Stripe's OpenAPI."""
-    return PaymentProvider(settings.model_copy(update={"stripe_api_base": bed.url("STRIPE_MOCK_PORT")}))
-
-
-@pytest.fixture
-def journal(settings: Settings) -> Journal:
-    """What the simulator did with an order's money."""
-
-    def read(order_id: str) -> list[tuple[str, int]]:
-        answer = httpx2.get(f"{settings.stripe_api_base}/_ledger", params={"order_id": order_id})
-        return [(entry["effect"], entry["amount"]) for entry in answer.json()["data"]]
-
-    return read
-
-
-@pytest.fixture
-def set_fault(settings: Settings) -> Iterator[SetFault]:
-    address = f"{settings.stripe_api_base}/_control/faults"
-
-    def set_one(kind: str, operation: str, seconds: float = 0) -> None:
-        fault = {"kind": kind, "match": {"operation": operation}, "times": 1, "seconds": seconds}
-        httpx2.post(address, json=fault).raise_for_status()
-
-    yield set_one
-    httpx2.delete(address)
 
 
 def authorization(payment_method: str = "pm_card_visa", **fields: Any) -> AuthorizePayment:
@@ -279,36 +241,6 @@ def test_key_used_for_another_request_leaves_a_doubt_that_asking_ends(provider: 
     with pytest.raises(OutcomeUnknown):
         provider.authorize(reworded)
     assert provider.authorize(reworded.asking_first(2, datetime.now(UTC))).provider_id == first.provider_id
-
-
-def test_wrong_api_key_is_our_mistake(settings: Settings) -> None:
-    stranger = settings.model_copy(update={"stripe_api_key": type(settings.stripe_api_key)("sk_test_stranger")})
-    with pytest.raises(Misuse):
-        PaymentProvider(stranger).authorize(authorization())
-
-
-def test_official_mock_accepts_every_request(mock: PaymentProvider) -> None:
-    command = authorization()
-    # Its intents are fixtures that hold nothing; that it got this far means that it took the request.
-    with pytest.raises(Misuse) as fixture:
-        mock.authorize(command)
-    assert fixture.value.code == "unexpected_status"
-    held = ProviderResult(outcome=SUCCEEDED, provider_id="pi_1", amount=5000)
-    assert mock.look(look(command, held)).outcome is DECLINED
-    assert mock.abandon(abandon(command, held)).outcome is DECLINED
-    assert mock.capture(capture(command, held, 2000, final=False)).outcome is SUCCEEDED
-    assert mock.capture(capture(command, held, 3000, final=True)).outcome is SUCCEEDED
-    assert mock.void(void(command, held)).outcome is SUCCEEDED
-    for kept in ({"keep_method": True}, {"customer": "cus_1", "off_session": True}):
-        with pytest.raises(Misuse) as fixture:
-            mock.authorize(authorization(**kept))
-        assert fixture.value.code == "unexpected_status"
-    back = RefundPayment(
-        order_id=command.order_id, provider_id="pi_1", refund_id="1", amount=1, idempotency_key=command.idempotency_key
-    )
-    assert mock.refund(back).provider_id is not None
-    look_back = LookAtRefund(order_id=command.order_id, provider_id="re_1")
-    assert mock.look_at_refund(look_back).outcome is not ACTION_REQUIRED
 
 
 def test_a_method_that_was_kept_holds_anew_without_its_customer(provider: PaymentProvider, journal: Journal) -> None:

@@ -10,12 +10,18 @@ from typing import Any
 import httpx2
 import pytest
 import sqlalchemy as sa
+import stripe
 import uuid_utils
 from standardwebhooks import Webhook
+from structlog.testing import capture_logs
+from temporalio.client import Client
 
 from adapters.connections import Connections
+from adapters.mysql.flagged_webhooks import FlaggedWebhooks
+from adapters.mysql.payments import Ledger
 from adapters.mysql.tables import webhook_receipts
 from adapters.settings import Settings
+from api.payment_news import PaymentNews
 
 CARRIER, STRIPE = "/v1/webhooks/carrier", "/v1/webhooks/stripe"
 
@@ -141,3 +147,18 @@ def test_a_payment_that_is_not_ours_is_ignored(
     delivery = stripe_delivery(settings, event_id, order_id=str(uuid_utils.uuid7()) if known else None)
     assert post(api, STRIPE, delivery).json() == {"outcome": "ignored"}
     assert receipts_of(connections, event_id) == ["ignored"]
+
+
+async def test_another_version_of_the_providers_api_is_warned_of_once(
+    settings: Settings, connections: Connections, temporal_client: Client
+) -> None:
+    news = PaymentNews(settings, temporal_client, Ledger(connections.engine), FlaggedWebhooks(connections.engine))
+    subject = {"id": "pi_1", "object": "payment_intent", "amount": 100}
+    other = f"2025-09-30.{uuid_utils.uuid7().hex}"
+    with capture_logs() as log:
+        for version in (stripe.api_version, other, None, other):
+            event = {"id": "evt_1", "type": "payment_intent.succeeded", "data": {"object": subject}}
+            assert await news.tell(event | {"api_version": version}) == "ignored"
+    assert [(line["log_level"], line["webhook"], line["ours"]) for line in log] == [
+        ("warning", other, stripe.api_version)
+    ]

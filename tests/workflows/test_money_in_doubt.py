@@ -41,6 +41,24 @@ async def test_an_order_in_doubt_is_paid_once(
     assert struck()
 
 
+@pytest.mark.parametrize(
+    ("card", "outcome"),
+    [("pm_card_visa", CheckoutOutcome.AUTHORIZED), ("pm_card_chargeDeclined", CheckoutOutcome.DECLINED)],
+)
+async def test_a_payment_that_was_opened_and_no_more_is_gone_on_with(
+    card: str, outcome: CheckoutOutcome, place: Any, make_product: Any, provider_fault: Any, provider_journal: Journal
+) -> None:
+    struck = [provider_fault("left_open", "create"), provider_fault("error_after", "confirm")]
+    order = await place({make_product(): 1}, payment_method=card)
+    assert (await order.first_answer()).outcome is outcome
+    if outcome is CheckoutOutcome.AUTHORIZED:
+        await check_delivered_and_paid_once(order, provider_journal)
+    else:
+        assert (await order.handle.result()).reason == "payment_declined"
+        assert order.reserved() == 0
+    assert all(one() for one in struck)
+
+
 @pytest.mark.parametrize("kind", KEPT_FAILURES)
 async def test_doubt_upon_doubt(
     kind: str, place: Any, make_product: Any, provider_fault: Any, provider_journal: Journal

@@ -80,3 +80,15 @@ async def test_orders_wait_for_it_and_are_paid_once(
     assert effects in ([], ["authorization", "void"])
     assert (await on_its_way.handle.result()).status is OrderStatus.DELIVERED
     assert [one["effect"] for one in provider_journal(on_its_way.input.order_id)] == ["authorization", "capture"]
+
+
+async def test_an_order_placed_while_our_key_is_turned_away_ends_right_once_it_is_mended(
+    place: Any, make_product: Any, provider_fault: Any, provider_journal: Journal
+) -> None:
+    struck = [provider_fault("401", operation, times=3) for operation in ("create", "capture")]
+    order = await place({make_product(stock=5): 1})
+    assert (await order.first_answer()).outcome is CheckoutOutcome.AUTHORIZED
+    view = await order.delivered()
+    assert (view.status, view.payment_status) == (OrderStatus.DELIVERED, PaymentStatus.CAPTURED)
+    assert [one["effect"] for one in provider_journal(view.id)] == ["authorization", "capture"]
+    assert all(one() for one in struck)
