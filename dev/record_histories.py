@@ -46,6 +46,7 @@ PATHS = (
     "paid_again",
     "authenticated",
     "unauthenticated",
+    "undecided",
     "voucher",
     "refused",
     "cancelled",

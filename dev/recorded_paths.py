@@ -47,6 +47,10 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
         """The bank wants to see its customer, who never comes."""
         return self._order({in_("BER"): 1}, payment_method=_SECURE)
 
+    def undecided(self) -> str:
+        """The bank takes its time over the payment, and the order's is over before."""
+        return self._order({in_("BER"): 1}, payment_method="pm_card_slowBank")
+
     def voucher(self) -> str:
         """Something is given off."""
         Vouchers(self._stores.engine).create(NewVoucher(code="HISTORY", kind=VoucherKind.PERCENT, basis_points=1000))
