@@ -21,6 +21,7 @@ from schemas.payments import (
     VoidPayment,
 )
 from workflows.options import PROVIDER
+from workflows.outage import call_patiently
 from workflows.payment_book import PaymentBook
 from workflows.provider_calls import call_provider
 
@@ -105,9 +106,8 @@ class CardPayment:
             amount=self.due,
             currency=self._payment.currency,
         )
-        return await workflow.execute_activity_method(
-            PaymentActivities.look_at_payment, look, summary="ask how the payment stands", **PROVIDER
-        )
+        deed, text = PaymentActivities.look_at_payment, "ask how the payment stands"
+        return await call_patiently(deed, look, text, self._book.timeline, PROVIDER)
 
     async def abandon(self, step: str) -> ProviderResult:
         """Stop waiting for the customer's bank, unless it has said yes meanwhile."""

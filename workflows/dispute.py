@@ -26,6 +26,7 @@ from schemas.disputes import (
 from schemas.payments import PaymentOutcome, ProviderEvent, ProviderResult
 from workflows.names import DISPUTE_TOLD, PAYMENT_STATUS, order_workflow_id
 from workflows.options import PROVIDER, STORE
+from workflows.outage import call_patiently
 from workflows.provider_calls import call_provider
 from workflows.timeline import Timeline, money
 from workflows.uninterrupted import to_its_end, uninterrupted
@@ -138,12 +139,8 @@ class DisputeWorkflow:
         """Ask the provider, keep what it says, and tell the order what follows for its parcels."""
         async with self._looking:
             self._has_news = False
-            standing = await workflow.execute_activity_method(
-                DisputeActivities.look_at_dispute,
-                LookAtDispute(dispute_id=self._dispute.dispute_id),
-                summary="ask how the dispute stands",
-                **PROVIDER,
-            )
+            look, text = LookAtDispute(dispute_id=self._dispute.dispute_id), "ask how the dispute stands"
+            standing = await call_patiently(DisputeActivities.look_at_dispute, look, text, self._timeline, PROVIDER)
             if standing.order_id is None:
                 self._timeline.tell("of no order of ours")
                 workflow.logger.error("a dispute is of no order of ours", extra={"dispute": standing.dispute_id})

@@ -23,6 +23,7 @@ from schemas.fulfilment import (
 from schemas.inventory import LookForGoods
 from workflows.names import PARCEL_TOLD
 from workflows.options import CARRIER, STORE
+from workflows.outage import call_patiently
 from workflows.timeline import Timeline
 from workflows.uninterrupted import to_its_end
 
@@ -140,11 +141,9 @@ class FulfilmentWorkflow:
             shipping_method=self._job.shipping_method,
             idempotency_key=self._key("book"),
         )
-        self._shipment = await workflow.execute_activity_method(
-            FulfilmentActivities.book_shipment,
-            command,
-            summary=f"book parcel {self._job.parcel.number} from {self._job.parcel.warehouse}",
-            **CARRIER,
+        text = f"book parcel {self._job.parcel.number} from {self._job.parcel.warehouse}"
+        self._shipment = await call_patiently(
+            FulfilmentActivities.book_shipment, command, text, self._timeline, CARRIER
         )
         if self._shipment.accepted:
             await self._record(ParcelStatus.BOOKED, "system")
@@ -168,9 +167,7 @@ class FulfilmentWorkflow:
 
     async def _cancel_booking(self, key: str, summary: str) -> bool:
         command = CancelShipment(shipment_id=self._shipment.shipment_id or "", idempotency_key=key)
-        answer = await workflow.execute_activity_method(
-            FulfilmentActivities.cancel_shipment, command, summary=summary, **CARRIER
-        )
+        answer = await call_patiently(FulfilmentActivities.cancel_shipment, command, summary, self._timeline, CARRIER)
         return answer.cancelled
 
     async def _follow(self, event: CarrierEvent) -> None:

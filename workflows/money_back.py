@@ -16,6 +16,7 @@ from schemas.payments import VoidPayment
 from schemas.refunds import RefundInput, RefundStatus
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
 from workflows.options import PROVIDER, STORE
+from workflows.outage import call_patiently
 from workflows.provider_calls import call_provider
 from workflows.refund import RefundWorkflow
 from workflows.timeline import Timeline, money
@@ -52,9 +53,8 @@ class MoneyBack:
     async def examine(self) -> Examined:
         """How it stands on all sides now."""
         command = ExaminePayments(order_id=self._order_id, payment_ids=[self._payment_id] if self._payment_id else [])
-        return await workflow.execute_activity_method(
-            PaymentReconciliationActivities.examine_payments, command, summary="ask how the payment stands", **PROVIDER
-        )
+        deed, text = PaymentReconciliationActivities.examine_payments, "ask how the payment stands"
+        return await call_patiently(deed, command, text, self._timeline, PROVIDER)
 
     async def give_back(self, excess_of: Callable[[Examined], Excess]) -> Returned:
         """Until nothing is in excess; raises ApplicationError where the provider refuses."""

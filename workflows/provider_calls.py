@@ -11,11 +11,13 @@ from temporalio.exceptions import ActivityError
 from domain.errors import OutcomeUnknown
 from schemas.payments import ProviderCommand, ProviderResult
 from workflows.options import PROVIDER
+from workflows.outage import PATIENCE, Outage, unanswered
 from workflows.reasons import reason_of
 from workflows.timeline import Timeline
 
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(minutes=10)
-_PATIENCE = timedelta(minutes=15)
+_KEY_LASTS = timedelta(hours=20)  # the provider keeps one for a day at least
+_LAST_ATTEMPT_ENDS = timedelta(minutes=1)
 C = TypeVar("C", bound=ProviderCommand)
 
 
@@ -24,22 +26,30 @@ async def call_provider(
 ) -> ProviderResult:
     """Have it done and answer what came of it; the business's refusals are results.
 
-    An outage is waited for, under one key. Where the provider will never say what it did under a key, it is asked how
-    things stand before anything is sent again, under another key, after a wait that grows. An operator is called when
-    that has gone on for a quarter of an hour, and trying goes on.
+    An outage is waited for, under one key. Where the provider will never say what it did under a key, or may have
+    forgotten the key, it is asked how things stand before anything is sent again, under another key, after a wait that
+    grows. An operator is called when either has gone on for a quarter of an hour, and trying goes on.
     """
-    began, wait = workflow.now(), _FIRST_WAIT
+    outage, wait = Outage(summary, timeline), _FIRST_WAIT
     for attempt in itertools.count(2):
         try:
-            return await workflow.execute_activity_method(deed, command, summary=summary, **PROVIDER)
+            result = await outage.one_round(deed, command, PROVIDER)
         except ActivityError as error:
-            if reason_of(error).code != OutcomeUnknown.code:
+            if unanswered(error):
+                outage.call_operator("the provider does not answer")
+                if command.in_doubt_since is not None or outage.lasts < _KEY_LASTS:
+                    continue
+                wait = max(wait, _LAST_ATTEMPT_ENDS)
+            elif reason_of(error).code != OutcomeUnknown.code:
+                outage.over()
                 raise
+            elif outage.lasts >= PATIENCE:
+                outage.call_operator("the provider does not say what it did; look at its dashboard; unknown")
+        else:
+            outage.over()
+            return result
         timeline.tell(f"{summary}: the provider does not say what it did; it is asked in {wait.total_seconds():.0f} s")
-        if workflow.now() - began >= _PATIENCE:
-            timeline.owe([f"{summary}: unknown since {began:%H:%M:%S}; look at the provider's dashboard"])
-            workflow.logger.error("somebody must look at the payment provider", extra={"step": command.step})
         await workflow.sleep(wait, summary="before the provider is asked")
         wait = min(wait * 2, _LONGEST_WAIT)
-        command = command.asking_first(attempt, began)
+        command = command.asking_first(attempt, outage.began)
     raise AssertionError  # it counts for ever

@@ -20,6 +20,7 @@ from schemas.refunds import (
     part_key,
 )
 from workflows.options import PROVIDER, STORE
+from workflows.outage import call_patiently
 from workflows.provider_calls import call_provider
 from workflows.reasons import Reason, reason_of
 from workflows.timeline import Timeline, money
@@ -108,9 +109,8 @@ class RefundWorkflow:
             again = workflow.now() + min(_FIRST_LOOK * 2 ** min(times, 12), _SELDOMEST_LOOK)
             await happens_before(again, lambda: self._has_news, "before the provider is asked")
             self._has_news = False
-            result = await workflow.execute_activity_method(
-                RefundActivities.look_at_refund, look, summary="ask how the refund stands", **PROVIDER
-            )
+            deed, text = RefundActivities.look_at_refund, "ask how the refund stands"
+            result = await call_patiently(deed, look, text, self._timeline, PROVIDER)
             if result.outcome is not PaymentOutcome.PENDING:
                 return result
         raise AssertionError  # it counts for ever

@@ -9,20 +9,21 @@ class Timeline:
     def __init__(self, headline: str) -> None:
         self._headline = headline
         self._lines: list[str] = []
-        self._owed: list[str] = []
+        self._owed: dict[str, list[str]] = {}
 
     def tell(self, text: str) -> None:
         """Add a line and show it."""
         self._lines.append(f"- `{workflow.now():%H:%M:%S}` {text}")
         self._show()
 
-    def owe(self, texts: list[str]) -> None:
-        """Show what could not be undone, above everything else; an empty list clears it."""
-        self._owed = [f"- ⚠ **owed:** {text}" for text in texts]
+    def owe(self, texts: list[str], about: str = "") -> None:
+        """Show what an operator has to see to, above everything else; an empty list clears what was said about it."""
+        self._owed[about] = [f"- ⚠ **owed:** {text}" for text in texts]
         self._show()
 
     def _show(self) -> None:
-        workflow.set_current_details("\n".join([f"**{self._headline}**", "", *self._owed, *self._lines]))
+        owed = [text for texts in self._owed.values() for text in texts]
+        workflow.set_current_details("\n".join([f"**{self._headline}**", "", *owed, *self._lines]))
 
 
 def money(amount: int, currency: str) -> str:

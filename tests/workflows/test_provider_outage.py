@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import WorkflowHandle
 
 from dev.testbed import Testbed
 from domain.fulfilment import ParcelStatus
@@ -15,6 +17,7 @@ from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder
 from tests.workflows.conftest import Order, skip
 from workflows.checkout import CheckoutWorkflow
+from workflows.names import payment_workflow_id
 
 AWAY = timedelta(minutes=10)
 Journal = Callable[[str], list[dict[str, Any]]]
@@ -92,3 +95,38 @@ async def test_an_order_placed_while_our_key_is_turned_away_ends_right_once_it_i
     assert (view.status, view.payment_status) == (OrderStatus.DELIVERED, PaymentStatus.CAPTURED)
     assert [one["effect"] for one in provider_journal(view.id)] == ["authorization", "capture"]
     assert all(one() for one in struck)
+
+
+async def test_an_operator_is_called_once_and_the_order_goes_on_by_itself(
+    provider_away: Callable[[], int],
+    place: Any,
+    make_product: Any,
+    skipping: Any,
+    provider_journal: Journal,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    order = await place({make_product(stock=5): 1})
+    while not order.recorded():
+        await asyncio.sleep(0.02)
+    payment = order.client.get_workflow_handle(payment_workflow_id(order.input.order_id))
+    await skip(skipping, AWAY, timedelta(seconds=120))
+    assert "owed" not in await details(payment)
+
+    await skip(skipping, timedelta(hours=2, minutes=20), timedelta(seconds=240))
+    owed = await details(payment)
+    assert "**owed:** hold the amount: the provider does not answer since" in owed
+    calls = [one for one in caplog.records if "somebody must look" in one.message]
+    assert [one.levelname for one in calls] == ["ERROR"]
+    assert provider_away() > 0
+
+    assert (await order.first_answer()).outcome is CheckoutOutcome.AUTHORIZED
+    assert "owed" not in await details(payment)
+    assert "hold the amount: answered at last" in await details(payment)
+    assert (await order.delivered()).payment_status is PaymentStatus.CAPTURED
+    assert [one["effect"] for one in provider_journal(order.input.order_id)] == ["authorization", "capture"]
+
+
+async def details(handle: WorkflowHandle[Any, Any]) -> str:
+    """What an operator reads in the Web UI."""
+    told = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    return str(told.current_details)
