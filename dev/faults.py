@@ -14,6 +14,7 @@ Kind = Literal[
     "error_after",
     "left_open",
     "less_held",
+    "400",
     "401",
     "429",
     "500",
@@ -41,6 +42,7 @@ class Fault(BaseModel):
     latency        works, `seconds` late (the key is in use meanwhile: a twin gets 409)
     fail_before    503 at the door: nothing done, nothing stored
     timeout_before silence for `seconds` and a closed connection: nothing done, nothing stored
+    400            called wrong at the door, by the payment provider alone: nothing done, nothing stored
     401            our key is turned away at the door (the payment provider's alone)
     429            429 at the door with Retry-After when `seconds` is set: nothing done, nothing stored
     500            nothing done, but the 500 is stored under the key and replayed

@@ -248,6 +248,13 @@ class ReleaseHold(Payload):
     reason: str
 
 
+class ReleaseHolds(Payload):
+    """Give back all that is held for the order, whose PaymentWorkflow cannot."""
+
+    order_id: str
+    reason: str
+
+
 class PaymentTold(Payload):
     """What PaymentWorkflow tells the order: `step` is `authorize`, `capture-<n>` or `void`.
 

@@ -28,6 +28,7 @@ from workflows.connection import connect_temporal
 from workflows.dispute import DisputeWorkflow
 from workflows.failed_refund import FailedRefundWorkflow
 from workflows.fulfilment import FulfilmentWorkflow
+from workflows.hold_release import HoldReleaseWorkflow
 from workflows.late_money import LateMoneyWorkflow
 from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 from workflows.notification import NotificationWorkflow
@@ -51,6 +52,7 @@ WORKFLOWS: dict[str, list[type]] = {
         DisputeWorkflow,
         LateMoneyWorkflow,
         FailedRefundWorkflow,
+        HoldReleaseWorkflow,
         PaymentReconciliationWorkflow,
         PaymentRepairWorkflow,
     ],

@@ -1,5 +1,6 @@
 """The share of an order that is paid by card: held, held anew before the bank lets go of it, taken, given back."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -51,6 +52,7 @@ class CardPayment:
         self._hold: _Hold | None = None
         self._attempted = ""
         self._renewals = 0
+        self._takes = Counter[str]()
         self.due = payment.amount
 
     @property
@@ -212,6 +214,9 @@ class CardPayment:
         return await call_provider(PaymentActivities.authorize_payment, command, summary, self._book.timeline)
 
     async def _take(self, step: str, parcel: CaptureParcel, amount: int) -> ProviderResult:
+        # What was refused is asked for again by an operator alone, and the provider would repeat itself under one key.
+        self._takes[step] += 1
+        again = f"-again-{self._takes[step]}" if self._takes[step] > 1 else ""
         command = CapturePayment(
             order_id=self._payment.order_id,
             provider_id=self._standing.provider_id,
@@ -219,7 +224,7 @@ class CardPayment:
             currency=self._payment.currency,
             final=parcel.final or amount == self.due,
             captured=self._standing.captured,
-            idempotency_key=self._book.key(step),
+            idempotency_key=self._book.key(f"{step}{again}"),
         )
         summary = f"parcel {parcel.parcel} has left"
         return await call_provider(PaymentActivities.capture_payment, command, summary, self._book.timeline)

@@ -262,6 +262,7 @@ class CheckoutWorkflow:
         if cancelling:
             await self._book.record_if_placed("cancelling", OrderStatus.CANCELLING, "order.cancelling", actor, data)
         await self._compensation.undo_all()
+        await self._payment.settle_by_hand()
         status = OrderStatus.CANCELLED if cancelling else OrderStatus.FAILED
         await self._book.record_if_placed("end", status, f"order.{status}", actor, data)
         details = dict(reason.details)
@@ -283,8 +284,6 @@ class CheckoutWorkflow:
         if self._story is not None and self._cancelled_by is None and not self._saga.unwinding:
             self._cancelled_by = CancelOrder(actor="system", reason=reason)
             self._story.cancel()
-
-    # --- answers
 
     def _tell_paid(self, outcome: CheckoutOutcome) -> None:
         self._attempts.confirmed()

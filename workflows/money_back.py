@@ -90,7 +90,7 @@ class MoneyBack:
         command = VoidPayment(
             order_id=self._order_id,
             provider_id=self._payment_id,
-            idempotency_key=f"{workflow.info().workflow_id}:void",
+            idempotency_key=f"{workflow.info().workflow_id}:void:{self._payment_id}",
         )
         text = f"void {money(amount, payment.currency)}"
         await call_provider(PaymentActivities.void_payment, command, text, self._timeline)

@@ -26,6 +26,11 @@ def payment_workflow_id(order_id: str) -> str:
     return f"payment-{order_id}"
 
 
+def hold_release_workflow_id(order_id: str) -> str:
+    """The id of the HoldReleaseWorkflow that gives back what the order holds."""
+    return f"hold-release-{order_id}"
+
+
 def fulfilment_workflow_id(order_id: str, parcel: int) -> str:
     """The id of the FulfilmentWorkflow of the order's parcel, counted from 1."""
     return f"fulfilment-{order_id}-{parcel}"

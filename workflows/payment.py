@@ -20,6 +20,7 @@ from workflows.card_payment import CardPayment
 from workflows.credit_share import CreditShare
 from workflows.given_up_attempts import GivenUpAttempts
 from workflows.payment_book import PaymentBook
+from workflows.reasons import reason_of
 from workflows.uninterrupted import to_its_end
 
 _SUCCEEDED, _ACTION_REQUIRED = PaymentOutcome.SUCCEEDED, PaymentOutcome.ACTION_REQUIRED
@@ -215,8 +216,9 @@ class PaymentWorkflow:
         self._done_parcels.add(parcel.parcel)
         result = ProviderResult(outcome=_SUCCEEDED)
         if by_card:
-            result = await self._card.capture(parcel, by_card)
+            result = await self._take(parcel, by_card)
             if result.outcome is not _SUCCEEDED:
+                self._done_parcels.discard(parcel.parcel)  # an operator may have it tried again
                 self._given_up.add(self._card.attempted_in_vain)
                 self._covered = False
                 await self._tell_order(step, result)
@@ -231,6 +233,17 @@ class PaymentWorkflow:
             await self._tell_order(self._step, result)
         self._over = self._card.due + self._credit.held <= 0
         await self._tell_order(step, result.model_copy(update={"amount": owed}))
+
+    async def _take(self, parcel: CaptureParcel, amount: int) -> ProviderResult:
+        """A request that the provider calls wrong has done nothing: the hold keeps its owner, for an operator."""
+        try:
+            return await self._card.capture(parcel, amount)
+        except FailureError as error:
+            if not workflow.patched("payment-outlives-wrong-captures"):
+                raise
+            refusal = reason_of(error)
+            workflow.logger.error("the provider does not understand a capture", extra={"code": refusal.code})
+            return ProviderResult(outcome=PaymentOutcome.DECLINED, code=refusal.code, message=refusal.message)
 
     async def _let_go(self, reason: str) -> None:
         if self._card.held:

@@ -15,9 +15,11 @@ from schemas.payments import (
     PaymentResult,
     PaymentTold,
     ReleaseHold,
+    ReleaseHolds,
     TryMethod,
 )
-from workflows.names import PAYMENTS_QUEUE, payment_workflow_id
+from workflows.hold_release import HoldReleaseWorkflow
+from workflows.names import PAYMENTS_QUEUE, hold_release_workflow_id, payment_workflow_id
 from workflows.payment import PaymentWorkflow
 from workflows.timeline import money
 from workflows.uninterrupted import uninterrupted
@@ -33,6 +35,8 @@ class PaymentDesk:
         self._refused_renewals: deque[PaymentTold] = deque()
         self._starting: asyncio.Task[ChildWorkflowHandle[PaymentWorkflow, PaymentResult]] | None = None
         self._child: ChildWorkflowHandle[PaymentWorkflow, PaymentResult] | None = None
+        self._unpaid: set[int] = set()
+        self._known_dead = False
 
     def hear(self, told: PaymentTold) -> None:
         """The child has done a step, or was refused it."""
@@ -78,6 +82,7 @@ class PaymentDesk:
         if amount == 0 or step in self._told:
             return
         assert self._child is not None
+        self._unpaid.add(parcel)
         share = CaptureParcel(parcel=parcel, amount=amount, final=final)
         if not self._ended():
             with suppress(FailureError):  # it has ended this very moment
@@ -85,20 +90,45 @@ class PaymentDesk:
         await workflow.wait_condition(lambda: step in self._told or self._ended())
         if step not in self._told:
             raise await self._silence(step)
-        if self._told[step].outcome is PaymentOutcome.DECLINED:
-            message = f"Parcel {parcel} has left, and the bank does not pay for it: {self._told[step].message}"
+        told = self._told[step]
+        if told.outcome is PaymentOutcome.DECLINED:
+            if workflow.patched("declined-captures-are-tried-again"):
+                del self._told[step]
+            message = f"Parcel {parcel} has left, and the bank does not pay for it: {told.message}"
             raise ApplicationError(message, {"parcel": parcel}, type="capture_declined", non_retryable=True)
+        self._unpaid.discard(parcel)
 
     async def void(self) -> None:
-        """Give back what is held; does nothing when nothing was ever held. The undo of `start`."""
+        """Give back what is held; does nothing when nothing was ever held. The undo of `start`.
+
+        Raises ApplicationError as long as a parcel that has left is to be paid for, and FailureError when the payment
+        has failed. Tried again after that, what is held is given back without it.
+        """
         if self._starting is None:
             return
         self._child = await self._starting
+        if self._unpaid and workflow.patched("what-has-left-keeps-the-hold"):
+            names = ", ".join(map(str, sorted(self._unpaid)))
+            message = f"Parcel {names} has left and is not paid for: what is held is kept."
+            raise ApplicationError(message, type="parcel_unpaid", non_retryable=True)
         if not self._ended():
             hold = ReleaseHold(reason="the order was taken back")
             with suppress(FailureError):  # it has ended this very moment
                 await uninterrupted(self._child.signal(PaymentWorkflow.release, hold))
-        await self._child  # it ends when nothing is held
+        try:
+            await self._child  # it ends when nothing is held
+        except FailureError:
+            if not (self._known_dead and workflow.patched("holds-are-let-go-without-their-payment")):
+                self._known_dead = True
+                raise
+            await self._release_anew()
+
+    async def settle_by_hand(self) -> None:
+        """What has left and could not be paid for is an operator's own affair now: hold nothing for it."""
+        if self._unpaid:
+            self._unpaid.clear()
+            with suppress(FailureError):  # settled as well
+                await self.void()
 
     async def end(self) -> None:
         """Wait until no money is held any more."""
@@ -115,6 +145,16 @@ class PaymentDesk:
             parent_close_policy=ParentClosePolicy.ABANDON,
             cancellation_type=ChildWorkflowCancellationType.ABANDON,
             static_summary=f"payment of {money(payment.amount, payment.currency)}",
+        )
+
+    async def _release_anew(self) -> None:
+        await workflow.execute_child_workflow(
+            HoldReleaseWorkflow.run,
+            ReleaseHolds(order_id=self._order_id, reason="the order was taken back"),
+            id=hold_release_workflow_id(self._order_id),
+            task_queue=PAYMENTS_QUEUE,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            static_summary="let go of what a failed payment holds",
         )
 
     async def _silence(self, step: str) -> Exception:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
-from dev.faults import Fault, Faults
+from dev.faults import Fault, Faults, Kind
 from dev.payment_simulator import wire
 from dev.payment_simulator.errors import Answer, ApiError, Json, invalid, server_error
 from dev.payment_simulator.events import Call
@@ -23,6 +23,7 @@ from dev.service import LostConnection
 Operation = Callable[[Call], Answer]
 
 DEFAULT_API_VERSION = "2026-10-28.endive"
+_AT_THE_DOOR: tuple[Kind, ...] = ("400", "401", "429", "fail_before", "timeout_before")
 
 
 class Gateway:
@@ -55,7 +56,7 @@ class Gateway:
     async def _admit(self, call: Call, operation: Operation) -> Response:
         """Door faults first, then what the key already knows, then the work itself."""
         order = self._order_of(call)
-        if fault := self._faults.take(("401", "429", "fail_before", "timeout_before"), call.operation, order):
+        if fault := self._faults.take(_AT_THE_DOOR, call.operation, order):
             return await _lose(fault) if fault.kind == "timeout_before" else _turned_away(fault, call)
         if call.key is None:
             return await self._work(call, operation, order)
@@ -164,8 +165,11 @@ def _key_in_use(key: str) -> ApiError:
 def _turned_away(fault: Fault, call: Call) -> Response:
     if fault.kind == "401":
         raise ApiError(401, "Invalid API Key provided: sk_test****")
+    if fault.kind == "400":
+        error: Json = {"type": "invalid_request_error", "message": "This account may not do that at the moment."}
+        return _response(Answer(400, {"error": error}), call.request_id, call.key)
     if fault.kind == "429":
-        error: Json = {"type": "invalid_request_error", "code": "rate_limit", "message": "Too many requests."}
+        error = {"type": "invalid_request_error", "code": "rate_limit", "message": "Too many requests."}
         headers = {"Retry-After": str(max(1, round(fault.seconds)))} if fault.seconds else None
         return _response(Answer(429, {"error": error}), call.request_id, call.key, headers)
     error = {"type": "api_error", "message": "The service is unavailable; nothing was done."}
