@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 
 from adapters.connections import Connections, connect
 from dev.record_failed_refund import record_failed_refund
+from dev.record_hold_release import record_hold_release
 from dev.record_late_money import record_late_money
 from dev.recorded_orders import PATIENCE_SECONDS
 from dev.recorded_paths import Recorder
@@ -109,6 +110,7 @@ async def _record(bed: Testbed, stores: Connections) -> None:
     delivered = await asyncio.to_thread(recorder.delivered)
     await record_late_money(client, recorder, stores, delivered, _keep)
     await record_failed_refund(client, recorder, _keep)
+    await record_hold_release(client, recorder, _keep)
     for row in SCHEDULES:
         run = await client.start_workflow(row.workflow, id=f"recorded-{row.id}", task_queue=row.queue)
         await _keep(client, run.id, row.id)

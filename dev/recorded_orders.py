@@ -12,7 +12,7 @@ from dev.seed_catalog import catalog
 from dev.testbed import Testbed
 
 PATIENCE_SECONDS = 60
-_FINAL = ("delivered", "failed", "cancelled")
+_FINAL = ("delivered", "failed", "cancelled", "compensation_blocked")  # the last waits for staff
 VISA = "pm_card_visa"
 _PASSWORD = "recording histories"  # noqa: S105
 

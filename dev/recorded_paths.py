@@ -60,6 +60,11 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
         """The carrier says no."""
         return self._order({in_("BER"): 1}, postal_code="00000")
 
+    def void_called_wrong(self) -> str:
+        """The carrier says no, and the provider calls wrong what is to give the money back; ends waiting for staff."""
+        self._fault("400", "cancel")
+        return self._order({in_("BER"): 1}, postal_code="00000")
+
     def cancelled(self) -> str:
         """The customer changes their mind while the bank is thinking."""
         self._fault("latency", "create", seconds=3)

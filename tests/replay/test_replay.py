@@ -10,6 +10,7 @@ from temporalio.worker import Replayer
 
 from dev.record_failed_refund import FAILED_REFUND
 from dev.record_histories import PATHS, REFUNDS
+from dev.record_hold_release import HOLD_RELEASE
 from dev.record_late_money import LATE_MONEY
 from workers.runner import WORKFLOWS, new_sandbox_runner
 from workers.schedules import SCHEDULES
@@ -56,5 +57,6 @@ def test_every_workflow_and_every_path_has_a_history() -> None:
         *REFUNDS,
         *LATE_MONEY,
         FAILED_REFUND,
+        *HOLD_RELEASE,
         *(row.id for row in SCHEDULES),
     } <= names
