@@ -67,7 +67,8 @@ def charge_of(intent: PaymentIntent) -> dict[str, Any]:
 
 def _held(held: PaymentIntent) -> ProviderResult:
     intent, charge = held.to_dict(), charge_of(held)
-    ends = ((charge.get("payment_method_details") or {}).get("card") or {}).get("capture_before")
+    card = (charge.get("payment_method_details") or {}).get("card") or {}
+    ends = card.get("capture_before")
     return ProviderResult(
         outcome=PaymentOutcome.SUCCEEDED,
         provider_id=intent["id"],
@@ -76,6 +77,7 @@ def _held(held: PaymentIntent) -> ProviderResult:
         payment_method=intent.get("payment_method"),
         customer=intent.get("customer"),
         risk=(charge.get("outcome") or {}).get("risk_level"),
+        captures_once=(card.get("multicapture") or {}).get("status") != "available",
     )
 
 

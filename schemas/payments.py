@@ -171,7 +171,7 @@ class ProviderResult(Payload):
     The amount of a refusal is what was held for a moment and has been given back already. A hold lasts `hold_seconds`
     from now, and can be held anew by this `payment_method` where it was kept for a `customer` of the provider's. Its
     `risk` is the provider's own assessment: `normal`, `elevated`, `highest`. The `fee` is what the provider keeps of
-    what was taken.
+    what was taken. What is held `captures_once` is let go of with the first capture, however little that takes.
     """
 
     outcome: PaymentOutcome
@@ -185,6 +185,7 @@ class ProviderResult(Payload):
     hold_seconds: int | None = None
     payment_method: str | None = None
     customer: str | None = None
+    captures_once: bool = False
 
 
 class RecordPayment(Payload):
@@ -235,11 +236,15 @@ class PaymentEntry(Payload):
 
 
 class CaptureParcel(Payload):
-    """The parcel has left: take its share of the money; `final` when no other parcel can follow."""
+    """The parcel has left: take its share of the money; `final` when no other parcel can follow.
+
+    Where the hold lets go of the rest with that, it is held anew, unless the order is being taken back.
+    """
 
     parcel: int
     amount: int
     final: bool
+    taken_back: bool = False
 
 
 class ReleaseHold(Payload):

@@ -39,6 +39,7 @@ class _Hold:
     renew_at: datetime | None
     payment_method: str
     customer: str | None
+    captures_once: bool
     captured: int = 0
     lapsed: bool = False
 
@@ -59,6 +60,11 @@ class CardPayment:
     def held(self) -> int:
         """What is on hold at the bank, in minor units."""
         return self.due if self._hold is not None and not self._hold.lapsed else 0
+
+    @property
+    def has_let_go(self) -> bool:
+        """Whether nothing holds what is still due, because the only capture of its hold has been made."""
+        return self._hold is not None and self._hold.lapsed and self.due > 0
 
     @property
     def attempted(self) -> str:
@@ -200,6 +206,10 @@ class CardPayment:
             # The provider lets go of the rest with the final capture; the ledger says so too.
             await self._book.record(EntryKind.VOID, "release-rest", self.due, hold.provider_id)
             self.due = 0
+        elif hold.captures_once and self.due > 0:
+            hold.lapsed, hold.renew_at = True, None
+            renews: dict[str, object] = {"renewal": True}
+            await self._book.record(EntryKind.VOID, f"{step}:release-rest", self.due, hold.provider_id, renews)
         return result
 
     async def void(self, reason: str) -> ProviderResult:
@@ -222,7 +232,7 @@ class CardPayment:
             provider_id=self._standing.provider_id,
             amount=amount,
             currency=self._payment.currency,
-            final=parcel.final or amount == self.due,
+            final=parcel.final or amount == self.due or self._standing.captures_once,
             captured=self._standing.captured,
             idempotency_key=self._book.key(f"{step}{again}"),
         )
@@ -269,6 +279,7 @@ class CardPayment:
             renew_at=ends if self._payment.hold_seconds else None,
             payment_method=result.payment_method or "",
             customer=result.customer,
+            captures_once=result.captures_once,
         )
 
     @property

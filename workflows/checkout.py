@@ -205,8 +205,8 @@ class CheckoutWorkflow:
             self._timeline.tell("nothing to pay")
             return None
         self._saga.note("void the payment", self._payment.void)
-        may_wait = any(parcel.backordered for parcel in placed.parcels)
-        paid = await self._attempts.until_authorized(quote, keep_method=may_wait)
+        held_anew = len(placed.parcels) > 1 or any(parcel.backordered for parcel in placed.parcels)
+        paid = await self._attempts.until_authorized(quote, keep_method=held_anew)
         self._timeline.tell(f"{money(quote.total, quote.currency)} authorized")
         return paid
 
@@ -276,7 +276,7 @@ class CheckoutWorkflow:
             return
         if workflow.patched("what-has-left-is-paid-for"):
             for parcel in (one for one in placed.parcels if one.number in gone):
-                await self._payment.capture(parcel.number, parcel.amount, final=False)
+                await self._payment.capture(parcel.number, parcel.amount, final=False, taken_back=True)
         names = ", ".join(map(str, gone))
         raise ApplicationError(f"Parcel {names} has left and cannot be called back.", type="parcel_left")
 

@@ -152,7 +152,7 @@ class PaymentWorkflow:
         await self._tell_order(self._step, result)
 
     async def _renew(self) -> None:
-        """The bank would soon let go of the money. Where it does not hold it anew, the order is to be paid anew."""
+        """The bank soon lets go of the money, or has. Where it does not hold it anew, the order is to be paid anew."""
         result = await self._card.renew()
         self._given_up.add(self._card.attempted_in_vain)
         if result.outcome is not _SUCCEEDED:
@@ -233,6 +233,8 @@ class PaymentWorkflow:
             await self._tell_order(self._step, result)
         self._over = self._card.due + self._credit.held <= 0
         await self._tell_order(step, result.model_copy(update={"amount": owed}))
+        if self._card.has_let_go and self._covered and not parcel.taken_back:
+            await self._renew()
 
     async def _take(self, parcel: CaptureParcel, amount: int) -> ProviderResult:
         """A request that the provider calls wrong has done nothing: the hold keeps its owner, for an operator."""
@@ -251,7 +253,7 @@ class PaymentWorkflow:
             await self._credit.release(reason)
             await self._tell_order("void", result)
         else:
-            self._given_up.add(self._card.attempted)
+            self._given_up.add(self._card.attempted_in_vain)
             await self._credit.release(reason)
         self._over = True
 

@@ -73,7 +73,7 @@ class PaymentDesk:
         assert self._child is not None
         await uninterrupted(self._child.signal(PaymentWorkflow.try_method, method))
 
-    async def capture(self, parcel: int, amount: int, *, final: bool) -> None:
+    async def capture(self, parcel: int, amount: int, *, final: bool, taken_back: bool = False) -> None:
         """Take the parcel's share, once; waits until it is taken. A parcel that costs nothing has none.
 
         Raises ApplicationError when the bank has let go of the money and does not hold it anew.
@@ -83,7 +83,7 @@ class PaymentDesk:
             return
         assert self._child is not None
         self._unpaid.add(parcel)
-        share = CaptureParcel(parcel=parcel, amount=amount, final=final)
+        share = CaptureParcel(parcel=parcel, amount=amount, final=final, taken_back=taken_back)
         if not self._ended():
             with suppress(FailureError):  # it has ended this very moment
                 await uninterrupted(self._child.signal(PaymentWorkflow.capture, share))

@@ -74,9 +74,9 @@ class Bank:
         return self.capture(intent, intent["amount"], True, call) if captured else answer
 
     def allows_multicapture(self, intent: Json) -> bool:
-        """Whether the intent may be captured more than once."""
+        """Whether the intent may be captured more than once: where that was asked for, and the card can."""
         asked: object = intent["payment_method_options"]["card"].get("request_multicapture")
-        return asked == "if_available"
+        return asked == "if_available" and find_card(intent["payment_method"]).multicapture
 
     def capture(self, intent: Json, amount: int, final: bool, call: Call) -> Answer:
         """Take `amount` of the hold; a final capture releases the rest."""

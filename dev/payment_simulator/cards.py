@@ -24,6 +24,8 @@ class Card:
     refund_ends: str | None = None
     # Its bank takes its time over the payment itself, and then says so; a no is the card's own.
     decides_late: bool = False
+    # Whether its brand takes a hold in several parts; Stripe has no test card that does not.
+    multicapture: bool = True
 
 
 _GENERIC = "Your card was declined."
@@ -70,6 +72,8 @@ _CARDS = {
         last4="0085", code="card_declined", decline_code="generic_decline", message=_GENERIC, decides_late=True
     ),
     "pm_card_slowBankAuthenticationRequired": Card(last4="0093", authentication=True, decides_late=True),
+    "pm_card_captureOnce": Card(last4="0011", multicapture=False),
+    "pm_card_captureOnceAuthenticationRequired": Card(last4="0029", authentication=True, multicapture=False),
     "pm_card_threeDSecureRequired": Card(last4="3063", authentication=True),
     "pm_card_createDispute": Card(last4="0259", disputed="chargeback"),
     "pm_card_createDisputeProductNotReceived": Card(last4="2685", disputed="chargeback"),

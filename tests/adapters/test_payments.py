@@ -175,6 +175,19 @@ def test_parcels_are_captured_one_by_one(provider: PaymentProvider, journal: Jou
     assert journal(command.order_id)[1:] == [("capture", 2000), ("capture", 2500), ("void", 500)]
 
 
+def test_a_card_that_is_captured_once_says_so(provider: PaymentProvider, journal: Journal) -> None:
+    assert not provider.authorize(authorization()).captures_once
+    command = authorization("pm_card_captureOnce")
+    held = provider.authorize(command)
+    assert held.captures_once
+    assert held.provider_id is not None
+    assert provider.look(LookAtPayment(order_id=command.order_id, provider_id=held.provider_id)).captures_once
+    with pytest.raises(Misuse):
+        provider.capture(capture(command, held, 2000, final=False))
+    assert provider.capture(capture(command, held, 2000, final=True, step=2)).amount == 2000
+    assert journal(command.order_id)[1:] == [("capture", 2000), ("void", 3000)]
+
+
 def test_void_gives_the_hold_back_once(provider: PaymentProvider, journal: Journal) -> None:
     command = authorization()
     held = provider.authorize(command)

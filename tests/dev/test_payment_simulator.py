@@ -46,6 +46,19 @@ def test_multicapture_must_have_been_asked_for(simulator: Any) -> None:
         simulator.intents.capture(held.id, {"amount_to_capture": 2000, "final_capture": False})
 
 
+def test_some_cards_are_captured_once(simulator: Any) -> None:
+    held = simulator.authorise(payment_method="pm_card_captureOnce", expand=["latest_charge"], **MULTI)
+    assert held.latest_charge.payment_method_details.card.multicapture.status == "unavailable"
+    with pytest.raises(stripe.InvalidRequestError, match="multicapture"):
+        simulator.intents.capture(held.id, {"amount_to_capture": 2000, "final_capture": False})
+    simulator.intents.capture(held.id, {"amount_to_capture": 2000})
+    with pytest.raises(stripe.InvalidRequestError, match="status"):
+        simulator.intents.capture(held.id, {"amount_to_capture": 1000})
+    assert simulator.ledger() == [("authorization", 5000), ("capture", 2000), ("void", 3000)]
+    able = simulator.authorise(expand=["latest_charge"], **MULTI)
+    assert able.latest_charge.payment_method_details.card.multicapture.status == "available"
+
+
 def test_void(simulator: Any) -> None:
     held = simulator.authorise()
     gone = simulator.intents.cancel(held.id, {"cancellation_reason": "requested_by_customer"})
