@@ -7,7 +7,7 @@ from temporalio.common import WorkflowIDReusePolicy
 
 from api.temporal import Desk
 from schemas.disputes import DisputeEnded, DisputeInput, DisputeView, OperatorDecision
-from schemas.payments import ProviderEvent
+from schemas.provider_events import ProviderEvent
 from workflows.dispute import DisputeWorkflow
 from workflows.names import PAYMENTS_QUEUE, dispute_workflow_id
 

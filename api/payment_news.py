@@ -17,7 +17,7 @@ from api.dispute_desk import DisputeDesk
 from api.ownership import UUID_FORM
 from domain.ledger import EntryKind
 from domain.webhook_amounts import Told, differences
-from schemas.payments import BRINGS_MONEY, ProviderEvent
+from schemas.provider_events import BRINGS_MONEY, ProviderEvent
 from schemas.refunds import FailedRefundInput
 from schemas.webhooks import FlaggedWebhook
 from workflows.failed_refund_starter import start_failed_refund

@@ -294,18 +294,3 @@ class PaymentResult(Payload):
 
     order_id: str
     payment_status: PaymentStatus
-
-
-BRINGS_MONEY = frozenset(
-    {"payment_intent.amount_capturable_updated", "payment_intent.succeeded", "charge.captured", "charge.succeeded"}
-)
-"""The types of webhooks that tell of money held or taken."""
-
-
-class ProviderEvent(Payload):
-    """A verified webhook of the provider."""
-
-    event_id: str
-    type: str
-    provider_id: str
-    amount: int | None = None

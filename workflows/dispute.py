@@ -23,7 +23,8 @@ from schemas.disputes import (
     RecordDispute,
     SubmitEvidence,
 )
-from schemas.payments import PaymentOutcome, ProviderEvent, ProviderResult
+from schemas.payments import PaymentOutcome, ProviderResult
+from schemas.provider_events import ProviderEvent
 from workflows.names import DISPUTE_TOLD, PAYMENT_STATUS, order_workflow_id
 from workflows.options import PROVIDER, STORE
 from workflows.outage import call_patiently

@@ -8,7 +8,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 from activities.refunds import RefundActivities
-from schemas.payments import LookAtRefund, PaymentOutcome, ProviderEvent, ProviderResult
+from schemas.payments import LookAtRefund, PaymentOutcome, ProviderResult
+from schemas.provider_events import ProviderEvent
 from schemas.refunds import FailedRefundInput, RefundReversed, ReverseRefund
 from workflows.names import PAYMENTS_QUEUE, failed_refund_workflow_id
 from workflows.options import PROVIDER, STORE

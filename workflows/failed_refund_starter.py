@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from schemas.payments import ProviderEvent
+from schemas.provider_events import ProviderEvent
 from schemas.refunds import FailedRefundInput
 from workflows.failed_refund import FailedRefundWorkflow
 from workflows.names import PAYMENTS_QUEUE, failed_refund_workflow_id

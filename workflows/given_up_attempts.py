@@ -3,7 +3,7 @@
 from temporalio import workflow
 
 from schemas.payment_reconciliation import LateMoneyInput
-from schemas.payments import BRINGS_MONEY, ProviderEvent
+from schemas.provider_events import BRINGS_MONEY, ProviderEvent
 from workflows.late_money import begin_late_money
 
 

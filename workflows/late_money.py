@@ -12,7 +12,7 @@ from domain.orders import FINAL_STATUSES
 from domain.payment_facts import PaymentMade
 from domain.reconciliation import is_late
 from schemas.payment_reconciliation import Examined, LateMoneyInput, LateMoneyResult, LatePayment
-from schemas.payments import ProviderEvent
+from schemas.provider_events import ProviderEvent
 from workflows.money_back import Excess, MoneyBack
 from workflows.names import PAYMENTS_QUEUE, late_money_workflow_id
 from workflows.options import STORE

@@ -6,7 +6,7 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from schemas.payment_reconciliation import LateMoneyInput
-from schemas.payments import ProviderEvent
+from schemas.provider_events import ProviderEvent
 from workflows.late_money import LateMoneyWorkflow
 from workflows.names import PAYMENTS_QUEUE, late_money_workflow_id
 

@@ -11,11 +11,11 @@ from schemas.payments import (
     PaymentInput,
     PaymentOutcome,
     PaymentResult,
-    ProviderEvent,
     ProviderResult,
     ReleaseHold,
     TryMethod,
 )
+from schemas.provider_events import ProviderEvent
 from workflows.card_payment import CardPayment
 from workflows.credit_share import CreditShare
 from workflows.given_up_attempts import GivenUpAttempts

@@ -8,7 +8,8 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.refunds import RefundActivities
 from schemas.base import Money
-from schemas.payments import LookAtRefund, PaymentOutcome, ProviderEvent, ProviderResult, RefundPayment
+from schemas.payments import LookAtRefund, PaymentOutcome, ProviderResult, RefundPayment
+from schemas.provider_events import ProviderEvent
 from schemas.refunds import (
     CardPart,
     PartSettled,

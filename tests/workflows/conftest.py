@@ -35,7 +35,8 @@ from schemas.base import Address
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult, OrderLineInput
 from schemas.fulfilment import CarrierEvent
 from schemas.orders import OrderEvent, OrderView
-from schemas.payments import PayAgainRequest, PaymentAnswer, ProviderEvent
+from schemas.payments import PayAgainRequest, PaymentAnswer
+from schemas.provider_events import ProviderEvent
 from schemas.vouchers import NewVoucher
 from workers.crew import hire
 from workers.runner import WORKFLOWS, build_worker

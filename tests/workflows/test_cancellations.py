@@ -17,7 +17,7 @@ from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.orders import SettleCompensation
-from schemas.payments import ProviderEvent
+from schemas.provider_events import ProviderEvent
 from schemas.refunds import RefundInput, RefundStatus
 from tests.workflows.conftest import UNDELIVERABLE
 from workflows.checkout import CheckoutWorkflow

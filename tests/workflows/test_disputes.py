@@ -24,7 +24,7 @@ from domain.ledger import Account, EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.disputes import DisputeAction, DisputeView, OperatorDecision
 from schemas.orders import SettleCompensation
-from schemas.payments import ProviderEvent
+from schemas.provider_events import ProviderEvent
 from schemas.refunds import RefundAnswer, RefundInput, RefundStatus
 from tests.conftest import eventually
 from tests.workflows.conftest import refusal, skip, time_skipping

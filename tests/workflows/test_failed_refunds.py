@@ -24,7 +24,7 @@ from domain.orders import PaymentStatus
 from domain.reconciliation import Repair, compare
 from schemas.credit import CreditAmount, GrantCredit
 from schemas.payment_reconciliation import CatchUp
-from schemas.payments import ProviderEvent
+from schemas.provider_events import ProviderEvent
 from schemas.refunds import (
     FailedRefundInput,
     PartSettled,

@@ -14,7 +14,7 @@ from domain.ledger import Account, EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.orders import CancelOrder
 from schemas.payment_reconciliation import LateMoneyResult
-from schemas.payments import ProviderEvent
+from schemas.provider_events import ProviderEvent
 from workflows.checkout import CheckoutWorkflow
 from workflows.late_money import LateMoneyWorkflow
 from workflows.late_money_starter import start_late_money

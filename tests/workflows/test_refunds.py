@@ -18,7 +18,7 @@ from dev.testbed import Testbed
 from domain.ledger import EntryKind
 from domain.orders import PaymentStatus
 from schemas.orders import OrderView
-from schemas.payments import ProviderEvent
+from schemas.provider_events import ProviderEvent
 from schemas.refunds import RefundAnswer, RefundInput, RefundStatus
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
 from workflows.refund import RefundWorkflow

@@ -20,7 +20,7 @@ from domain.fulfilment import ParcelStatus
 from domain.orders import OrderStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder
-from schemas.payments import ProviderEvent
+from schemas.provider_events import ProviderEvent
 from tests.workflows.conftest import Order, refusal
 from workflows.checkout import CheckoutWorkflow
 from workflows.names import payment_workflow_id

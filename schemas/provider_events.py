@@ -1,0 +1,17 @@
+"""What the payment provider tells by webhook."""
+
+from schemas.base import Payload
+
+BRINGS_MONEY = frozenset(
+    {"payment_intent.amount_capturable_updated", "payment_intent.succeeded", "charge.captured", "charge.succeeded"}
+)
+"""The types of webhooks that tell of money held or taken."""
+
+
+class ProviderEvent(Payload):
+    """A verified webhook of the provider."""
+
+    event_id: str
+    type: str
+    provider_id: str
+    amount: int | None = None
