@@ -147,7 +147,7 @@ async def watch(sides: Sides, result: Result) -> None:
         began = time.monotonic()
         result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(sides)))
         result.looks += 1
-        await asyncio.sleep(max(0.5, 4 * (time.monotonic() - began)))
+        await asyncio.sleep(max(0.5, 9 * (time.monotonic() - began)))
 
 
 async def payments_reconciled(client: Client, stores: Connections) -> Sequence[str]:

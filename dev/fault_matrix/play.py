@@ -176,7 +176,7 @@ class Play:
     async def _settle_what_is_owed(self) -> None:
         """An operator is asked about what cannot be undone: a parcel that has left while the order was cancelled."""
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(2)  # there may be hundreds of us
             if await asyncio.to_thread(self._status) != OrderStatus.COMPENSATION_BLOCKED:
                 continue
             settled = SettleCompensation(actor=STAFF, reason="it has left and is paid for", retry=False)
@@ -185,7 +185,7 @@ class Play:
 
     async def _cancel_when_struck(self) -> None:
         await self.struck()
-        dice = random.Random(f"{self.stage.seed} {self.cell}")  # noqa: S311 - to be played again, not a secret
+        dice = random.Random(f"{self.stage.seed} {self.cell.fault} {self.cell.scenario.name}")  # noqa: S311 - to be played again, not a secret
         await asyncio.sleep(dice.random() * 0.3)
         await self.cancel()
 

@@ -130,8 +130,8 @@ _LEADS_TO: Mapping[str, Scenario] = {
     "settle_difference": REFUNDED_ELSEWHERE,
     "correct_payment_status": WRONG_STATUS,
 }
-# Activities that are met again, later or for another reason, by an order to which the same must not happen twice: the
-# step is what the command's idempotency key ends in.
+# Where an order meets an activity more than once, these strike another of its calls, told by what the idempotency key
+# of its command ends in, or by another kind of order.
 _AGAIN = (
     ("authorize_payment", "reauthorize-1", HELD_ANEW),
     ("record_payment", "capture-1:expired", HELD_ANEW),
