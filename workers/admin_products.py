@@ -8,24 +8,24 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import httpx2
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from adapters.settings import Settings
 from schemas.product_imports import ProductImport, ProductImportPage, ProductImportReport
 from workers.command_settings import settings_or_exit
+from workers.product_download import Download, FileFormat
 from workers.service_accounts import ORDER_ADMIN
 from workers.service_client import ServiceAccountRefused, service_client
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 console = Console(highlight=False)
-FileFormat = Literal["csv", "ndjson"]
 _TYPES: dict[FileFormat, str] = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
 _CHUNK = 256 * 1024
 _LOOK_SECONDS = 0.5
@@ -72,7 +72,7 @@ def import_file(
 
 @app.command("export")
 def export_file(file: Path, form: _Format = None) -> None:
-    """Write all products into a file, in the form that `import` takes."""
+    """Write all products into a file, in the form that `import` takes. A connection that breaks is made anew."""
     settings, kind = settings_or_exit(console), _form_of(file, form)
     part = file.with_name(f"{file.name}.part")
     try:
@@ -87,16 +87,11 @@ def export_file(file: Path, form: _Format = None) -> None:
 
 
 def _receive(client: Any, form: FileFormat, part: Path) -> None:
-    columns = (TextColumn("received"), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
-    with client.stream("GET", "/v1/products:export", params={"format": form}) as answer:
-        if answer.status_code != httpx2.codes.OK:
-            answer.read()
-            raise ImportStopped(_problem(answer))
-        with part.open("wb") as target, Progress(*columns, console=console) as progress:
-            task = progress.add_task("received", total=None)
-            for chunk in answer.iter_bytes(_CHUNK):
-                target.write(chunk)
-                progress.advance(task, len(chunk))
+    columns = (TextColumn("received"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("received", total=None)
+        download = Download(client, form, part, lambda answer: ImportStopped(_problem(answer)))
+        download.run(lambda count, total: progress.update(task, completed=count, total=total))
 
 
 @contextmanager

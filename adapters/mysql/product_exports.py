@@ -20,9 +20,16 @@ class NamesInUse:
     attributes: list[str]
 
 
-def product_pages(engine: sa.Engine) -> Iterator[list[Product]]:
-    """All products in the order of their codes, in whatever status; each as it is when its page is read."""
-    catalog, after = Catalog(engine), ""
+def count_after(engine: sa.Engine, code: str) -> int:
+    """How many products come after this code."""
+    with engine.connect() as connection:
+        query = sa.select(sa.func.count()).select_from(products).where(products.c.code > code)
+        return connection.scalar(query) or 0
+
+
+def product_pages(engine: sa.Engine, after: str = "") -> Iterator[list[Product]]:
+    """The products after a code in the order of codes, in whatever status; each as it is when its page is read."""
+    catalog = Catalog(engine)
     while page := catalog.page(after):
         yield page
         after = page[-1].code

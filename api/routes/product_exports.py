@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from adapters.mysql.product_exports import names_in_use, product_pages
+from adapters.mysql.product_exports import count_after, names_in_use, product_pages
 from api.deps import AppConnections
 from api.errors import problems
 from api.permissions import require
@@ -13,11 +13,13 @@ from api.product_files.writers import write_csv, write_ndjson
 from schemas.product_imports import ImportFormat
 
 router = APIRouter(prefix="/v1/products", tags=["catalog"])
+_CODE = r"^([A-Z0-9][A-Z0-9._-]{0,63})?$"
 _TYPES: dict[str, str] = {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The form that `POST /v1/products:import` takes",
         "content": {name.partition(";")[0]: {"schema": {"type": "string"}} for name in _TYPES.values()},
+        "headers": {"Product-Count": {"description": "How many products follow", "schema": {"type": "integer"}}},
     }
 }
 
@@ -29,18 +31,23 @@ _FILES: dict[int | str, dict[str, Any]] = {
     responses={**problems(401, 403, 422, 503), **_FILES},
 )
 def export_products(
-    connections: AppConnections, form: Annotated[ImportFormat, Query(alias="format")] = "ndjson"
+    connections: AppConnections,
+    form: Annotated[ImportFormat, Query(alias="format")] = "ndjson",
+    after: Annotated[str, Query(max_length=64, pattern=_CODE, description="Only products behind this code.")] = "",
 ) -> StreamingResponse:
     """All products in the order of their codes, in whatever status; importing them again changes nothing.
 
-    Each product is as it is when its page is read. In CSV, text that a spreadsheet would calculate has an apostrophe
-    before it.
+    Each product is as it is when its page is read. A download that broke off goes on `after` the last product of which
+    all has come. In CSV, text that a spreadsheet would calculate has an apostrophe before it.
     """
-    pages = product_pages(connections.engine)
+    pages = product_pages(connections.engine, after)
     if form == "ndjson":
         body = write_ndjson(pages)
     else:
         names = names_in_use(connections.engine)
         body = write_csv(pages, names.options, names.currencies, names.attributes)
-    headers = {"Content-Disposition": f'attachment; filename="products.{form}"'}
+    headers = {
+        "Content-Disposition": f'attachment; filename="products.{form}"',
+        "Product-Count": str(count_after(connections.engine, after)),
+    }
     return StreamingResponse(body, media_type=_TYPES[form], headers=headers)

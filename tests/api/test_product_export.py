@@ -4,9 +4,14 @@ import csv
 import io
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import pytest
 
 from adapters.connections import Connections
@@ -17,6 +22,7 @@ from schemas.catalog import Image, Price, Product, Variant
 from schemas.product_edits import InvalidProduct, checked
 from schemas.product_files import as_edit
 from tests.api.conftest import SendImport
+from workers.product_download import Download, FileFormat
 
 FORMS = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 891234, tzinfo=UTC)
@@ -126,6 +132,58 @@ def test_an_export_restores_what_was_changed_since(
     assert restored is not None
     same = {"version": kept.version, "updated_at": kept.updated_at}
     assert restored.model_copy(update=same) == kept
+
+
+class Breaking:
+    """The API, whose answers break off after so many bytes, the last one excepted."""
+
+    def __init__(self, send: SendImport, api: httpx2.Client, *breaks: int) -> None:
+        self._send, self._api, self._breaks = send, api, [*breaks]
+        self.asked: list[str | None] = []
+
+    @contextmanager
+    def stream(self, method: str, path: str, params: dict[str, str]) -> Iterator[Any]:
+        self.asked.append(params.get("after"))
+        with self._api.stream(method, path, params=params, headers=self._send.headers, timeout=60) as answer:
+            body, status, headers = answer.iter_bytes(1000), answer.status_code, answer.headers
+            yield SimpleNamespace(status_code=status, headers=headers, iter_bytes=lambda _: self._cut(body))
+
+    def _cut(self, body: Iterator[bytes]) -> Iterator[bytes]:
+        left = self._breaks.pop(0) if self._breaks else None
+        for chunk in body:
+            if left is not None and left <= len(chunk):
+                yield chunk[:left]
+                raise httpx2.ReadError("the cable was pulled")
+            left = None if left is None else left - len(chunk)
+            yield chunk
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_download_that_breaks_goes_on_after_the_last_whole_product(
+    send: SendImport, api: httpx2.Client, connections: Connections, kept: Product, tmp_path: Path, form: FileFormat
+) -> None:
+    Catalog(connections.engine).put_many([hard_to_write(f"{kept.code}-{n}") for n in range(20)])
+    whole = send.get("/v1/products:export", format=form)
+    breaking = Breaking(send, api, len(whole.content) // 2, 5000, 5)
+    told: list[tuple[int, int]] = []
+    target = tmp_path / "products"
+    Download(breaking, form, target, ValueError).run(lambda *now: told.append(now), pause=0)
+    assert target.read_bytes() == whole.content
+    assert len(set(breaking.asked)) == 3, breaking.asked
+    assert len(breaking.asked) == 4
+    total = int(whole.headers["Product-Count"])
+    assert told == [(number, total) for number in range(1, total + 1)]
+
+
+def test_only_products_behind_a_code_are_exported_when_asked(send: SendImport, kept: Product) -> None:
+    everything = send.get("/v1/products:export")
+    codes = [json.loads(line)["code"] for line in everything.text.splitlines()]
+    assert int(everything.headers["Product-Count"]) == len(codes)
+    rest = send.get("/v1/products:export", after=kept.code)
+    behind = codes[codes.index(kept.code) + 1 :]
+    assert [json.loads(line)["code"] for line in rest.text.splitlines()] == behind
+    assert int(rest.headers["Product-Count"]) == len(behind)
+    assert send.get("/v1/products:export", after="ä").status_code == 422
 
 
 def test_no_cell_of_a_csv_export_is_a_formula(send: SendImport, kept: Product) -> None:
