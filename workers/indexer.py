@@ -29,6 +29,7 @@ from adapters.search_feeds import PAGE, Feed, order_feed, product_feed
 from adapters.search_index import INDEX_VERSION
 from adapters.settings import Settings, load_settings
 from schemas.events import ORDERS_TOPIC, PRODUCTS_TOPIC, OrderStatusChanged, ProductChanged
+from workers.side_by_side import run_side_by_side
 
 log = structlog.get_logger(__name__)
 
@@ -165,24 +166,10 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    failed: list[BaseException] = []
-
-    def fail(hook: threading.ExceptHookArgs) -> None:
-        log.error("a part of the indexer failed", part=hook.thread and hook.thread.name, exc_info=hook.exc_value)
-        failed.append(hook.exc_value or RuntimeError("unknown"))
-        stop.set()
-
-    threading.excepthook = fail
     with connect(settings, pool_size=3) as stores:
-        running = threads(stores, stop)
         log.info("indexing", kafka=settings.kafka_bootstrap, elasticsearch=settings.elasticsearch_url)
-        for thread in running:
-            thread.start()
-        for thread in running:
-            thread.join()
+        run_side_by_side(threads(stores, stop), stop)
     log.info("stopped")
-    if failed:
-        raise SystemExit(1)
 
 
 if __name__ == "__main__":

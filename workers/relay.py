@@ -16,6 +16,7 @@ from adapters.logs import configure_logging
 from adapters.mysql.outbox import EventT, Outbox, order_outbox, product_outbox
 from adapters.settings import load_settings
 from schemas.events import ORDERS_TOPIC, PRODUCTS_TOPIC
+from workers.side_by_side import run_side_by_side
 
 log = structlog.get_logger(__name__)
 
@@ -56,15 +57,17 @@ def main() -> None:
     prefix, kafka = settings.name_prefix, settings.kafka_bootstrap
     engine = create_engine(settings, pool_size=2)
     log.info("relaying", kafka=kafka)
-    products = threading.Thread(
-        target=relay, args=(product_outbox(engine), EventPublisher(kafka, f"{prefix}{PRODUCTS_TOPIC}"), stop)
-    )
-    products.start()
+    orders = (order_outbox(engine), EventPublisher(kafka, f"{prefix}{ORDERS_TOPIC}"), stop)
+    products = (product_outbox(engine), EventPublisher(kafka, f"{prefix}{PRODUCTS_TOPIC}"), stop)
     try:
-        relay(order_outbox(engine), EventPublisher(kafka, f"{prefix}{ORDERS_TOPIC}"), stop)
+        run_side_by_side(
+            [
+                threading.Thread(name="orders", target=relay, args=orders),
+                threading.Thread(name="products", target=relay, args=products),
+            ],
+            stop,
+        )
     finally:
-        stop.set()
-        products.join()
         engine.dispose()
     log.info("stopped")
 

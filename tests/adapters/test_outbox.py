@@ -12,10 +12,11 @@ import sqlalchemy as sa
 import uuid_utils
 
 from adapters.connections import Connections
+from adapters.mysql.catalog import Catalog
 from adapters.mysql.history import Change, append, lock_order
-from adapters.mysql.outbox import Outbox, order_outbox
+from adapters.mysql.outbox import Outbox, order_outbox, product_outbox
 from adapters.mysql.tables import order_events, orders
-from schemas.events import OrderStatusChanged
+from schemas.events import OrderStatusChanged, ProductChanged
 
 WriteEvents = Callable[[int], str]
 
@@ -101,6 +102,44 @@ def test_two_relays_at_once_keep_the_order_within_each_order(
         for future in [pool.submit(relay) for _ in range(2)]:
             future.result()
     assert {order: seen[order] for order in placed} == {order: list(range(1, 7)) for order in placed}
+    assert len(relays) == 2
+
+
+def test_two_relays_at_once_keep_the_order_within_each_product(
+    connections: Connections, make_product: Callable[..., str]
+) -> None:
+    skus = [make_product(stock=0) for _ in range(12)]
+    catalog = Catalog(connections.engine)
+    seen: dict[str, list[int]] = defaultdict(list)
+    relays: set[int] = set()
+    edited, lock = threading.Event(), threading.Lock()
+
+    def edit(sku: str) -> None:
+        product = catalog.products([sku])[sku]
+        for turn in range(6):
+            catalog.put_many([product.model_copy(update={"name": f"Test product, edit {turn}"})])
+
+    def publish(events: list[ProductChanged]) -> None:
+        time.sleep(0.02)
+        with lock:
+            relays.add(threading.get_ident())
+            for event in events:
+                seen[event.product].append(event.revision)
+
+    def relay() -> None:
+        outbox = product_outbox(connections.engine)
+        while outbox.publish_batch(publish, limit=4) or not edited.is_set() or outbox.lag().unpublished:
+            time.sleep(0.005)
+
+    with ThreadPoolExecutor(6) as pool:
+        relaying = [pool.submit(relay) for _ in range(2)]
+        try:
+            list(pool.map(edit, skus))
+        finally:
+            edited.set()
+        for future in relaying:
+            future.result()
+    assert {sku: seen[sku] for sku in skus} == {sku: list(range(1, 8)) for sku in skus}
     assert len(relays) == 2
 
 

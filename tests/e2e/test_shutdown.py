@@ -1,11 +1,18 @@
 """Every process ends cleanly when asked to, and loses nothing."""
 
 import asyncio
+import time
+import uuid
 from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 
+from adapters.connections import Connections
+from adapters.mysql.catalog_tables import product_events
+from adapters.mysql.history import now
+from adapters.mysql.outbox import product_outbox
 from dev.testbed import Testbed
 
 
@@ -14,6 +21,31 @@ async def test_process_ends_with_status_0_on_sigterm(engine: Testbed, name: str)
     status = engine.stop(name)
     engine.start(name)
     assert status == 0
+
+
+def test_relay_that_cannot_go_on_with_products_ends_for_a_new_start(engine: Testbed, connections: Connections) -> None:
+    until_published(connections)
+    unreadable = {
+        "event_id": str(uuid.uuid4()), "product": "UNREADABLE", "revision": 1, "type": "product.changed", "data": [],
+        "occurred_at": now(), "partition_no": 0,
+    }  # fmt: skip
+    with connections.engine.begin() as connection:
+        connection.execute(sa.insert(product_events).values(unreadable))
+    try:
+        assert engine.processes["relay"].wait(timeout=30) == 1
+    finally:
+        with connections.engine.begin() as connection:
+            connection.execute(sa.delete(product_events).where(product_events.c.product == "UNREADABLE"))
+        engine.start("relay")
+    until_published(connections)
+
+
+def until_published(connections: Connections) -> None:
+    """Wait for the relay to have nothing left to do."""
+    deadline = time.monotonic() + 30
+    while product_outbox(connections.engine).lag().unpublished:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 async def test_order_placed_while_relay_and_notifications_are_down_is_told_later(
