@@ -20,6 +20,14 @@ class SearchActivities:
     def __init__(self, feeds: "Mapping[Subject, Feed]") -> None:
         self._feeds = feeds
 
+    def _feed(self, command: FillIndex | IndexNamed) -> "Feed":
+        """The feed of an index of this release. Another's has other documents, and is for its own workers to change."""
+        feed = self._feeds[command.subject]
+        if not feed.index.owns(command.index):
+            message = f"{command.index} is not an index of this release, whose are named {feed.index.alias}-…"
+            raise ApplicationError(message, type="index_of_another_release", non_retryable=True)
+        return feed
+
     @activity.defn
     def make_index(self, command: MakeIndex) -> IndexMade:
         """Make the empty index; from here on every change is written to it as well."""
@@ -31,7 +39,7 @@ class SearchActivities:
     @activity.defn
     def fill_index(self, command: FillIndex) -> IndexFilled:
         """Write the next things into the index; a repeat goes on where the last sign of life was given."""
-        feed = self._feeds[command.subject]
+        feed = self._feed(command)
         after, done = command.after, 0
         if activity.info().heartbeat_details:
             after, done = activity.info().heartbeat_details
@@ -46,7 +54,7 @@ class SearchActivities:
     @activity.defn
     def verify_index(self, command: IndexNamed) -> IndexVerified:
         """Have the index hold everything MySQL held when this began; what it lacks is added."""
-        feed = self._feeds[command.subject]
+        feed = self._feed(command)
         expected, added = feed.count(), 0
         feed.index.refresh(command.index)
         if feed.index.count(command.index) < expected:
@@ -59,22 +67,22 @@ class SearchActivities:
     @activity.defn
     def compact_index(self, command: IndexNamed) -> None:
         """Bring the filled index into one piece, so that it is searched quickly from the start."""
-        self._feeds[command.subject].index.compact(command.index, activity.heartbeat)
+        self._feed(command).index.compact(command.index, activity.heartbeat)
 
     @activity.defn
     def switch_index(self, command: IndexNamed) -> None:
         """Have searches ask this index from now on."""
-        self._feeds[command.subject].index.switch_to(command.index)
+        self._feed(command).index.switch_to(command.index)
 
     @activity.defn
     def drop_index(self, command: IndexNamed) -> None:
         """Remove the half-made index."""
-        self._feeds[command.subject].index.drop(command.index)
+        self._feed(command).index.drop(command.index)
 
     @activity.defn
     def drop_leftovers(self, command: IndexNamed) -> list[str]:
-        """Remove every index of the subject that searches do not ask, those of earlier releases too."""
-        index = self._feeds[command.subject].index
+        """Remove every index of this release that searches do not ask. Another release's may be filled or asked."""
+        index = self._feed(command).index
         left = [name for name in index.leftovers() if name != command.index]
         for name in left:
             index.drop(name)

@@ -5,6 +5,7 @@ them, so that an index being filled misses nothing. Each index also has an alias
 writes go through: a write to an index that was dropped a moment ago then fails instead of making it anew.
 """
 
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,11 +14,17 @@ from itertools import islice
 from typing import Any
 
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
+from elasticsearch.helpers import scan
 
 _ADMIN_SECONDS = 60
+# Who keeps an index up to date waits for no longer, so that a server that went away without a word is soon asked anew.
+_LIVE_SECONDS = 10
 _BULK = 500
 _LOOK_SECONDS = 0.2
 _TOO_OLD, _GONE, _BUSY, _OUR_FAULT_ENDS = 409, 404, 429, 500
+# The index takes nothing for now, whatever it is: under maintenance, or its disk is nearly full.
+_BLOCKS = ("cluster_block_exception", "index_closed_exception")
+_VERSION = re.compile(r"-v(\d+)-")
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class WriteRefused(Exception):
 
 
 class WriteDelayed(Exception):
-    """The server has too much to do; send the documents again."""
+    """The server has too much to do, or an index takes no writes for now; send the documents again."""
 
 
 class LiveIndex:
@@ -48,6 +55,7 @@ class LiveIndex:
         self, elasticsearch: Elasticsearch, alias: str, settings: dict[str, Any], mapping: dict[str, Any]
     ) -> None:
         self._client = elasticsearch.options(request_timeout=_ADMIN_SECONDS)
+        self._live = elasticsearch.options(request_timeout=_LIVE_SECONDS)
         self.alias = alias
         self._settings = settings
         self._mapping = mapping
@@ -66,7 +74,7 @@ class LiveIndex:
 
     def targets(self) -> list[str]:
         """The indices that every change must reach."""
-        return self._behind(self._write_alias)
+        return self._behind(self._write_alias, self._live)
 
     def create(self, name: str | None = None) -> str:
         """An empty index that changes are written to from now on and nobody searches yet; its name.
@@ -86,12 +94,16 @@ class LiveIndex:
                 raise
         return fresh
 
-    def put(self, targets: Collection[str], documents: Iterable[Document], *, refresh: bool = False) -> int:
+    def put(
+        self, targets: Collection[str], documents: Iterable[Document], *, refresh: bool = False, live: bool = False
+    ) -> int:
         """Write the documents to each target; an older version than what is there is left out. How many documents.
 
-        Raises WriteDelayed, and WriteRefused once all the others are written.
+        `live` is for what keeps indices up to date: it waits for no slow answer, and a target that takes no writes for
+        now delays it. An index that is being filled is given up in that case. Raises WriteDelayed, and WriteRefused
+        once all the others are written.
         """
-        done = 0
+        done, client = 0, self._live if live else self._client
         refused: list[str] = []
         for batch in _batches(documents):
             operations: list[dict[str, Any]] = []
@@ -99,9 +111,9 @@ class LiveIndex:
                 for target in targets:
                     operations += (_operation(target, document), document.source)
             if operations:
-                answer = self._client.bulk(operations=operations, refresh="wait_for" if refresh else False)
+                answer = client.bulk(operations=operations, refresh="wait_for" if refresh else False)
                 if answer["errors"]:
-                    refused += _refused(answer["items"])
+                    refused += _refused(answer["items"], _BLOCKS if live else ())
             done += len(batch)
         if refused:
             raise WriteRefused("; ".join(refused[:3]))
@@ -136,6 +148,10 @@ class LiveIndex:
         found = self._get(self.alias, ids, source=True)
         return {one["_id"]: Document(one["_id"], one["_version"], one["_source"]) for one in found if one.get("found")}
 
+    def ids(self) -> Iterator[str]:
+        """Of everything that can be found in the index that searches ask."""
+        return (str(hit["_id"]) for hit in scan(self._client, index=self.alias, _source=False))
+
     def _get(self, index: str, ids: Collection[str], *, source: bool) -> list[Any]:
         return list(self._client.mget(index=index, ids=list(ids), source=source)["docs"]) if ids else []
 
@@ -146,20 +162,34 @@ class LiveIndex:
         self._client.indices.update_aliases(actions=[*removals, {"add": {"index": index, "alias": self.alias}}])
         return old
 
+    def owns(self, index: str) -> bool:
+        """Whether it is one of this version's indices: another release fills and asks those of another."""
+        return index.startswith(f"{self.alias}-")
+
     def drop(self, index: str) -> None:
         """Remove an index, if it is there; never the one that searches ask."""
         if index != self.current():
             self._client.indices.delete(index=index, ignore_unavailable=True)
 
     def leftovers(self) -> list[str]:
-        """Indices of this noun that nobody searches: of earlier versions, or of a rebuild that was cut off."""
-        noun = self.alias.rpartition("-v")[0]
-        names = set(self._client.indices.get(index=f"{noun}-v*", ignore_unavailable=True))
-        return sorted(names - {self.current()})
+        """Indices of this version that nobody searches: those before, or of a rebuild that was cut off."""
+        return [name for name in self._named(f"{self.alias}-*") if name != self.current()]
 
-    def _behind(self, alias: str) -> list[str]:
+    def outdated(self) -> list[str]:
+        """Indices of this noun's earlier versions, which the release before may still search."""
+        noun, _, version = self.alias.rpartition("-v")
+        return [
+            name
+            for name in self._named(f"{noun}-v*")
+            if (found := _VERSION.match(name, len(noun))) and int(found[1]) < int(version)
+        ]
+
+    def _named(self, pattern: str) -> list[str]:
+        return sorted(self._client.indices.get(index=pattern, ignore_unavailable=True))
+
+    def _behind(self, alias: str, client: Elasticsearch | None = None) -> list[str]:
         try:
-            return sorted(self._client.indices.get_alias(name=alias))
+            return sorted((client or self._client).indices.get_alias(name=alias))
         except NotFoundError:
             return []
 
@@ -173,7 +203,7 @@ def _operation(target: str, document: Document) -> dict[str, Any]:
     return {"index": {**where, "_id": document.id, "version": document.version, "version_type": "external_gte"}}
 
 
-def _refused(items: Iterable[dict[str, Any]]) -> list[str]:
+def _refused(items: Iterable[dict[str, Any]], passing: Collection[str]) -> list[str]:
     """What went wrong: a newer version there already is as good as ours, and an index that is gone needs nothing."""
     refused = []
     for item in items:
@@ -181,7 +211,7 @@ def _refused(items: Iterable[dict[str, Any]]) -> list[str]:
         if error is None or status in (_TOO_OLD, _GONE):
             continue
         about = f"{item['index']['_id']}: {error['type']}: {error.get('reason')}"
-        if status == _BUSY or status >= _OUR_FAULT_ENDS:
+        if status == _BUSY or status >= _OUR_FAULT_ENDS or error["type"] in passing:
             raise WriteDelayed(about)
         refused.append(about)
     return refused

@@ -25,7 +25,7 @@ from adapters.token_versions import LIFETIME_SECONDS
 from schemas.users import Role
 from workers.admin_payments import reconcile_payments_step
 from workers.admin_products import app as products_app
-from workers.admin_search import index_steps, reindex_step
+from workers.admin_search import index_steps, outdated_step, reindex_step
 from workers.admin_stock import reconcile_step
 from workers.command_settings import settings_or_exit
 from workers.schedules import ensure_schedules
@@ -80,6 +80,12 @@ def reindex(
     leaves it running.
     """
     _run(lambda stores: [reindex_step(stores, "orders" if orders else "products", here, console)], wait)
+
+
+@app.command()
+def drop_outdated(wait: WaitSeconds = 90) -> None:
+    """Remove the search indices of earlier releases. Only once none of their processes runs any more: they ask them."""
+    _run(lambda stores: [outdated_step(stores)], wait)
 
 
 @app.command()

@@ -56,14 +56,34 @@ def reindex_step(stores: Connections, subject: Subject, here: bool, console: Con
     )
 
 
+def outdated_step(stores: Connections) -> Step:
+    """Remove the indices of earlier releases; no other step and no reindex does, because they may be in use."""
+
+    def act() -> str:
+        dropped = []
+        for feed in feeds(stores).values():
+            for name in feed.index.outdated():
+                feed.index.drop(name)
+                dropped.append(name)
+        return f"dropped {', '.join(dropped)}" if dropped else "nothing is left of earlier releases"
+
+    return Step(
+        f"Elasticsearch at {stores.settings.elasticsearch_url}, earlier releases",
+        act,
+        f"{_START_HINT} ORDERS_ELASTICSEARCH_URL names it.",
+    )
+
+
 def _ensured(stores: Connections, subject: Subject, feed: Feed, console: Console) -> Step:
     def act() -> str:
         there = feed.index.current()
         said = f"{there} is there" if there else _built_here(subject, feed, console)
-        old = feed.index.leftovers()
+        if left := feed.index.leftovers():
+            said += f"; {', '.join(left)} nobody searches (the next `order-admin reindex` removes it)"
         # Kept, because the release before this one may still be asking it.
-        hint = f"; {', '.join(old)} nobody needs once this release alone runs (`order-admin reindex` removes it)"
-        return said + (hint if old else "")
+        if old := feed.index.outdated():
+            said += f"; {', '.join(old)} nobody needs once this release alone runs (`order-admin drop-outdated`)"
+        return said
 
     return Step(
         f"Elasticsearch at {stores.settings.elasticsearch_url}, {subject}",

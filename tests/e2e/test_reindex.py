@@ -1,5 +1,7 @@
 """An index is made anew while it is searched and written; a killed worker, a failure, a cancellation cost nothing."""
 
+import asyncio
+import re
 import sys
 import threading
 import time
@@ -13,6 +15,7 @@ import httpx2
 import pytest
 import uuid_utils
 from elasticsearch import NotFoundError
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowFailureError
 
 from adapters.connections import Connections
@@ -211,6 +214,74 @@ async def test_a_worker_killed_in_the_middle_is_taken_over_where_it_was(
     until_same(feed)
 
 
+async def test_a_worker_killed_inside_a_chunk_is_taken_over_at_its_last_sign_of_life(
+    engine: Testbed, feed: Feed, shop: list[Product], temporal_client: Client
+) -> None:
+    handle = await _start(temporal_client, chunk=5000)
+    place = await _until_first_sign_of_life(handle)
+    engine.kill("order-worker")
+    index = str((await _progress(handle)).index)
+    written = await _settled_writes(feed, index)
+    engine.start("order-worker")
+    result: Reindexed = await handle.result()
+    # Both what came before the kill and what came after are counted, so what was done twice shows.
+    assert 0 < place <= written < result.documents
+    assert _writes(feed, index) <= written + result.documents - place
+    until_same(feed)
+
+
+async def _until_first_sign_of_life(handle: Any) -> int:
+    """How many things the activity that fills had written when it said so."""
+    deadline = time.monotonic() + 30
+    while True:
+        described = await handle.describe()
+        for pending in described.raw_description.pending_activities:
+            if pending.activity_type.name == "fill_index" and pending.heartbeat_details.payloads:
+                _, done = await described.data_converter.decode(pending.heartbeat_details.payloads)
+                return int(done)
+        assert time.monotonic() < deadline
+
+
+def _writes(feed: Feed, index: str) -> int:
+    stats = feed.index._client.indices.stats(index=index, metric="indexing")
+    return int(stats["_all"]["primaries"]["indexing"]["index_total"])
+
+
+async def _settled_writes(feed: Feed, index: str) -> int:
+    """How many documents were written, once what the killed worker had sent is done."""
+    before = -1
+    while before != (now := _writes(feed, index)):
+        before = now
+        await asyncio.sleep(0.5)
+    return now
+
+
+async def test_who_looks_into_the_web_ui_sees_how_far_it_is(
+    engine: Testbed, shop: list[Product], temporal_client: Client
+) -> None:
+    handle = await _start(temporal_client, chunk=500)
+    await _until_filling(handle, 500)
+    filling = await _details(handle)
+    result: Reindexed = await handle.result()
+    said = re.fullmatch(
+        r"\*\*products: filling\*\*\n\n([\d,]+) of ([\d,]+) written \((\d+) %\), ([\d,]+) a second, into `(.+)`",
+        filling,
+    )
+    assert said, filling
+    done, total, share, rate = (int(said[group].replace(",", "")) for group in range(1, 5))
+    assert 500 <= done < total
+    assert (share, said[5]) == (100 * done // total, result.index)
+    assert rate > 0
+    ended = await _details(handle)
+    assert ended.startswith(f"**products: done**\n\n{result.documents:,} of {result.documents:,} written (100 %)")
+    assert ended.endswith(f"into `{result.index}`")
+
+
+async def _details(handle: Any) -> str:
+    told = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    return str(told.current_details)
+
+
 async def test_a_cancelled_reindex_leaves_everything_as_it_was(
     feed: Feed, connections: Connections, shop: list[Product], temporal_client: Client
 ) -> None:
@@ -273,4 +344,9 @@ def test_what_is_missing_is_made_at_set_up_and_what_is_left_over_is_told(
     said = engine.run([ADMIN, "setup"])
     assert f"{feed.index.current()} is there" in said
     assert old in said
-    connections.elasticsearch.indices.delete(index=old)
+    engine.run([ADMIN, "reindex"])
+    assert connections.elasticsearch.indices.exists(index=old)  # the release before may be asking it
+    assert old in engine.run([ADMIN, "drop-outdated"])
+    assert not connections.elasticsearch.indices.exists(index=old)
+    assert old not in engine.run([ADMIN, "drop-outdated"])
+    until_same(feed)
