@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import sqlalchemy as sa
 from elasticsearch import Elasticsearch
@@ -34,7 +35,7 @@ class Feed:
         targets = self.index.targets()
         if not targets:
             raise IndexNotReady(f"No index carries {self.index.alias}-write; run `order-admin setup`.")
-        return self.index.put(targets, documents)
+        return self.index.put(targets, documents, live=True)
 
     def fill(self, index: str, after: str, limit: int) -> tuple[str, int]:
         """Write the next ones into one index: the key of the last (empty at the end) and how many they were."""
@@ -55,12 +56,20 @@ class Feed:
         return written
 
     def differing(self) -> Iterator[str]:
-        """The keys of which the index that searches ask holds another state than MySQL, or none."""
+        """The keys of which the index that searches ask holds another state than MySQL, or none; and what it holds
+        beyond MySQL.
+        """
         after = ""
         while keys := self.next_keys(after, PAGE):
             held = self.index.documents(keys)
             yield from (wanted.id for wanted in self.documents(keys) if held.get(wanted.id) != wanted)
             after = keys[-1]
+        self.index.refresh(self.index.alias)
+        if self.index.count(self.index.alias) > self.count():
+            found = self.index.ids()
+            while some := list(islice(found, PAGE)):
+                known = {document.id for document in self.documents(some)}
+                yield from (one for one in some if one not in known)
 
 
 def product_feed(engine: sa.Engine, elasticsearch: Elasticsearch, prefix: str) -> Feed:

@@ -9,14 +9,19 @@ from dev.testbed import free_port
 
 
 class Cable:
-    """Forwards connections to a server on this machine. Cut, it refuses; hung, it takes them and says nothing."""
+    """Forwards connections to a server on this machine. Cut, it refuses; hung, it takes them and says nothing.
+
+    Lost, it leaves open what is open and carries no byte of it any more, not even when it is mended: a server that went
+    away without a word.
+    """
 
     def __init__(self, server_port: int) -> None:
         self._server = ("127.0.0.1", server_port)
         self.port = free_port()
-        self._state: Literal["whole", "cut", "hung"] = "whole"
+        self._state: Literal["whole", "cut", "hung", "lost"] = "whole"
         self.broken = 0  # ends of connections that were open when it was cut or hung
         self._open: set[socket.socket] = set()
+        self._silent: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self._listen()
@@ -35,21 +40,34 @@ class Cable:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
+        with self._lock:
+            self._silent.clear()
         self._break()
 
     def hang(self) -> None:
         """Break what is open, accept what comes and never answer."""
         self._state = "hung"
         self._break()
+        self._listen()
+
+    def lose(self) -> int:
+        """Say no more on what is open, for ever; accept what comes and never answer. How many were open."""
+        with self._lock:
+            self._state = "lost"
+            self._silent |= self._open
+            lost = len(self._silent)
+        self._listen()
+        return lost
 
     def mend(self) -> None:
-        """Forward again."""
+        """Forward what comes from now on."""
         self._break()
         self._state = "whole"
-        if self._listener is None:
-            self._listen()
+        self._listen()
 
     def _listen(self) -> None:
+        if self._listener is not None:
+            return
         listener = socket.create_server(("127.0.0.1", self.port))
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
@@ -62,6 +80,8 @@ class Cable:
                 return
             with self._lock:
                 self._open.add(near)
+                if self._state == "lost":
+                    self._silent.add(near)
             if self._state == "whole":
                 threading.Thread(target=self._connect, args=(near,), daemon=True).start()
 
@@ -74,19 +94,23 @@ class Cable:
         far.settimeout(None)
         with self._lock:
             self._open.add(far)
+            if near in self._silent:
+                self._silent.add(far)
         for one, other in ((near, far), (far, near)):
             threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
 
     def _copy(self, one: socket.socket, other: socket.socket) -> None:
         with suppress(OSError):
             while data := one.recv(65536):
-                other.sendall(data)
+                if one not in self._silent:
+                    other.sendall(data)
+        if one not in self._silent:  # whose other end hears of nothing, not even of the end
+            self._close(other)
         self._close(one)
-        self._close(other)
 
     def _break(self) -> None:
         with self._lock:
-            ends = list(self._open)
+            ends = self._open - self._silent
             self.broken += len(ends)
         for end in ends:
             self._close(end)
@@ -94,6 +118,7 @@ class Cable:
     def _close(self, end: socket.socket) -> None:
         with self._lock:
             self._open.discard(end)
+            self._silent.discard(end)
         with suppress(OSError):
             end.shutdown(socket.SHUT_RDWR)
         end.close()
