@@ -71,7 +71,8 @@ class ProductSearch:
             "facets": asking.counted(found) if query.facets else {},
             "did_you_mean": " ".join(words.meant) if words.meant and found["meant"]["doc_count"] else None,
         }
-        return _page(query, words, answer, _total(answer), None).model_copy(update=extras), took
+        point = self._point.get() if len(answer["hits"]["hits"]) > query.limit else None
+        return _page(query, words, answer, _total(answer), point).model_copy(update=extras), took
 
     def suggest(self, typed: str) -> Suggestions:
         """What completes the words typed so far, small typos forgiven."""

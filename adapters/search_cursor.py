@@ -1,9 +1,13 @@
 """Where a customer's next page begins, and the view of the index it is read from.
 
-From the second page on hits are read from a point in time, so that what changes meanwhile neither repeats nor hides
-one. A point costs the server the segments it holds on to, so it is opened only when somebody turns a page, and those
-who do so within a second share one. Hence nobody closes it: it ends a minute after its last use, and a process has at
-most one for each second of that minute, plus those still in use.
+From the second page on hits are read from a point in time that is chosen with the first page, so that what changes
+while a customer turns pages neither repeats nor hides a hit. The first page itself is read from the index as it is: a
+change is found as soon as can be, and only what changed within the second around the first page may be on two pages or
+on none. Who comes back after the point has ended goes on behind the last hit they saw, in a new view.
+
+A point costs the server the segments it holds on to, so it is opened only where a page follows, and all within a second
+share one. Hence nobody closes it: it ends a minute after its last use, and a process has at most one for each second of
+that minute, plus those still in use.
 """
 
 import base64
@@ -15,7 +19,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from elasticsearch import Elasticsearch
+from elasticsearch import ConnectionTimeout, Elasticsearch
 
 from domain.errors import InvalidRequest
 from schemas.search import ProductQuery
@@ -51,12 +55,17 @@ class SharedPoint:
 
     def get(self, *, instead_of: str | None = None) -> str:
         """A view of the index as it was at most a second ago; never the one that was found to be gone."""
-        with self._lock:
+        # Others wait for the one who opens it, but not one after the other for a server that hangs.
+        if not self._lock.acquire(timeout=_SHARED_SECONDS):
+            raise ConnectionTimeout("a point in time is being opened")
+        try:
             if time.monotonic() - self._opened > _SHARED_SECONDS or self._id == instead_of:
                 begun = time.monotonic()
                 self._id = self._client.open_point_in_time(index=self._alias, keep_alive=KEEP_ALIVE)["id"]
                 self._opened = begun
             return self._id
+        finally:
+            self._lock.release()
 
 
 def seal(query: ProductQuery, place: Place) -> str:

@@ -262,13 +262,41 @@ def test_pages_stay_as_they_are_while_products_change(connections: Connections) 
     search.index_products(kites, refresh=True)
     try:
         first = search.search(ProductQuery(q="kite", sort="price_asc", limit=3))
+        # One of the first page goes to its end, one of the second jumps to the front.
+        moved = {0: 999, 4: 1}
+        search.index_products(
+            [kites[n].model_copy(update={"revision": 2, "prices": {"EUR": price}}) for n, price in moved.items()],
+            refresh=True,
+        )
         second = search.search(ProductQuery(q="kite", sort="price_asc", limit=3, cursor=first.next_cursor))
         # The two that come next jump to the front, and a new one appears between.
-        moved = [kite.model_copy(update={"revision": 2, "prices": {"EUR": 1}}) for kite in kites[6:8]]
-        search.index_products([*moved, product("KITE-99", "Kite 99", "Acme", "Toys", 107)], refresh=True)
+        ahead = [kite.model_copy(update={"revision": 2, "prices": {"EUR": 1}}) for kite in kites[6:8]]
+        search.index_products([*ahead, product("KITE-99", "Kite 99", "Acme", "Toys", 107)], refresh=True)
         third = search.search(ProductQuery(q="kite", sort="price_asc", limit=9, cursor=second.next_cursor))
         seen = [hit.product for page in (first, second, third) for hit in page.items]
         assert seen == [kite.code for kite in kites]
+    finally:
+        connections.elasticsearch.indices.delete(index=str(product_index(connections.elasticsearch, alias).current()))
+
+
+def test_who_comes_back_after_the_view_has_ended_misses_and_repeats_nothing_but_what_moved_itself(
+    connections: Connections,
+) -> None:
+    alias = f"test-search-{uuid_utils.uuid7().hex[-12:]}-v1"
+    search = ProductSearch(connections.elasticsearch, alias)
+    search.ensure_index()
+    kites = [product(f"KITE-{n:02}", f"Kite {n}", "Acme", "Toys", 100 + n) for n in range(9)]
+    search.index_products(kites, refresh=True)
+    try:
+        first = search.search(ProductQuery(q="kite", sort="price_asc", limit=3))
+        connections.elasticsearch.close_point_in_time(id=search._point._id)
+        moved = {0: 999, 4: 1}
+        search.index_products(
+            [kites[n].model_copy(update={"revision": 2, "prices": {"EUR": price}}) for n, price in moved.items()],
+            refresh=True,
+        )
+        rest = search.search(ProductQuery(q="kite", sort="price_asc", limit=9, cursor=first.next_cursor))
+        assert [hit.product for hit in rest.items] == [kites[n].code for n in (3, 5, 6, 7, 8, 0)]
     finally:
         connections.elasticsearch.indices.delete(index=str(product_index(connections.elasticsearch, alias).current()))
 
