@@ -125,7 +125,7 @@ class Play:
             for task in (*people, operator):
                 task.cancel()
             await asyncio.gather(*people, operator, return_exceptions=True)
-        order = self._order()
+        order = await asyncio.to_thread(self._order)
         return str(order.status if order is not None else OrderStatus.CANCELLED)
 
     def look(self) -> list[str]:
