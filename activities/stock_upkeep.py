@@ -85,4 +85,7 @@ class StockUpkeepActivities:
             differences = [*differences, *checked.differences][:_MOST_REMEMBERED]
             activity.heartbeat(checked.after, levels, found, differences)
         self._reconciliations.keep(command.started_at, levels, found, differences)
+        if found:
+            named = ", ".join(sorted({one.sku for one in differences})[:_MOST_NAMED])
+            activity.logger.error("the books of stock disagree: %d difference(s), of %s", found, named)
         return StockReconciled(levels_checked=levels, differences_found=found)

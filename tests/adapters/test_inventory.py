@@ -2,9 +2,11 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -327,10 +329,40 @@ def test_buyers_and_returns_at_once_never_deadlock_nor_oversell(books: Books, ma
             books.release(order.order_id)
         return True
 
-    with ThreadPoolExecutor(16) as pool:
+    with deadlocks(books.engine) as met, ThreadPoolExecutor(16) as pool:
         list(pool.map(buy, range(60)))
+    assert met == []
     assert all(level.available >= 0 for sku in skus for level in books.stock.levels(sku))
     assert not [one for one in books.differences() if one.sku in skus]
+
+
+@contextmanager
+def deadlocks(engine: sa.Engine) -> Iterator[list[str]]:
+    """The statements that were ended by one: a transaction that is run anew tells nobody."""
+    met: list[str] = []
+
+    def hear(context: sa.engine.ExceptionContext) -> None:
+        if context.original_exception.args[:1] == (1213,):
+            met.append(str(context.statement))
+
+    sa.event.listen(engine, "handle_error", hear)
+    yield met
+    sa.event.remove(engine, "handle_error", hear)
+
+
+def test_a_deadlock_would_be_seen(books: Books, make_product: MakeProduct) -> None:
+    skus, both = [make_product(stock=1) for _ in range(2)], Barrier(2)
+
+    def lock(first: str, second: str) -> None:
+        query = sa.select(stock.c.sku).with_for_update()
+        with suppress(sa.exc.OperationalError), books.engine.begin() as connection:
+            connection.execute(query.where(stock.c.sku == first))
+            both.wait(10)
+            connection.execute(query.where(stock.c.sku == second))
+
+    with deadlocks(books.engine) as met, ThreadPoolExecutor(2) as pool:
+        list(pool.map(lock, skus, reversed(skus)))
+    assert len(met) == 1
 
 
 # --- what flips

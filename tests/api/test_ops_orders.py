@@ -138,6 +138,8 @@ def test_the_stuck_come_first_and_pages_follow_each_other(
     expected = [placed[0], placed[1], placed[3], placed[2]]
     assert find(email=customer.email) == expected
     assert find(email=customer.email, stuck=True) == expected[:2]
+    assert find(email=customer.email, status="delivered") == expected[2:]
+    assert find(email=customer.email, status="processing") == [placed[1]]
     assert find(email=customer.email, stuck=False) == expected[2:]
     seen, cursor = [], None
     for _ in range(4):

@@ -137,11 +137,11 @@ def move_parcel(engine: Testbed) -> Callable[[str, str], None]:
 
 
 @pytest.fixture
-def on_kafka(engine: Testbed) -> Callable[[str], list[dict[str, Any]]]:
-    """An order's events as any consumer of the topic sees them, in the order they came."""
+def on_kafka(engine: Testbed) -> Callable[..., list[dict[str, Any]]]:
+    """The events of an order, or of what else a topic tells of, as any consumer sees them, in the order they came."""
 
-    def read(order_id: str) -> list[dict[str, Any]]:
-        topic = f"{engine.settings.name_prefix}{ORDERS_TOPIC}"
+    def read(aggregate_id: str, topic: str = ORDERS_TOPIC) -> list[dict[str, Any]]:
+        topic = f"{engine.settings.name_prefix}{topic}"
         consumer = Consumer({"bootstrap.servers": engine.settings.kafka_bootstrap, "group.id": f"test-{uuid.uuid4()}"})
         numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         ends = {n: consumer.get_watermark_offsets(TopicPartition(topic, n), timeout=10) for n in numbers}
@@ -154,7 +154,7 @@ def on_kafka(engine: Testbed) -> Callable[[str], list[dict[str, Any]]]:
             assert message.error() is None
             if message.offset() + 1 >= ends[message.partition()][1]:
                 waiting.discard(message.partition())
-            if message.key() == order_id.encode():
+            if message.key() == aggregate_id.encode():
                 found.append(json.loads(message.value()))
         consumer.close()
         return found

@@ -318,7 +318,7 @@ async def test_a_message_before_the_goods_is_not_believed(place: Any, late_produ
 
 
 async def test_the_reconciliation_keeps_what_it_finds(
-    make_product: Any, skipping: Client, connections: Connections
+    make_product: Any, skipping: Client, connections: Connections, caplog: pytest.LogCaptureFixture
 ) -> None:
     sku = make_product(stock=5)
     this = stock.c.sku == sku
@@ -336,6 +336,8 @@ async def test_the_reconciliation_keeps_what_it_finds(
     assert found.differences_found == newest.differences_found >= 1
     (difference,) = [one for one in newest.differences if one.sku == sku]
     assert (difference.on_hand.balance, difference.on_hand.ledger) == (6, 5)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert [sku in message for message in told if "books of stock disagree" in message] == [True]
     again = await skipping.execute_workflow(
         StockReconciliationWorkflow.run, id=f"reconciliation-again-{sku}", task_queue=ORDERS_QUEUE
     )
