@@ -14,6 +14,7 @@ from schemas.refunds import FailedRefundInput, RefundReversed, ReverseRefund
 from workflows.names import PAYMENTS_QUEUE, failed_refund_workflow_id
 from workflows.options import PROVIDER, STORE
 from workflows.timeline import Timeline, money
+from workflows.uninterrupted import to_its_end
 
 # The refund's own workflow may be about to book it; after that the reconciliation finds what it has booked.
 _WAITS: Sequence[timedelta] = (
@@ -38,6 +39,9 @@ class FailedRefundWorkflow:
     @workflow.run
     async def run(self, failed: FailedRefundInput) -> RefundReversed:  # noqa: ARG002 - the init has taken it
         """Look as often as there is news, until it is booked."""
+        return await to_its_end(self._follow(), self._timeline.tell)
+
+    async def _follow(self) -> RefundReversed:
         while self._news and not self._result.amount:
             self._news = False
             await self._look()

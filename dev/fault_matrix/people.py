@@ -1,6 +1,7 @@
 """What people do about an order on its way: its customer, their bank, a supplier, staff and operators."""
 
 import asyncio
+import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from temporalio.service import RPCError
 
 from adapters.mysql.payment_reconciliation_tables import payment_differences
 from adapters.mysql.payments import Ledger
-from adapters.mysql.tables import orders
+from adapters.mysql.tables import orders, refund_parts
 from domain.orders import OrderStatus, PaymentStatus
 from domain.reconciliation import DifferenceStatus
 from schemas.disputes import DisputeEnded, OperatorDecision
@@ -24,6 +25,7 @@ from workflows.dispute import DisputeWorkflow
 from workflows.names import (
     PAYMENTS_QUEUE,
     dispute_workflow_id,
+    failed_refund_workflow_id,
     late_money_workflow_id,
     payment_repair_workflow_id,
     refund_workflow_id,
@@ -91,18 +93,19 @@ async def deliver_when_the_hold_has_ended(play: "Play") -> None:
 
 async def refund(play: "Play") -> None:
     """Staff give a part back, once it is delivered."""
+    await _give_back(play, await _paid_for(play), play.later_id)
+
+
+async def refund_again_when_it_comes_back(play: "Play") -> None:
+    """The customer's bank sends a refund back days after it was done, and staff give it anew."""
     order = await _paid_for(play)
-    wanted = RefundInput(
-        refund_id=play.later_id,
-        order_id=order.id,
-        amount=play.cell.scenario.refunds,
-        currency=order.total.currency,
-        reason=WHY,
-        actor=STAFF,
-    )
-    await play.stage.client.execute_workflow(
-        RefundWorkflow.run, wanted, id=refund_workflow_id(play.later_id), task_queue=PAYMENTS_QUEUE
-    )
+    await _give_back(play, order, play.later_id)
+    name = await asyncio.to_thread(_refund_at_provider, play)
+    play.arm(name)
+    await _at_provider(play, f"_control/later/{name}?fails=true")
+    failed = play.stage.client.get_workflow_handle(failed_refund_workflow_id(name))
+    await _when_begun(failed)
+    await _give_back(play, order, str(uuid.uuid4()))
 
 
 async def answer_and_give_in(play: "Play") -> None:
@@ -129,12 +132,7 @@ async def cancel_and_pay_all_the_same(play: "Play") -> None:
     await play.handle.result()
     play.arm(intent)
     await _at_provider(play, "_control/late_success", payment_intent=intent)
-    late = play.stage.client.get_workflow_handle(late_money_workflow_id(intent))
-    while True:
-        with suppress(RPCError):  # its webhook has yet to come
-            await late.result()
-            return
-        await asyncio.sleep(0.1)
+    await _when_begun(play.stage.client.get_workflow_handle(late_money_workflow_id(intent)))
 
 
 async def refund_at_the_dashboard(play: "Play") -> None:
@@ -184,6 +182,37 @@ async def _repair(play: "Play", order_id: str) -> None:
     )
     if answer.difference is None or answer.difference.status is not DifferenceStatus.REPAIRED:
         play.wrong.append(f"repair: the decision has led to {answer}")
+
+
+async def _give_back(play: "Play", order: OrderView, refund_id: str) -> None:
+    wanted = RefundInput(
+        refund_id=refund_id,
+        order_id=order.id,
+        amount=play.cell.scenario.refunds,
+        currency=order.total.currency,
+        reason=WHY,
+        actor=STAFF,
+    )
+    await play.stage.client.execute_workflow(
+        RefundWorkflow.run, wanted, id=refund_workflow_id(refund_id), task_queue=PAYMENTS_QUEUE
+    )
+
+
+async def _when_begun(follower: WorkflowHandle[Any, Any]) -> None:
+    """Wait for the end of a workflow that a webhook begins."""
+    while True:
+        with suppress(RPCError):  # it has yet to come
+            await follower.result()
+            return
+        await asyncio.sleep(0.1)
+
+
+def _refund_at_provider(play: "Play") -> str:
+    part = refund_parts.c
+    mine = part.refund_id == play.later_id, part.provider_refund_id.is_not(None)
+    query = sa.select(part.provider_refund_id).where(*mine)
+    with play.stage.sides.stores.engine.connect() as connection:
+        return str(connection.scalars(query).one())
 
 
 async def _paid_for(play: "Play") -> OrderView:

@@ -95,6 +95,12 @@ PAID_TOO_LATE = Scenario(
     strikes=Strikes.THE_PAYMENT,
     people=people.cancel_and_pay_all_the_same,
 )
+REFUND_THAT_COMES_BACK = Scenario(
+    "refunded twice, for the first came back",
+    refunds=700,
+    strikes=Strikes.THE_PAYMENT,
+    people=people.refund_again_when_it_comes_back,
+)
 REFUNDED_ELSEWHERE = Scenario(
     "refunded at the dashboard", refunds=700, strikes=_LATER, people=people.refund_at_the_dashboard
 )
@@ -117,6 +123,7 @@ _LEADS_TO: Mapping[str, Scenario] = {
     "refund_payment": REFUNDED,
     "look_at_refund": PENDING_REFUND,
     "settle_refund": REFUNDED,
+    "reverse_refund": REFUND_THAT_COMES_BACK,
     "look_at_dispute": DISPUTED,
     "record_dispute": DISPUTED,
     "submit_evidence": DISPUTED,
@@ -144,7 +151,6 @@ NOT_OF_AN_ORDER = {
     "reconcile_stock": "a schedule's, of all stock at once",
     "reconcile_payments": "a schedule's, of all payments at once",
     "finish_reconciliation": "a schedule's, of all payments at once",
-    "reverse_refund": "of a refund that was over; tests/workflows/test_failed_refunds.py",
 }
 
 

@@ -28,8 +28,8 @@ from workflows import options
 
 TIMEOUT = timedelta(seconds=3)
 KILL = signal.SIGUSR1  # to the parent: kill your worker as a power cut would
-# An order's, or that of a refund, a dispute or a decision about it; or a payment's, by the provider's name.
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|pi_\w+")
+# An order's, or that of a refund, a dispute or a decision about it; or a payment's or refund's, by the provider's name.
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(pi|re)_\w+")
 
 
 class GoesWrong(ClientInterceptor, Interceptor):
