@@ -127,6 +127,7 @@ class PaymentDesk:
         """What has left and could not be paid for is an operator's own affair now: hold nothing for it."""
         if self._unpaid:
             self._unpaid.clear()
+            self._known_dead = True  # nobody is asked once more
             with suppress(FailureError):  # settled as well
                 await self.void()
 
