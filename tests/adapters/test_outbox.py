@@ -13,6 +13,7 @@ import uuid_utils
 
 from adapters.connections import Connections
 from adapters.mysql.catalog import Catalog
+from adapters.mysql.catalog_tables import product_events
 from adapters.mysql.history import Change, append, lock_order
 from adapters.mysql.outbox import Outbox, order_outbox, product_outbox
 from adapters.mysql.tables import order_events, orders
@@ -112,6 +113,7 @@ def test_two_relays_at_once_keep_the_order_within_each_product(
     catalog = Catalog(connections.engine)
     seen: dict[str, list[int]] = defaultdict(list)
     relays: set[int] = set()
+    told: set[str] = set()
     edited, lock = threading.Event(), threading.Lock()
 
     def edit(sku: str) -> None:
@@ -125,6 +127,7 @@ def test_two_relays_at_once_keep_the_order_within_each_product(
             relays.add(threading.get_ident())
             for event in events:
                 seen[event.product].append(event.revision)
+                told.add(event.event_id)
 
     def relay() -> None:
         outbox = product_outbox(connections.engine)
@@ -139,6 +142,11 @@ def test_two_relays_at_once_keep_the_order_within_each_product(
             edited.set()
         for future in relaying:
             future.result()
+    # Kafka has heard of none of them; tests that come later compare the index with all products.
+    with connections.engine.begin() as connection:
+        connection.execute(
+            sa.update(product_events).where(product_events.c.event_id.in_(told)).values(published_at=None)
+        )
     assert {sku: seen[sku] for sku in skus} == {sku: list(range(1, 8)) for sku in skus}
     assert len(relays) == 2
 
