@@ -1,4 +1,4 @@
-"""The paths of an order whose payment is disputed before anything of it has left."""
+"""The paths of an order whose payment is disputed, most of them before anything of it has left."""
 
 import time
 from typing import Any
@@ -31,16 +31,25 @@ class DisputePaths(RecordedOrders):
         """The bank decides against us, and nothing is sent."""
         return self._order({in_("BER"): 1}, postal_code=_WAITS, then=lambda order_id: self._dispute(order_id, "lost"))
 
+    def charge_back(self, order_id: str) -> str:
+        """The bank takes back what was paid for a delivered order; answers what it calls that."""
+        dispute = self._begin_dispute(order_id, inquiry=False)
+        wait(lambda: self._client.get(f"/v1/orders/{order_id}").json()["payment_status"] == "disputed")
+        return dispute
+
+    def _begin_dispute(self, order_id: str, *, inquiry: bool) -> str:
+        paid = Ledger(self._stores.engine).entries(order_id)[0].provider_id
+        asked = {"payment_intent": paid, "inquiry": inquiry}
+        provider = f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/disputes"
+        return str(httpx2.post(provider, json=asked).raise_for_status().json()["id"])
+
     def _dispute(self, order_id: str, outcome: str) -> None:
         wait(lambda: self._parcel(order_id)["status"] == "booked")
-        provider = f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/disputes"
-        paid = Ledger(self._stores.engine).entries(order_id)[0].provider_id
-        asked = {"payment_intent": paid, "inquiry": True}
-        dispute = httpx2.post(provider, json=asked).raise_for_status().json()["id"]
-        self.disputes[outcome] = dispute
+        self.disputes[outcome] = dispute = self._begin_dispute(order_id, inquiry=True)
         wait(lambda: self._parcel(order_id)["status"] == "on_hold")
         time.sleep(1)  # for the order to say so as well
-        httpx2.post(f"{provider}/{dispute}/decide", json={"outcome": outcome}).raise_for_status()
+        decide = f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/disputes/{dispute}/decide"
+        httpx2.post(decide, json={"outcome": outcome}).raise_for_status()
 
     def _parcel(self, order_id: str) -> dict[str, Any]:
         parcels: list[dict[str, Any]] = self._client.get(f"/v1/orders/{order_id}").json()["parcels"]

@@ -1,10 +1,12 @@
 """`make histories`: run one order down every path on the real servers and keep what Temporal recorded.
 
 `tests/replay` replays the files with the current code: a change of a workflow that would break an order that is
-running somewhere fails there. Record anew only together with such a change, once it is gated by `workflow.patched`.
+running somewhere fails there. So a file that is there stays as it is, and only what is missing is written. `ANEW=1`
+records all of them, together with a change that is gated by `workflow.patched`.
 """
 
 import asyncio
+import os
 import uuid
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from adapters.connections import Connections, connect
 from dev.record_failed_refund import record_failed_refund
 from dev.record_hold_release import record_hold_release
 from dev.record_late_money import record_late_money
+from dev.record_staff_decisions import record_staff_decisions
 from dev.recorded_orders import PATIENCE_SECONDS
 from dev.recorded_paths import Recorder
 from dev.seed import fill
@@ -43,6 +46,7 @@ HISTORIES = Path(__file__).resolve().parent.parent / "tests" / "replay" / "histo
 PATHS = (
     "delivered",
     "two_parcels",
+    "captured_once",
     "declined",
     "paid_again",
     "authenticated",
@@ -69,6 +73,7 @@ REFUNDS = {
     "refund-slow_bank": ("slow_bank", 100),
 }
 _HOLD_SECONDS = "24"  # so that a hold is renewed after eighteen
+ANEW = bool(os.environ.get("ANEW"))
 console = Console(highlight=False)
 
 
@@ -79,7 +84,11 @@ async def _keep(client: Client, workflow_id: str, name: str) -> None:
         history = await handle.fetch_history()
     except RPCError:
         return  # this path has no such workflow: a declined order ships no parcel
-    (HISTORIES / f"{name}.json").write_text(history.to_json() + "\n")
+    file = HISTORIES / f"{name}.json"
+    if file.exists() and not ANEW:
+        console.print(f"[dim]{name}: is there already[/dim]")
+        return
+    file.write_text(history.to_json() + "\n")
     console.print(f"[green]✓[/green] {name}: {len(history.events)} events")
 
 
@@ -111,6 +120,7 @@ async def _record(bed: Testbed, stores: Connections) -> None:
     await record_late_money(client, recorder, stores, delivered, _keep)
     await record_failed_refund(client, recorder, _keep)
     await record_hold_release(client, recorder, _keep)
+    await record_staff_decisions(client, recorder, _keep)
     for row in SCHEDULES:
         run = await client.start_workflow(row.workflow, id=f"recorded-{row.id}", task_queue=row.queue)
         await _keep(client, run.id, row.id)

@@ -55,8 +55,12 @@ class RecordedOrders:
         order_id: str = answer.get("id") or answer["order_id"]
         if then is not None:
             then(order_id)
-        wait(lambda: self._client.get(f"/v1/orders/{order_id}").json()["status"] in _FINAL)
+        wait(lambda: self.status(order_id) in _FINAL)
         return order_id
+
+    def status(self, order_id: str) -> str:
+        """How the order stands."""
+        return str(self._client.get(f"/v1/orders/{order_id}").json()["status"])
 
     def _newest_at(self, event_type: str) -> str:
         def look() -> str | None:

@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections.abc import Callable
 
 import httpx2
 
@@ -64,6 +65,15 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
         """The carrier says no, and the provider calls wrong what is to give the money back; ends waiting for staff."""
         self._fault("400", "cancel")
         return self._order({in_("BER"): 1}, postal_code="00000")
+
+    def risky(self, then: Callable[[str], None]) -> str:
+        """The provider calls its payment risky, and it is held for review."""
+        return self._order({in_("BER"): 1}, payment_method="pm_card_riskLevelElevated", then=then)
+
+    def captured_once(self) -> str:
+        """Two parcels, and a card whose holds are taken once: what is left is held anew."""
+        lines = {in_("BER", not_in="AMS"): 1, in_("AMS", not_in="BER"): 1}
+        return self._order(lines, payment_method="pm_card_captureOnce")
 
     def cancelled(self) -> str:
         """The customer changes their mind while the bank is thinking."""

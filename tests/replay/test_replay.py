@@ -12,6 +12,7 @@ from dev.record_failed_refund import FAILED_REFUND
 from dev.record_histories import PATHS, REFUNDS
 from dev.record_hold_release import HOLD_RELEASE
 from dev.record_late_money import LATE_MONEY
+from dev.record_staff_decisions import STAFF_DECISIONS
 from workers.runner import WORKFLOWS, new_sandbox_runner
 from workers.schedules import SCHEDULES
 
@@ -58,5 +59,6 @@ def test_every_workflow_and_every_path_has_a_history() -> None:
         *LATE_MONEY,
         FAILED_REFUND,
         *HOLD_RELEASE,
+        *STAFF_DECISIONS,
         *(row.id for row in SCHEDULES),
     } <= names

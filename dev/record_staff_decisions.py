@@ -1,0 +1,64 @@
+"""Histories of orders staff decide about: held for review, settled by hand, disputed after they were delivered."""
+
+import asyncio
+
+from temporalio.client import Client
+
+from dev.record_late_money import Keep
+from dev.recorded_orders import wait
+from dev.recorded_paths import Recorder
+from schemas.disputes import OperatorDecision
+from schemas.orders import SettleCompensation
+from schemas.risk import Review, Verdict
+from workflows.checkout import CheckoutWorkflow
+from workflows.dispute import DisputeWorkflow
+from workflows.names import dispute_workflow_id, order_workflow_id, payment_workflow_id
+
+STAFF_DECISIONS = (
+    "checkout-approved",
+    "checkout-rejected",
+    "payment-rejected",
+    "checkout-settled_by_hand",
+    "payment-approved",
+    "dispute-accepted",
+)
+_STAFF, _WHY = "staff:1", "recording histories"
+
+
+async def record_staff_decisions(client: Client, recorder: Recorder, keep: Keep) -> None:
+    """Each decision that an operator can take about an order, once."""
+    for name, verdict in (("approved", Verdict.APPROVE), ("rejected", Verdict.DECLINE)):
+        order_id = await _reviewed(client, recorder, verdict)
+        await keep(client, order_workflow_id(order_id), f"checkout-{name}")
+        await keep(client, payment_workflow_id(order_id), f"payment-{name}")
+    order_id = await asyncio.to_thread(recorder.void_called_wrong)
+    order = client.get_workflow_handle(order_workflow_id(order_id))
+    await order.execute_update(
+        CheckoutWorkflow.settle_compensation, SettleCompensation(actor=_STAFF, reason=_WHY, retry=False)
+    )
+    await keep(client, order.id, "checkout-settled_by_hand")
+    await keep(client, await _accepted(client, recorder), "dispute-accepted")
+
+
+async def _reviewed(client: Client, recorder: Recorder, verdict: Verdict) -> str:
+    """An order the provider calls risky, and what staff say of it."""
+    loop = asyncio.get_running_loop()
+
+    def decide(order_id: str) -> None:
+        wait(lambda: recorder.status(order_id) == "on_hold")
+        order = client.get_workflow_handle(order_workflow_id(order_id))
+        said = order.execute_update(CheckoutWorkflow.review, Review(actor=_STAFF, reason=_WHY, verdict=verdict))
+        asyncio.run_coroutine_threadsafe(said, loop).result()
+
+    return await asyncio.to_thread(recorder.risky, decide)
+
+
+async def _accepted(client: Client, recorder: Recorder) -> str:
+    """A customer disputes what was delivered; staff send evidence, and then give in."""
+    order_id = await asyncio.to_thread(recorder.delivered)
+    dispute_id = await asyncio.to_thread(recorder.charge_back, order_id)
+    dispute = client.get_workflow_handle(dispute_workflow_id(dispute_id))
+    said = OperatorDecision(actor=_STAFF, reason=_WHY, text="signed for")
+    await dispute.execute_update(DisputeWorkflow.submit_evidence, said)
+    await dispute.execute_update(DisputeWorkflow.accept, said)
+    return dispute.id
