@@ -24,6 +24,7 @@ class DisputeProvider:
 
     def look(self, command: LookAtDispute) -> DisputeStanding:
         """How it stands now, with all the money it has moved so far."""
+        asked_at = datetime.now(UTC)
         try:
             found = self._disputes.retrieve(command.dispute_id, {"expand": ["payment_intent"]})
         except stripe.StripeError as error:
@@ -44,6 +45,7 @@ class DisputeProvider:
             status=DisputeStatus(dispute["status"]),
             evidence_due_at=datetime.fromtimestamp(due, UTC) if due else None,
             movements=list(_movements(dispute.get("balance_transactions") or [])),
+            asked_at=asked_at,
         )
 
     def submit(self, command: SubmitEvidence) -> ProviderResult:

@@ -56,7 +56,10 @@ class DisputeMovement(Payload):
 
 
 class DisputeStanding(Payload):
-    """A dispute as the provider has it now; without `order_id` it is of no order of ours."""
+    """A dispute as the provider has it now; without `order_id` it is of no order of ours.
+
+    It is no older than `asked_at`; None in what an earlier release has asked.
+    """
 
     dispute_id: str
     order_id: str | None
@@ -67,6 +70,7 @@ class DisputeStanding(Payload):
     status: DisputeStatus
     evidence_due_at: datetime | None = None
     movements: list[DisputeMovement] = []
+    asked_at: datetime | None = None
 
     @property
     def is_open(self) -> bool:

@@ -64,6 +64,8 @@ def _record(connection: sa.Connection, command: RecordDispute) -> DisputeRecorde
     standing = command.standing
     order = lock_order(connection, command.order_id)
     known = _find(connection, standing.dispute_id)
+    if known is not None and _is_outdated(standing, known):
+        return DisputeRecorded(dispute=_view(known), payment_status=derived_status(connection, command.order_id))
     values: dict[str, Any] = {
         "amount": standing.amount,
         "status": standing.status,
@@ -99,6 +101,12 @@ def _record(connection: sa.Connection, command: RecordDispute) -> DisputeRecorde
     row = _find(connection, standing.dispute_id)
     assert row is not None
     return DisputeRecorded(dispute=_view(row), payment_status=derived_status(connection, command.order_id))
+
+
+def _is_outdated(standing: DisputeStanding, known: sa.Row[Any]) -> bool:
+    """Asked before it was closed, by a worker that took its time to say so: it must not open it again."""
+    asked_at = standing.asked_at
+    return standing.is_open and not known.open and asked_at is not None and naive(asked_at) <= known.closed_at
 
 
 def _tell(connection: sa.Connection, order_id: str, standing: DisputeStanding, *, first: bool) -> None:

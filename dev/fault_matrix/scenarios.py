@@ -143,7 +143,7 @@ _AGAIN = (
     ("authorize_payment", "reauthorize-1", HELD_ANEW),
     ("record_payment", "capture-1:expired", HELD_ANEW),
     ("capture_payment", "capture-1:reauthorize-1", HELD_ANEW),
-    ("void_payment", "void", PAID_TOO_LATE),
+    ("void_payment", "", PAID_TOO_LATE),
     ("catch_up_ledger", "", REFUNDED_ELSEWHERE),
 )
 NOT_OF_AN_ORDER = {

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -14,6 +14,7 @@ import uuid_utils
 from temporalio.client import Client, WorkflowUpdateFailedError
 
 from adapters.connections import Connections
+from adapters.disputes import DisputeProvider
 from adapters.mysql.disputes import Disputes
 from adapters.mysql.payments import Ledger
 from api.dispute_desk import DisputeDesk
@@ -22,7 +23,7 @@ from domain.disputes import DisputeStatus
 from domain.fulfilment import ParcelStatus
 from domain.ledger import Account, EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.disputes import DisputeAction, DisputeView, OperatorDecision
+from schemas.disputes import DisputeAction, DisputeView, LookAtDispute, OperatorDecision, RecordDispute
 from schemas.orders import SettleCompensation
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import RefundAnswer, RefundInput, RefundStatus
@@ -249,6 +250,25 @@ async def test_a_part_has_left_and_it_is_lost(place: Any, make_product: Any, ban
     assert (view.payment.captured.amount, view.payment.held.amount, order.reserved()) == (taken, 0, 0)
     assert view.payment_status is PaymentStatus.REFUNDED, "the customer has it back"
     assert check_books(order)[Account.DISPUTED] == taken
+
+
+async def test_what_was_asked_before_it_was_closed_does_not_open_it_again(
+    place: Any, make_product: Any, bank: Bank, connections: Connections
+) -> None:
+    order = await place({make_product(): 1})
+    await order.delivered()
+    name = await bank.dispute(order)
+    await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
+    before = DisputeProvider(connections.settings).look(LookAtDispute(dispute_id=name))
+    await bank.decide(name, "lost")
+    await bank.handle(name).result()
+    kept = Disputes(connections.engine)
+    late = kept.record(RecordDispute(order_id=order.input.order_id, standing=before))
+    assert (late.dispute.status, late.payment_status) == (DisputeStatus.LOST, PaymentStatus.REFUNDED)
+    assert order.view().payment_status is PaymentStatus.REFUNDED
+    again = before.model_copy(update={"asked_at": datetime.now(UTC)})
+    reopened = kept.record(RecordDispute(order_id=order.input.order_id, standing=again))
+    assert (reopened.dispute.open, reopened.payment_status) == (True, PaymentStatus.DISPUTED)
 
 
 @pytest.mark.parametrize("outcome", ["won", "lost"])
