@@ -27,14 +27,14 @@ class Manners(BaseModel):
     """How new events are first delivered, in the words of `PUT /_control/webhooks`.
 
     delay_seconds    late
-    copies           so often each, as a provider does that did not hear our answer
+    copies           so often each, as a provider does that did not hear our answer; 0 loses them
     reverse_seconds  those of so many seconds in the wrong order: the last of them first
     """
 
     model_config = ConfigDict(extra="forbid")
 
     delay_seconds: float = Field(default=0.0, ge=0, le=600)
-    copies: int = Field(default=1, ge=1, le=10)
+    copies: int = Field(default=1, ge=0, le=10)
     reverse_seconds: float = Field(default=0.0, ge=0, le=60)
 
 

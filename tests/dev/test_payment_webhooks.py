@@ -28,6 +28,14 @@ def test_each_comes_as_often_as_asked_for(
     assert len({body["id"] for body in hooks.bodies()}) == 2, "copies are the same event"
 
 
+def test_they_get_lost(simulator: Any, hooks: Any, manners: Any, eventually: Callable[..., None]) -> None:
+    manners(copies=0)
+    lost = simulator.authorise()
+    manners()
+    simulator.intents.cancel(lost.id)
+    eventually(lambda: hooks.types() == THREE[2:], "only what is done after it is told")
+
+
 def test_they_come_late(simulator: Any, hooks: Any, manners: Any, eventually: Callable[..., None]) -> None:
     manners(delay_seconds=0.8)
     began = time.monotonic()
@@ -50,4 +58,4 @@ def test_they_come_as_usual_again(simulator: Any, hooks: Any, manners: Any, even
     assert httpx2.delete(f"{simulator.url}/_control/webhooks").status_code == 204
     simulator.authorise()
     eventually(lambda: len(hooks.received) == 2, "they never came")
-    assert httpx2.put(f"{simulator.url}/_control/webhooks", json={"copies": 0}).status_code == 422
+    assert httpx2.put(f"{simulator.url}/_control/webhooks", json={"copies": -1}).status_code == 422

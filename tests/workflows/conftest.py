@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -63,6 +63,17 @@ async def skipping(connections: Connections) -> AsyncIterator[Client]:
     """
     async with time_skipping(connections) as client:
         yield client
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_webhooks(bed: Testbed) -> Iterator[None]:
+    """The provider's webhooks get lost: where an API listens, because other tests have started one, it would begin a
+    second workflow about the same dispute or refund, on the real Temporal. What a test wants told it tells itself.
+    """
+    address = f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/webhooks"
+    httpx2.put(address, json={"copies": 0}).raise_for_status()
+    yield
+    httpx2.delete(address).raise_for_status()
 
 
 @asynccontextmanager
