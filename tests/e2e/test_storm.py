@@ -23,7 +23,7 @@ from dev.fault_matrix.storm import (
 ORDERS = int(os.environ.get("ORDERS_TEST_ORDERS", "30"))
 ALONE = "PYTEST_XDIST_WORKER" not in os.environ  # Temporal's server is everybody's
 # All of it within the time in which so many orders are on their way: MySQL's absence is a part of that.
-WEATHER = Weather(ORDERS, 5, 30, 60, 6, ALONE) if ORDERS >= 200 else Weather(ORDERS, 2, 5, 8, 2, ALONE)
+WEATHER = Weather(ORDERS, 5, 30, 60, 3, ALONE) if ORDERS >= 200 else Weather(ORDERS, 2, 5, 8, 2, ALONE)
 SETTLED_WITHIN = 60.0
 
 
