@@ -91,7 +91,9 @@ def hire(connections: Connections, client: Client) -> Crew:
         FULFILMENT_QUEUE: [stock.look_for_goods, parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel],
         NOTIFICATIONS_QUEUE: _mails(connections, client, cart_store),
         CATALOG_QUEUE: [
-            *(catalog.announce_price_changes, catalog.announce_shelf_changes, catalog.count_sales),
+            catalog.announce_price_changes,
+            catalog.announce_shelf_changes,
+            catalog.count_sales,
             *_search(connections),
         ],
     }
