@@ -66,6 +66,25 @@ def _record(connection: sa.Connection, command: RecordDispute) -> DisputeRecorde
     known = _find(connection, standing.dispute_id)
     if known is not None and _is_outdated(standing, known):
         return DisputeRecorded(dispute=_view(known), payment_status=derived_status(connection, command.order_id))
+    _write_row(connection, command, known)
+    for movement in standing.movements:
+        entry = RecordPayment(
+            order_id=command.order_id,
+            kind=movement.kind,
+            amount=movement.amount,
+            currency=standing.currency,
+            provider_id=movement.provider_id,
+            idempotency_key=f"dispute-{standing.dispute_id}:{movement.kind}:{movement.provider_id}",
+        )
+        write_entry(connection, order, entry, "provider")
+    _tell(connection, command.order_id, standing, first=known is None)
+    row = _find(connection, standing.dispute_id)
+    assert row is not None
+    return DisputeRecorded(dispute=_view(row), payment_status=derived_status(connection, command.order_id))
+
+
+def _write_row(connection: sa.Connection, command: RecordDispute, known: sa.Row[Any] | None) -> None:
+    standing = command.standing
     values: dict[str, Any] = {
         "amount": standing.amount,
         "status": standing.status,
@@ -87,20 +106,6 @@ def _record(connection: sa.Connection, command: RecordDispute) -> DisputeRecorde
         connection.execute(sa.insert(disputes).values(values))
     else:
         connection.execute(sa.update(disputes).where(disputes.c.id == standing.dispute_id).values(values))
-    for movement in standing.movements:
-        entry = RecordPayment(
-            order_id=command.order_id,
-            kind=movement.kind,
-            amount=movement.amount,
-            currency=standing.currency,
-            provider_id=movement.provider_id,
-            idempotency_key=f"dispute-{standing.dispute_id}:{movement.kind}:{movement.provider_id}",
-        )
-        write_entry(connection, order, entry, "provider")
-    _tell(connection, command.order_id, standing, first=known is None)
-    row = _find(connection, standing.dispute_id)
-    assert row is not None
-    return DisputeRecorded(dispute=_view(row), payment_status=derived_status(connection, command.order_id))
 
 
 def _is_outdated(standing: DisputeStanding, known: sa.Row[Any]) -> bool:
