@@ -2,12 +2,16 @@
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 
+import httpx2
+
+from adapters.mysql.refunds import Refunds
 from bench.shop import open_shop, put_on_sale
 from dev.fault_matrix import people
 from dev.fault_matrix.faults import Fault, Kind
-from dev.fault_matrix.matrix import Result, staged, watch
+from dev.fault_matrix.matrix import Result, staged
 from dev.fault_matrix.oracle import violations_on_the_way
 from dev.fault_matrix.people import STAFF, WHY
 from dev.fault_matrix.play import Play, Stage
@@ -34,7 +38,11 @@ async def share_credit(bed: Testbed, orders: int) -> Result:
 
 
 async def refund_at_once(bed: Testbed, askers: int) -> tuple[Result, list[RefundAnswer]]:
-    """Staff give all of an order's money back, several of them at the same moment, by a bank that takes its time."""
+    """Staff give all of an order's money back, several of them at the same moment.
+
+    The provider is away until each of them is noted or refused: what was promised too much can be seen until then, and
+    no longer once it has refused the second.
+    """
     result = Result(0)
     async with staged(bed, 0) as (stage, stores, _):
         open_shop(stores)
@@ -42,10 +50,24 @@ async def refund_at_once(bed: Testbed, askers: int) -> tuple[Result, list[Refund
         play = Play(stage, Cell(_UNTOUCHED, Course.GOES_ON, replace(PENDING_REFUND, people=people.nothing)), "RIVALS")
         await play.to_the_end()
         order = await play.order_when(lambda order: order.payment.captured.amount)
-        watching = asyncio.create_task(watch(stage.sides, result))
-        answers = await asyncio.gather(*(_refund(stage, order.id, order.total.amount) for _ in range(askers)))
-        watching.cancel()
+        async with httpx2.AsyncClient(base_url=stage.sides.provider) as provider:
+            away = {"kind": "fail_before", "match": {"operation": "refund"}, "times": 1_000}
+            (await provider.post("/_control/faults", json=away)).raise_for_status()
+            asking = [asyncio.create_task(_refund(stage, order.id, order.total.amount)) for _ in range(askers)]
+            await _until_noted(Refunds(stores.engine), order.id, asking)
+            result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(stage.sides)))
+            (await provider.delete("/_control/faults")).raise_for_status()
+        answers = await asyncio.gather(*asking)
+        result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(stage.sides)))
     return result, answers
+
+
+async def _until_noted(refunds: Refunds, order_id: str, asking: Sequence[asyncio.Task[RefundAnswer]]) -> None:
+    """Who is answered while the provider is away was refused."""
+    noted = 0
+    while noted + sum(one.done() for one in asking) < len(asking):
+        await asyncio.sleep(0.1)
+        noted = len((await asyncio.to_thread(refunds.of_order, order_id)).items)
 
 
 async def _refund(stage: Stage, order_id: str, amount: int) -> RefundAnswer:
