@@ -20,9 +20,8 @@ from domain.webhook_amounts import Told, differences
 from schemas.provider_events import BRINGS_MONEY, ProviderEvent
 from schemas.refunds import FailedRefundInput
 from schemas.webhooks import FlaggedWebhook
-from workflows.failed_refund_starter import start_failed_refund
-from workflows.late_money_starter import start_late_money
 from workflows.names import payment_workflow_id, refund_workflow_id
+from workflows.news_starter import start_failed_refund, start_late_money
 from workflows.payment import PaymentWorkflow
 from workflows.refund import RefundWorkflow
 

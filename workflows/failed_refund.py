@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.workflow import ParentClosePolicy
 
 from activities.refunds import RefundActivities
 from schemas.payments import LookAtRefund, PaymentOutcome, ProviderResult
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import FailedRefundInput, RefundReversed, ReverseRefund
-from workflows.names import PAYMENTS_QUEUE, failed_refund_workflow_id
+from workflows.names import failed_refund_workflow_id
 from workflows.options import PROVIDER, STORE
+from workflows.provider_news import ProviderNews, begin_to_mind
 from workflows.timeline import Timeline, money
 from workflows.uninterrupted import to_its_end
 
@@ -32,8 +31,8 @@ class FailedRefundWorkflow:
     @workflow.init
     def __init__(self, failed: FailedRefundInput) -> None:
         self._failed = failed
-        self._news = True
         self._timeline = Timeline(f"Refund {failed.provider_id} of order {failed.order_id}")
+        self._news = ProviderNews(self._timeline, unread=True)
         self._result = RefundReversed()
 
     @workflow.run
@@ -42,16 +41,14 @@ class FailedRefundWorkflow:
         return await to_its_end(self._follow(), self._timeline.tell)
 
     async def _follow(self) -> RefundReversed:
-        while self._news and not self._result.amount:
-            self._news = False
+        while not self._result.amount and self._news.take():
             await self._look()
         return self._result
 
     @workflow.signal
     def provider_told(self, event: ProviderEvent) -> None:
-        """A verified webhook about this refund. It is never believed: the provider is asked."""
-        self._news = True
-        self._timeline.tell(f"provider tells of `{event.type}`")
+        """A verified webhook about this refund."""
+        self._news.hear(event)
 
     async def _look(self) -> None:
         standing = await workflow.execute_activity_method(
@@ -96,15 +93,6 @@ class FailedRefundWorkflow:
 
 
 async def begin_failed_refund(failed: FailedRefundInput) -> None:
-    """Have another workflow begin it, and not wait; one that runs already, because a webhook came, looks by itself."""
-    try:
-        await workflow.start_child_workflow(
-            FailedRefundWorkflow.run,
-            failed,
-            id=failed_refund_workflow_id(failed.provider_id),
-            task_queue=PAYMENTS_QUEUE,
-            parent_close_policy=ParentClosePolicy.ABANDON,
-            static_summary="a refund that has failed after it had succeeded",
-        )
-    except WorkflowAlreadyStartedError:
-        workflow.logger.info("refund %s is being looked at", failed.provider_id)
+    """Have another workflow begin it, and not wait."""
+    summary = "a refund that has failed after it had succeeded"
+    await begin_to_mind(FailedRefundWorkflow.run, failed, failed_refund_workflow_id(failed.provider_id), summary)

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
-from temporalio.workflow import ParentClosePolicy
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.payment_repair import PaymentRepairActivities
 from domain.orders import FINAL_STATUSES
@@ -14,8 +13,9 @@ from domain.reconciliation import is_late
 from schemas.payment_reconciliation import Examined, LateMoneyInput, LateMoneyResult, LatePayment
 from schemas.provider_events import ProviderEvent
 from workflows.money_back import Excess, MoneyBack
-from workflows.names import PAYMENTS_QUEUE, late_money_workflow_id
+from workflows.names import late_money_workflow_id
 from workflows.options import STORE
+from workflows.provider_news import ProviderNews, begin_to_mind
 from workflows.reasons import reason_of
 from workflows.timeline import Timeline
 from workflows.uninterrupted import to_its_end
@@ -37,8 +37,8 @@ class LateMoneyWorkflow:
     @workflow.init
     def __init__(self, late: LateMoneyInput) -> None:
         self._late = late
-        self._news = True
         self._timeline = Timeline(f"Late money of order {late.order_id}")
+        self._news = ProviderNews(self._timeline, unread=True)
         self._money_back = MoneyBack(late.order_id, late.payment_id, self._timeline)
         self._result = LateMoneyResult()
 
@@ -48,8 +48,7 @@ class LateMoneyWorkflow:
         return await to_its_end(self._follow(late), self._timeline.tell)
 
     async def _follow(self, late: LateMoneyInput) -> LateMoneyResult:
-        while self._news:
-            self._news = False
+        while self._news.take():
             if await self._is_nobodys():
                 await self._give_back()
                 await self._close(late)
@@ -57,9 +56,8 @@ class LateMoneyWorkflow:
 
     @workflow.signal
     def provider_told(self, event: ProviderEvent) -> None:
-        """A verified webhook about this payment. It is never believed: the provider is asked."""
-        self._news = True
-        self._timeline.tell(f"provider tells of `{event.type}`")
+        """A verified webhook about this payment."""
+        self._news.hear(event)
 
     async def _is_nobodys(self) -> bool:
         for wait in (*_WAITS, None):
@@ -108,15 +106,5 @@ class LateMoneyWorkflow:
 
 
 async def begin_late_money(late: LateMoneyInput, summary: str) -> None:
-    """Have another workflow begin it, and not wait; one that runs already, because a webhook came, looks by itself."""
-    try:
-        await workflow.start_child_workflow(
-            LateMoneyWorkflow.run,
-            late,
-            id=late_money_workflow_id(late.payment_id),
-            task_queue=PAYMENTS_QUEUE,
-            parent_close_policy=ParentClosePolicy.ABANDON,
-            static_summary=summary,
-        )
-    except WorkflowAlreadyStartedError:
-        workflow.logger.info("late money of %s is being given back", late.order_id)
+    """Have another workflow begin it, and not wait."""
+    await begin_to_mind(LateMoneyWorkflow.run, late, late_money_workflow_id(late.payment_id), summary)

@@ -88,6 +88,9 @@ def catalog_news_workflow_id(shelf: str, version: int) -> str:
     return f"catalog-news-{shelf}-{version}"
 
 
+# The signal of whatever minds something of the payment provider's.
+PROVIDER_TOLD = "provider_told"
+
 # Signals that other workflows send to the order: by name, because the order's workflow imports its children.
 PAYMENT_TOLD = "payment_told"
 PARCEL_TOLD = "parcel_told"

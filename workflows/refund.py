@@ -23,6 +23,7 @@ from schemas.refunds import (
 from workflows.options import PROVIDER, STORE
 from workflows.outage import call_patiently
 from workflows.provider_calls import call_provider
+from workflows.provider_news import ProviderNews
 from workflows.reasons import Reason, reason_of
 from workflows.timeline import Timeline, money
 from workflows.uninterrupted import to_its_end
@@ -44,7 +45,7 @@ class RefundWorkflow:
         self._refund = refund
         self._timeline = Timeline("Refund")
         self._key = f"{workflow.info().workflow_id}:refund"
-        self._has_news = False
+        self._news = ProviderNews(self._timeline)
 
     @workflow.run
     async def run(self, refund: RefundInput) -> RefundAnswer:
@@ -66,9 +67,8 @@ class RefundWorkflow:
 
     @workflow.signal
     def provider_told(self, event: ProviderEvent) -> None:
-        """A verified webhook: a reason to ask the provider, never an answer."""
-        self._has_news = True
-        self._timeline.tell(f"provider tells of `{event.type}`")
+        """A verified webhook about this refund."""
+        self._news.hear(event)
 
     async def _give_back(self, opened: RefundOpened) -> list[PartSettled]:
         """Part by part; after a refusal nothing more is given back."""
@@ -108,8 +108,8 @@ class RefundWorkflow:
         look = LookAtRefund(order_id=self._refund.order_id, provider_id=result.provider_id or "")
         for times in itertools.count():
             again = workflow.now() + min(_FIRST_LOOK * 2 ** min(times, 12), _SELDOMEST_LOOK)
-            await happens_before(again, lambda: self._has_news, "before the provider is asked")
-            self._has_news = False
+            await happens_before(again, lambda: self._news.unread, "before the provider is asked")
+            self._news.take()
             deed, text = RefundActivities.look_at_refund, "ask how the refund stands"
             result = await call_patiently(deed, look, text, self._timeline, PROVIDER)
             if result.outcome is not PaymentOutcome.PENDING:

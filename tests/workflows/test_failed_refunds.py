@@ -35,12 +35,12 @@ from schemas.refunds import (
     SettleRefund,
 )
 from workflows.failed_refund import FailedRefundWorkflow
-from workflows.failed_refund_starter import start_failed_refund
 from workflows.names import (
     PAYMENTS_QUEUE,
     failed_refund_workflow_id,
     refund_workflow_id,
 )
+from workflows.news_starter import start_failed_refund
 from workflows.payment_reconciliation import PaymentReconciliationWorkflow
 from workflows.refund import RefundWorkflow
 

@@ -17,8 +17,8 @@ from schemas.payment_reconciliation import LateMoneyResult
 from schemas.provider_events import ProviderEvent
 from workflows.checkout import CheckoutWorkflow
 from workflows.late_money import LateMoneyWorkflow
-from workflows.late_money_starter import start_late_money
 from workflows.names import late_money_workflow_id, payment_workflow_id
+from workflows.news_starter import start_late_money
 from workflows.payment import PaymentWorkflow
 
 SECURE = {"payment_method": "pm_card_threeDSecure2Required", "authentication_seconds": 600}
