@@ -79,10 +79,10 @@ test: setup ## run every test; brings up the servers it needs
 	@echo "bringing the servers up"
 	@$(BIN)/python -m dev.stack up --only-servers
 	@failed=0; \
-	echo "running the tests of the parts, $(TEST_PROCESSES) file(s) at a time"; \
-	$(BIN)/pytest --ignore tests/e2e $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder) || failed=1; \
-	echo "running the tests of the whole, which kill servers, one after the other"; \
-	$(BIN)/pytest tests/e2e || failed=1; \
+	echo "running the tests, $(TEST_PROCESSES) file(s) at a time"; \
+	$(BIN)/pytest -m "not alone" $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder) || failed=1; \
+	echo "running those that want the machine for themselves, one after the other"; \
+	$(BIN)/pytest -m alone || failed=1; \
 	exit $$failed
 
 rotate-keys: setup ## change the key that signs tokens; nobody is signed out

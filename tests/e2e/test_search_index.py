@@ -144,6 +144,7 @@ def renamed(product: Product, name: str) -> Product:
     return product.model_copy(update={"name": name, "updated_at": datetime.now(UTC)})
 
 
+@pytest.mark.alone
 def test_a_change_is_found_within_two_seconds(
     api: httpx2.Client, connections: Connections, feed: Feed, make_product: Any
 ) -> None:
@@ -160,6 +161,7 @@ def test_a_change_is_found_within_two_seconds(
     assert statistics.median(took) < SOON_SECONDS, took
 
 
+@pytest.mark.alone
 def test_elasticsearch_stopped_amid_a_thousand_edits_has_them_all_within_a_minute_of_its_start(
     connections: Connections, feed: Feed, outage: Outage, make_product: Any, make_customer: Any
 ) -> None:

@@ -27,6 +27,7 @@ WEATHER = Weather(ORDERS, 5, 30, 60, 3, ALONE) if ORDERS >= 200 else Weather(ORD
 SETTLED_WITHIN = 60.0
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("bed")  # which has brought the servers up
 def test_no_order_is_lost_stuck_or_charged_twice() -> None:
