@@ -18,6 +18,7 @@ TaskQueue = Literal["orders", "payments", "fulfilment", "notifications", "catalo
 
 _RATE = r"^[1-9][0-9]*/(second|minute|hour|day)$"
 _DEVELOPMENT_MARK = "development"
+_LEAST_PASSWORD_MEMORY_KIB = 19_456  # OWASP's password storage cheat sheet
 _DEVELOPMENT_CARRIER_SECRET = "whsec_ZGV2ZWxvcG1lbnQtY2Fycmllci1zZWNyZXQ="  # noqa: S105 - the value refused below
 
 
@@ -118,6 +119,9 @@ class Settings(BaseSettings):
     """Wrong passwords that cost nothing; after them each pause before the next try doubles, up to 15 minutes."""
     login_failures_per_address: int = Field(default=50, gt=0)
     """The same for all tries from one network address, which an office or a carrier's gateway may share."""
+    password_memory_kib: int = Field(default=65_536, ge=64)
+    """What a guess at a stolen password's hash costs: Argon2id's memory. Each API process hashes two at once; a hash
+    that was made at another cost is made anew when its owner signs in."""
     verification_link_hours: int = Field(default=48, gt=0)
     """How long the mailed link that proves an e-mail address works."""
     reset_link_minutes: int = Field(default=30, gt=0)
@@ -191,6 +195,15 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(ip_network(network, strict=False)) for network in value)
+
+    @model_validator(mode="after")
+    def _refuse_cheap_passwords(self) -> Self:
+        if self.environment == "production" and self.password_memory_kib < _LEAST_PASSWORD_MEMORY_KIB:
+            raise ValueError(
+                f"ORDERS_PASSWORD_MEMORY_KIB: production needs {_LEAST_PASSWORD_MEMORY_KIB} at least, or stolen hashes "
+                "are guessed too cheaply"
+            )
+        return self
 
     @model_validator(mode="after")
     def _refuse_development_secrets(self) -> Self:

@@ -155,7 +155,8 @@ class Services:
 def build_services(connections: Connections, temporal: Client, tokens: AccessTokens) -> Services:
     """Put the process together."""
     settings, engine = connections.settings, connections.engine
-    accounts, passwords, line = Accounts(engine), Passwords(), RedisLine(settings.redis_url.get_secret_value())
+    accounts, passwords = Accounts(engine), Passwords(settings.password_memory_kib)
+    line = RedisLine(settings.redis_url.get_secret_value())
     security, clients, grants = SecurityEvents(engine), OAuthClients(engine), Grants(engine)
     sessions = Sessions(accounts, TokenVersions(connections.redis, line), grants.revoke_all_of, grants.is_revoked)
     throttle = LoginThrottle(settings, RecentLogins(connections.redis), LoginFailures(engine), security)

@@ -2,16 +2,16 @@
 
 import threading
 
-from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
-_AT_ONCE = 2  # each takes 64 MiB and a core for a tenth of a second
+_AT_ONCE = 2  # at the recommended costs each takes 64 MiB and a core for a tenth of a second
 
 
 class Passwords:
-    """Argon2id with pwdlib's recommended costs."""
+    """Argon2id with pwdlib's recommended costs, but for the memory, which is told."""
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHash.recommended()
+    def __init__(self, memory_kib: int) -> None:
+        self._hasher = Argon2Hasher(memory_cost=memory_kib)
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._nobodys_hash = self._hasher.hash("no account has this password")
 
@@ -25,3 +25,7 @@ class Passwords:
         with self._turns:
             matches = self._hasher.verify(password, kept_hash or self._nobodys_hash)
         return matches and kept_hash is not None
+
+    def renewed(self, password: str, kept_hash: str) -> str | None:
+        """The same password's hash at today's costs, None when the one that is kept has them already."""
+        return self.hash(password) if self._hasher.check_needs_rehash(kept_hash) else None

@@ -117,6 +117,8 @@ def testbed_environment(place: Place) -> dict[str, str]:
         "ORDERS_RATE_LIMIT": "1000000/minute",
         "ORDERS_RATE_LIMIT_SENSITIVE": "1000000/minute",
         "ORDERS_LOGIN_FAILURES_PER_ADDRESS": "1000000",
+        # Thousands of tests have a customer of their own; those about what a password costs start an API of their own.
+        "ORDERS_PASSWORD_MEMORY_KIB": "64",
         "TEMPORAL_NAMESPACE": f"orders-test{place.number}",
         "PAYMENT_SIMULATOR_DB": str(place.state / "payments.sqlite3"),
         "CARRIER_SIMULATOR_DB": str(place.state / "carrier.sqlite3"),

@@ -11,6 +11,17 @@ from adapters.settings import Settings
 EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
 # Read by other programs, not by the settings class.
 NOT_OURS = {"MYSQL_PASSWORD"}
+SAFE = {
+    "ORDERS_ENVIRONMENT": "production",
+    "ORDERS_MYSQL_URL": "mysql+pymysql://orders:s3cure@db/orders",
+    "STRIPE_API_KEY": "sk_live_x",
+    "STRIPE_WEBHOOK_SECRET": "whsec_x",
+    "CARRIER_API_KEY": "x",
+    "CARRIER_WEBHOOK_SECRET": "whsec_eA==",
+    "ORDERS_SESSION_SECRET": "a secret of more than thirty-two characters",
+    "ORDERS_ADMIN_CLIENT_SECRET": "another secret of more than thirty-two characters",
+    "ORDERS_SUPPLIER_CLIENT_SECRET": "a third secret of more than thirty-two characters",
+}
 
 
 def from_example(monkeypatch: pytest.MonkeyPatch, **changes: str) -> Settings:
@@ -49,22 +60,17 @@ def test_the_example_lists_every_setting_and_no_other() -> None:
     ],
 )
 def test_production_refuses_each_development_secret(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
-    safe = {
-        "ORDERS_ENVIRONMENT": "production",
-        "ORDERS_MYSQL_URL": "mysql+pymysql://orders:s3cure@db/orders",
-        "STRIPE_API_KEY": "sk_live_x",
-        "STRIPE_WEBHOOK_SECRET": "whsec_x",
-        "CARRIER_API_KEY": "x",
-        "CARRIER_WEBHOOK_SECRET": "whsec_eA==",
-        "ORDERS_SESSION_SECRET": "a secret of more than thirty-two characters",
-        "ORDERS_ADMIN_CLIENT_SECRET": "another secret of more than thirty-two characters",
-        "ORDERS_SUPPLIER_CLIENT_SECRET": "a third secret of more than thirty-two characters",
-    }
-    assert from_example(monkeypatch, **safe).environment == "production"
+    assert from_example(monkeypatch, **SAFE).environment == "production"
     setting = "ORDERS_MYSQL_URL" if secret == "MYSQL_PASSWORD" else secret
     unsafe = dotenv_values(EXAMPLE)[setting] or ""
     with pytest.raises(ValidationError, match="development secret"):
-        from_example(monkeypatch, **{**safe, setting: unsafe})
+        from_example(monkeypatch, **{**SAFE, setting: unsafe})
+
+
+def test_production_refuses_hashes_that_are_guessed_cheaply(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert from_example(monkeypatch, **SAFE, ORDERS_PASSWORD_MEMORY_KIB="19456").password_memory_kib == 19_456
+    with pytest.raises(ValidationError, match="guessed too cheaply"):
+        from_example(monkeypatch, **SAFE, ORDERS_PASSWORD_MEMORY_KIB="19455")
 
 
 def test_lists_are_comma_separated_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,12 @@ class Accounts:
         """Replace the password and outdate the tokens; raises NotFound."""
         return self._change(user_id, password_hash=password_hash, token_version=_NEXT_VERSION)
 
+    def renew_password_hash(self, user_id: str, kept: str, renewed: str) -> None:
+        """Keep the same password under another hash, and every token; does nothing where it was changed meanwhile."""
+        same = sa.and_(users.c.id == user_id, users.c.password_hash == kept)
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(users).where(same).values(password_hash=renewed))
+
     def mark_email_verified(self, user_id: str) -> Account:
         """Note that the address is the account's own; the first time counts. Raises NotFound, EmailTaken.
 

@@ -74,12 +74,19 @@ class AuthorizationServer(AuthlibServer):  # type: ignore[misc]
             self._throttle.failed(email, address, user_id)
             return None
         self._throttle.succeeded(email, address, proven=account.email_verified)
+        self._renew_hash(account, password)
         self._security.record("login.succeeded", user_id=account.id, actor=f"user:{account.id}", address=address)
         return account
 
     def _opens(self, password: str, account: Account | None) -> bool:
         may_sign_in = account is not None and account.active
         return self._passwords.matches(password, account.password_hash if account and may_sign_in else None)
+
+    def _renew_hash(self, account: Account, password: str) -> None:
+        """Only here is the password known that a hash at today's costs is made of."""
+        kept = account.password_hash
+        if kept is not None and (renewed := self._passwords.renewed(password, kept)):
+            self._accounts.renew_password_hash(account.id, kept, renewed)
 
     def active_account(self, user_id: str) -> Account | None:
         """The account, unless it is unknown, locked or closed."""

@@ -91,6 +91,16 @@ def told(answer: httpx2.Response, callback: str = CALLBACK) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(location).query))
 
 
+@pytest.fixture(scope="session")
+def costly_api(engine: Testbed) -> Iterator[httpx2.Client]:
+    """A client of an API that hashes passwords at production's cost."""
+    with (
+        engine.another_api(ORDERS_PASSWORD_MEMORY_KIB="65536") as address,
+        httpx2.Client(base_url=address, timeout=30) as client,
+    ):
+        yield client
+
+
 @pytest.fixture
 def browser(api: httpx2.Client) -> Iterator[BrowserAt]:
     with httpx2.Client(base_url=api.base_url, timeout=30) as http:

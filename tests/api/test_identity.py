@@ -13,10 +13,11 @@ from joserfc.jwk import ECKey, OctKey
 
 from adapters.connections import Connections
 from adapters.mysql.identity_tables import users
+from adapters.mysql.users import Accounts
 from adapters.settings import Settings
 from api.tokens import ALGORITHM, TOKEN_TYPE, KeyRing
 
-PASSWORD = "a passphrase of my own"
+PASSWORD = "correct horse battery staple"
 Claims = dict[str, Any]
 
 
@@ -164,6 +165,10 @@ def token_request(api: httpx2.Client, **form: str) -> httpx2.Response:
     return answer
 
 
+def sign_in(api: httpx2.Client, customer: Any, password: str = PASSWORD) -> httpx2.Response:
+    return token_request(api, grant_type="password", username=customer.email, password=password)
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -196,15 +201,35 @@ def test_a_password_in_the_address_is_not_looked_at(api: httpx2.Client, customer
     assert answer.status_code == 400
 
 
-def test_a_stranger_is_refused_as_slowly_as_a_customer_with_a_wrong_password(api: httpx2.Client, customer: Any) -> None:
+def test_a_stranger_is_refused_as_slowly_as_a_customer_with_a_wrong_password(
+    costly_api: httpx2.Client, customer: Any
+) -> None:
     def seconds(username: str) -> float:
         started = time.perf_counter()
-        token_request(api, grant_type="password", username=username, password="wrong")
+        token_request(costly_api, grant_type="password", username=username, password="wrong")
         return time.perf_counter() - started
 
+    sign_in(costly_api, customer)  # so that the hash that is kept costs what a new one does
     known = min(seconds(customer.email) for _ in range(3))
     unknown = min(seconds("nobody@shop.example.com") for _ in range(3))
     assert 0.3 < unknown / known < 3
+
+
+def test_a_hash_of_another_cost_is_made_anew_at_sign_in_and_nobody_is_signed_out(
+    api: httpx2.Client, costly_api: httpx2.Client, customer: Any, connections: Connections
+) -> None:
+    def kept() -> str:
+        account = Accounts(connections.engine).by_id(customer.id)
+        return str(account and account.password_hash)
+
+    assert "$m=64," in kept()
+    assert sign_in(costly_api, customer, "wrong").status_code == 400
+    assert "$m=64," in kept()
+    assert sign_in(costly_api, customer).status_code == 200
+    assert "$m=65536," in (renewed := kept())
+    assert sign_in(costly_api, customer).status_code == 200
+    assert kept() == renewed
+    assert api.get("/v1/users/me", headers=customer.headers).status_code == 200
 
 
 def test_only_what_is_true_is_announced(api: httpx2.Client, settings: Settings) -> None:
