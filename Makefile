@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 # Test files played side by side, each process with a testbed of its own.
 TEST_PROCESSES ?= 2
+SIDE_BY_SIDE = $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder)
 # Holds the checksum of what the environment was made from; `make setup` does nothing while it is current.
 STAMP := $(VENV)/.setup-stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
@@ -79,10 +80,12 @@ test: setup ## run every test; brings up the servers it needs
 	@echo "bringing the servers up"
 	@$(BIN)/python -m dev.stack up --only-servers
 	@failed=0; \
-	echo "running the tests, $(TEST_PROCESSES) file(s) at a time"; \
-	$(BIN)/pytest -m "not alone" $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder) || failed=1; \
+	echo "running the tests of the parts, $(TEST_PROCESSES) file(s) at a time"; \
+	$(BIN)/pytest --ignore tests/e2e $(SIDE_BY_SIDE) || failed=1; \
+	echo "running the tests of the whole, likewise, in engines that are as good as new"; \
+	$(BIN)/pytest tests/e2e -m "not alone" $(SIDE_BY_SIDE) || failed=1; \
 	echo "running those that want the machine for themselves, one after the other"; \
-	$(BIN)/pytest -m alone || failed=1; \
+	$(BIN)/pytest tests/e2e -m alone || failed=1; \
 	exit $$failed
 
 rotate-keys: setup ## change the key that signs tokens; nobody is signed out

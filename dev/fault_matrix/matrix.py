@@ -100,6 +100,7 @@ async def play(
             turns = asyncio.Semaphore(at_once)
             await asyncio.gather(*(_one(stage, cell, turns, result, told) for cell in some))
         watching.cancel()
+        await look(stage.sides, result)  # the last one may have been before the last mistake
         result.on_the_way += await everything_is_told(stores)
         result.on_the_way += await payments_reconciled(client, stores)
     return result
@@ -145,9 +146,14 @@ async def watch(sides: Sides, result: Result) -> None:
     """Look at everything twice a second, until cancelled; more seldom where a look takes long, as of many orders."""
     while True:
         began = time.monotonic()
-        result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(sides)))
-        result.looks += 1
+        await look(sides, result)
         await asyncio.sleep(max(0.5, 9 * (time.monotonic() - began)))
+
+
+async def look(sides: Sides, result: Result) -> None:
+    """Note what is wrong at this moment."""
+    result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(sides)))
+    result.looks += 1
 
 
 async def payments_reconciled(client: Client, stores: Connections) -> Sequence[str]:

@@ -11,8 +11,7 @@ from adapters.mysql.refunds import Refunds
 from bench.shop import open_shop, put_on_sale
 from dev.fault_matrix import people
 from dev.fault_matrix.faults import Fault, Kind
-from dev.fault_matrix.matrix import Result, staged
-from dev.fault_matrix.oracle import violations_on_the_way
+from dev.fault_matrix.matrix import Result, look, staged
 from dev.fault_matrix.people import STAFF, WHY
 from dev.fault_matrix.play import Play, Stage
 from dev.fault_matrix.scenarios import PAID_WITH_CREDIT, PENDING_REFUND, Cell, Course
@@ -33,7 +32,7 @@ async def share_credit(bed: Testbed, orders: int) -> Result:
         skus = [f"SHARED-{number}" for number in range(orders)]
         put_on_sale(stores, skus, [(sku, "BER", PAID_WITH_CREDIT.there) for sku in skus])
         await asyncio.gather(*(Play(stage, cell, sku, customer).to_the_end() for sku in skus))
-        result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(stage.sides)))
+        await look(stage.sides, result)
     return result
 
 
@@ -55,10 +54,10 @@ async def refund_at_once(bed: Testbed, askers: int) -> tuple[Result, list[Refund
             (await provider.post("/_control/faults", json=away)).raise_for_status()
             asking = [asyncio.create_task(_refund(stage, order.id, order.total.amount)) for _ in range(askers)]
             await _until_noted(Refunds(stores.engine), order.id, asking)
-            result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(stage.sides)))
+            await look(stage.sides, result)
             (await provider.delete("/_control/faults")).raise_for_status()
         answers = await asyncio.gather(*asking)
-        result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(stage.sides)))
+        await look(stage.sides, result)
     return result, answers
 
 

@@ -270,6 +270,9 @@ class CountingHasher:
         self.hashed += 1
         return str(self._hasher.hash(password))
 
+    def check_needs_rehash(self, kept: str) -> bool:
+        return bool(self._hasher.check_needs_rehash(kept))
+
 
 @dataclass
 class Desk:
