@@ -4,6 +4,7 @@ Tests and benchmarks use it, so that neither disturbs the stack a developer is l
 console scripts of production, started with another environment; they can be killed and started again by name.
 """
 
+import asyncio
 import ctypes
 import fcntl
 import os
@@ -28,6 +29,8 @@ from elasticsearch import Elasticsearch
 
 from adapters.settings import Settings
 from dev.stack.environment import settings
+from workers.schedules import SCHEDULES
+from workflows.connection import connect_temporal
 
 ROOT = Path(__file__).resolve().parent.parent
 _MOST_AT_ONCE = 9
@@ -158,6 +161,7 @@ class Testbed:
         bed._empty_search()
         bed._empty_topics()
         bed.run([sys.executable, "-m", "workers.admin", "setup"])
+        asyncio.run(bed._stop_the_clock())
         return bed
 
     def run(self, command: list[str]) -> str:
@@ -247,6 +251,12 @@ class Testbed:
     def url(self, port_name: str) -> str:
         """The address of one of the testbed's HTTP services."""
         return f"http://127.0.0.1:{self.environment[port_name]}"
+
+    async def _stop_the_clock(self) -> None:
+        """What runs by the clock would meet a test at a full hour, or minute; a test runs what it wants run."""
+        client = await connect_temporal(self.settings.temporal_address, self.settings.temporal_namespace)
+        for row in SCHEDULES:
+            await client.get_schedule_handle(f"{self.settings.name_prefix}{row.id}").pause(note="a testbed")
 
     def _empty_database(self) -> None:
         url = sa.make_url(self.settings.mysql_url.get_secret_value())

@@ -64,9 +64,16 @@ class PaymentDesk:
         raise await self._silence("an attempt")
 
     async def refused_renewal(self) -> PaymentTold | None:
-        """Wait until the bank will not hold the money any longer; None once no money is held any more."""
+        """Wait until the bank will not hold the money any longer; None once no money is held any more.
+
+        Raises the reason when the payment has failed: what has yet to leave would leave unpaid.
+        """
         await workflow.wait_condition(lambda: bool(self._refused_renewals) or self._child is None or self._ended())
-        return self._refused_renewals.popleft() if self._refused_renewals else None
+        if self._refused_renewals:
+            return self._refused_renewals.popleft()
+        if self._child is not None and self._child.exception() and workflow.patched("a-dead-payment-stops-the-order"):
+            await self._child
+        return None
 
     async def try_method(self, method: TryMethod) -> None:
         """Ask for another attempt, by another method."""

@@ -2,15 +2,20 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
 import pytest
+from temporalio.client import Client
 
 from dev.testbed import Testbed
+from schemas.orders import SettleCompensation
+from workflows.checkout import CheckoutWorkflow
+from workflows.names import order_workflow_id, payment_workflow_id
 
 Charges = Callable[[str], list[tuple[str, int]]]
+MOVED_BY_HAND = "11111"  # the carrier simulator leaves such a parcel where it is
 DECLINED, SECURE = "pm_card_chargeDeclinedInsufficientFunds", "pm_card_threeDSecure2Required"
 
 
@@ -76,3 +81,75 @@ async def test_authenticated_at_the_bank_is_delivered(
     assert [effect for effect, _ in charges(order_id)] == ["authorization", "capture"]
     told = str(await asyncio.to_thread(on_kafka, order_id))
     assert "_secret_" not in told, "what is for the customer alone is not published"
+
+
+@pytest.fixture
+def ordered(shopper: Any, make_product: Any, temporal_client: Client) -> Callable[[], Awaitable[tuple[str, str]]]:
+    """An order whose parcel waits at the carrier, and its SKU."""
+
+    async def order() -> tuple[str, str]:
+        sku = make_product(stock=5)
+        answer = await shopper.check_out(await shopper.fill_cart(**{sku: 1}), postal_code=MOVED_BY_HAND)
+        async with asyncio.timeout(30):
+            while (await shopper.history(answer.json()["id"]))[-1]["type"] != "parcel.booked":
+                await asyncio.sleep(0.1)
+        return answer.json()["id"], sku
+
+    return order
+
+
+async def owed(shopper: Any, order_id: str) -> list[str]:
+    async with asyncio.timeout(60):
+        while (await shopper.order(order_id))["status"] != "compensation_blocked":
+            await asyncio.sleep(0.1)
+    found: list[str] = (await shopper.history(order_id))[-1]["data"]["owed"]
+    return found
+
+
+async def settle(client: Client, order_id: str, *, retry: bool) -> None:
+    order = client.get_workflow_handle(order_workflow_id(order_id))
+    decision = SettleCompensation(actor="staff:test", reason="looked at", retry=retry)
+    await order.execute_update(CheckoutWorkflow.settle_compensation, decision)
+
+
+# The time-skipping server tells no parent that its child was terminated, so these two need a real one.
+
+
+async def test_an_order_whose_payment_somebody_terminated_calls_its_parcels_back(
+    shopper: Any, ordered: Any, reserved: Any, charges: Charges, temporal_client: Client
+) -> None:
+    order_id, sku = await ordered()
+    await temporal_client.get_workflow_handle(payment_workflow_id(order_id)).terminate("by mistake")
+    assert await owed(shopper, order_id) == ["void the payment: A part of its work was stopped by hand."]
+    assert "parcel.cancelled" in [event["type"] for event in await shopper.history(order_id)]
+    assert [effect for effect, _ in await asyncio.to_thread(charges, order_id)] == ["authorization"]
+    await settle(temporal_client, order_id, retry=True)
+    await shopper.until(order_id, "failed")
+    assert (await shopper.history(order_id))[-1]["data"]["code"] == "terminated"
+    assert [effect for effect, _ in await asyncio.to_thread(charges, order_id)] == ["authorization", "void"]
+    assert reserved(sku) == (0, 5)
+
+
+async def test_goods_that_leave_while_somebody_terminates_their_payment_are_owed_until_it_is_settled(
+    engine: Testbed,
+    shopper: Any,
+    ordered: Any,
+    reserved: Any,
+    charges: Charges,
+    move_parcel: Any,
+    temporal_client: Client,
+) -> None:
+    order_id, sku = await ordered()
+    engine.stop("order-worker")
+    await temporal_client.get_workflow_handle(payment_workflow_id(order_id)).terminate("by mistake")
+    await asyncio.to_thread(move_parcel, order_id, "dispatched")
+    engine.start("order-worker")
+    assert await owed(shopper, order_id) == [
+        "call the parcels back: A part of its work was stopped by hand.",
+        "void the payment: Parcel 1 has left and is not paid for: what is held is kept.",
+    ]
+    assert [effect for effect, _ in await asyncio.to_thread(charges, order_id)] == ["authorization"]
+    await settle(temporal_client, order_id, retry=False)
+    await shopper.until(order_id, "failed")
+    assert [effect for effect, _ in await asyncio.to_thread(charges, order_id)] == ["authorization", "void"]
+    assert reserved(sku)[0] == 0

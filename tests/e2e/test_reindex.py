@@ -45,8 +45,8 @@ def feed(connections: Connections) -> Feed:
 def shop(engine: Testbed, connections: Connections, feed: Feed) -> list[Product]:
     """So many products that filling an index takes a while."""
     moment = datetime.now(UTC)
-    # Begun before the last look at prices that begin: else the schedule that looks every minute would have the
-    # indexer write all of these once more, in the middle of a test that counts what is written.
+    # Begun before the last look at prices that begin: else the next look would have the indexer write all of these
+    # once more, perhaps in the middle of a test that counts what is written.
     paid = Price(amount=500, currency="EUR", valid_from=moment - timedelta(days=1))
     products = [
         Product(
@@ -63,7 +63,7 @@ def shop(engine: Testbed, connections: Connections, feed: Feed) -> list[Product]
     ]
     for start in range(0, MANY, 500):
         Catalog(connections.engine).put_many(products[start : start + 500])
-    # Tests before this one have prices that ended by themselves; the schedule tells of it within a minute.
+    # Tests before this one have prices that ended by themselves; the schedule that tells of it does not run here.
     PriceChanges(connections.engine).announce(lambda _: None)
     until_same(feed)
     return products
