@@ -66,6 +66,10 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
         self._fault("400", "cancel")
         return self._order({in_("BER"): 1}, postal_code="00000")
 
+    def interrupted(self, then: Callable[[str], None]) -> str:
+        """Something happens to it while its parcel waits at the carrier; ends waiting for staff."""
+        return self._order({in_("BER"): 1}, postal_code="11111", then=then)
+
     def risky(self, then: Callable[[str], None]) -> str:
         """The provider calls its payment risky, and it is held for review."""
         return self._order({in_("BER"): 1}, payment_method="pm_card_riskLevelElevated", then=then)
