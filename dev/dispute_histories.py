@@ -6,9 +6,8 @@ from typing import Any
 import httpx2
 
 from adapters.mysql.payments import Ledger
+from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.recorded_orders import RecordedOrders, in_, wait
-
-_WAITS = "11111"  # where the carrier moves no parcel by itself
 
 
 class DisputePaths(RecordedOrders):
@@ -25,11 +24,13 @@ class DisputePaths(RecordedOrders):
             newest = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-1"}).json()["data"][0]
             httpx2.post(f"{carrier}/_control/shipments/{newest['id']}/advance", json=moved).raise_for_status()
 
-        return self._order({in_("BER"): 1}, postal_code=_WAITS, then=go_on)
+        return self._order({in_("BER"): 1}, postal_code=WAITING_POSTAL_CODE, then=go_on)
 
     def dispute_lost(self) -> str:
         """The bank decides against us, and nothing is sent."""
-        return self._order({in_("BER"): 1}, postal_code=_WAITS, then=lambda order_id: self._dispute(order_id, "lost"))
+        return self._order(
+            {in_("BER"): 1}, postal_code=WAITING_POSTAL_CODE, then=lambda order_id: self._dispute(order_id, "lost")
+        )
 
     def charge_back(self, order_id: str) -> str:
         """The bank takes back what was paid for a delivered order; answers what it calls that."""

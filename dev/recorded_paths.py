@@ -8,6 +8,7 @@ import httpx2
 
 from adapters.mysql.credit import Granter, StoreCredit
 from adapters.mysql.vouchers import Vouchers
+from dev.carrier_simulator.wire import UNDELIVERABLE_POSTAL_CODE, WAITING_POSTAL_CODE
 from dev.dispute_histories import DisputePaths
 from dev.record_failed_refund import FailedRefundPaths
 from dev.record_late_money import LateMoneyPaths
@@ -59,16 +60,16 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
 
     def refused(self) -> str:
         """The carrier says no."""
-        return self._order({in_("BER"): 1}, postal_code="00000")
+        return self._order({in_("BER"): 1}, postal_code=UNDELIVERABLE_POSTAL_CODE)
 
     def void_called_wrong(self) -> str:
         """The carrier says no, and the provider calls wrong what is to give the money back; ends waiting for staff."""
         self._fault("400", "cancel")
-        return self._order({in_("BER"): 1}, postal_code="00000")
+        return self._order({in_("BER"): 1}, postal_code=UNDELIVERABLE_POSTAL_CODE)
 
     def interrupted(self, then: Callable[[str], None]) -> str:
         """Something happens to it while its parcel waits at the carrier; ends waiting for staff."""
-        return self._order({in_("BER"): 1}, postal_code="11111", then=then)
+        return self._order({in_("BER"): 1}, postal_code=WAITING_POSTAL_CODE, then=then)
 
     def risky(self, then: Callable[[str], None]) -> str:
         """The provider calls its payment risky, and it is held for review."""

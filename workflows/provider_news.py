@@ -1,4 +1,4 @@
-"""What a workflow hears of the payment provider's webhooks, and who hears of those that no workflow waits for."""
+"""What a workflow hears of the payment provider's webhooks, and how another has one begin that asks the provider."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -6,6 +6,7 @@ from enum import StrEnum
 from itertools import product
 from typing import TYPE_CHECKING
 
+from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.fault_matrix import people
 from dev.fault_matrix.faults import Fault, Kind
 from domain.orders import OrderStatus
@@ -55,7 +56,9 @@ TAKEN_IN_PART = Scenario(
     people=people.take_what_there_is,
 )
 # The carrier moves no parcel to this postal code by itself, so it can always be called back.
-CALLED_BACK = Scenario("called back", OrderStatus.CANCELLED, postal_code="11111", people=people.call_back_when_booked)
+CALLED_BACK = Scenario(
+    "called back", OrderStatus.CANCELLED, postal_code=WAITING_POSTAL_CODE, people=people.call_back_when_booked
+)
 BACKORDERED = Scenario("backordered", there=0, arrives=1, people=people.deliver_the_goods)
 _LATER = Strikes.WHAT_FOLLOWS
 DISPUTED = Scenario("disputed", strikes=_LATER, people=people.answer_and_give_in)
@@ -75,7 +78,7 @@ CREDIT_BACK = Scenario(
     OrderStatus.CANCELLED,
     fields=_WITH_CREDIT,
     credit=900,
-    postal_code="11111",
+    postal_code=WAITING_POSTAL_CODE,
     people=people.call_back_when_booked,
 )
 

@@ -8,9 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from dev.carrier_simulator.wire import UNDELIVERABLE_POSTAL_CODE, WAITING_POSTAL_CODE
 from dev.testbed import Testbed
-
-MOVED_BY_HAND = "11111"  # the carrier simulator leaves such a parcel where it is
 
 Charges = Callable[[str], list[tuple[str, int]]]
 
@@ -66,7 +65,7 @@ async def test_refused_parcel_gives_the_money_and_the_stock_back(
     shopper: Any, make_product: Any, reserved: Any, charges: Charges
 ) -> None:
     sku = make_product(stock=5)
-    answer = await shopper.check_out(await shopper.fill_cart(**{sku: 1}), postal_code="00000")
+    answer = await shopper.check_out(await shopper.fill_cart(**{sku: 1}), postal_code=UNDELIVERABLE_POSTAL_CODE)
     order_id = answer.json().get("id") or answer.json()["order_id"]
     order = await shopper.until(order_id, "failed")
     assert (order["payment_status"], order["failure_code"]) == ("voided", "shipment_refused")
@@ -131,7 +130,7 @@ async def test_order_survives_a_killed_worker(
 ) -> None:
     sku = make_product(stock=5)
     version = await shopper.fill_cart(**{sku: 1})
-    checkout = asyncio.create_task(shopper.check_out(version, postal_code=MOVED_BY_HAND))
+    checkout = asyncio.create_task(shopper.check_out(version, postal_code=WAITING_POSTAL_CODE))
     if moment == "parcel.dispatched":
         await asyncio.to_thread(move_parcel, await reached(shopper, "parcel.booked"), "dispatched")
     order_id = await reached(shopper, moment)

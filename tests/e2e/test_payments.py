@@ -9,13 +9,13 @@ import httpx2
 import pytest
 from temporalio.client import Client
 
+from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.testbed import Testbed
 from schemas.orders import SettleCompensation
 from workflows.checkout import CheckoutWorkflow
 from workflows.names import order_workflow_id, payment_workflow_id
 
 Charges = Callable[[str], list[tuple[str, int]]]
-MOVED_BY_HAND = "11111"  # the carrier simulator leaves such a parcel where it is
 DECLINED, SECURE = "pm_card_chargeDeclinedInsufficientFunds", "pm_card_threeDSecure2Required"
 
 
@@ -89,7 +89,7 @@ def ordered(shopper: Any, make_product: Any, temporal_client: Client) -> Callabl
 
     async def order() -> tuple[str, str]:
         sku = make_product(stock=5)
-        answer = await shopper.check_out(await shopper.fill_cart(**{sku: 1}), postal_code=MOVED_BY_HAND)
+        answer = await shopper.check_out(await shopper.fill_cart(**{sku: 1}), postal_code=WAITING_POSTAL_CODE)
         async with asyncio.timeout(30):
             while (await shopper.history(answer.json()["id"]))[-1]["type"] != "parcel.booked":
                 await asyncio.sleep(0.1)

@@ -17,6 +17,7 @@ from adapters.connections import Connections
 from adapters.mysql.inventory import Stock
 from adapters.mysql.stock_reconciliations import StockReconciliations
 from adapters.mysql.stock_tables import stock, stock_movements
+from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.crowd import headers_of, open_accounts
 from dev.testbed import Testbed
 from domain.stock import EFFECTS
@@ -24,7 +25,6 @@ from schemas.users import Account
 from tests.e2e.conftest import ADDRESS
 
 BUYERS, POSSIBLE = 200, 60
-MOVED_BY_HAND = "11111"  # the carrier leaves such a parcel where it is, so what was reserved stays to be counted
 REFUSED = "refused"
 
 
@@ -86,7 +86,8 @@ class Rush:
     async def _check_out(self, number: int, version: int) -> str:
         order = {
             "cart_version": version,
-            "shipping_address": ADDRESS | {"postal_code": MOVED_BY_HAND},
+            # The carrier leaves the parcel where it is, so what was reserved stays to be counted.
+            "shipping_address": ADDRESS | {"postal_code": WAITING_POSTAL_CODE},
             "payment_method": "pm_card_visa",
         }
         headers = self._buyers[number] | {"Idempotency-Key": uuid.uuid4().hex}
