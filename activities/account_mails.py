@@ -14,10 +14,10 @@ from schemas.account_mails import WITH_LINK, AccountMailInput, AccountMailKind, 
 from schemas.users import Account
 
 if TYPE_CHECKING:
-    from adapters.mailer import Mailer
-    from adapters.mysql.account_mails import WaitingMails
-    from adapters.mysql.email_tokens import EmailTokens
-    from adapters.mysql.users import Accounts
+    from adapters.mail.mailer import Mailer
+    from adapters.mysql.identity.account_mails import WaitingMails
+    from adapters.mysql.identity.email_tokens import EmailTokens
+    from adapters.mysql.identity.users import Accounts
 
 
 # Registering with somebody's address costs nothing: the newcomers past these are told nothing until they ask.

@@ -11,16 +11,16 @@ from schemas.account_mails import AccountMailKind
 from schemas.carts import Cart, CartsReminded
 
 if TYPE_CHECKING:
-    from adapters.carts import CartStore
-    from adapters.mysql.account_mails import WaitingMails
-    from adapters.mysql.users import Accounts
+    from adapters.carts.store import CartStore
+    from adapters.mysql.identity.account_mails import WaitingMails
+    from adapters.mysql.identity.users import Accounts
 
 _PAGE = 100
 # What nobody was reminded of for so long, for instance because they did not want it then, is no news any more.
 _TOO_LATE = timedelta(days=7)
 
 
-class MailStarter(Protocol):
+class MailClient(Protocol):
     """Begins to send mails that wait."""
 
     async def start(self, mail_id: str, summary: str) -> bool:
@@ -31,7 +31,7 @@ class CartReminderActivities:
     """Many short looks; a repeat reminds nobody a second time."""
 
     def __init__(
-        self, carts: "CartStore", accounts: "Accounts", waiting: "WaitingMails", mails: MailStarter, patience: timedelta
+        self, carts: "CartStore", accounts: "Accounts", waiting: "WaitingMails", mails: MailClient, patience: timedelta
     ) -> None:
         self._carts = carts
         self._accounts = accounts

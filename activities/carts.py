@@ -7,8 +7,8 @@ from temporalio import activity
 from schemas.carts import CompleteCart
 
 if TYPE_CHECKING:
-    from adapters.carts import CartStore
-    from adapters.mysql.orders import OrderStore
+    from adapters.carts.store import CartStore
+    from adapters.mysql.orders.orders import OrderStore
 
 
 class CartActivities:

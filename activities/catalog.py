@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 if TYPE_CHECKING:
-    from adapters.mysql.price_changes import PriceChanges
-    from adapters.mysql.product_sales import ProductSales
-    from adapters.mysql.shelf_news import ShelfNews
+    from adapters.mysql.catalog.price_changes import PriceChanges
+    from adapters.mysql.catalog.sales import ProductSales
+    from adapters.mysql.catalog.taxonomy_changes import TaxonomyChanges
 
 
 class CatalogActivities:
     """Each works through short transactions that remember how far they came, so a repeat goes on from there."""
 
-    def __init__(self, prices: "PriceChanges", shelves: "ShelfNews", sales: "ProductSales") -> None:
+    def __init__(self, prices: "PriceChanges", shelves: "TaxonomyChanges", sales: "ProductSales") -> None:
         self._prices = prices
         self._shelves = shelves
         self._sales = sales
@@ -24,7 +24,7 @@ class CatalogActivities:
         return self._prices.announce(activity.heartbeat)
 
     @activity.defn
-    def announce_shelf_changes(self) -> int:
+    def announce_taxonomy_changes(self) -> int:
         """Announce every product on a shelf that was renamed or moved; answers how many."""
         return self._shelves.announce(activity.heartbeat)
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import typed_failures
-from schemas.credit import CaptureCredit, CreditMoved, HoldCredit, ReleaseCredit
+from schemas.credit import AuthorizeCredit, CaptureCredit, CreditMoved, VoidCredit
 
 if TYPE_CHECKING:
-    from adapters.mysql.credit import StoreCredit
+    from adapters.mysql.payments.credit import StoreCredit
 
 
 class CreditActivities:
@@ -18,7 +18,7 @@ class CreditActivities:
         self._credit = credit
 
     @activity.defn
-    def hold_credit(self, command: HoldCredit) -> CreditMoved:
+    def authorize_credit(self, command: AuthorizeCredit) -> CreditMoved:
         """Keep the customer's credit for the order, as much as it can use."""
         with typed_failures():
             return self._credit.hold(command)
@@ -30,7 +30,7 @@ class CreditActivities:
             return self._credit.capture(command)
 
     @activity.defn
-    def release_credit(self, command: ReleaseCredit) -> CreditMoved:
+    def void_credit(self, command: VoidCredit) -> CreditMoved:
         """Give back what is held: the undo of holding it."""
         with typed_failures():
             return self._credit.release(command)

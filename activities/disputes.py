@@ -10,16 +10,16 @@ from schemas.disputes import (
     DisputeRecorded,
     DisputeStanding,
     DisputeView,
-    LookAtDispute,
     NoteAction,
     RecordDispute,
+    RetrieveDispute,
     SubmitEvidence,
 )
 from schemas.payments import ProviderResult
 
 if TYPE_CHECKING:
-    from adapters.disputes import DisputeProvider
-    from adapters.mysql.disputes import Disputes
+    from adapters.mysql.payments.disputes import Disputes
+    from adapters.payments.disputes import DisputeProvider
 
 
 class DisputeActivities:
@@ -30,7 +30,7 @@ class DisputeActivities:
         self._disputes = disputes
 
     @activity.defn
-    def look_at_dispute(self, command: LookAtDispute) -> DisputeStanding:
+    def retrieve_dispute(self, command: RetrieveDispute) -> DisputeStanding:
         """Ask how it stands, whatever anybody else has said about it."""
         with typed_failures():
             return self._provider.look(command)

@@ -16,7 +16,7 @@ from schemas.fulfilment import (
 
 if TYPE_CHECKING:
     from adapters.carrier import Carrier
-    from adapters.mysql.fulfilment import Parcels
+    from adapters.mysql.orders.fulfilment import Parcels
 
 
 class FulfilmentActivities:

@@ -9,9 +9,9 @@ from domain.errors import NotFound
 from schemas.notifications import NotificationInput, NotificationSent
 
 if TYPE_CHECKING:
-    from adapters.mailer import Mailer
+    from adapters.mail.mailer import Mailer
     from adapters.mysql.notifications import SentNotifications
-    from adapters.mysql.orders import OrderStore
+    from adapters.mysql.orders.orders import OrderStore
 
 
 class NotificationActivities:

@@ -11,9 +11,9 @@ from schemas.checkout import PricedOrder, PriceOrder
 from schemas.orders import OrderPlaced, OrderShortened, PlaceOrder, RecordStatus, StatusRecorded, TakeAvailable
 
 if TYPE_CHECKING:
-    from adapters.mysql.catalog import Catalog
-    from adapters.mysql.orders import OrderStore
-    from adapters.mysql.vouchers import Vouchers
+    from adapters.mysql.catalog.products import Catalog
+    from adapters.mysql.orders.orders import OrderStore
+    from adapters.mysql.orders.vouchers import Vouchers
 
 
 class OrderActivities:

@@ -15,7 +15,7 @@ from domain.reconciliation import DifferenceStatus, compare, is_suspicious, is_s
 from schemas.payment_reconciliation import (
     Examined,
     ExaminePayments,
-    LatePayment,
+    OrphanedPayment,
     PaymentsReconciled,
     Phase,
     ReconciliationPlace,
@@ -23,22 +23,22 @@ from schemas.payment_reconciliation import (
 )
 
 if TYPE_CHECKING:
-    from adapters.mysql.payment_books import FirstEntry, PaymentBooks
-    from adapters.mysql.payment_differences import PaymentDifferences
-    from adapters.payment_listing import PaymentListing
+    from adapters.mysql.payments.differences import PaymentDifferences
+    from adapters.mysql.payments.facts import FirstEntry, PaymentFactsReader
+    from adapters.payments.listing import PaymentListing
 
 _PAGE = 100
 _SIGN_OF_LIFE_SECONDS = 5.0
 T = TypeVar("T")
-ByItself = LatePayment | RefundSentBack  # what a run has another workflow put right without asking a person
+ByItself = OrphanedPayment | RefundSentBack  # what a run has another workflow put right without asking a person
 _MOST_BY_ITSELF = 100  # of each in one run; the next finds the others
 _SLACK = timedelta(minutes=10)  # between a payment at the provider and its line in the ledger; and two clocks
 
 
-class MoneyAtWork(Protocol):
+class PaymentsRunning(Protocol):
     """What Temporal knows of the workflows that move money."""
 
-    async def is_money_at_work(self, order_id: str, payment_ids: Iterable[str]) -> bool:
+    async def is_payment_running(self, order_id: str, payment_ids: Iterable[str]) -> bool:
         """Whether one of the order's runs."""
 
 
@@ -57,15 +57,15 @@ class PaymentReconciliationActivities:
     def __init__(
         self,
         listing: "PaymentListing",
-        books: "PaymentBooks",
+        books: "PaymentFactsReader",
         differences: "PaymentDifferences",
-        at_work: MoneyAtWork,
+        running: PaymentsRunning,
         look_back: timedelta,
     ) -> None:
         self._listing = listing
         self._books = books
         self._differences = differences
-        self._at_work = at_work
+        self._at_work = running
         self._look_back = look_back
 
     @activity.defn
@@ -168,10 +168,10 @@ class PaymentReconciliationActivities:
 
     async def _look_closely(self, suspect: ExaminePayments, place: ReconciliationPlace) -> list[ByItself]:
         """Compare all sides anew, now that it is known whether anything of the order moves; keep what is found."""
-        at_work = await self._at_work.is_money_at_work(suspect.order_id, suspect.payment_ids)
-        return await _living(place, partial(self._keep, suspect, at_work))
+        running = await self._at_work.is_payment_running(suspect.order_id, suspect.payment_ids)
+        return await _living(place, partial(self._keep, suspect, running))
 
-    def _keep(self, suspect: ExaminePayments, at_work: bool) -> list[ByItself]:
+    def _keep(self, suspect: ExaminePayments, running: bool) -> list[ByItself]:
         examined = self._examine(suspect)
         currencies = [one.currency for one in examined.payments.values() if one is not None]
         still_open = self._differences.keep(
@@ -179,13 +179,13 @@ class PaymentReconciliationActivities:
             examined.books.status if examined.books else None,
             currencies[0] if currencies else None,
             examined.differences,
-            at_work=at_work or examined.busy,
+            running=running or examined.busy,
         )
         standing = {one.subject for one in still_open}
         late = dict.fromkeys(one.subject for one in examined.differences if one.late and one.subject in standing)
         failed = [one for one in examined.differences if one.effect is EntryKind.REFUND_REVERSAL]
         return [
-            *(LatePayment(order_id=suspect.order_id, payment_id=payment_id) for payment_id in late),
+            *(OrphanedPayment(order_id=suspect.order_id, payment_id=payment_id) for payment_id in late),
             *(
                 RefundSentBack(order_id=suspect.order_id, provider_id=one.subject)
                 for one in failed
@@ -227,7 +227,7 @@ async def _living(place: ReconciliationPlace, look: Callable[[], T]) -> T:
 
 def _next_place(place: ReconciliationPlace, page: _Page, found: Sequence[ByItself]) -> ReconciliationPlace:
     so_far, phase = place.so_far, place.phase
-    late = {one.payment_id: one for one in (*so_far.late, *found) if isinstance(one, LatePayment)}
+    late = {one.payment_id: one for one in (*so_far.late, *found) if isinstance(one, OrphanedPayment)}
     failed = {one.provider_id: one for one in (*so_far.failed_refunds, *found) if isinstance(one, RefundSentBack)}
     changed: dict[str, object] = {
         "late": list(late.values())[:_MOST_BY_ITSELF],

@@ -10,15 +10,15 @@ from schemas.payment_reconciliation import (
     CaughtUp,
     CorrectStatus,
     DecideDifference,
-    LatePayment,
+    OrphanedPayment,
     PaymentDifference,
     SettleDifference,
 )
 from schemas.payments import PaymentRecorded
 
 if TYPE_CHECKING:
-    from adapters.mysql.payment_books import PaymentBooks
-    from adapters.mysql.payment_differences import PaymentDifferences
+    from adapters.mysql.payments.differences import PaymentDifferences
+    from adapters.mysql.payments.facts import PaymentFactsReader
 
 _SYSTEM = "system"
 
@@ -26,7 +26,7 @@ _SYSTEM = "system"
 class PaymentRepairActivities:
     """Short transactions, all of them local activities."""
 
-    def __init__(self, books: "PaymentBooks", differences: "PaymentDifferences") -> None:
+    def __init__(self, books: "PaymentFactsReader", differences: "PaymentDifferences") -> None:
         self._books = books
         self._differences = differences
 
@@ -55,6 +55,6 @@ class PaymentRepairActivities:
             return self._differences.settle(command)
 
     @activity.defn
-    def close_returned(self, late: LatePayment) -> None:
+    def close_returned(self, late: OrphanedPayment) -> None:
         """Nothing is open any more about money that has been given back."""
         self._differences.returned(late.payment_id, _SYSTEM)

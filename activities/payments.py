@@ -9,17 +9,17 @@ from schemas.payments import (
     AbandonPayment,
     AuthorizePayment,
     CapturePayment,
-    LookAtPayment,
     PaymentRecorded,
     ProviderResult,
     RecordDecline,
     RecordPayment,
+    RetrievePayment,
     VoidPayment,
 )
 
 if TYPE_CHECKING:
-    from adapters.mysql.payments import Ledger
-    from adapters.payments import PaymentProvider
+    from adapters.mysql.payments.ledger import Ledger
+    from adapters.payments.provider import PaymentProvider
 
 
 class PaymentActivities:
@@ -36,7 +36,7 @@ class PaymentActivities:
             return self._provider.authorize(command)
 
     @activity.defn
-    def look_at_payment(self, command: LookAtPayment) -> ProviderResult:
+    def retrieve_payment(self, command: RetrievePayment) -> ProviderResult:
         """Ask how a payment stands that the customer has to confirm with their bank."""
         with typed_failures():
             return self._provider.look(command)

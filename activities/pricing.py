@@ -11,8 +11,8 @@ from schemas.catalog import Offer
 from schemas.checkout import OrderLineInput, PricedLine, PricedOrder, PriceOrder
 
 if TYPE_CHECKING:
-    from adapters.mysql.catalog import Catalog
-    from adapters.mysql.vouchers import Vouchers
+    from adapters.mysql.catalog.products import Catalog
+    from adapters.mysql.orders.vouchers import Vouchers
 
 
 def price(command: PriceOrder, catalog: "Catalog", vouchers: "Vouchers", at: datetime) -> PricedOrder:

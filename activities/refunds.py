@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import typed_failures
-from schemas.payments import LookAtRefund, ProviderResult, RefundPayment
+from schemas.payments import ProviderResult, RefundPayment, RetrieveRefund
 from schemas.refunds import RefundInput, RefundOpened, RefundReversed, RefundView, ReverseRefund, SettleRefund
 
 if TYPE_CHECKING:
-    from adapters.mysql.refunds import Refunds
-    from adapters.payments import PaymentProvider
+    from adapters.mysql.payments.refunds import Refunds
+    from adapters.payments.provider import PaymentProvider
 
 
 class RefundActivities:
@@ -33,10 +33,10 @@ class RefundActivities:
             return self._provider.refund(command)
 
     @activity.defn
-    def look_at_refund(self, command: LookAtRefund) -> ProviderResult:
+    def retrieve_refund(self, command: RetrieveRefund) -> ProviderResult:
         """Ask how a refund stands that the bank had yet to accept."""
         with typed_failures():
-            return self._provider.look_at_refund(command)
+            return self._provider.retrieve_refund(command)
 
     @activity.defn
     def settle_refund(self, command: SettleRefund) -> RefundView:

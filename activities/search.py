@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from schemas.reindex import FillIndex, IndexFilled, IndexMade, IndexNamed, IndexVerified, MakeIndex, Subject
 
 if TYPE_CHECKING:
-    from adapters.search_feeds import Feed
+    from adapters.search.feeds import Feed
 
 _STEP = 500  # as many are read and written between two signs of life
 

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Protocol
 from temporalio import activity
 
 from activities.failures import typed_failures
-from schemas.inventory import GoodsArrived
+from schemas.stock import StockAllocated
 from schemas.stock_upkeep import ReconcileStock, ReservationsExpired, StockDifference, StockReconciled
 
 if TYPE_CHECKING:
-    from adapters.mysql.reservations import Overdue, Reservations
-    from adapters.mysql.stock_reconciliations import StockReconciliations
+    from adapters.mysql.orders.reservations import Overdue, Reservations
+    from adapters.mysql.orders.stock_reconciliations import StockReconciliations
 
 _PAGE = 100
 _MOST_NAMED = 50  # results are read by people
 _MOST_REMEMBERED = 500
 
 
-class OrdersAtWork(Protocol):
+class RunningOrders(Protocol):
     """What Temporal knows of orders."""
 
-    async def is_at_work(self, order_id: str, parcels: Iterable[int]) -> bool:
+    async def is_running(self, order_id: str, parcels: Iterable[int]) -> bool:
         """Whether a workflow of the order runs."""
 
-    async def tell_of_goods(self, arrived: Iterable[GoodsArrived]) -> None:
+    async def signal_allocations(self, arrived: Iterable[StockAllocated]) -> None:
         """Wake parcels whose goods are complete."""
 
 
@@ -33,7 +33,7 @@ class StockUpkeepActivities:
     """Many short transactions on our own database."""
 
     def __init__(
-        self, reservations: "Reservations", reconciliations: "StockReconciliations", orders: OrdersAtWork
+        self, reservations: "Reservations", reconciliations: "StockReconciliations", orders: RunningOrders
     ) -> None:
         self._reservations = reservations
         self._reconciliations = reconciliations
@@ -46,30 +46,30 @@ class StockUpkeepActivities:
         While Temporal cannot be asked nothing is given back.
         """
         released = units = 0
-        at_work: list[str] = []
+        running: list[str] = []
         after: Overdue | None = None
         while page := await asyncio.to_thread(self._reservations.overdue, after, _PAGE):
             for overdue in page:
-                activity.heartbeat(released, len(at_work))
-                given = await self._expire(overdue.order_id, at_work)
+                activity.heartbeat(released, len(running))
+                given = await self._expire(overdue.order_id, running)
                 if given is not None:
                     released, units = released + 1, units + given
             after = page[-1]
         return ReservationsExpired(
-            released=released, units=units, at_work_count=len(at_work), at_work=at_work[:_MOST_NAMED]
+            released=released, units=units, running_count=len(running), running=running[:_MOST_NAMED]
         )
 
-    async def _expire(self, order_id: str, at_work: list[str]) -> int | None:
+    async def _expire(self, order_id: str, running: list[str]) -> int | None:
         parcels = await asyncio.to_thread(self._reservations.parcels, order_id)
-        if await self._orders.is_at_work(order_id, parcels):
-            at_work.append(order_id)
+        if await self._orders.is_running(order_id, parcels):
+            running.append(order_id)
             return None
         with typed_failures():
             released = await asyncio.to_thread(self._reservations.expire, order_id)
         if released is None:
             return None
         activity.logger.warning("the reservation of order %s has expired: %d unit(s)", order_id, released.units)
-        await self._orders.tell_of_goods(released.arrived)
+        await self._orders.signal_allocations(released.arrived)
         return released.units
 
     @activity.defn

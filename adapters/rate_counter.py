@@ -3,7 +3,7 @@
 import redis
 from limits.storage import MemoryStorage
 
-from adapters.redis_line import RedisLine, RedisScript
+from adapters.redis_pipeline import RedisPipeline, RedisScript
 
 _HIT = RedisScript("""
 local count = redis.call('INCR', KEYS[1])
@@ -15,7 +15,7 @@ return count
 class RateCounter:
     """A count that is always there."""
 
-    def __init__(self, line: RedisLine) -> None:
+    def __init__(self, line: RedisPipeline) -> None:
         self._line = line
         self._own = MemoryStorage()
 

@@ -147,7 +147,7 @@ class Settings(BaseSettings):
     """How long an order whose payment was refused waits, its stock held, for another method; 0 ends it at once."""
     payment_authentication_minutes: float = Field(default=15, gt=0)
     """How long the customer has to confirm a payment with their bank; never longer than the time above, unless 0."""
-    card_hold_days: float = Field(default=7, ge=0)
+    authorization_days: float = Field(default=7, ge=0)
     """How long a card's hold lasts where the provider does not say; it is renewed a day before. 0 renews none."""
     decision_hours: float = Field(default=24, gt=0)
     """How long the customer of an order that is partly out of stock has to say what they want."""

@@ -12,7 +12,7 @@ from typing import cast
 import redis
 import structlog
 
-from adapters.redis_line import RedisLine
+from adapters.redis_pipeline import RedisPipeline
 
 _log = structlog.get_logger(__name__)
 LIFETIME_SECONDS = 3.0
@@ -28,7 +28,7 @@ return 1
 class TokenVersions:
     """Versioned texts by name. Reading never fails: without Redis there are no copies, and MySQL is asked."""
 
-    def __init__(self, client: redis.Redis, line: RedisLine | None = None) -> None:
+    def __init__(self, client: redis.Redis, line: RedisPipeline | None = None) -> None:
         self._client = client
         self._line = line
         self._put = client.register_script(_PUT_IF_NEWER)

@@ -7,11 +7,11 @@ from fastapi.concurrency import run_in_threadpool
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from adapters.mysql.account_mails import WaitingMails
-from adapters.mysql.users import normalise_email
+from adapters.mysql.identity.account_mails import WaitingMails
+from adapters.mysql.identity.users import normalise_email
 from api.errors import Unavailable, is_temporal_away
 from schemas.account_mails import AccountMailInput, AccountMailKind
-from workflows.account_mail import AccountMailWorkflow
+from workflows.account_mails import AccountMailWorkflow
 from workflows.names import NOTIFICATIONS_QUEUE, account_mail_workflow_id
 
 _PATIENCE_SECONDS = 3.0

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from adapters.cart_offers import CartOffers
-from adapters.cart_signals import CartSignals
-from adapters.cart_trust import CartTrust
+from adapters.carts.cached import CachedCarts
+from adapters.carts.epoch import CacheEpoch
+from adapters.carts.offers import CartOffers
+from adapters.carts.signals import CartSignals
 from adapters.topic_tail import TopicTail
-from adapters.warm_carts import WarmCarts
 from api.cart_views import shown_cart, state_of
 
 _log = structlog.get_logger(__name__)
@@ -90,8 +90,8 @@ class CartFeeds:
         self,
         redis_url: str,
         tail: Callable[[Callable[[Collection[str]], None]], TopicTail],
-        trust: CartTrust,
-        carts: WarmCarts,
+        trust: CacheEpoch,
+        carts: CachedCarts,
         offers: CartOffers,
     ) -> None:
         self._feeds: dict[str, _Feed] = {}

@@ -2,9 +2,9 @@
 
 import hashlib
 
-from adapters.cart_offers import Offers, offers_now
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.inventory import Stock
+from adapters.carts.offers import Offers, offers_now
+from adapters.mysql.catalog.products import Catalog
+from adapters.mysql.orders.stock import Stock
 from domain.carts import Change, Standing, changes_of
 from domain.money import Money as DomainMoney
 from schemas.base import Money

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from adapters.carts import user_owner
+from adapters.carts.store import user_owner
 from api.cart_prices import cart_changed, current_cart, price_cart
 from api.deps import Services
 from api.errors import HttpProblem, http_problem, status_of_code

@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr
 
-from adapters.mysql.users import normalise_email
+from adapters.mysql.identity.users import normalise_email
 from api.deps import Services
 from api.errors import HttpProblem
 from domain.errors import EmailTaken, InvalidLink

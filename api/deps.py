@@ -10,43 +10,43 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from temporalio.client import Client
 
-from adapters.cart_documents import Lifetimes
-from adapters.cart_offers import CartOffers
-from adapters.cart_trust import CartTrust
-from adapters.carts import CartStore
+from adapters.carts.cached import CachedCarts
+from adapters.carts.documents import Lifetimes
+from adapters.carts.epoch import CacheEpoch
+from adapters.carts.offers import CartOffers
+from adapters.carts.store import CartStore
 from adapters.connections import Connections
 from adapters.login_throttle import RecentLogins
-from adapters.mysql.account_mails import WaitingMails
-from adapters.mysql.addresses import AddressBook
-from adapters.mysql.api_keys import ApiKeys
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.clients import OAuthClients
-from adapters.mysql.credit import StoreCredit
-from adapters.mysql.email_tokens import EmailTokens
-from adapters.mysql.external_identities import ExternalIdentities
-from adapters.mysql.flagged_webhooks import FlaggedWebhooks
-from adapters.mysql.grants import Grants
+from adapters.mysql.catalog.edits import ProductEdits
+from adapters.mysql.catalog.imports import ProductImports
+from adapters.mysql.catalog.pages import ProductPages
+from adapters.mysql.catalog.products import Catalog
+from adapters.mysql.catalog.taxonomy import Taxonomy
 from adapters.mysql.idempotency import IdempotencyKeys
-from adapters.mysql.inventory import Stock
-from adapters.mysql.login_failures import LoginFailures
-from adapters.mysql.orders import OrderStore
-from adapters.mysql.payments import Ledger
-from adapters.mysql.product_edits import ProductEdits
-from adapters.mysql.product_imports import ProductImports
-from adapters.mysql.product_pages import ProductPages
-from adapters.mysql.security_events import SecurityEvents
-from adapters.mysql.shelves import Shelves
-from adapters.mysql.users import Accounts
-from adapters.mysql.vouchers import Vouchers
+from adapters.mysql.identity.account_mails import WaitingMails
+from adapters.mysql.identity.addresses import AddressBook
+from adapters.mysql.identity.api_keys import ApiKeys
+from adapters.mysql.identity.email_tokens import EmailTokens
+from adapters.mysql.identity.external_identities import ExternalIdentities
+from adapters.mysql.identity.grants import Grants
+from adapters.mysql.identity.login_failures import LoginFailures
+from adapters.mysql.identity.oauth_clients import OAuthClients
+from adapters.mysql.identity.security_events import SecurityEvents
+from adapters.mysql.identity.users import Accounts
+from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.orders.stock import Stock
+from adapters.mysql.orders.vouchers import Vouchers
+from adapters.mysql.payments.credit import StoreCredit
+from adapters.mysql.payments.flagged_webhooks import FlaggedWebhooks
+from adapters.mysql.payments.ledger import Ledger
 from adapters.mysql.webhooks import WebhookReceipts
-from adapters.order_search import ORDERS_ALIAS, OrderSearch
 from adapters.rate_counter import RateCounter
-from adapters.redis_line import RedisLine
-from adapters.search import ALIAS, ProductSearch
+from adapters.redis_pipeline import RedisPipeline
+from adapters.search.orders import ORDERS_ALIAS, OrderSearch
+from adapters.search.products import ALIAS, ProductSearch
 from adapters.settings import Settings
 from adapters.token_versions import TokenVersions
 from adapters.topic_tail import TopicTail
-from adapters.warm_carts import WarmCarts
 from api.account_mails import AccountMails
 from api.cart_feeds import CartFeeds
 from api.login_throttle import LoginThrottle
@@ -68,7 +68,7 @@ class CatalogDesk:
 
     pages: ProductPages
     edits: ProductEdits
-    shelves: Shelves
+    shelves: Taxonomy
     imports: ProductImports
 
 
@@ -77,10 +77,10 @@ class CartDesk:
     """What shows carts, follows them and changes them, and the way to Redis that all of it shares."""
 
     store: CartStore
-    warm: WarmCarts
+    warm: CachedCarts
     offers: CartOffers
     feeds: CartFeeds
-    line: RedisLine
+    line: RedisPipeline
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def build_services(connections: Connections, temporal: Client, tokens: AccessTok
     """Put the process together."""
     settings, engine = connections.settings, connections.engine
     accounts, passwords = Accounts(engine), Passwords(settings.password_memory_kib)
-    line = RedisLine(settings.redis_url.get_secret_value())
+    line = RedisPipeline(settings.redis_url.get_secret_value())
     security, clients, grants = SecurityEvents(engine), OAuthClients(engine), Grants(engine)
     sessions = Sessions(accounts, TokenVersions(connections.redis, line), grants.revoke_all_of, grants.is_revoked)
     throttle = LoginThrottle(settings, RecentLogins(connections.redis), LoginFailures(engine), security)
@@ -169,7 +169,7 @@ def build_services(connections: Connections, temporal: Client, tokens: AccessTok
         passwords=passwords,
         accounts=accounts,
         catalog=Catalog(engine),
-        catalog_desk=CatalogDesk(ProductPages(engine), ProductEdits(engine), Shelves(engine), ProductImports(engine)),
+        catalog_desk=CatalogDesk(ProductPages(engine), ProductEdits(engine), Taxonomy(engine), ProductImports(engine)),
         cart_desk=_cart_desk(connections, line),
         search_desk=_search_desk(connections),
         stock=Stock(engine),
@@ -211,12 +211,12 @@ def _idempotency_keys(connections: Connections) -> IdempotencyKeys:
     return IdempotencyKeys(connections.engine, lock_seconds, settings.idempotency_hours)
 
 
-def _cart_desk(connections: Connections, line: RedisLine) -> CartDesk:
+def _cart_desk(connections: Connections, line: RedisPipeline) -> CartDesk:
     settings, catalog, stock = connections.settings, Catalog(connections.engine), Stock(connections.engine)
     redis_url, topic = settings.redis_url.get_secret_value(), f"{settings.name_prefix}{PRODUCTS_TOPIC}"
-    trust = CartTrust(connections.mongo)
+    trust = CacheEpoch(connections.mongo)
     store = CartStore(connections.mongo, connections.redis, trust, Lifetimes.of_days(settings))
-    warm, offers = WarmCarts(line, trust, store), CartOffers(line, catalog, stock)
+    warm, offers = CachedCarts(line, trust, store), CartOffers(line, catalog, stock)
     tail = partial(TopicTail, settings.kafka_bootstrap, topic)
     return CartDesk(store, warm, offers, CartFeeds(redis_url, tail, trust, warm, offers), line)
 
@@ -253,7 +253,7 @@ AccountStore = Annotated[Accounts, Depends(_part("accounts"))]
 CatalogStore = Annotated[Catalog, Depends(_part("catalog"))]
 CatalogPages = Annotated[ProductPages, Depends(_part("catalog_desk.pages"))]
 CatalogEdits = Annotated[ProductEdits, Depends(_part("catalog_desk.edits"))]
-CatalogShelves = Annotated[Shelves, Depends(_part("catalog_desk.shelves"))]
+CatalogTaxonomy = Annotated[Taxonomy, Depends(_part("catalog_desk.shelves"))]
 ImportStore = Annotated[ProductImports, Depends(_part("catalog_desk.imports"))]
 Carts = Annotated[CartStore, Depends(_part("carts"))]
 Feeds = Annotated[CartFeeds, Depends(_part("cart_desk.feeds"))]

@@ -8,8 +8,8 @@ from temporalio.common import WorkflowIDReusePolicy
 from api.temporal import Desk
 from schemas.disputes import DisputeEnded, DisputeInput, DisputeView, OperatorDecision
 from schemas.provider_events import ProviderEvent
-from workflows.dispute import DisputeWorkflow
 from workflows.names import PAYMENTS_QUEUE, dispute_workflow_id
+from workflows.payments.disputes import DisputeWorkflow
 
 Handle = WorkflowHandle[DisputeWorkflow, DisputeEnded]
 
@@ -31,7 +31,7 @@ class DisputeDesk(Desk):
             id=dispute_workflow_id(dispute_id),
             task_queue=PAYMENTS_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            start_signal="provider_told",
+            start_signal="provider_event",
             start_signal_args=[event],
             static_summary=f"dispute {dispute_id}",
         )

@@ -7,8 +7,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import OAuth2PasswordBearer
 from fastapi.security.utils import get_authorization_scheme_param
 
-from adapters.mysql.api_keys import MARK
-from adapters.mysql.clients import FIRST_PARTY_CLIENT
+from adapters.mysql.identity.api_keys import MARK
+from adapters.mysql.identity.oauth_clients import FIRST_PARTY_CLIENT
 from api.deps import Services, services_of
 from api.errors import HttpProblem
 from api.principals import Principal

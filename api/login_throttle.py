@@ -12,9 +12,9 @@ import redis
 import structlog
 
 from adapters.login_throttle import RecentLogins
-from adapters.mysql.login_failures import LoginFailures
-from adapters.mysql.security_events import SecurityEvents
-from adapters.mysql.users import normalise_email
+from adapters.mysql.identity.login_failures import LoginFailures
+from adapters.mysql.identity.security_events import SecurityEvents
+from adapters.mysql.identity.users import normalise_email
 from adapters.settings import Settings
 from api.errors import HttpProblem
 

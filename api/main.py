@@ -54,14 +54,14 @@ from api.routes import (
     quotes,
     reconciliation,
     refunds,
-    shelves,
     stock,
     users,
     vouchers,
     webhooks,
 )
+from api.routes import taxonomy as shelves
 from api.tokens import AccessTokens, KeyRing
-from workflows.connection import connect_temporal
+from temporal_clients.connection import connect_temporal
 
 ROUTERS: dict[Service, tuple[APIRouter, ...]] = {
     "user": (

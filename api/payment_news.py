@@ -9,9 +9,9 @@ from fastapi.concurrency import run_in_threadpool
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from adapters.mysql.flagged_webhooks import FlaggedWebhooks
-from adapters.mysql.payments import Ledger
-from adapters.payments import api_version
+from adapters.mysql.payments.flagged_webhooks import FlaggedWebhooks
+from adapters.mysql.payments.ledger import Ledger
+from adapters.payments.provider import api_version
 from adapters.settings import Settings
 from api.dispute_desk import DisputeDesk
 from api.ownership import UUID_FORM
@@ -20,10 +20,10 @@ from domain.webhook_amounts import Told, differences
 from schemas.provider_events import BRINGS_MONEY, ProviderEvent
 from schemas.refunds import FailedRefundInput
 from schemas.webhooks import FlaggedWebhook
+from temporal_clients.payments import start_failed_refund, start_orphaned_payment
 from workflows.names import payment_workflow_id, refund_workflow_id
-from workflows.news_starter import start_failed_refund, start_late_money
-from workflows.payment import PaymentWorkflow
-from workflows.refund import RefundWorkflow
+from workflows.payments.payment import PaymentWorkflow
+from workflows.payments.refunds import RefundWorkflow
 
 Outcome = Literal["applied", "ignored", "known", "flagged"]
 # Steps on the way that our own call has answered with already.
@@ -75,7 +75,7 @@ class PaymentNews:
     ) -> Outcome:
         """One that fails may have been called done before, by a workflow that has ended since, or is about to."""
         handle = self._temporal.get_workflow_handle(refund_workflow_id(str(refund_id)))
-        outcome = await signalled(handle.signal(RefundWorkflow.provider_told, news))
+        outcome = await signalled(handle.signal(RefundWorkflow.provider_event, news))
         if subject.get("status") not in _FAILED or not await run_in_threadpool(self._has_order, order_id):
             return outcome
         if await run_in_threadpool(self._ledger.has, subject["id"], EntryKind.REFUND_REVERSAL):
@@ -90,9 +90,9 @@ class PaymentNews:
         if news.type in _NO_NEWS or await run_in_threadpool(self._is_known, news):
             return "known"
         handle = self._temporal.get_workflow_handle(payment_workflow_id(order_id))
-        outcome = await signalled(handle.signal(PaymentWorkflow.provider_told, news))
+        outcome = await signalled(handle.signal(PaymentWorkflow.provider_event, news))
         if outcome == "ignored" and news.type in BRINGS_MONEY and await run_in_threadpool(self._has_order, order_id):
-            await start_late_money(self._temporal, order_id, news)
+            await start_orphaned_payment(self._temporal, order_id, news)
             return "applied"
         return outcome
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from adapters.mysql.product_imports import LOCK, ImportRun, ProductImports
+from adapters.mysql.catalog.imports import LOCK, ImportRun, ProductImports
 from api.product_files.csv_reader import read_csv
 from api.product_files.lines import FileRefused
 from api.product_files.ndjson_reader import read_ndjson
@@ -66,7 +66,7 @@ class Upload:
     run: ImportRun
     form: ImportFormat
     actor: str
-    make_shelves: bool
+    create_taxonomy: bool
 
     def take(self, chunks: Iterable[bytes]) -> None:
         """Import the stream, or compare it when that was done before.
@@ -98,7 +98,7 @@ class Upload:
         fresh = self._not_done(_READERS[self.form](digest.watch(self._held(chunks))), digest)
         for batch in _batches(fresh, self.run.bytes_done):
             done = digest.up_to(batch[-1].end)
-            self.run = self.store.write(self.run, batch, done, self.actor, self.make_shelves)
+            self.run = self.store.write(self.run, batch, done, self.actor, self.create_taxonomy)
         # The rest of the file has no products: empty lines, or an end that was done before.
         whole = digest.up_to(2**62)
         if digest.done < self.run.bytes_done:

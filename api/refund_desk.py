@@ -3,7 +3,7 @@
 from api.temporal import Desk
 from schemas.refunds import RefundAnswer, RefundInput
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
-from workflows.refund import RefundWorkflow
+from workflows.payments.refunds import RefundWorkflow
 
 
 class RefundDesk(Desk):

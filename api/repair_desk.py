@@ -3,7 +3,7 @@
 from api.temporal import Desk
 from schemas.payment_reconciliation import DecideDifference, DecisionAnswer
 from workflows.names import PAYMENTS_QUEUE, payment_repair_workflow_id
-from workflows.payment_repair import PaymentRepairWorkflow
+from workflows.payments.repair import PaymentRepairWorkflow
 
 
 class RepairDesk(Desk):

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.users import Accounts
 from adapters.token_versions import TokenVersions
 from schemas.security import AccountState
 from schemas.users import Account

@@ -29,10 +29,10 @@ from temporalio.types import MethodAsyncSingleParam
 from api.errors import HttpProblem, Unavailable, is_temporal_away
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
 from schemas.orders import CancelOrder, Decision, SettleCompensation
-from schemas.payments import PayAgainRequest, PaymentAnswer
+from schemas.payments import PaymentAnswer, RetryPayment
 from schemas.risk import Review
-from workflows.checkout import CheckoutWorkflow
 from workflows.names import CUSTOMER_ID, ORDERS_QUEUE, order_workflow_id
+from workflows.orders.checkout import CheckoutWorkflow
 
 _FIRST_ANSWER = "first-answer"  # the update's id: every asker of an order joins the same update
 _QUICK = timedelta(seconds=5)
@@ -192,14 +192,14 @@ class OrderDesk(Desk):
         except StillWorking as error:
             raise Unavailable from error
 
-    async def pay_again(self, order_id: str, update_id: str, wanted: PayAgainRequest) -> PaymentAnswer:
+    async def retry_payment(self, order_id: str, update_id: str, wanted: RetryPayment) -> PaymentAnswer:
         """Try another method; whoever asks under the same id gets the same answer.
 
         Raises a 409 with the workflow's code when it is not the time for it, StillWorking when the bank takes long.
         """
         handle = self._handle(order_id)
-        earlier = handle.get_update_handle_for(CheckoutWorkflow.pay_again, update_id)
-        return await self._once(handle.execute_update(CheckoutWorkflow.pay_again, wanted, id=update_id), earlier)
+        earlier = handle.get_update_handle_for(CheckoutWorkflow.retry_payment, update_id)
+        return await self._once(handle.execute_update(CheckoutWorkflow.retry_payment, wanted, id=update_id), earlier)
 
     async def decide(self, order_id: str, update_id: str, decision: Decision) -> CheckoutAnswer:
         """Say what its customer wants of an order that is partly out of stock; same id, same answer.
@@ -220,7 +220,7 @@ class OrderDesk(Desk):
         await self._once(handle.execute_update(CheckoutWorkflow.review, review, id=update_id), earlier)
 
     async def settle(self, order_id: str, update_id: str, decision: SettleCompensation) -> None:
-        """Say what becomes of what could not be taken back; same id, same answer. Raises a 409 `nothing_owed`."""
+        """Say what becomes of what could not be taken back; same id, same answer. Raises a 409 `nothing_blocked`."""
         handle = self._handle(order_id)
         earlier = handle.get_update_handle_for(CheckoutWorkflow.settle_compensation, update_id)
         await self._once(handle.execute_update(CheckoutWorkflow.settle_compensation, decision, id=update_id), earlier)

@@ -21,7 +21,7 @@ from bench.stock_rush import Times, check_out, order_of, put_all
 from dev.crowd import headers_of, open_accounts
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
-from workflows.connection import connect_temporal
+from temporal_clients.connection import connect_temporal
 
 CASES = {1: 60, 4: 120, 16: 192}  # at once → checkouts
 SKUS, LINES = 100, 2

@@ -20,9 +20,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from adapters.connections import Connections, connect
-from adapters.mysql.shelves import Shelves
-from adapters.mysql.users import Accounts
-from adapters.search_feeds import Feed, product_feed
+from adapters.mysql.catalog.taxonomy import Taxonomy
+from adapters.mysql.identity.users import Accounts
+from adapters.search.feeds import Feed, product_feed
 from api.product_files.writers import write_csv, write_ndjson
 from bench.report import console, keep
 from dev.seed_catalog import brands, catalog, categories
@@ -47,7 +47,7 @@ def main() -> None:
     bed = Testbed.create()
     try:
         with connect(bed.settings, pool_size=4) as stores:
-            Shelves(stores.engine).ensure(brands(), categories())
+            Taxonomy(stores.engine).ensure(brands(), categories())
             files = {form: bed.place.state / f"products.{form}" for form in _TYPES}
             write_files(files)
             bed.start("api", *(() if ALONE else _BEHIND))

@@ -12,7 +12,7 @@ import httpx2
 from rich.progress import track
 
 from adapters.connections import Connections, connect
-from adapters.mysql.catalog import Catalog
+from adapters.mysql.catalog.products import Catalog
 from bench.report import console, keep, percentile
 from bench.shop import a_product, open_shop
 from dev.stack import ensure_servers

@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 from rich.progress import Progress
 
 from adapters.connections import connect
-from adapters.search import ALIAS, ProductSearch, product_index
+from adapters.search.products import ALIAS, ProductSearch, product_index
 from bench.judgements import JUDGED
 from bench.report import PACE_SECONDS, console, due_times, keep, table_of
 from bench.search_quality import indexed

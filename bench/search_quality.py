@@ -18,8 +18,8 @@ from elasticsearch import Elasticsearch
 from rich.console import Console
 from rich.table import Table
 
-from adapters.mysql.product_snapshots import path_to
-from adapters.search import ProductSearch, product_index
+from adapters.mysql.catalog.snapshots import path_to
+from adapters.search.products import ProductSearch, product_index
 from bench.judgements import JUDGED, PRODUCTS
 from dev.seed_catalog import SeededProduct, brands, catalog, categories
 from dev.stack import ensure_servers

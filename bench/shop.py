@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from adapters.connections import Connections
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.inventory import Stock
-from adapters.mysql.shelves import Shelves
+from adapters.mysql.catalog.products import Catalog
+from adapters.mysql.catalog.taxonomy import Taxonomy
+from adapters.mysql.orders.stock import Stock
 from domain.catalog import ProductStatus
 from schemas.catalog import Brand, Category, Price, Product, Variant
 
@@ -16,7 +16,7 @@ PRICE = 1999
 def open_shop(stores: Connections) -> None:
     """Two warehouses, the first preferred, and the one shelf that products of a bench stand on."""
     Stock(stores.engine).ensure_warehouses([("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2)])
-    Shelves(stores.engine).ensure([Brand(code="bench", name="Bench")], [Category(code="bench", name="Bench")])
+    Taxonomy(stores.engine).ensure([Brand(code="bench", name="Bench")], [Category(code="bench", name="Bench")])
 
 
 def a_product(code: str) -> Product:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import httpx2
 
 from adapters.connections import Connections, connect
-from adapters.mysql.orders import OrderStore
-from adapters.mysql.stock_reconciliations import StockReconciliations
+from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.orders.stock_reconciliations import StockReconciliations
 from bench.report import console, keep, percentile, table_of
 from bench.shop import PRICE, open_shop, put_on_sale
 from dev.crowd import headers_of, open_accounts

@@ -17,7 +17,7 @@ from joserfc.jwk import KeySet
 from uuid_utils import uuid7
 
 from adapters.connections import connect
-from adapters.mysql.clients import OAuthClients
+from adapters.mysql.identity.oauth_clients import OAuthClients
 from adapters.settings import Settings, load_settings
 from schemas.oauth import ChangeOAuthClient, MadeOAuthClient, NewOAuthClient
 from schemas.users import Role

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from adapters.mysql.clients import FIRST_PARTY_CLIENT, FIRST_PARTY_SCOPE
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.oauth_clients import FIRST_PARTY_CLIENT, FIRST_PARTY_SCOPE
+from adapters.mysql.identity.users import Accounts
 from adapters.settings import Settings
 from api.tokens import AccessTokens, KeyRing
 from schemas.users import Account, Role

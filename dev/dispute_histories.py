@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx2
 
-from adapters.mysql.payments import Ledger
+from adapters.mysql.payments.ledger import Ledger
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.recorded_orders import RecordedOrders, in_, wait
 

@@ -9,7 +9,7 @@ from dev.record_late_money import Keep
 from dev.recorded_orders import PATIENCE_SECONDS, RecordedOrders, in_
 from schemas.refunds import RefundInput
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
-from workflows.refund import RefundWorkflow
+from workflows.payments.refunds import RefundWorkflow
 
 FAILED_REFUND = "failed-refund"
 

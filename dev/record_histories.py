@@ -27,8 +27,9 @@ from dev.seed_catalog import catalog
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
 from schemas.refunds import RefundInput
+from temporal_clients.connection import connect_temporal
+from temporal_clients.reindex import start_reindex
 from workers.schedules import SCHEDULES
-from workflows.connection import connect_temporal
 from workflows.names import (
     PAYMENTS_QUEUE,
     dispute_workflow_id,
@@ -39,8 +40,7 @@ from workflows.names import (
     refund_workflow_id,
     reindex_workflow_id,
 )
-from workflows.refund import RefundWorkflow
-from workflows.reindexing import start_reindex
+from workflows.payments.refunds import RefundWorkflow
 
 HISTORIES = Path(__file__).resolve().parent.parent / "tests" / "replay" / "histories"
 PATHS = (
@@ -61,14 +61,14 @@ PATHS = (
     "credit_back",
     "renewed",
     "slow_bank",
-    "in_doubt",
+    "outcome_unknown",
     "dispute_won",
     "dispute_lost",
 )
 # Of which order, and how much in minor units.
 REFUNDS = {
-    "refund": ("in_doubt", 100),
-    "refund-too_much": ("in_doubt", 10**9),
+    "refund": ("outcome_unknown", 100),
+    "refund-too_much": ("outcome_unknown", 10**9),
     "refund-both_ways": ("store_credit", None),
     "refund-slow_bank": ("slow_bank", 100),
 }

@@ -7,8 +7,8 @@ from temporalio.client import Client
 from dev.record_late_money import Keep
 from dev.recorded_paths import Recorder
 from schemas.orders import SettleCompensation
-from workflows.checkout import CheckoutWorkflow
-from workflows.names import hold_release_workflow_id, order_workflow_id, payment_workflow_id
+from workflows.names import authorization_void_workflow_id, order_workflow_id, payment_workflow_id
+from workflows.orders.checkout import CheckoutWorkflow
 
 HOLD_RELEASE = ("checkout-tried_again", "hold-release", "checkout-payment_terminated")
 
@@ -24,7 +24,7 @@ async def record_hold_release(client: Client, recorder: Recorder, keep: Keep) ->
     order_id = await asyncio.to_thread(recorder.void_called_wrong)
     await _tried_again(client, order_id)
     await keep(client, order_workflow_id(order_id), "checkout-tried_again")
-    await keep(client, hold_release_workflow_id(order_id), "hold-release")
+    await keep(client, authorization_void_workflow_id(order_id), "hold-release")
     order_id = await asyncio.to_thread(recorder.interrupted, terminate)
     await _tried_again(client, order_id)
     await keep(client, order_workflow_id(order_id), "checkout-payment_terminated")

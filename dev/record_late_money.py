@@ -12,18 +12,18 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.connections import Connections
-from adapters.mysql.payment_differences import PaymentDifferences
-from adapters.mysql.tables import orders, parcels
+from adapters.mysql.payments.differences import PaymentDifferences
+from adapters.mysql.tables.orders import orders, parcels
 from dev.recorded_orders import PATIENCE_SECONDS, VISA, RecordedOrders, in_
 from schemas.payment_reconciliation import DecideDifference, DecisionAction
 from workflows.names import (
     PAYMENTS_QUEUE,
-    late_money_workflow_id,
+    orphaned_payment_workflow_id,
     payment_repair_workflow_id,
     payment_workflow_id,
 )
-from workflows.payment_reconciliation import PaymentReconciliationWorkflow
-from workflows.payment_repair import PaymentRepairWorkflow
+from workflows.payments.reconciliation import PaymentReconciliationWorkflow
+from workflows.payments.repair import PaymentRepairWorkflow
 
 LATE_MONEY = ("payment-given_up", "late-money-given_up", "late-money-refunded", "payment-repair")
 _SECURE = "pm_card_threeDSecure2Required"
@@ -38,13 +38,13 @@ class LateMoneyPaths(RecordedOrders):
     def after_another_card(self) -> str:
         """The customer has paid by another card."""
 
-        def pay_again(order_id: str) -> None:
+        def retry_payment(order_id: str) -> None:
             self._note(order_id)
             key, method = {"Idempotency-Key": str(uuid.uuid4())}, {"payment_method": VISA}
             self._client.post(f"/v1/orders/{order_id}/payment", json=method, headers=key).raise_for_status()
             self._succeed(captured=False)
 
-        return self._order({in_("BER"): 1}, payment_method=_SECURE, then=pay_again)
+        return self._order({in_("BER"): 1}, payment_method=_SECURE, then=retry_payment)
 
     def after_the_cancel(self) -> str:
         """The customer has cancelled."""
@@ -80,7 +80,7 @@ async def record_late_money(
 
 async def _begun(client: Client, intent: str) -> str:
     """The id of the workflow that a webhook starts."""
-    workflow_id = late_money_workflow_id(intent)
+    workflow_id = orphaned_payment_workflow_id(intent)
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             with suppress(RPCError):

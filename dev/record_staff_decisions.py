@@ -10,9 +10,9 @@ from dev.recorded_paths import Recorder
 from schemas.disputes import OperatorDecision
 from schemas.orders import SettleCompensation
 from schemas.risk import Review, Verdict
-from workflows.checkout import CheckoutWorkflow
-from workflows.dispute import DisputeWorkflow
 from workflows.names import dispute_workflow_id, order_workflow_id, payment_workflow_id
+from workflows.orders.checkout import CheckoutWorkflow
+from workflows.payments.disputes import DisputeWorkflow
 
 STAFF_DECISIONS = (
     "checkout-approved",

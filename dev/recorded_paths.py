@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import httpx2
 
-from adapters.mysql.credit import Granter, StoreCredit
-from adapters.mysql.vouchers import Vouchers
+from adapters.mysql.orders.vouchers import Vouchers
+from adapters.mysql.payments.credit import Granter, StoreCredit
 from dev.carrier_simulator.wire import UNDELIVERABLE_POSTAL_CODE, WAITING_POSTAL_CODE
 from dev.dispute_histories import DisputePaths
 from dev.record_failed_refund import FailedRefundPaths
@@ -90,7 +90,7 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
         placing.join()
         return order_id
 
-    def in_doubt(self) -> str:
+    def outcome_unknown(self) -> str:
         """The provider keeps failures under our keys, once having done what was asked and once not."""
         self._fault("error_after", "create")
         self._fault("500", "capture")

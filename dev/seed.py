@@ -13,11 +13,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from adapters.connections import Connections, connect
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.inventory import Stock
-from adapters.mysql.product_snapshots import snapshots
-from adapters.mysql.shelves import Shelves
-from adapters.search import ALIAS, ProductSearch
+from adapters.mysql.catalog.products import Catalog
+from adapters.mysql.catalog.snapshots import snapshots
+from adapters.mysql.catalog.taxonomy import Taxonomy
+from adapters.mysql.orders.stock import Stock
+from adapters.search.products import ALIAS, ProductSearch
 from adapters.settings import load_settings
 from dev.seed_catalog import SeededProduct, brands, catalog, categories
 
@@ -42,7 +42,7 @@ def fill(stores: Connections, products: Sequence[SeededProduct], progress: Progr
     shop, stock = Catalog(stores.engine), Stock(stores.engine)
     search = ProductSearch(stores.elasticsearch, f"{stores.settings.name_prefix}{ALIAS}")
     stock.ensure_warehouses(list(WAREHOUSES))
-    Shelves(stores.engine).ensure(brands(), categories())
+    Taxonomy(stores.engine).ensure(brands(), categories())
     search.ensure_index()
     writing = progress.add_task("MySQL", total=len(products))
     indexing = progress.add_task("Elasticsearch", total=len(products))

@@ -16,7 +16,7 @@ from dev.seed_words import DEPARTMENTS
 from dev.seed_words.model import Choice, Department, Range, Thing
 from domain.catalog import ALWAYS, ProductStatus
 from schemas.catalog import BASE_CURRENCY, AttributeValue, Brand, Category, Image, Price, Product, Variant
-from schemas.inventory import SetStockRules
+from schemas.stock import SetStockRules
 
 SEED = 20260101
 _FIRST_DAY = datetime(2025, 1, 6, 8, tzinfo=UTC)

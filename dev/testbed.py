@@ -29,8 +29,8 @@ from elasticsearch import Elasticsearch
 
 from adapters.settings import Settings
 from dev.stack.environment import settings
+from temporal_clients.connection import connect_temporal
 from workers.schedules import SCHEDULES
-from workflows.connection import connect_temporal
 
 ROOT = Path(__file__).resolve().parent.parent
 _MOST_AT_ONCE = 9

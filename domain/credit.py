@@ -59,7 +59,7 @@ class OrderCredit:
         return self.authorized - self.released - self.captured
 
 
-def credit_to_hold(total: int, available: int) -> int:
+def credit_to_authorize(total: int, available: int) -> int:
     """How much credit an order of this total takes: all there is, up to the total.
 
     What is left for the card is nothing, or an amount a card network takes.

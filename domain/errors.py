@@ -18,7 +18,7 @@ BusinessError
     ├── StaleVersion
     ├── SkuTaken
     ├── CodeTaken
-    ├── ShelfInUse
+    ├── TaxonomyInUse
     ├── OutOfStock
     ├── BelowReserved
     ├── MoreThanShipped
@@ -151,10 +151,10 @@ class CodeTaken(Conflict):
     code = "code_taken"
 
 
-class ShelfInUse(Conflict):
+class TaxonomyInUse(Conflict):
     """Products or further categories stand on the shelf."""
 
-    code = "shelf_in_use"
+    code = "taxonomy_in_use"
 
 
 class InsufficientStock(Conflict):

@@ -66,7 +66,7 @@ class PaymentMade:
         }[kind]
 
 
-def status_by_books(total: int, sums: Mapping[EntryKind, int], credit: OrderCredit) -> PaymentStatus:
+def status_by_ledger(total: int, sums: Mapping[EntryKind, int], credit: OrderCredit) -> PaymentStatus:
     """What the sums over the provider's effects and over store credit make of an order that costs so much.
 
     What a bank has taken back for good counts as given back. Credit counts once the card has come up for the rest:
@@ -84,7 +84,7 @@ def status_by_books(total: int, sums: Mapping[EntryKind, int], credit: OrderCred
 
 
 @dataclass(frozen=True)
-class OrderBooks:
+class OrderLedger:
     """What our own books say of an order; `owed` is what the goods that have left are worth, less what store credit
     pays of it.
     """
@@ -119,7 +119,7 @@ class OrderBooks:
         """What the payment status must be by the sums. An order that costs nothing is paid for as it is."""
         if self.total == 0 and not self.entries:
             return self.payment_status
-        return status_by_books(self.total, {kind: self.sum(kind) for kind in EntryKind}, self.credit)
+        return status_by_ledger(self.total, {kind: self.sum(kind) for kind in EntryKind}, self.credit)
 
 
 Payments = Mapping[str, PaymentMade | None]

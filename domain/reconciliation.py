@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from domain.ledger import EntryKind
 from domain.orders import FINAL_STATUSES, PaymentStatus
-from domain.payment_facts import OrderBooks, PaymentMade, Payments
+from domain.payment_facts import OrderLedger, PaymentMade, Payments
 
 _K = EntryKind
 
@@ -71,7 +71,7 @@ class Difference:
     late: bool = False
 
 
-def due(books: OrderBooks, payment_id: str, payments: Payments) -> int:
+def due(books: OrderLedger, payment_id: str, payments: Payments) -> int:
     """How much of this payment the order needs: what its goods that have left cost, less what other payments cover.
 
     Another payment covers what both the ledger and the provider have of it.
@@ -83,14 +83,14 @@ def due(books: OrderBooks, payment_id: str, payments: Payments) -> int:
     return max(0, books.owed - others)
 
 
-def is_late(payment_id: str, books: OrderBooks, payments: Payments) -> bool:
+def is_orphaned(payment_id: str, books: OrderLedger, payments: Payments) -> bool:
     """Whether money has arrived that the ledger never knew, for an order at its end that needs none of it."""
     payment = payments[payment_id]
     unknown = payment is not None and payment.kept > 0 and books.committed(payment_id) == 0
     return unknown and books.status in FINAL_STATUSES and due(books, payment_id, payments) == 0
 
 
-def compare(order_id: str, books: OrderBooks | None, payments: Payments) -> list[Difference]:
+def compare(order_id: str, books: OrderLedger | None, payments: Payments) -> list[Difference]:
     """Everything wrong with an order.
 
     What follows from another difference is not told beside it.
@@ -109,7 +109,7 @@ def compare(order_id: str, books: OrderBooks | None, payments: Payments) -> list
     return found
 
 
-def is_suspicious(payment: PaymentMade, books: OrderBooks | None) -> bool:
+def is_suspicious(payment: PaymentMade, books: OrderLedger | None) -> bool:
     """Whether a payment, seen without the order's others, is worth the full comparison."""
     if books is None:
         return payment.kept > 0
@@ -119,12 +119,12 @@ def is_suspicious(payment: PaymentMade, books: OrderBooks | None) -> bool:
     return sums_differ or refunds_differ or needless or _own_books(books)
 
 
-def is_suspicious_order(books: OrderBooks) -> bool:
+def is_suspicious_order(books: OrderLedger) -> bool:
     """Whether our own books alone give reason to ask the provider."""
     return _own_books(books) or (books.status in FINAL_STATUSES and _net(books) > books.owed)
 
 
-def _of_payment(payment: PaymentMade, books: OrderBooks, payments: Payments) -> list[Difference]:
+def _of_payment(payment: PaymentMade, books: OrderLedger, payments: Payments) -> list[Difference]:
     if orphaned := _orphaned(payment, books, payments):
         return orphaned
     found = []
@@ -139,12 +139,12 @@ def _of_payment(payment: PaymentMade, books: OrderBooks, payments: Payments) -> 
     return found
 
 
-def _orphaned(payment: PaymentMade, books: OrderBooks, payments: Payments) -> list[Difference]:
+def _orphaned(payment: PaymentMade, books: OrderLedger, payments: Payments) -> list[Difference]:
     """Money of an order at its end that has no goods to pay for."""
     if books.status not in FINAL_STATUSES:
         return []
     payment_id = payment.provider_id
-    needed, late = due(books, payment_id, payments), is_late(payment_id, books, payments)
+    needed, late = due(books, payment_id, payments), is_orphaned(payment_id, books, payments)
     captured = books.sum(_K.CAPTURE, payment_id)
     found = []
     if payment.held and payment.captured >= needed:
@@ -159,7 +159,7 @@ def _orphaned(payment: PaymentMade, books: OrderBooks, payments: Payments) -> li
     return found
 
 
-def _differs(payment: PaymentMade, books: OrderBooks, kind: EntryKind) -> bool:
+def _differs(payment: PaymentMade, books: OrderLedger, kind: EntryKind) -> bool:
     return payment.done(kind) != books.sum(kind, payment.provider_id)
 
 
@@ -182,11 +182,11 @@ def _mismatch(subject: str, payment_id: str, kind: EntryKind, theirs: int, ours:
     )
 
 
-def _gone(payment_id: str, books: OrderBooks) -> list[Difference]:
+def _gone(payment_id: str, books: OrderLedger) -> list[Difference]:
     return [_mismatch(payment_id, payment_id, _K.AUTHORIZATION, 0, books.sum(_K.AUTHORIZATION, payment_id))]
 
 
-def _failed_refunds(books: OrderBooks, payments: Sequence[PaymentMade]) -> Iterator[Difference]:
+def _failed_refunds(books: OrderLedger, payments: Sequence[PaymentMade]) -> Iterator[Difference]:
     """Refunds that our books call done and that have failed since: their money is on our side again."""
     for payment in payments:
         for failed in payment.failed_refunds:
@@ -195,7 +195,7 @@ def _failed_refunds(books: OrderBooks, payments: Sequence[PaymentMade]) -> Itera
                 yield _mismatch(failed.provider_id, payment.provider_id, _K.REFUND_REVERSAL, booked, back)
 
 
-def _refunds_only_here(books: OrderBooks, payments: Sequence[PaymentMade]) -> Iterator[Difference]:
+def _refunds_only_here(books: OrderLedger, payments: Sequence[PaymentMade]) -> Iterator[Difference]:
     known = {refund.provider_id for payment in payments for refund in payment.refunds}
     known |= {failed.provider_id for payment in payments for failed in payment.failed_refunds}
     for entry in books.entries:
@@ -204,7 +204,7 @@ def _refunds_only_here(books: OrderBooks, payments: Sequence[PaymentMade]) -> It
             yield _mismatch(entry.provider_id, payment_id, _K.REFUND, 0, entry.amount)
 
 
-def _of_order(order_id: str, books: OrderBooks, payments: Payments) -> Iterator[Difference]:
+def _of_order(order_id: str, books: OrderLedger, payments: Payments) -> Iterator[Difference]:
     captured = books.sum(_K.CAPTURE)
     if _lacks_capture(books):
         missing = books.owed - captured
@@ -223,19 +223,19 @@ def _of_order(order_id: str, books: OrderBooks, payments: Payments) -> Iterator[
         yield Difference(DifferenceKind.STATUS_MISMATCH, order_id, Repair.CORRECT_STATUS)
 
 
-def _own_books(books: OrderBooks) -> bool:
+def _own_books(books: OrderLedger) -> bool:
     return _lacks_capture(books) or _wrong_status(books)
 
 
-def _lacks_capture(books: OrderBooks) -> bool:
+def _lacks_capture(books: OrderLedger) -> bool:
     return books.status in FINAL_STATUSES and books.sum(_K.CAPTURE) < books.owed
 
 
-def _wrong_status(books: OrderBooks) -> bool:
+def _wrong_status(books: OrderLedger) -> bool:
     return books.payment_status not in (PaymentStatus.DISPUTED, books.derived_status)
 
 
-def _net(books: OrderBooks) -> int:
+def _net(books: OrderLedger) -> int:
     return books.sum(_K.AUTHORIZATION) - books.sum(_K.VOID) - books.refunded()
 
 

@@ -93,7 +93,7 @@ class Announced(Payload):
     """How many products were announced because of a price that began or ended, and because of a shelf that changed."""
 
     by_prices: int = 0
-    by_shelves: int = 0
+    by_taxonomy: int = 0
 
 
 class SalesCounted(Payload):

@@ -73,7 +73,7 @@ class CheckoutInput(Payload):
 
     `approved_total` is what the customer has agreed to, in minor units: more is never asked for. After a refused
     payment the order waits `payment_retry_seconds` for another method; one that is partly out of stock waits
-    `decision_seconds` for what its customer says. A card's hold lasts `card_hold_seconds` unless its provider says
+    `decision_seconds` for what its customer says. A card's hold lasts `authorization_seconds` unless its provider says
     otherwise, and is renewed before it ends; 0 renews none.
     """
 
@@ -93,7 +93,7 @@ class CheckoutInput(Payload):
     approved_total: int | None = None
     payment_retry_seconds: int = 0
     authentication_seconds: int = 900
-    card_hold_seconds: int = 0
+    authorization_seconds: int = 0
     on_shortage: OnShortage = OnShortage.REFUSE
     decision_seconds: int = 86_400
     review: ReviewRules = ReviewRules()

@@ -74,7 +74,7 @@ class OwnCreditStatement(Payload):
 # --- commands of PaymentWorkflow, repeat-safe by idempotency key
 
 
-class HoldCredit(Payload):
+class AuthorizeCredit(Payload):
     """Keep credit of the order's customer for it: all there is, up to the order's total."""
 
     order_id: str
@@ -90,7 +90,7 @@ class CaptureCredit(Payload):
     parcel: int
 
 
-class ReleaseCredit(Payload):
+class VoidCredit(Payload):
     """Give back what is still held; nothing when nothing is."""
 
     order_id: str

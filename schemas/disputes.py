@@ -41,7 +41,7 @@ class DisputeInput(Payload):
     reminder_hours: int = 48
 
 
-class LookAtDispute(Payload):
+class RetrieveDispute(Payload):
     """Ask the provider how the dispute stands."""
 
     dispute_id: str
@@ -182,7 +182,7 @@ class OperatorDecision(Payload):
 # --- what DisputeWorkflow tells the order, by signal
 
 
-class DisputeTold(Payload):
+class DisputeUpdated(Payload):
     """Whether nothing more is to leave because of this dispute, and whether it is lost."""
 
     dispute_id: str

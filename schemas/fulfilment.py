@@ -86,7 +86,7 @@ class CarrierEvent(Payload):
     location: str | None = None
 
 
-class ParcelTold(Payload):
+class ParcelUpdated(Payload):
     """What FulfilmentWorkflow tells the order of its parcel."""
 
     number: int

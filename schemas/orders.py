@@ -10,8 +10,8 @@ from domain.fulfilment import ParcelStatus
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.base import Address, Money, Payload, Request, Text
 from schemas.checkout import CheckoutInput, PricedOrder
-from schemas.inventory import GoodsArrived
 from schemas.payments import PaymentAction
+from schemas.stock import StockAllocated
 
 
 class PlaceOrder(Payload):
@@ -79,7 +79,7 @@ class OrderShortened(Payload):
     """The order as it is now, and parcels of other orders that have all their goods with what it let go."""
 
     placed: OrderPlaced
-    arrived: list[GoodsArrived] = []
+    arrived: list[StockAllocated] = []
 
 
 class Shortage(Payload):

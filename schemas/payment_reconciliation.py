@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from domain.payment_facts import OrderBooks, PaymentMade
+from domain.payment_facts import OrderLedger, PaymentMade
 from domain.reconciliation import Difference, DifferenceKind, DifferenceStatus, Repair
 from schemas.base import Payload, Request
 
@@ -30,7 +30,7 @@ class Phase(StrEnum):
         return phases[phases.index(self) + 1]
 
 
-class LatePayment(Payload):
+class OrphanedPayment(Payload):
     """Money that arrived when nobody waited for it any more."""
 
     order_id: str
@@ -55,7 +55,7 @@ class PaymentsReconciled(Payload):
     orders: int = 0
     open: int = 0
     watched: int = 0
-    late: list[LatePayment] = []
+    late: list[OrphanedPayment] = []
     failed_refunds: list[RefundSentBack] = []
 
 
@@ -78,7 +78,7 @@ class ExaminePayments(Payload):
 class Examined(Payload):
     """What stands where at this moment, and what is wrong with it. `busy` while a refund of the order is under way."""
 
-    books: OrderBooks | None
+    books: OrderLedger | None
     payments: dict[str, PaymentMade | None]
     differences: list[Difference]
     busy: bool = False
@@ -114,15 +114,15 @@ class CorrectStatus(Payload):
 # --- late money
 
 
-class LateMoneyInput(Payload):
-    """What LateMoneyWorkflow is started with. A payment `given_up` is the order's no more, however the order stands."""
+class OrphanedPaymentInput(Payload):
+    """What OrphanedPaymentWorkflow is started with; a payment `given_up` is no longer the order's, whatever its status."""
 
     order_id: str
     payment_id: str
     given_up: bool = False
 
 
-class LateMoneyResult(Payload):
+class OrphanedPaymentResult(Payload):
     """What was given back, in minor units."""
 
     voided: int = 0

@@ -18,7 +18,7 @@ ReturnUrl = Annotated[
 ]
 
 
-class PayAgainRequest(Request):
+class RetryPayment(Request):
     """`POST /v1/orders/{id}/payment`: another method, for an order whose payment is still open."""
 
     payment_method: PaymentMethodToken
@@ -71,13 +71,13 @@ class PaymentAction(Payload):
 class ProviderCommand(Payload):
     """A deed at the provider. Its key is `<workflow id>:<step>`, and an automatic retry keeps it.
 
-    With `in_doubt_since` an earlier attempt under another key may have done it, at that time or later: the provider is
+    With `unknown_since` an earlier attempt under another key may have done it, at that time or later: the provider is
     asked first, and only what it does not know is sent.
     """
 
     order_id: str
     idempotency_key: str
-    in_doubt_since: datetime | None = None
+    unknown_since: datetime | None = None
 
     @property
     def step(self) -> str:
@@ -86,7 +86,7 @@ class ProviderCommand(Payload):
 
     def asking_first(self, attempt: int, since: datetime) -> Self:
         """The same deed under another key, once the provider has been asked."""
-        return self.model_copy(update={"idempotency_key": f"{self.step}#{attempt}", "in_doubt_since": since})
+        return self.model_copy(update={"idempotency_key": f"{self.step}#{attempt}", "unknown_since": since})
 
 
 class AuthorizePayment(ProviderCommand):
@@ -104,7 +104,7 @@ class AuthorizePayment(ProviderCommand):
     off_session: bool = False
 
 
-class LookAtPayment(Payload):
+class RetrievePayment(Payload):
     """Ask the provider how the payment stands, which was to hold so much."""
 
     order_id: str
@@ -145,7 +145,7 @@ class RefundPayment(ProviderCommand):
     amount: int
 
 
-class LookAtRefund(Payload):
+class RetrieveRefund(Payload):
     """Ask the provider how a refund stands, by its id there."""
 
     order_id: str
@@ -247,20 +247,20 @@ class CaptureParcel(Payload):
     taken_back: bool = False
 
 
-class ReleaseHold(Payload):
+class VoidAuthorization(Payload):
     """The order will not go on: void the hold."""
 
     reason: str
 
 
-class ReleaseHolds(Payload):
+class VoidAuthorizations(Payload):
     """Give back all that is held for the order, whose PaymentWorkflow cannot."""
 
     order_id: str
     reason: str
 
 
-class PaymentTold(Payload):
+class PaymentUpdated(Payload):
     """What PaymentWorkflow tells the order: `step` is `authorize`, `capture-<n>` or `void`.
 
     `reauthorize-<n>` is told only when the bank does not hold the money any longer: the order is to be paid anew.

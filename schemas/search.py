@@ -82,7 +82,7 @@ class ProductPage(Payload):
     did_you_mean: str | None = None
 
 
-class SuggestedShelf(Payload):
+class SuggestedTaxon(Payload):
     """A brand or category whose name completes what was typed; `code` is what the search takes as filter."""
 
     kind: Literal["brand", "category"]
@@ -94,7 +94,7 @@ class Suggestions(Payload):
     """`GET /v1/products/suggest`: names of products, and brands and categories."""
 
     items: list[str]
-    shelves: list[SuggestedShelf] = []
+    shelves: list[SuggestedTaxon] = []
 
 
 class IndexedProduct(Payload):

@@ -9,12 +9,12 @@ from schemas.base import Payload
 
 
 class ReservationsExpired(Payload):
-    """What one look at overdue reservations did; `at_work` are the first orders left to a workflow that still runs."""
+    """What one look at overdue reservations did; `running` are the first orders left to a workflow that still runs."""
 
     released: int
     units: int
-    at_work_count: int
-    at_work: list[str]
+    running_count: int
+    running: list[str]
 
 
 class Balance(Payload):

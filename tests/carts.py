@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import redis
 
-from adapters.cart_documents import Lifetimes
-from adapters.cart_trust import CartTrust
-from adapters.carts import CartStore
+from adapters.carts.cached import CachedCarts
+from adapters.carts.documents import Lifetimes
+from adapters.carts.epoch import CacheEpoch
+from adapters.carts.store import CartStore
 from adapters.connections import Connections
-from adapters.redis_line import RedisLine
-from adapters.warm_carts import WarmCarts
+from adapters.redis_pipeline import RedisPipeline
 from schemas.base import Money
 from schemas.carts import CartOffer
 
@@ -26,9 +26,9 @@ class CartProcess:
     """What one process has to do with carts."""
 
     store: CartStore
-    trust: CartTrust
-    line: RedisLine
-    warm: WarmCarts
+    trust: CacheEpoch
+    line: RedisPipeline
+    warm: CachedCarts
 
 
 @asynccontextmanager
@@ -37,12 +37,12 @@ async def cart_process(
 ) -> AsyncIterator[CartProcess]:
     """A process of its own as far as carts go, perhaps with another way to Redis."""
     url = redis_url or connections.settings.redis_url.get_secret_value()
-    trust, line = CartTrust(connections.mongo), RedisLine(url)
+    trust, line = CacheEpoch(connections.mongo), RedisPipeline(url)
     with redis_client(url) as client, trust.watching():
         store = CartStore(connections.mongo, client, trust, lifetimes)
         trust.look()
         try:
-            yield CartProcess(store, trust, line, WarmCarts(line, trust, store))
+            yield CartProcess(store, trust, line, CachedCarts(line, trust, store))
         finally:
             await line.close()
 

@@ -14,15 +14,15 @@ import uuid_utils
 from temporalio.client import Client
 
 from adapters.connections import Connections, connect
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.inventory import Stock
-from adapters.mysql.shelves import Shelves
+from adapters.mysql.catalog.products import Catalog
+from adapters.mysql.catalog.taxonomy import Taxonomy
+from adapters.mysql.orders.stock import Stock
 from adapters.settings import Settings
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
 from domain.catalog import ProductStatus
 from schemas.catalog import Brand, Category, Price, Product, Variant
-from workflows.connection import connect_temporal
+from temporal_clients.connection import connect_temporal
 
 WAREHOUSES = [("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2)]
 PASSWORD = "correct horse battery staple"
@@ -53,7 +53,7 @@ def connections(settings: Settings) -> Iterator[Connections]:
         connections.redis.flushdb()
         connections.mongo.client.drop_database(connections.mongo.name)
         Stock(connections.engine).ensure_warehouses(WAREHOUSES)
-        Shelves(connections.engine).ensure(
+        Taxonomy(connections.engine).ensure(
             [Brand(code="testbrand", name="Testbrand")], [Category(code="tests", name="Tests")]
         )
         yield connections

@@ -48,7 +48,7 @@ WRITERS = {
     "product_imports": {"product_imports"},
     "product_import_errors": {"product_imports"},
     "price_watermark": {"price_changes"},
-    "shelf_news": {"shelf_news"},
+    "taxonomy_changes": {"taxonomy_changes"},
     "product_sales": {"product_sales"},
     "product_revisions": {"product_events"},
     "product_events": {"product_events"},

@@ -9,17 +9,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from adapters.carts import ensure_cart_indexes
+from adapters.carts.store import ensure_cart_indexes
 from adapters.connections import Connections, connect
 from adapters.events import ensure_topics
 from adapters.keys import OVERLAP_SECONDS, ensure_signing_key
 from adapters.keys import rotate_keys as change_signing_key
 from adapters.mysql import migrate as migrations
-from adapters.mysql.clients import FIRST_PARTY_CLIENT, ensure_first_party_client
-from adapters.mysql.grants import Grants
+from adapters.mysql.identity.grants import Grants
+from adapters.mysql.identity.oauth_clients import FIRST_PARTY_CLIENT, ensure_first_party_client
+from adapters.mysql.identity.security_events import SecurityEvents
+from adapters.mysql.identity.users import Accounts
 from adapters.mysql.outbox import order_outbox, product_outbox
-from adapters.mysql.security_events import SecurityEvents
-from adapters.mysql.users import Accounts
 from adapters.settings import Settings
 from adapters.token_versions import LIFETIME_SECONDS
 from schemas.users import Role

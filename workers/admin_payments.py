@@ -10,13 +10,13 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from adapters.connections import Connections
-from adapters.mysql.payment_differences import PaymentDifferences
+from adapters.mysql.payments.differences import PaymentDifferences
 from domain.reconciliation import DifferenceStatus
 from schemas.payment_reconciliation import PaymentDifference, PaymentsReconciled
+from temporal_clients.connection import connect_temporal
 from workers.steps import Step, StepFailed
-from workflows.connection import connect_temporal
 from workflows.names import PAYMENT_RECONCILIATION_ID, PAYMENTS_QUEUE
-from workflows.payment_reconciliation import PaymentReconciliationWorkflow
+from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 
 _LOOK_SECONDS = 0.5
 _MOST_SHOWN = 50

@@ -43,7 +43,7 @@ class ImportStopped(Exception):
 def import_file(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
     form: _Format = None,
-    create_shelves: Annotated[bool, typer.Option(help="Make brands and categories that do not exist yet.")] = False,
+    create_taxonomy: Annotated[bool, typer.Option(help="Make brands and categories that do not exist yet.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Even though this very file was imported before.")] = False,
     key: Annotated[str | None, typer.Option(help="Idempotency-Key; unless given, the digest of the file.")] = None,
 ) -> None:
@@ -52,7 +52,7 @@ def import_file(
     Ends with status 1 when a row was not written.
     """
     settings = settings_or_exit(console)
-    wanted = _Wanted(file, _form_of(file, form), key or _key_of(file, again), create_shelves)
+    wanted = _Wanted(file, _form_of(file, form), key or _key_of(file, again), create_taxonomy)
     try:
         with _told():
             report = _import(settings, wanted)
@@ -60,7 +60,7 @@ def import_file(
         console.print(f"[red]✗[/red] {escape(str(stopped)) or 'Interrupted.'}", soft_wrap=True)
         console.print(
             f"What was written stays. Go on with: order-admin products import {file} --key {wanted.key}"
-            + (" --create-shelves" if create_shelves else ""),
+            + (" --create-shelves" if create_taxonomy else ""),
             soft_wrap=True,
             markup=False,
         )
@@ -110,8 +110,8 @@ def _told() -> Iterator[None]:
 class _Wanted:
     """What to import; iterating reads the file from its beginning, so that it can be sent twice."""
 
-    def __init__(self, file: Path, form: FileFormat, key: str, create_shelves: bool) -> None:
-        self.file, self.form, self.key, self.create_shelves = file, form, key, create_shelves
+    def __init__(self, file: Path, form: FileFormat, key: str, create_taxonomy: bool) -> None:
+        self.file, self.form, self.key, self.create_taxonomy = file, form, key, create_taxonomy
         self.size = file.stat().st_size
         self.sent = 0
 
@@ -146,7 +146,7 @@ def _import(settings: Settings, wanted: _Wanted) -> ProductImportReport:
 
 def _send(client: Any, wanted: _Wanted) -> httpx2.Response:
     headers = {"Content-Type": _TYPES[wanted.form], "Idempotency-Key": wanted.key, "Content-Length": str(wanted.size)}
-    query = {"create_shelves": str(wanted.create_shelves).lower()}
+    query = {"create_taxonomy": str(wanted.create_taxonomy).lower()}
     answer: httpx2.Response = client.post("/v1/products:import", content=wanted, headers=headers, params=query)
     return answer
 

@@ -9,12 +9,12 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.connections import Connections
-from adapters.search_feeds import Feed, order_feed, product_feed
-from adapters.search_rebuild import rebuild
+from adapters.search.feeds import Feed, order_feed, product_feed
+from adapters.search.rebuild import rebuild
 from schemas.reindex import ReindexProgress, ReindexStatus, Subject
+from temporal_clients.connection import connect_temporal
+from temporal_clients.reindex import reindex_status, start_reindex
 from workers.steps import Step, StepFailed
-from workflows.connection import connect_temporal
-from workflows.reindexing import reindex_status, start_reindex
 
 _START_HINT = "Is it running? `make status` shows the development stack, `make up` starts it."
 _LOOK_SECONDS = 0.5

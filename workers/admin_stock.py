@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from adapters.connections import Connections
-from adapters.mysql.stock_reconciliations import StockReconciliations
+from adapters.mysql.orders.stock_reconciliations import StockReconciliations
 from schemas.stock_upkeep import StockDifference
 from workers.steps import Step, StepFailed
 

@@ -20,13 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.connections import Connections, connect
 from adapters.events import Batch, EventConsumer, EventsUndelivered, EventT
-from adapters.live_index import IndexNotReady, WriteDelayed, WriteRefused
 from adapters.logs import configure_logging
-from adapters.mysql.history import now
-from adapters.mysql.order_snapshots import ids_of_closed_accounts
-from adapters.order_search import ORDERS_INDEX_VERSION
-from adapters.search_feeds import PAGE, Feed, order_feed, product_feed
-from adapters.search_index import INDEX_VERSION
+from adapters.mysql.clock import now
+from adapters.mysql.orders.snapshots import ids_of_closed_accounts
+from adapters.search.feeds import PAGE, Feed, order_feed, product_feed
+from adapters.search.index import INDEX_VERSION
+from adapters.search.live_index import IndexNotReady, WriteDelayed, WriteRefused
+from adapters.search.orders import ORDERS_INDEX_VERSION
 from adapters.settings import Settings, load_settings
 from schemas.events import ORDERS_TOPIC, PRODUCTS_TOPIC, OrderStatusChanged, ProductChanged
 from workers.side_by_side import run_side_by_side

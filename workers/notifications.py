@@ -20,7 +20,7 @@ from schemas.events import ORDERS_TOPIC, OrderStatusChanged
 from schemas.notifications import NotificationInput
 from workers.runner import reach_temporal, stop_on_signals
 from workflows.names import NOTIFICATIONS_QUEUE, notification_workflow_id
-from workflows.notification import NotificationWorkflow
+from workflows.notifications import NotificationWorkflow
 
 log = structlog.get_logger(__name__)
 

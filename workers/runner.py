@@ -18,27 +18,27 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 import workflows
 from adapters.connections import Connections
 from adapters.settings import Settings
-from workers.crew import Crew, hire
-from workers.signs_of_life import SignsOfLife
-from workflows.account_mail import AccountMailWorkflow
+from temporal_clients.connection import connect_temporal
+from workers.build_activities import ActivitiesByQueue, build_activities
+from workers.heartbeats import Heartbeats
+from workflows.account_mails import AccountMailWorkflow
 from workflows.cart_reminders import CartReminderWorkflow
-from workflows.catalog_news import CatalogNewsWorkflow
-from workflows.checkout import CheckoutWorkflow
-from workflows.connection import connect_temporal
-from workflows.dispute import DisputeWorkflow
-from workflows.failed_refund import FailedRefundWorkflow
-from workflows.fulfilment import FulfilmentWorkflow
-from workflows.hold_release import HoldReleaseWorkflow
-from workflows.late_money import LateMoneyWorkflow
+from workflows.catalog_changes import CatalogChangesWorkflow
 from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
-from workflows.notification import NotificationWorkflow
-from workflows.payment import PaymentWorkflow
-from workflows.payment_reconciliation import PaymentReconciliationWorkflow
-from workflows.payment_repair import PaymentRepairWorkflow
+from workflows.notifications import NotificationWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
+from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
+from workflows.payments.authorization_void import AuthorizationVoidWorkflow
+from workflows.payments.disputes import DisputeWorkflow
+from workflows.payments.failed_refunds import FailedRefundWorkflow
+from workflows.payments.orphaned_payments import OrphanedPaymentWorkflow
+from workflows.payments.payment import PaymentWorkflow
+from workflows.payments.reconciliation import PaymentReconciliationWorkflow
+from workflows.payments.refunds import RefundWorkflow
+from workflows.payments.repair import PaymentRepairWorkflow
 from workflows.popularity import PopularityWorkflow
-from workflows.refund import RefundWorkflow
 from workflows.reindex import ReindexWorkflow
-from workflows.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 
 _RECONNECT_SECONDS = 1.0
 
@@ -50,15 +50,15 @@ WORKFLOWS: dict[str, list[type]] = {
         PaymentWorkflow,
         RefundWorkflow,
         DisputeWorkflow,
-        LateMoneyWorkflow,
+        OrphanedPaymentWorkflow,
         FailedRefundWorkflow,
-        HoldReleaseWorkflow,
+        AuthorizationVoidWorkflow,
         PaymentReconciliationWorkflow,
         PaymentRepairWorkflow,
     ],
     FULFILMENT_QUEUE: [FulfilmentWorkflow],
     NOTIFICATIONS_QUEUE: [NotificationWorkflow, AccountMailWorkflow, CartReminderWorkflow],
-    CATALOG_QUEUE: [ReindexWorkflow, CatalogNewsWorkflow, PopularityWorkflow],
+    CATALOG_QUEUE: [ReindexWorkflow, CatalogChangesWorkflow, PopularityWorkflow],
 }
 
 
@@ -76,7 +76,9 @@ def new_sandbox_runner() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed_through))
 
 
-def build_worker(client: Client, queue: str, crew: Crew, pool: ThreadPoolExecutor, settings: Settings) -> Worker:
+def build_worker(
+    client: Client, queue: str, crew: ActivitiesByQueue, pool: ThreadPoolExecutor, settings: Settings
+) -> Worker:
     """A worker for one task queue; `pool` must have a thread for every activity slot of all its workers."""
     return Worker(
         client,
@@ -85,7 +87,7 @@ def build_worker(client: Client, queue: str, crew: Crew, pool: ThreadPoolExecuto
         activities=crew[queue],
         activity_executor=pool,
         workflow_runner=new_sandbox_runner(),
-        interceptors=[SignsOfLife()],
+        interceptors=[Heartbeats()],
         max_concurrent_workflow_tasks=settings.workflow_slots,
         max_concurrent_activities=settings.activity_slots,
         max_concurrent_local_activities=settings.local_activity_slots,
@@ -101,7 +103,7 @@ def threads_needed(settings: Settings, queues: Sequence[str]) -> int:
 async def run_workers(client: Client, connections: Connections, queues: Sequence[str], stop: asyncio.Event) -> None:
     """Poll the queues until `stop` is set, then let running activities finish within the grace period."""
     settings = connections.settings
-    crew = hire(connections, client)
+    crew = build_activities(connections, client)
     with ThreadPoolExecutor(threads_needed(settings, queues), thread_name_prefix="activity") as pool:
         async with AsyncExitStack() as stack:
             for queue in queues:

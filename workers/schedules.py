@@ -26,9 +26,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.types import MethodAsyncNoParam
 
 from adapters.settings import Settings
+from temporal_clients.connection import connect_temporal
 from workflows.cart_reminders import CartReminderWorkflow
-from workflows.catalog_news import CatalogNewsWorkflow
-from workflows.connection import connect_temporal
+from workflows.catalog_changes import CatalogChangesWorkflow
 from workflows.names import (
     CATALOG_QUEUE,
     NOTIFICATIONS_QUEUE,
@@ -36,9 +36,9 @@ from workflows.names import (
     PAYMENT_RECONCILIATION_ID,
     PAYMENTS_QUEUE,
 )
-from workflows.payment_reconciliation import PaymentReconciliationWorkflow
+from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
+from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 from workflows.popularity import PopularityWorkflow
-from workflows.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 
 _OWNER = "made_for"  # the memo by which a schedule of ours is told from a person's or another engine's
 _SHORTEST_CATCH_UP = timedelta(minutes=1)
@@ -86,7 +86,7 @@ SCHEDULES: tuple[Scheduled, ...] = (
     ),
     Scheduled(
         "catalog-news",
-        CatalogNewsWorkflow.run,
+        CatalogChangesWorkflow.run,
         timedelta(minutes=1),
         CATALOG_QUEUE,
         "announce products whose price began or ended, and those whose shelf was renamed or moved",

@@ -9,8 +9,8 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from adapters.mysql.clients import ServiceClient, ensure_service_client
-from adapters.mysql.security_events import SecurityEvents
+from adapters.mysql.identity.oauth_clients import ServiceClient, ensure_service_client
+from adapters.mysql.identity.security_events import SecurityEvents
 from adapters.settings import Settings
 from schemas.users import Role
 

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.settings import Settings
-from workflows.connection import connect_temporal
+from temporal_clients.connection import connect_temporal
 from workflows.names import SEARCH_ATTRIBUTES
 
 _RPC = timedelta(seconds=5)

@@ -26,8 +26,8 @@ def payment_workflow_id(order_id: str) -> str:
     return f"payment-{order_id}"
 
 
-def hold_release_workflow_id(order_id: str) -> str:
-    """The id of the HoldReleaseWorkflow that gives back what the order holds."""
+def authorization_void_workflow_id(order_id: str) -> str:
+    """The id of the AuthorizationVoidWorkflow that gives back what the order holds."""
     return f"hold-release-{order_id}"
 
 
@@ -51,8 +51,8 @@ def dispute_workflow_id(dispute_id: str) -> str:
     return f"dispute-{dispute_id}"
 
 
-def late_money_workflow_id(payment_id: str) -> str:
-    """The id of the LateMoneyWorkflow that gives a payment of the provider's back."""
+def orphaned_payment_workflow_id(payment_id: str) -> str:
+    """The id of the OrphanedPaymentWorkflow that gives a payment of the provider's back."""
     return f"late-money-{payment_id}"
 
 
@@ -83,15 +83,15 @@ def reindex_workflow_id(subject: str) -> str:
 REINDEX_PROGRESS = "progress"  # the memo field in which a reindex says how far it is
 
 
-def catalog_news_workflow_id(shelf: str, version: int) -> str:
-    """The id of the CatalogNewsWorkflow that tells of a change of a shelf, which this version came of."""
+def catalog_changes_workflow_id(shelf: str, version: int) -> str:
+    """The id of the CatalogChangesWorkflow that tells of a change of a shelf, which this version came of."""
     return f"catalog-news-{shelf}-{version}"
 
 
 # The signal of whatever minds something of the payment provider's.
-PROVIDER_TOLD = "provider_told"
+PROVIDER_EVENT = "provider_event"
 
 # Signals that other workflows send to the order: by name, because the order's workflow imports its children.
-PAYMENT_TOLD = "payment_told"
-PARCEL_TOLD = "parcel_told"
-DISPUTE_TOLD = "dispute_told"
+PAYMENT_UPDATED = "payment_updated"
+PARCEL_UPDATED = "parcel_updated"
+DISPUTE_UPDATED = "dispute_updated"

@@ -37,7 +37,7 @@ STORE = LocalOptions(
     ),
 )
 
-# A worker that was killed in the middle of a call is noticed by its silence (workers/signs_of_life.py), long before
+# A worker that was killed in the middle of a call is noticed by its silence (workers/heartbeats.py), long before
 # the call has had its time.
 _SILENCE = timedelta(seconds=10)
 
@@ -73,7 +73,7 @@ INDEX_FILL = LiveCallOptions(
 )
 
 # Many short transactions on our own store, each of which remembers where the next goes on.
-CATALOG_NEWS = LiveCallOptions(
+CATALOG_CHANGES = LiveCallOptions(
     start_to_close_timeout=timedelta(minutes=10),
     heartbeat_timeout=timedelta(seconds=30),
     retry_policy=RetryPolicy(

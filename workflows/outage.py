@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, RetryState
 from workflows.options import CallOptions
 from workflows.timeline import Timeline
 
-PATIENCE = timedelta(minutes=15)
+OPERATOR_AFTER = timedelta(minutes=15)
 _SHORTEST_ROUND, _LATER_ROUNDS = timedelta(minutes=1), timedelta(hours=2)
 C = TypeVar("C")
 R = TypeVar("R")
@@ -34,14 +34,14 @@ class Outage:
         """For how long it has been tried."""
         return workflow.now() - self.began
 
-    async def one_round(self, deed: Callable[[Any, C], R], command: C, options: CallOptions) -> R:
+    async def attempt_round(self, deed: Callable[[Any, C], R], command: C, options: CallOptions) -> R:
         """Try for a while; raises ActivityError when nobody has answered by then, see `unanswered`."""
-        patience = _LATER_ROUNDS if self._called else max(PATIENCE - self.lasts, _SHORTEST_ROUND)
+        patience = _LATER_ROUNDS if self._called else max(OPERATOR_AFTER - self.lasts, _SHORTEST_ROUND)
         return await workflow.execute_activity_method(
             deed, command, summary=self._summary, schedule_to_close_timeout=patience, **options
         )
 
-    def call_operator(self, why: str) -> None:
+    def need_operator(self, why: str) -> None:
         """Somebody must look at it; trying goes on."""
         self._timeline.owe([f"{self._summary}: {why} since {self.began:%Y-%m-%d %H:%M:%S} UTC"], about=self._summary)
         if not self._called:
@@ -53,7 +53,7 @@ class Outage:
         if self._called:
             self._called = False
             self._timeline.owe([], about=self._summary)
-            self._timeline.tell(f"{self._summary}: answered at last")
+            self._timeline.add(f"{self._summary}: answered at last")
 
 
 def unanswered(error: ActivityError) -> bool:
@@ -61,19 +61,19 @@ def unanswered(error: ActivityError) -> bool:
     return error.retry_state is RetryState.TIMEOUT
 
 
-async def call_patiently(
+async def retry_until_answered(
     deed: Callable[[Any, C], R], command: C, summary: str, timeline: Timeline, options: CallOptions
 ) -> R:
     """Have it done however long that takes, always by the same command."""
     outage = Outage(summary, timeline)
     while True:
         try:
-            answer = await outage.one_round(deed, command, options)
+            answer = await outage.attempt_round(deed, command, options)
         except ActivityError as error:
             if not unanswered(error):
                 outage.over()
                 raise
-            outage.call_operator("no answer")
+            outage.need_operator("no answer")
         else:
             outage.over()
             return answer

@@ -4,7 +4,7 @@ from temporalio import workflow
 
 from activities.catalog import CatalogActivities
 from schemas.catalog import SalesCounted
-from workflows.options import CATALOG_NEWS
+from workflows.options import CATALOG_CHANGES
 
 
 @workflow.defn
@@ -15,7 +15,7 @@ class PopularityWorkflow:
     async def run(self) -> SalesCounted:
         """Count all there is."""
         changed = await workflow.execute_activity_method(
-            CatalogActivities.count_sales, summary="units sold lately", **CATALOG_NEWS
+            CatalogActivities.count_sales, summary="units sold lately", **CATALOG_CHANGES
         )
         workflow.set_current_details(f"{changed:,} products sold more or less than before")
         return SalesCounted(changed=changed)

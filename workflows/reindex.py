@@ -15,7 +15,7 @@ from activities.search import SearchActivities
 from schemas.reindex import FillIndex, IndexNamed, MakeIndex, Reindex, Reindexed, ReindexProgress
 from workflows.names import REINDEX_PROGRESS
 from workflows.options import INDEX, INDEX_FILL
-from workflows.uninterrupted import uninterrupted
+from workflows.waiting import shielded
 
 _MOST_CHUNKS = 1000  # a history has room for them
 _VERIFICATIONS = 5
@@ -41,7 +41,7 @@ class ReindexWorkflow:
             return await self._rebuild(command)
         except (asyncio.CancelledError, FailureError):
             if self._half_made is not None:
-                await uninterrupted(self._remove(self._half_made))
+                await shielded(self._remove(self._half_made))
             raise
 
     async def _rebuild(self, command: Reindex) -> Reindexed:

@@ -11,7 +11,7 @@ class Timeline:
         self._lines: list[str] = []
         self._owed: dict[str, list[str]] = {}
 
-    def tell(self, text: str) -> None:
+    def add(self, text: str) -> None:
         """Add a line and show it."""
         self._lines.append(f"- `{workflow.now():%H:%M:%S}` {text}")
         self._show()

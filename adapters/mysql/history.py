@@ -7,14 +7,15 @@ only if the change it tells of was committed.
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 import uuid_utils
 
-from adapters.mysql.schema import OUTBOX_PARTITIONS
-from adapters.mysql.tables import order_events, orders
+from adapters.mysql.clock import naive, now
+from adapters.mysql.tables.orders import order_events, orders
+from adapters.mysql.tables.schema import OUTBOX_PARTITIONS
 from domain.errors import NotFound
 from domain.orders import (
     FINAL_STATUSES,
@@ -24,16 +25,6 @@ from domain.orders import (
     PaymentStatus,
     check_move,
 )
-
-
-def now() -> datetime:
-    """This moment in UTC, without a zone, as DATETIME columns keep it."""
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
-def naive(moment: datetime) -> datetime:
-    """A moment as DATETIME columns keep it."""
-    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 @dataclass(frozen=True)

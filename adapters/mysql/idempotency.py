@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.mysql.tables import idempotency_keys
+from adapters.mysql.tables.shared import idempotency_keys
 from domain.errors import Conflict, InvalidRequest
 
 

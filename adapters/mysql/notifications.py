@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
-from adapters.mysql.history import now
-from adapters.mysql.tables import notifications
+from adapters.mysql.clock import now
+from adapters.mysql.tables.shared import notifications
 
 MAIL = "mail"
 

@@ -8,11 +8,11 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
-from adapters.mysql.catalog_tables import product_events
-from adapters.mysql.history import now
-from adapters.mysql.order_views import aware
-from adapters.mysql.schema import OUTBOX_PARTITIONS
-from adapters.mysql.tables import order_events, outbox_partitions
+from adapters.mysql.clock import aware, now
+from adapters.mysql.tables.catalog import product_events
+from adapters.mysql.tables.orders import order_events
+from adapters.mysql.tables.schema import OUTBOX_PARTITIONS
+from adapters.mysql.tables.shared import outbox_partitions
 from schemas.events import Event, OrderStatusChanged, ProductChanged
 
 EventT = TypeVar("EventT", bound=Event)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert
 
-from adapters.mysql.tables import webhook_receipts
+from adapters.mysql.tables.shared import webhook_receipts
 
 
 class WebhookReceipts:

@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from uuid_utils import uuid7
 
-from adapters.mysql.history import now
+from adapters.mysql.clock import now
 from api.login_throttle import TooManyAttempts
 from api.oauth.browser import Browser, BrowserSession
 from api.oauth.grants import SignIn

@@ -7,7 +7,7 @@ from typing import Any
 from authlib.oauth2.rfc7009 import RevocationEndpoint  # type: ignore[import-untyped]
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint  # type: ignore[import-untyped]
 
-from adapters.mysql.grants import RefreshGrant
+from adapters.mysql.identity.grants import RefreshGrant
 from api.oauth.grants import ALL_AUTH_METHODS, SECRET_AUTH_METHODS
 from api.tokens import InvalidToken
 

@@ -15,8 +15,8 @@ from authlib.integrations.starlette_client import OAuth  # type: ignore[import-u
 from joserfc.errors import JoseError
 from uuid_utils import uuid7
 
-from adapters.mysql.external_identities import ExternalIdentities
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.external_identities import ExternalIdentities
+from adapters.mysql.identity.users import Accounts
 from adapters.settings import OidcProvider, Settings
 from api.errors import HttpProblem
 from domain.errors import EmailTaken, NotFound

@@ -15,8 +15,8 @@ from authlib.oauth2.rfc6749.grants import (  # type: ignore[import-untyped]
 from authlib.oauth2.rfc7636 import CodeChallenge  # type: ignore[import-untyped]
 from uuid_utils import uuid7
 
-from adapters.mysql.grants import CodeGrant, RefreshGrant
-from adapters.mysql.history import now
+from adapters.mysql.clock import now
+from adapters.mysql.identity.grants import CodeGrant, RefreshGrant
 from schemas.users import Account
 
 ALL_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")

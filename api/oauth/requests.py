@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from authlib.oauth2 import OAuth2Request  # type: ignore[import-untyped]
 from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Payload  # type: ignore[import-untyped]
 
-from adapters.mysql.clients import FIRST_PARTY_CLIENT, KnownClient
+from adapters.mysql.identity.oauth_clients import FIRST_PARTY_CLIENT, KnownClient
 from api.oauth.scopes import ONLY_WHEN_ASKED
 
 Fields = list[tuple[str, str]]

@@ -14,10 +14,10 @@ from authlib.oauth2.rfc6750 import BearerTokenGenerator  # type: ignore[import-u
 from authlib.oidc.core.util import create_half_hash  # type: ignore[import-untyped]
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from adapters.mysql.clients import OAuthClients
-from adapters.mysql.grants import Grants
-from adapters.mysql.security_events import SecurityEvents
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.grants import Grants
+from adapters.mysql.identity.oauth_clients import OAuthClients
+from adapters.mysql.identity.security_events import SecurityEvents
+from adapters.mysql.identity.users import Accounts
 from adapters.settings import Settings
 from api.login_throttle import LoginThrottle
 from api.oauth.endpoints import Introspection, Revocation

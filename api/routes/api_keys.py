@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 from uuid_utils import uuid7
 
-from adapters.mysql.api_keys import new_api_key
+from adapters.mysql.identity.api_keys import new_api_key
 from api.client_address import client_address
 from api.deps import ApiKeyStore, Security
 from api.errors import problems

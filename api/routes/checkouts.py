@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 from fastapi.concurrency import run_in_threadpool
 
-from adapters.carts import user_owner
+from adapters.carts.store import user_owner
 from adapters.mysql.idempotency import Begun
 from api.cart_prices import check_quote, current_cart, price_cart
 from api.checkout_answers import INSTANCE, checkout_answer
@@ -121,7 +121,7 @@ def _order_of_cart(everything: Services, user: Account, wanted: CheckoutRequest,
         approved_total=now.priced.total,
         payment_retry_seconds=int(settings.payment_retry_minutes * 60),
         authentication_seconds=max(1, int(settings.payment_authentication_minutes * 60)),
-        card_hold_seconds=int(settings.card_hold_days * 86_400),
+        authorization_seconds=int(settings.authorization_days * 86_400),
         on_shortage=wanted.on_shortage,
         decision_seconds=max(1, int(settings.decision_hours * 3600)),
         review=ReviewRules(

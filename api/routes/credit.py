@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query
 
-from adapters.mysql.credit import Granter
+from adapters.mysql.payments.credit import Granter
 from api.deps import AccountStore, CreditStore
 from api.errors import problems
 from api.idempotency import IdempotencyKey

@@ -9,8 +9,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from adapters.mysql.disputes import Disputes
 from adapters.mysql.idempotency import Begun
+from adapters.mysql.payments.disputes import Disputes
 from api.deps import All, AppConnections
 from api.dispute_desk import DisputeDesk
 from api.errors import problems

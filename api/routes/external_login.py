@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from adapters.mysql.clients import FIRST_PARTY_CLIENT
+from adapters.mysql.identity.oauth_clients import FIRST_PARTY_CLIENT
 from api.client_address import client_address
 from api.deps import All
 from api.errors import problems

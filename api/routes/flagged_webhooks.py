@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Query
 
-from adapters.mysql.flagged_webhooks import FlaggedWebhooks
+from adapters.mysql.payments.flagged_webhooks import FlaggedWebhooks
 from api.deps import AppConnections
 from api.errors import problems
 from api.permissions import CurrentPrincipal, acting, require

@@ -63,7 +63,7 @@ async def settle_order(
     """Say of an order that could not be taken back as a whole that it is to be tried again, or was settled by hand.
 
     What is owed stands in the order's history. Answers with the order at once: taking back goes on by itself, and may
-    come to a halt again. 409 `nothing_owed` when it waits for nobody.
+    come to a halt again. 409 `nothing_blocked` when it waits for nobody.
     """
     decision = SettleCompensation(actor=acting(asker, "orders:settle"), reason=wanted.reason, retry=wanted.retry)
 

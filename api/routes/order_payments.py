@@ -14,7 +14,7 @@ from api.ownership import CustomersOrder
 from api.permissions import require
 from api.temporal import OrderDesk
 from schemas.orders import OrderView
-from schemas.payments import PayAgainRequest, PaymentOutcome
+from schemas.payments import PaymentOutcome, RetryPayment
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 _EXAMPLE = {"mastercard": {"value": {"payment_method": "pm_card_mastercard"}}}
@@ -24,7 +24,7 @@ _EXAMPLE = {"mastercard": {"value": {"payment_method": "pm_card_mastercard"}}}
     "/{order_id}/payment", dependencies=[require("checkout:place")], response_model=OrderView, responses=RESPONSES
 )
 async def pay_order_again(
-    wanted: Annotated[PayAgainRequest, Body(openapi_examples=_EXAMPLE)],
+    wanted: Annotated[RetryPayment, Body(openapi_examples=_EXAMPLE)],
     order: CustomersOrder,
     everything: All,
     once: OnceInWorkflow,
@@ -36,7 +36,7 @@ async def pay_order_again(
     """
 
     async def pay(desk: OrderDesk, begun: Begun) -> Answer:
-        told = await desk.pay_again(order.id, begun.resource_id, wanted)
+        told = await desk.retry_payment(order.id, begun.resource_id, wanted)
         if told.outcome is not PaymentOutcome.DECLINED:
             latest = await run_in_threadpool(everything.orders.get, order.id) or order
             return Answer(200, latest.model_dump(mode="json"))

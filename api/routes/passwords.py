@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from fastapi.concurrency import run_in_threadpool
 
-from adapters.mysql.clients import FIRST_PARTY_CLIENT, FIRST_PARTY_SCOPE
+from adapters.mysql.identity.oauth_clients import FIRST_PARTY_CLIENT, FIRST_PARTY_SCOPE
 from api.confirmation import confirm_password, set_password, use_reset_link
 from api.deps import All, Services
 from api.errors import problems

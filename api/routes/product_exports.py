@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from adapters.mysql.product_exports import count_after, names_in_use, product_pages
+from adapters.mysql.catalog.exports import count_after, names_in_use, product_pages
 from api.deps import AppConnections
 from api.errors import problems
 from api.permissions import require

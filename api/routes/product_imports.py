@@ -62,7 +62,7 @@ async def import_products(
     key: IdempotencyKey,
     asker: CurrentPrincipal,
     store: ImportStore,
-    create_shelves: Annotated[bool, Query(description="Make brands and categories that do not exist yet.")] = False,
+    create_taxonomy: Annotated[bool, Query(description="Make brands and categories that do not exist yet.")] = False,
 ) -> Response:
     """Write the products of a file, streamed; answers when all of it is done, with what was wrong with which line.
 
@@ -76,7 +76,7 @@ async def import_products(
     chunks = _Chunks(request)
     try:
         run = await run_in_threadpool(store.begin, asker.name, key, form, announced)
-        upload = Upload(store, run, form, acting(asker, "products:manage"), create_shelves)
+        upload = Upload(store, run, form, acting(asker, "products:manage"), create_taxonomy)
         await anyio.to_thread.run_sync(upload.take, chunks, limiter=_threads)
     except FileRefused as refused:
         await chunks.drain()

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from adapters.mysql.product_pages import ProductPages
+from adapters.mysql.catalog.pages import ProductPages
 from api.deps import CatalogEdits, CatalogPages, CatalogStore
 from api.errors import HttpProblem, http_problem, problems
 from api.idempotency import Made, Once

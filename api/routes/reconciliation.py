@@ -7,8 +7,8 @@ from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from adapters.mysql.idempotency import Begun
-from adapters.mysql.payment_differences import PaymentDifferences
-from adapters.mysql.stock_reconciliations import StockReconciliations
+from adapters.mysql.orders.stock_reconciliations import StockReconciliations
+from adapters.mysql.payments.differences import PaymentDifferences
 from api.deps import All, AppConnections
 from api.errors import HttpProblem, problems, status_of_code
 from api.idempotency import Answer, OnceInWorkflow

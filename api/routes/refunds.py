@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Depends, Response
 from fastapi.responses import JSONResponse
 
 from adapters.mysql.idempotency import Begun
-from adapters.mysql.refunds import Refunds
+from adapters.mysql.payments.refunds import Refunds
 from api.deps import All, AppConnections
 from api.errors import HttpProblem, http_problem, problems, status_of_code
 from api.idempotency import Answer, OnceInWorkflow

@@ -6,14 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Query
 from fastapi.concurrency import run_in_threadpool
 
-from adapters.mysql.inventory import Poster
+from adapters.mysql.orders.stock import Poster
 from api.deps import StockStore, Temporal
 from api.errors import problems
 from api.idempotency import IdempotencyKey
 from api.permissions import CurrentPrincipal, acting, require
 from domain.errors import NotFound
-from schemas.inventory import Movement, MovementPage, NewMovement, SetStockRules, SkuStock, WarehouseList
-from workflows.orders_at_work import OrdersAtWork
+from schemas.stock import Movement, MovementPage, NewMovement, SetStockRules, SkuStock, WarehouseList
+from temporal_clients.orders import RunningOrders
 
 router = APIRouter(tags=["stock"])
 _MOVEMENTS = {
@@ -105,7 +105,7 @@ async def post_stock_movement(
     """Units came, came back from an order, or were counted. Those who wait for the SKU get theirs first."""
     poster = Poster(acting(asker, "stock:move"), f"{asker.name}:{hashlib.sha256(key.encode()).hexdigest()}")
     posted = await run_in_threadpool(stock.post, sku, wanted, poster)
-    await OrdersAtWork(temporal).tell_of_goods(posted.arrived)
+    await RunningOrders(temporal).signal_allocations(posted.arrived)
     return posted.movement
 
 

@@ -9,8 +9,8 @@ from fastapi.concurrency import run_in_threadpool
 from pymongo.errors import PyMongoError
 from uuid_utils import uuid7
 
-from adapters.carts import user_owner
-from adapters.mysql.account_closing import close_account
+from adapters.carts.store import user_owner
+from adapters.mysql.identity.account_closing import close_account
 from api.client_address import client_address
 from api.confirmation import confirm_password
 from api.deps import AccountStore, All, Services

@@ -19,8 +19,8 @@ from api.permissions import public
 from domain.fulfilment import ParcelStatus, parcel_of_reference
 from schemas.base import Payload
 from schemas.fulfilment import CarrierEvent
-from workflows.fulfilment import FulfilmentWorkflow
 from workflows.names import fulfilment_workflow_id
+from workflows.orders.fulfilment import FulfilmentWorkflow
 
 router_of_carrier = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 router_of_provider = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -120,7 +120,7 @@ async def _tell_parcel(temporal: Client, event_id: str, body: _CarrierBody) -> O
         return "ignored"
     event = CarrierEvent(event_id=event_id, status=status, occurred_at=body.timestamp, location=body.data.location)
     handle = temporal.get_workflow_handle(fulfilment_workflow_id(order_id, parcel))
-    return await signalled(handle.signal(FulfilmentWorkflow.carrier_told, event))
+    return await signalled(handle.signal(FulfilmentWorkflow.carrier_event, event))
 
 
 def _invalid_signature() -> HttpProblem:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from temporalio.client import Client
 
 from adapters.connections import Connections, connect
-from adapters.mysql.payment_differences import PaymentDifferences
+from adapters.mysql.payments.differences import PaymentDifferences
 from bench.shop import open_shop, put_on_sale
 from dev.cable import Cable
 from dev.fault_matrix.faults import Faults, Kind
@@ -22,12 +22,12 @@ from dev.fault_matrix.play import Outcome, Play, Stage
 from dev.fault_matrix.scenarios import Cell, cells
 from dev.testbed import Testbed
 from domain.reconciliation import DifferenceStatus
-from workers.crew import hire
+from temporal_clients.connection import connect_temporal
+from workers.build_activities import build_activities
 from workers.service_accounts import SUPPLIER_SIMULATOR
 from workers.service_client import service_client
-from workflows.connection import connect_temporal
 from workflows.names import FULFILMENT_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
-from workflows.payment_reconciliation import PaymentReconciliationWorkflow
+from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 
 _SIDE_BY_SIDE, _KILLS_SIDE_BY_SIDE = 12, 6
 _NOT_SETTLED = (DifferenceStatus.OPEN, DifferenceStatus.WATCHED, DifferenceStatus.REPAIRING)
@@ -108,7 +108,7 @@ async def play(
 
 def activities(stores: Connections, client: Client) -> list[str]:
     """The names of all activities of checkout, payment and fulfilment, as the workers have them."""
-    crew = hire(stores, client)
+    crew = build_activities(stores, client)
     return [one.__name__ for queue in (ORDERS_QUEUE, PAYMENTS_QUEUE, FULFILMENT_QUEUE) for one in crew[queue]]
 
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-import adapters.mysql.credit
-import adapters.mysql.refunds
-from adapters.mysql.credit import StoreCredit
+import adapters.mysql.payments.credit
+import adapters.mysql.payments.refunds
 from adapters.mysql.history import LockedOrder
-from adapters.mysql.payments import Ledger
-from adapters.mysql.reservations import Reservations
-from adapters.payments import PaymentProvider
+from adapters.mysql.orders.reservations import Reservations
+from adapters.mysql.payments.credit import StoreCredit
+from adapters.mysql.payments.ledger import Ledger
+from adapters.payments.provider import PaymentProvider
 from domain.orders import PaymentStatus
-from schemas.credit import CreditMoved, ReleaseCredit
-from schemas.inventory import ReleaseStock, StockReleased
+from schemas.credit import CreditMoved, VoidCredit
 from schemas.payments import CapturePayment, PaymentRecorded, ProviderResult, RecordPayment
+from schemas.stock import ReleaseStock, StockReleased
 
 
 def _nothing() -> None:
@@ -69,7 +69,7 @@ def _charge_too_little() -> None:
 def _credit_kept() -> None:
     """The store credit of an order that was taken back stays held."""
 
-    def release(_self: StoreCredit, _command: ReleaseCredit) -> CreditMoved:
+    def release(_self: StoreCredit, _command: VoidCredit) -> CreditMoved:
         return CreditMoved(amount=0, payment_status=PaymentStatus.VOIDED)
 
     StoreCredit.release = release  # type: ignore[method-assign,assignment]
@@ -77,7 +77,7 @@ def _credit_kept() -> None:
 
 def _lock_removed() -> None:
     """Orders of one customer look at the same store credit at the same time, and take their time over it."""
-    module = vars(adapters.mysql.credit)
+    module = vars(adapters.mysql.payments.credit)
     move = module["_move"]
 
     def slowly(*arguments: Any) -> None:
@@ -89,7 +89,7 @@ def _lock_removed() -> None:
 
 def _refund_lock_removed() -> None:
     """Whoever gives money back looks at what is left while others do, and takes their time over it."""
-    module = vars(adapters.mysql.refunds)
+    module = vars(adapters.mysql.payments.refunds)
     lock, check = module["lock_order"], module["_check"]
 
     def for_a_moment(connection: sa.Connection, order_id: str) -> LockedOrder:

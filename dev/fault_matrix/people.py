@@ -11,28 +11,29 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from adapters.mysql.payment_reconciliation_tables import payment_differences
-from adapters.mysql.payments import Ledger
-from adapters.mysql.tables import orders, refund_parts
+from adapters.mysql.payments.ledger import Ledger
+from adapters.mysql.tables.orders import orders
+from adapters.mysql.tables.payment_reconciliation import payment_differences
+from adapters.mysql.tables.payments import refund_parts
 from domain.orders import OrderStatus, PaymentStatus
 from domain.reconciliation import DifferenceStatus
 from schemas.disputes import DisputeEnded, OperatorDecision
 from schemas.orders import Choice, Decision, OrderView
 from schemas.payment_reconciliation import DecideDifference, DecisionAction
 from schemas.refunds import RefundInput
-from workflows.checkout import CheckoutWorkflow
-from workflows.dispute import DisputeWorkflow
 from workflows.names import (
     PAYMENTS_QUEUE,
     dispute_workflow_id,
     failed_refund_workflow_id,
-    late_money_workflow_id,
+    orphaned_payment_workflow_id,
     payment_repair_workflow_id,
     refund_workflow_id,
 )
-from workflows.payment_reconciliation import PaymentReconciliationWorkflow
-from workflows.payment_repair import PaymentRepairWorkflow
-from workflows.refund import RefundWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
+from workflows.payments.disputes import DisputeWorkflow
+from workflows.payments.reconciliation import PaymentReconciliationWorkflow
+from workflows.payments.refunds import RefundWorkflow
+from workflows.payments.repair import PaymentRepairWorkflow
 
 if TYPE_CHECKING:
     from dev.fault_matrix.play import Play
@@ -132,7 +133,7 @@ async def cancel_and_pay_all_the_same(play: "Play") -> None:
     await play.handle.result()
     play.arm(intent)
     await _at_provider(play, "_control/late_success", payment_intent=intent)
-    await _when_begun(play.stage.client.get_workflow_handle(late_money_workflow_id(intent)))
+    await _when_begun(play.stage.client.get_workflow_handle(orphaned_payment_workflow_id(intent)))
 
 
 async def refund_at_the_dashboard(play: "Play") -> None:

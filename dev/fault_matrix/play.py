@@ -13,9 +13,9 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, Work
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from adapters.mysql.credit import Granter, StoreCredit
-from adapters.mysql.orders import OrderStore
-from adapters.mysql.tables import orders
+from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.payments.credit import Granter, StoreCredit
+from adapters.mysql.tables.orders import orders
 from dev.fault_matrix.faults import Faults
 from dev.fault_matrix.oracle import Expected, Sides, violations_at_end
 from dev.fault_matrix.people import CUSTOMER, STAFF, WHY
@@ -26,7 +26,6 @@ from schemas.checkout import CheckoutInput, CheckoutResult, OrderLineInput
 from schemas.credit import CreditAmount, GrantCredit
 from schemas.orders import CancelOrder, OrderView, SettleCompensation
 from workers.service_client import ServiceClient
-from workflows.checkout import CheckoutWorkflow
 from workflows.names import (
     CUSTOMER_ID,
     ORDERS_QUEUE,
@@ -34,6 +33,7 @@ from workflows.names import (
     order_workflow_id,
     payment_workflow_id,
 )
+from workflows.orders.checkout import CheckoutWorkflow
 
 PATIENCE_SECONDS = 180.0
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import httpx2
 
-from adapters.mysql.refunds import Refunds
+from adapters.mysql.payments.refunds import Refunds
 from bench.shop import open_shop, put_on_sale
 from dev.fault_matrix import people
 from dev.fault_matrix.faults import Fault, Kind
@@ -18,7 +18,7 @@ from dev.fault_matrix.scenarios import PAID_WITH_CREDIT, PENDING_REFUND, Cell, C
 from dev.testbed import Testbed
 from schemas.refunds import RefundAnswer, RefundInput
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
-from workflows.refund import RefundWorkflow
+from workflows.payments.refunds import RefundWorkflow
 
 _UNTOUCHED = Fault("none", Kind.KILLED)
 

@@ -78,11 +78,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        at_work = [asyncio.create_task(one.run()) for one in (outbox, later)]
+        running = [asyncio.create_task(one.run()) for one in (outbox, later)]
         yield
-        for task in at_work:
+        for task in running:
             task.cancel()
-        await asyncio.gather(*at_work, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         store.database.close()
 
     app = FastAPI(title="Payment simulator", description="Stripe's wire API, for development.", lifespan=lifespan)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import httpx2
 import pytest
 
-from adapters.payments import PaymentProvider
+from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
 
 SetFault = Callable[..., None]

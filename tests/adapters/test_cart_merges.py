@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import uuid_utils
 
-from adapters.carts import CartStore, guest_owner, user_owner
+from adapters.carts.store import CartStore, guest_owner, user_owner
 from adapters.connections import Connections
 from domain.carts import MAX_LINES
 from schemas.carts import Cart

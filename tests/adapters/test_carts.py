@@ -8,8 +8,8 @@ import pytest
 import redis
 import uuid_utils
 
-from adapters.cart_documents import Lifetimes
-from adapters.carts import Asked, CartStore, cart_id_of, ensure_cart_indexes, guest_owner, user_owner
+from adapters.carts.documents import Lifetimes
+from adapters.carts.store import Asked, CartStore, cart_id_of, ensure_cart_indexes, guest_owner, user_owner
 from adapters.connections import Connections
 from adapters.mysql.idempotency import IdempotencyMismatch
 from domain.carts import MAX_LINES

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 import uuid_utils
 
 from adapters.connections import Connections
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.catalog_tables import product_events, product_revisions
+from adapters.mysql.catalog.products import Catalog
+from adapters.mysql.tables.catalog import product_events, product_revisions
 from domain.catalog import ProductStatus, TaxClass
 from domain.errors import SkuTaken
 from schemas.base import Money

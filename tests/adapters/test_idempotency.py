@@ -9,7 +9,7 @@ import uuid_utils
 
 from adapters.connections import Connections
 from adapters.mysql.idempotency import IdempotencyKeys, IdempotencyMismatch, RequestInProgress
-from adapters.mysql.tables import idempotency_keys
+from adapters.mysql.tables.shared import idempotency_keys
 
 ROUTE = "POST /v1/checkouts"
 ONE, OTHER = "a" * 64, "b" * 64

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 import uuid_utils
 
-from adapters.mail_texts import write
-from adapters.mailer import Mailer
+from adapters.mail.mailer import Mailer
+from adapters.mail.order_texts import write
 from adapters.settings import Settings
 from dev.testbed import Testbed
 from domain.errors import Unavailable

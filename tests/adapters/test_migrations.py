@@ -10,17 +10,8 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from adapters.mysql import (  # noqa: F401 - they fill the metadata
-    catalog_tables,
-    credit_tables,
-    dispute_tables,
-    identity_tables,
-    stock_tables,
-    tables,
-    voucher_tables,
-)
 from adapters.mysql.migrate import alembic_config, upgrade
-from adapters.mysql.schema import metadata
+from adapters.mysql.tables.schema import metadata
 from adapters.settings import Settings
 
 

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 import uuid_utils
 
 from adapters.connections import Connections
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.catalog_tables import product_events
+from adapters.mysql.catalog.products import Catalog
 from adapters.mysql.history import Change, append, lock_order
 from adapters.mysql.outbox import Outbox, order_outbox, product_outbox
-from adapters.mysql.tables import order_events, orders
+from adapters.mysql.tables.catalog import product_events
+from adapters.mysql.tables.orders import order_events, orders
 from schemas.events import OrderStatusChanged, ProductChanged
 
 WriteEvents = Callable[[int], str]

@@ -9,19 +9,19 @@ import pytest
 import stripe
 from structlog.testing import capture_logs
 
-from adapters.disputes import DisputeProvider
-from adapters.payment_listing import PaymentListing
-from adapters.payments import PaymentProvider, stripe_client
+from adapters.payments.disputes import DisputeProvider
+from adapters.payments.listing import PaymentListing
+from adapters.payments.provider import PaymentProvider, stripe_client
 from adapters.settings import Settings
 from domain.errors import KeyRefused, Misuse, NothingDone, OutcomeUnknown, ProviderUnavailable
-from schemas.disputes import AcceptDispute, LookAtDispute, SubmitEvidence
+from schemas.disputes import AcceptDispute, RetrieveDispute, SubmitEvidence
 from schemas.payments import (
     AuthorizePayment,
-    LookAtPayment,
-    LookAtRefund,
     PaymentOutcome,
     ProviderResult,
     RefundPayment,
+    RetrievePayment,
+    RetrieveRefund,
 )
 from tests.adapters.conftest import Journal, SetFault
 from tests.adapters.test_payments import abandon, authorization, capture, look, void
@@ -61,7 +61,7 @@ def hold_elsewhere(settings: Settings, command: AuthorizePayment, **otherwise: A
 
 DEEDS: dict[str, Deed] = {
     "authorize": lambda to: PaymentProvider(to).authorize(authorization()),
-    "authorize in doubt": lambda to: PaymentProvider(to).authorize(authorization(in_doubt_since=NOW)),
+    "authorize in doubt": lambda to: PaymentProvider(to).authorize(authorization(unknown_since=NOW)),
     "keep the method": lambda to: PaymentProvider(to).authorize(authorization(keep_method=True)),
     "without the customer": lambda to: PaymentProvider(to).authorize(authorization(off_session=True)),
     "look": lambda to: PaymentProvider(to).look(look(authorization(), _HELD)),
@@ -70,8 +70,10 @@ DEEDS: dict[str, Deed] = {
     "void": lambda to: PaymentProvider(to).void(void(authorization(), _HELD)),
     "refund": lambda to: PaymentProvider(to).refund(_REFUND),
     "refund in doubt": lambda to: PaymentProvider(to).refund(_REFUND.asking_first(2, NOW)),
-    "look at a refund": lambda to: PaymentProvider(to).look_at_refund(LookAtRefund(order_id="o", provider_id="re_1")),
-    "look at a dispute": lambda to: DisputeProvider(to).look(LookAtDispute(dispute_id="dp_1")),
+    "look at a refund": lambda to: PaymentProvider(to).retrieve_refund(
+        RetrieveRefund(order_id="o", provider_id="re_1")
+    ),
+    "look at a dispute": lambda to: DisputeProvider(to).look(RetrieveDispute(dispute_id="dp_1")),
     "send evidence": lambda to: DisputeProvider(to).submit(
         SubmitEvidence(order_id="o", dispute_id="dp_1", text="t", idempotency_key="k")
     ),
@@ -183,7 +185,7 @@ def test_what_has_lost_its_method_unasked_is_confirmed_and_no_decline(
     """No bank has said no to it: told as `card_declined`, an outage would read as a decline."""
     command = authorization()
     left = hold_elsewhere(settings, command, confirm=False, payment_method="")
-    seen = provider.look(LookAtPayment(order_id=command.order_id, provider_id=left))
+    seen = provider.look(RetrievePayment(order_id=command.order_id, provider_id=left))
     assert (seen.outcome, seen.code) == (DECLINED, "payment_not_confirmed")
     assert provider.authorize(command.asking_first(2, NOW)).provider_id == left
     assert journal(command.order_id) == [("authorization", 5000)]

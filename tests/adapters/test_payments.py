@@ -8,7 +8,7 @@ import httpx2
 import pytest
 import uuid_utils
 
-from adapters.payments import PaymentProvider
+from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
 from domain.errors import Misuse, OutcomeUnknown, ProviderUnavailable
 from schemas.payments import (
@@ -16,9 +16,9 @@ from schemas.payments import (
     AbandonPayment,
     AuthorizePayment,
     CapturePayment,
-    LookAtPayment,
     PaymentOutcome,
     ProviderResult,
+    RetrievePayment,
     VoidPayment,
 )
 from tests.adapters.conftest import Journal, SetFault
@@ -98,9 +98,9 @@ def authenticate(settings: Settings) -> Callable[[ProviderResult, str], None]:
     return say
 
 
-def look(command: AuthorizePayment, held: ProviderResult) -> LookAtPayment:
+def look(command: AuthorizePayment, held: ProviderResult) -> RetrievePayment:
     assert held.provider_id is not None
-    return LookAtPayment(order_id=command.order_id, provider_id=held.provider_id)
+    return RetrievePayment(order_id=command.order_id, provider_id=held.provider_id)
 
 
 def abandon(command: AuthorizePayment, held: ProviderResult) -> AbandonPayment:
@@ -181,7 +181,7 @@ def test_a_card_that_is_captured_once_says_so(provider: PaymentProvider, journal
     held = provider.authorize(command)
     assert held.captures_once
     assert held.provider_id is not None
-    assert provider.look(LookAtPayment(order_id=command.order_id, provider_id=held.provider_id)).captures_once
+    assert provider.look(RetrievePayment(order_id=command.order_id, provider_id=held.provider_id)).captures_once
     with pytest.raises(Misuse):
         provider.capture(capture(command, held, 2000, final=False))
     assert provider.capture(capture(command, held, 2000, final=True, step=2)).amount == 2000

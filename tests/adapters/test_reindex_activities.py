@@ -11,8 +11,8 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.search import SearchActivities
 from adapters.connections import Connections
-from adapters.live_index import Document, LiveIndex, WriteDelayed, WriteRefused
-from adapters.search_feeds import Feed, product_feed
+from adapters.search.feeds import Feed, product_feed
+from adapters.search.live_index import Document, LiveIndex, WriteDelayed, WriteRefused
 from schemas.reindex import FillIndex, IndexFilled, IndexNamed, MakeIndex
 
 Release = Callable[[int], Feed]

@@ -8,8 +8,8 @@ import pytest
 import uuid_utils
 
 from adapters.connections import Connections
-from adapters.search import ProductSearch, product_index, versioned
-from adapters.search_words import Marker, fold, stem, stems, words
+from adapters.search.products import ProductSearch, product_index, versioned
+from adapters.search.words import Marker, fold, stem, stems, words
 from domain.catalog import ProductStatus
 from domain.errors import InvalidRequest
 from schemas.search import IndexedProduct, ProductQuery

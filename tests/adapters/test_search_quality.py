@@ -7,7 +7,7 @@ import statistics
 import pytest
 
 from adapters.connections import Connections
-from adapters.search_index import INDEX_MAPPING, INDEX_SETTINGS, INDEX_VERSION
+from adapters.search.index import INDEX_MAPPING, INDEX_SETTINGS, INDEX_VERSION
 from bench.judgements import JUDGED, judge
 from bench.search_quality import Scores, ndcg, sample_index, scores
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from stripe import RequestsClient
 
-from adapters.disputes import DisputeProvider
-from adapters.payment_listing import PaymentListing
-from adapters.payments import PaymentProvider
+from adapters.payments.disputes import DisputeProvider
+from adapters.payments.listing import PaymentListing
+from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
 from dev.testbed import Testbed
 from domain.errors import Misuse
-from schemas.disputes import AcceptDispute, LookAtDispute, SubmitEvidence
-from schemas.payments import LookAtRefund, PaymentOutcome, ProviderResult, RefundPayment
+from schemas.disputes import AcceptDispute, RetrieveDispute, SubmitEvidence
+from schemas.payments import PaymentOutcome, ProviderResult, RefundPayment, RetrieveRefund
 from tests.adapters.test_payments import abandon, authorization, capture, look, void
 
 ADAPTERS = Path(__file__).parents[2] / "adapters"
@@ -75,8 +75,8 @@ def authorize_in_every_way(mock: PaymentProvider) -> None:
         {"return_url": "https://shop.example.com/thanks"},
         {"keep_method": True},
         {"customer": "cus_1", "off_session": True},
-        {"in_doubt_since": NOW},
-        {"in_doubt_since": NOW, "keep_method": True, "return_url": "https://shop.example.com/thanks"},
+        {"unknown_since": NOW},
+        {"unknown_since": NOW, "keep_method": True, "return_url": "https://shop.example.com/thanks"},
     ]
     for way in ways:
         with pytest.raises(Misuse) as fixture:
@@ -90,15 +90,15 @@ def take_and_give_back(mock: PaymentProvider) -> None:
     mock.abandon(abandon(command, held))
     for final in (False, True):
         assert mock.capture(capture(command, held, 2000, final=final)).outcome is SUCCEEDED
-    in_doubt = capture(command, held, 2000, final=True, step=2).asking_first(2, NOW)
-    assert mock.capture(in_doubt).outcome is SUCCEEDED
+    outcome_unknown = capture(command, held, 2000, final=True, step=2).asking_first(2, NOW)
+    assert mock.capture(outcome_unknown).outcome is SUCCEEDED
     assert mock.void(void(command, held)).outcome is SUCCEEDED
     back = RefundPayment(
         order_id=command.order_id, provider_id="pi_1", refund_id="1", amount=1, idempotency_key=command.idempotency_key
     )
     assert mock.refund(back).provider_id is not None
     assert mock.refund(back.asking_first(2, NOW)).provider_id is not None
-    mock.look_at_refund(LookAtRefund(order_id=command.order_id, provider_id="re_1"))
+    mock.retrieve_refund(RetrieveRefund(order_id=command.order_id, provider_id="re_1"))
 
 
 def read_the_books(mock: PaymentListing) -> None:
@@ -110,7 +110,7 @@ def read_the_books(mock: PaymentListing) -> None:
 
 
 def dispute(mock: DisputeProvider) -> None:
-    assert mock.look(LookAtDispute(dispute_id="dp_1")).amount >= 0
+    assert mock.look(RetrieveDispute(dispute_id="dp_1")).amount >= 0
     names = {"order_id": "o", "dispute_id": "dp_1", "idempotency_key": "k"}
     assert mock.submit(SubmitEvidence(text="signed for", **names)).outcome is SUCCEEDED
     assert mock.accept(AcceptDispute(**names)).outcome is SUCCEEDED

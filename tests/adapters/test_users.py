@@ -8,8 +8,8 @@ import pytest
 import uuid_utils
 
 from adapters.connections import Connections
-from adapters.mysql.account_closing import close_account
-from adapters.mysql.users import Accounts, normalise_email
+from adapters.mysql.identity.account_closing import close_account
+from adapters.mysql.identity.users import Accounts, normalise_email
 from domain.errors import EmailTaken
 from schemas.users import Account, Role
 

@@ -9,7 +9,7 @@ import pytest
 from uuid_utils import uuid7
 
 from adapters.connections import Connections
-from adapters.mysql.vouchers import Vouchers, give_use_back, take_use
+from adapters.mysql.orders.vouchers import Vouchers, give_use_back, take_use
 from domain.errors import CodeTaken, Conflict, NotFound, StaleVersion, VoucherRefused
 from domain.money import Money
 from domain.vouchers import Voucher, VoucherKind

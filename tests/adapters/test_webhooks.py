@@ -5,7 +5,7 @@ import sqlalchemy as sa
 import uuid_utils
 
 from adapters.connections import Connections
-from adapters.mysql.tables import webhook_receipts
+from adapters.mysql.tables.shared import webhook_receipts
 from adapters.mysql.webhooks import WebhookReceipts
 
 

@@ -17,8 +17,8 @@ import pytest
 from uuid_utils import uuid7
 
 from adapters.connections import Connections
-from adapters.mysql.clients import OAuthClients
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.oauth_clients import OAuthClients
+from adapters.mysql.identity.users import Accounts
 from dev.testbed import Testbed
 from schemas.oauth import MadeOAuthClient, NewOAuthClient
 from schemas.users import Role

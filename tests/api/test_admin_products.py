@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from adapters.connections import Connections
-from adapters.mysql.catalog import Catalog
+from adapters.mysql.catalog.products import Catalog
 from dev.testbed import ROOT, Testbed
 from tests.api.conftest import SendImport
 

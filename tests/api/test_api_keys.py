@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.history import now
-from adapters.mysql.identity_tables import api_keys
-from adapters.mysql.users import Accounts
+from adapters.mysql.clock import now
+from adapters.mysql.identity.users import Accounts
+from adapters.mysql.tables.identity import api_keys
 from api.permissions import NOT_FOR_API_KEYS
 from schemas.users import Role
 

@@ -17,12 +17,12 @@ import pytest
 import pytest_asyncio
 
 from adapters.connections import Connections
-from adapters.mysql.catalog import Catalog
+from adapters.mysql.catalog.products import Catalog
 from api.cart_feeds import MOST_STREAMS
 from dev.testbed import Testbed, free_port
 from schemas.catalog import Price
 
-PATIENCE = 20.0
+OPERATOR_AFTER = 20.0
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Stream:
     pings: int = 0
     _event: dict[str, str] = field(default_factory=dict)
 
-    async def next(self, seconds: float = PATIENCE) -> dict[str, Any]:
+    async def next(self, seconds: float = OPERATOR_AFTER) -> dict[str, Any]:
         """The next event's cart with its `id`; raises TimeoutError, StopAsyncIteration when the stream has ended."""
         async with asyncio.timeout(seconds):
             while True:
@@ -48,7 +48,7 @@ class Stream:
                     assert event["event"] == "cart"
                     return json.loads(event["data"]) | {"event_id": event["id"], "at": time.monotonic()}
 
-    async def until(self, version: int, seconds: float = PATIENCE) -> dict[str, Any]:
+    async def until(self, version: int, seconds: float = OPERATOR_AFTER) -> dict[str, Any]:
         """The first that is of this version or a later one."""
         async with asyncio.timeout(seconds):
             while (cart := await self.next(seconds))["version"] < version:
@@ -62,7 +62,7 @@ class Stream:
 
 @pytest_asyncio.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(timeout=PATIENCE, limits=httpx2.Limits(max_connections=200)) as client:
+    async with httpx2.AsyncClient(timeout=OPERATOR_AFTER, limits=httpx2.Limits(max_connections=200)) as client:
         yield client
 
 
@@ -262,7 +262,7 @@ async def test_a_cart_is_watched_from_so_many_places_and_no_more(
     assert refused.headers["retry-after"]
     for stream in streams:
         await stream.__aexit__(None, None, None)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(OPERATOR_AFTER):
         while (
             await client.send(
                 client.build_request("GET", f"{address}/v1/cart/events", headers=customer.headers), stream=True

@@ -11,15 +11,15 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities.cart_reminders import CartReminderActivities
-from adapters.carts import CartStore
+from adapters.carts.store import CartStore
 from adapters.connections import Connections
-from adapters.mysql.account_mails import WaitingMails
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.account_mails import WaitingMails
+from adapters.mysql.identity.users import Accounts
 from dev.testbed import Testbed
 from schemas.carts import Cart, CartsReminded
+from temporal_clients.mails import MailClient
 from tests.conftest import eventually
 from workflows.cart_reminders import CartReminderWorkflow
-from workflows.mail_starter import MailStarter
 from workflows.names import NOTIFICATIONS_QUEUE
 
 SUBJECT = "You left something in your cart"
@@ -151,7 +151,7 @@ class Forgetful(CartStore):
 def reminders(stores: Connections, client: Client, store: type[CartStore]) -> CartReminderActivities:
     engine, carts = stores.engine, store(stores.mongo, stores.redis)
     return CartReminderActivities(
-        carts, Accounts(engine), WaitingMails(engine), MailStarter(client), timedelta(hours=24)
+        carts, Accounts(engine), WaitingMails(engine), MailClient(client), timedelta(hours=24)
     )
 
 

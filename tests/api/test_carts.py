@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.catalog_tables import prices
-from adapters.mysql.inventory import Stock
-from adapters.mysql.stock_tables import stock, stock_rules
-from schemas.inventory import SetStockRules
+from adapters.mysql.orders.stock import Stock
+from adapters.mysql.tables.catalog import prices
+from adapters.mysql.tables.stock import stock, stock_rules
+from schemas.stock import SetStockRules
 
 
 def put(api: httpx2.Client, headers: dict[str, str], sku: str, quantity: object) -> httpx2.Response:

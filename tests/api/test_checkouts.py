@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.stock_tables import stock
-from adapters.mysql.tables import idempotency_keys, orders
+from adapters.mysql.tables.orders import orders
+from adapters.mysql.tables.shared import idempotency_keys
+from adapters.mysql.tables.stock import stock
 
 ADDRESS = {"name": "Ada Lovelace", "line1": "Lindenweg 1", "city": "Berlin", "postal_code": "10117", "country": "DE"}
 Fill = Callable[..., dict[str, Any]]

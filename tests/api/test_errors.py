@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.identity_tables import users
-from adapters.mysql.tables import idempotency_keys, orders
+from adapters.mysql.tables.identity import users
+from adapters.mysql.tables.orders import orders
+from adapters.mysql.tables.shared import idempotency_keys
 
 PROBLEM = "application/problem+json"
 JSON = {"Content-Type": "application/json"}

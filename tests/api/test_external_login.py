@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from uuid_utils import uuid7
 
 from adapters.connections import Connections
-from adapters.mysql.clients import OAuthClients, ensure_first_party_client
-from adapters.mysql.identity_tables import external_identities
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.oauth_clients import OAuthClients, ensure_first_party_client
+from adapters.mysql.identity.users import Accounts
+from adapters.mysql.tables.identity import external_identities
 from dev.testbed import ROOT, Testbed, free_port
 from schemas.oauth import NewOAuthClient
 

@@ -12,8 +12,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
 from adapters.connections import Connections
-from adapters.mysql.identity_tables import users
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.users import Accounts
+from adapters.mysql.tables.identity import users
 from adapters.settings import Settings
 from api.tokens import ALGORITHM, TOKEN_TYPE, KeyRing
 

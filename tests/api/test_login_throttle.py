@@ -15,9 +15,9 @@ from redis.retry import Retry
 
 from adapters.connections import Connections
 from adapters.login_throttle import RecentLogins
-from adapters.mysql.identity_tables import login_failures, security_events
-from adapters.mysql.login_failures import LoginFailures
-from adapters.mysql.security_events import SecurityEvents
+from adapters.mysql.identity.login_failures import LoginFailures
+from adapters.mysql.identity.security_events import SecurityEvents
+from adapters.mysql.tables.identity import login_failures, security_events
 from adapters.settings import Settings
 from api.login_throttle import LoginThrottle, TooManyAttempts
 from dev.testbed import free_port

@@ -7,7 +7,7 @@ import pytest
 from uuid_utils import uuid7
 
 from adapters.connections import Connections
-from adapters.mysql.identity_tables import oauth_clients, user_roles
+from adapters.mysql.tables.identity import oauth_clients, user_roles
 from adapters.settings import Settings
 
 NEW = {

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from adapters.connections import Connections
-from adapters.mysql.identity_tables import refresh_tokens, security_events
+from adapters.mysql.tables.identity import refresh_tokens, security_events
 
 PASSWORD = "correct horse battery staple"
 

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 import uuid_utils
 
 from adapters.connections import Connections
-from adapters.mysql.history import now
-from adapters.mysql.tables import orders
-from adapters.mysql.users import Accounts
-from adapters.search_feeds import Feed, order_feed
+from adapters.mysql.clock import now
+from adapters.mysql.identity.users import Accounts
+from adapters.mysql.tables.orders import orders
+from adapters.search.feeds import Feed, order_feed
 from schemas.users import Role
 
 Headers = dict[str, str]

@@ -7,8 +7,8 @@ import httpx2
 import pytest
 
 from adapters.connections import Connections
-from adapters.mysql.inventory import Poster, Stock
-from schemas.inventory import NewMovement
+from adapters.mysql.orders.stock import Poster, Stock
+from schemas.stock import NewMovement
 from tests.buyer import DECLINED, Buyer
 
 

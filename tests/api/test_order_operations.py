@@ -11,8 +11,8 @@ import pytest
 
 from dev.testbed import Testbed
 from schemas.users import Role
+from temporal_clients.connection import connect_temporal
 from tests.buyer import ADDRESS, Buyer
-from workflows.connection import connect_temporal
 from workflows.names import order_workflow_id
 
 RISKY = "pm_card_riskLevelElevated"
@@ -72,7 +72,7 @@ def test_what_cannot_be_taken_back_is_shown_and_settled_by_hand(
     reachable = ADDRESS | {"postal_code": "10117"}
     order_id = buyer.check_out(buyer.fill(make_product()), shipping_address=reachable).json()["id"]
     refused = ask(order_id, "compensation", {"retry": False, "reason": "nothing to do"})
-    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_owed")
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_blocked")
     buyer.until(order_id, "shipped")
     asyncio.run(stop(bed, order_id))
     buyer.until(order_id, "compensation_blocked")

@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.connections import Connections
-from adapters.mysql.tables import idempotency_keys
+from adapters.mysql.tables.shared import idempotency_keys
 from dev.testbed import Testbed
 from tests.buyer import DECLINED, SECURE, VISA, Buyer
 from workflows.names import order_workflow_id

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.connections import Connections
 from adapters.mysql.idempotency import IdempotencyKeys
-from adapters.mysql.identity_tables import user_roles
+from adapters.mysql.tables.identity import user_roles
 
 ADDRESS = {"name": "Ada Lovelace", "line1": "Lindenweg 1", "city": "Berlin", "postal_code": "10117", "country": "DE"}
 PlaceOrder = Callable[[Any], dict[str, Any]]

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.email_tokens import EmailTokens
-from adapters.mysql.identity_tables import email_tokens, security_events
+from adapters.mysql.identity.email_tokens import EmailTokens
+from adapters.mysql.tables.identity import email_tokens, security_events
 from schemas.account_mails import AccountMailKind
 
 PASSWORD = "correct horse battery staple"

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from temporalio.client import Client
 
 from adapters.connections import Connections
-from adapters.mysql.tables import orders
+from adapters.mysql.tables.orders import orders
 from schemas.users import Role
 from workflows.names import PAYMENTS_QUEUE
-from workflows.payment_reconciliation import PaymentReconciliationWorkflow
+from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 
 PATH = "/v1/ops/reconciliation/payments"
 

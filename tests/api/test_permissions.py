@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from adapters.connections import Connections
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.users import Accounts
 from api.main import ROUTERS
 from api.permissions import GUEST, PERMISSIONS, public
 from schemas.users import Role

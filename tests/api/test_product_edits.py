@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.catalog_tables import product_events
-from adapters.mysql.tables import idempotency_keys
+from adapters.mysql.tables.catalog import product_events
+from adapters.mysql.tables.shared import idempotency_keys
 
 Headers = dict[str, str]
 New = dict[str, Any]

@@ -15,8 +15,8 @@ import httpx2
 import pytest
 
 from adapters.connections import Connections
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.product_exports import product_pages
+from adapters.mysql.catalog.exports import product_pages
+from adapters.mysql.catalog.products import Catalog
 from domain.catalog import ALWAYS, ProductStatus, TaxClass
 from schemas.catalog import Image, Price, Product, Variant
 from schemas.product_edits import InvalidProduct, checked

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from adapters.connections import Connections
-from adapters.mysql.catalog import Catalog
+from adapters.mysql.catalog.products import Catalog
 from schemas.product_files import MOST_FAULTS
 from tests.api.conftest import SendImport
 
@@ -353,7 +353,7 @@ def test_shelves_that_are_missing_are_made_when_asked(send: SendImport, catalog:
     code, brand = number(), f"new-{uuid.uuid4().hex[:8]}"
     body = csv_of(row(code, brand=brand, category=f"{brand}-shelf"))
     assert {code for _, _, code in errors(send(body))} == {"unknown_brand", "unknown_category"}
-    assert counts(send(body, create_shelves=True)) == {"rows": 1, "created": 1}
+    assert counts(send(body, create_taxonomy=True)) == {"rows": 1, "created": 1}
     made = catalog.product(code)
     assert made is not None
     assert (made.brand, made.category) == (brand, f"{brand}-shelf")

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.catalog_tables import prices, product_images, product_revisions, products, variants
+from adapters.mysql.tables.catalog import prices, product_images, product_revisions, products, variants
 from dev.testbed import Testbed
 from tests.api.conftest import SendImport
 

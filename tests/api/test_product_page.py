@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.inventory import Stock
-from adapters.mysql.product_pages import ProductPages
-from adapters.mysql.schema import metadata
-from adapters.mysql.shelves import Shelves
-from adapters.mysql.stock_tables import stock_rules
+from adapters.mysql.catalog.pages import ProductPages
+from adapters.mysql.catalog.products import Catalog
+from adapters.mysql.catalog.taxonomy import Taxonomy
+from adapters.mysql.orders.stock import Stock
+from adapters.mysql.tables.schema import metadata
+from adapters.mysql.tables.stock import stock_rules
 from domain.catalog import ALWAYS, ProductStatus
 from schemas.catalog import Brand, Category, Image, Price, Product, Variant
 
@@ -97,7 +97,7 @@ def test_the_path_leads_from_the_root_to_the_category(api: httpx2.Client, put: P
         Category(code=code, name=f"Näme {code}", parent=parent)
         for code, parent in zip(codes, [None, *codes], strict=False)
     ]
-    Shelves(connections.engine).ensure([Brand(code=f"{mark}-b", name="Lumière")], shelves)
+    Taxonomy(connections.engine).ensure([Brand(code=f"{mark}-b", name="Lumière")], shelves)
     product = put(brand=f"{mark}-b", category=codes[-1])
     page = api.get(f"/v1/products/{product.code}").json()
     assert page["category_path"] == [{"code": code, "name": f"Näme {code}"} for code in codes]

@@ -10,7 +10,7 @@ import pytest
 import uuid_utils
 
 from adapters.connections import Connections
-from adapters.search_feeds import product_feed
+from adapters.search.feeds import product_feed
 
 
 @pytest.fixture(scope="module")

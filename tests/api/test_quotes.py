@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from adapters.connections import Connections
-from adapters.mysql.catalog import Catalog
+from adapters.mysql.catalog.products import Catalog
 from dev.testbed import Testbed
 from schemas.catalog import Price
 

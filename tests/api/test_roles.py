@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.identity_tables import user_roles
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.users import Accounts
+from adapters.mysql.tables.identity import user_roles
 from dev.testbed import Testbed
 from domain.errors import LastAdmin
 from schemas.users import Role

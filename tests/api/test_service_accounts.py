@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from uuid_utils import uuid7
 
 from adapters.connections import Connections
-from adapters.mysql.clients import OAuthClients
-from adapters.mysql.identity_tables import oauth_clients, security_events
+from adapters.mysql.identity.oauth_clients import OAuthClients
+from adapters.mysql.tables.identity import oauth_clients, security_events
 from adapters.settings import Settings
 from api.permissions import PERMISSIONS
 from dev.testbed import Testbed

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from uuid_utils import uuid7
 
 from adapters.connections import Connections
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.users import Accounts
 from adapters.settings import Settings
 from api.deps import Services, build_services
 from api.tokens import AccessTokens, KeyRing

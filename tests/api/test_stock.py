@@ -10,8 +10,8 @@ import pytest
 import uuid_utils
 
 from adapters.connections import Connections
-from adapters.mysql.inventory import Stock
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.users import Accounts
+from adapters.mysql.orders.stock import Stock
 from schemas.users import Role
 from tests.api.test_permissions import sign_in
 

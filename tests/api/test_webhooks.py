@@ -17,9 +17,9 @@ from structlog.testing import capture_logs
 from temporalio.client import Client
 
 from adapters.connections import Connections
-from adapters.mysql.flagged_webhooks import FlaggedWebhooks
-from adapters.mysql.payments import Ledger
-from adapters.mysql.tables import webhook_receipts
+from adapters.mysql.payments.flagged_webhooks import FlaggedWebhooks
+from adapters.mysql.payments.ledger import Ledger
+from adapters.mysql.tables.shared import webhook_receipts
 from adapters.settings import Settings
 from api.payment_news import PaymentNews
 

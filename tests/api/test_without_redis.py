@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from adapters.connections import Connections
-from adapters.mysql.users import Accounts
+from adapters.mysql.identity.users import Accounts
 from dev.testbed import Testbed, free_port
 from schemas.users import Role
 

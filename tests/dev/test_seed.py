@@ -7,16 +7,16 @@ import sqlalchemy as sa
 from rich.progress import Progress
 
 from adapters.connections import Connections
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.catalog_tables import product_events
-from adapters.mysql.inventory import Poster, Stock
+from adapters.mysql.catalog.products import Catalog
+from adapters.mysql.orders.stock import Poster, Stock
+from adapters.mysql.tables.catalog import product_events
 from dev.seed import fill, is_filled
 from dev.seed_catalog import SeededProduct, brands, catalog, categories
 from domain.catalog import TaxClass, is_gtin, price_at
 from domain.stock import MovementKind
-from schemas.inventory import NewMovement
 from schemas.product_edits import checked, product_of
 from schemas.product_files import as_edit
+from schemas.stock import NewMovement
 
 
 @pytest.fixture(scope="module")

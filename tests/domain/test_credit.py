@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.credit import MOVES, CreditAccount, CreditKind, credit_to_hold, spread
+from domain.credit import MOVES, CreditAccount, CreditKind, credit_to_authorize, spread
 from domain.pricing import MIN_CHARGE
 
 AMOUNTS = st.integers(0, 10**9)
@@ -26,7 +26,7 @@ def test_nothing_ends_where_it_began() -> None:
 
 @given(st.integers(MIN_CHARGE, 10**9), AMOUNTS)
 def test_an_order_holds_no_more_than_there_is_and_leaves_the_card_what_it_can_take(total: int, available: int) -> None:
-    held = credit_to_hold(total, available)
+    held = credit_to_authorize(total, available)
     assert 0 <= held <= min(total, available)
     rest = total - held
     assert rest == 0 or rest >= MIN_CHARGE
@@ -52,7 +52,7 @@ def test_more_than_there_is_room_for_is_refused() -> None:
 def test_parcels_take_card_and_credit_to_the_cent(credit: int, shares: list[int]) -> None:
     """Whatever the parcels cost: together they take exactly what is held of each."""
     total = sum(shares)
-    held = credit_to_hold(total, credit)
+    held = credit_to_authorize(total, credit)
     card, taken = total - held, []
     left = [card, held]
     for share in shares:

@@ -6,7 +6,7 @@ import pytest
 
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from domain.payment_facts import Entry, OrderBooks, PaymentMade, RefundFailed, RefundMade
+from domain.payment_facts import Entry, OrderLedger, PaymentMade, RefundFailed, RefundMade
 from domain.reconciliation import Difference, DifferenceKind, Repair, compare, is_suspicious, is_suspicious_order
 
 A, C, V, R = EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID, EntryKind.REFUND
@@ -18,8 +18,8 @@ def entry(kind: EntryKind, amount: int = 100, of: str = "pi_1") -> Entry:
     return Entry(kind, amount, of)
 
 
-def books(status: OrderStatus, payment: PaymentStatus, *entries: Entry, owed: int = 0, total: int = 100) -> OrderBooks:
-    return OrderBooks("o", status, payment, total, owed, entries)
+def books(status: OrderStatus, payment: PaymentStatus, *entries: Entry, owed: int = 0, total: int = 100) -> OrderLedger:
+    return OrderLedger("o", status, payment, total, owed, entries)
 
 
 def made(authorized: int = 0, captured: int = 0, held: int = 0, refunds: Any = (), of: str = "pi_1") -> PaymentMade:
@@ -46,7 +46,7 @@ HELD, CAPTURED, VOIDED = made(100, 0, 100), made(100, 100), made(100)
         (books(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(V, of="pi_0"), *PAID, owed=100), [CAPTURED]),
     ],
 )
-def test_books_that_agree(ours: OrderBooks, theirs: list[PaymentMade]) -> None:
+def test_books_that_agree(ours: OrderLedger, theirs: list[PaymentMade]) -> None:
     payments: dict[str, PaymentMade | None] = {one.provider_id: one for one in theirs}
     if "pi_0" in ours.payments:
         payments["pi_0"] = made(100, of="pi_0")
@@ -137,7 +137,7 @@ D = DifferenceKind
     ],
 )
 def test_one_cause_is_one_difference(
-    ours: OrderBooks,
+    ours: OrderLedger,
     theirs: PaymentMade,
     kind: DifferenceKind,
     effect: EntryKind,

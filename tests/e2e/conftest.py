@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from adapters.connections import Connections
-from adapters.mysql.inventory import Stock
+from adapters.mysql.orders.stock import Stock
 from dev.testbed import Testbed
 from schemas.events import ORDERS_TOPIC
 

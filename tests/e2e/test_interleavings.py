@@ -26,14 +26,14 @@ Round = Callable[[Any, random.Random], Awaitable[None]]
 def repeat(make_shopper: Any) -> Callable[[Round], Awaitable[None]]:
     """Play a round so many times, by a few customers side by side; the seed is shown when it fails."""
 
-    async def play(one_round: Round) -> None:
+    async def play(attempt_round: Round) -> None:
         seed = random.randrange(2**32)
         print(f"seed {seed}")  # noqa: T201 - shown when it fails
 
         async def customer(number: int) -> None:
             shopper, dice = make_shopper(), random.Random(seed + number)
             for _ in range(ROUNDS // SHOPPERS):
-                await one_round(shopper, dice)
+                await attempt_round(shopper, dice)
 
         await asyncio.gather(*(customer(number) for number in range(SHOPPERS)))
 
@@ -67,7 +67,7 @@ async def check_one_order(shopper: Any, before: int, charges: Charges) -> dict[s
 async def test_submitted_twice(repeat: Any, make_product: Any, charges: Charges) -> None:
     sku = make_product(stock=10_000)
 
-    async def one_round(shopper: Any, dice: random.Random) -> None:
+    async def attempt_round(shopper: Any, dice: random.Random) -> None:
         before = len(await orders_of(shopper))
         version, key = await shopper.fill_cart(**{sku: 1}), str(uuid.uuid4())
         keys = [key, key, str(uuid.uuid4())]
@@ -79,14 +79,14 @@ async def test_submitted_twice(repeat: Any, make_product: Any, charges: Charges)
         await check_one_order(shopper, before, charges)
         assert (await shopper.client.get("/v1/cart")).json()["items"] == []
 
-    await repeat(one_round)
+    await repeat(attempt_round)
 
 
 @pytest.mark.timeout(1200)
 async def test_two_tabs_with_different_versions_of_the_cart(repeat: Any, make_product: Any, charges: Charges) -> None:
     sku, added = make_product(stock=10_000), make_product(stock=10_000)
 
-    async def one_round(shopper: Any, dice: random.Random) -> None:
+    async def attempt_round(shopper: Any, dice: random.Random) -> None:
         before = len(await orders_of(shopper))
         stale = await shopper.fill_cart(**{sku: 1})
         fresh = await shopper.fill_cart(**{added: 1})
@@ -99,14 +99,14 @@ async def test_two_tabs_with_different_versions_of_the_cart(repeat: Any, make_pr
         assert {line["sku"] for line in order["lines"]} == {sku, added}
         assert (await shopper.client.get("/v1/cart")).json()["items"] == []
 
-    await repeat(one_round)
+    await repeat(attempt_round)
 
 
 @pytest.mark.timeout(1200)
 async def test_the_cart_is_edited_during_the_payment(repeat: Any, make_product: Any, charges: Charges) -> None:
     sku, added = make_product(stock=10_000), make_product(stock=10_000)
 
-    async def one_round(shopper: Any, dice: random.Random) -> None:
+    async def attempt_round(shopper: Any, dice: random.Random) -> None:
         before = len(await orders_of(shopper))
         version = await shopper.fill_cart(**{sku: 1})
         edit = {"quantity": 1}
@@ -125,7 +125,7 @@ async def test_the_cart_is_edited_during_the_payment(repeat: Any, make_product: 
             assert len(await orders_of(shopper)) == before
         await shopper.client.delete("/v1/cart")
 
-    await repeat(one_round)
+    await repeat(attempt_round)
 
 
 @pytest.mark.timeout(1200)
@@ -133,7 +133,7 @@ async def test_a_guest_signs_in_during_the_checkout(repeat: Any, make_product: A
     """That is: their cart becomes one with the account's, in which a checkout is on its way."""
     sku, added = make_product(stock=10_000), make_product(stock=10_000)
 
-    async def one_round(shopper: Any, dice: random.Random) -> None:
+    async def attempt_round(shopper: Any, dice: random.Random) -> None:
         before = len(await orders_of(shopper))
         token = (await shopper.client.post("/v1/cart/guest-token")).json()["token"]
         merge = {"X-Cart-Token": token}
@@ -157,7 +157,7 @@ async def test_a_guest_signs_in_during_the_checkout(repeat: Any, make_product: A
         assert cart == ({added: 2} if ordered else {sku: 1, added: 2}), "nothing is lost, and nothing comes twice"
         await shopper.client.delete("/v1/cart")
 
-    await repeat(one_round)
+    await repeat(attempt_round)
 
 
 @pytest.mark.timeout(1800)
@@ -176,7 +176,7 @@ async def test_the_worker_is_killed_between_any_two_steps(
             # A worker is up after some seconds; one that is killed before that does no step at all.
             await asyncio.sleep(4 + dice.random() * 10)
 
-    async def one_round(shopper: Any, dice: random.Random) -> None:
+    async def attempt_round(shopper: Any, dice: random.Random) -> None:
         before = len(await orders_of(shopper))
         version = await shopper.fill_cart(**{sku: 1})
         answer = await late(dice, lambda: shopper.check_out(version))
@@ -188,7 +188,7 @@ async def test_the_worker_is_killed_between_any_two_steps(
 
     killing = asyncio.create_task(kill_and_start())
     try:
-        await repeat(one_round)
+        await repeat(attempt_round)
     finally:
         killing.cancel()
         with suppress(asyncio.CancelledError):
@@ -202,7 +202,7 @@ async def test_a_refused_payment_paid_in_one_tab_and_checked_out_anew_in_another
 ) -> None:
     sku = make_product(stock=10_000)
 
-    async def one_round(shopper: Any, dice: random.Random) -> None:
+    async def attempt_round(shopper: Any, dice: random.Random) -> None:
         version = await shopper.fill_cart(**{sku: 1})
         waiting = (await shopper.check_out(version, "pm_card_chargeDeclined")).json()["order_id"]
         key = {"Idempotency-Key": str(uuid.uuid4())}
@@ -220,4 +220,4 @@ async def test_a_refused_payment_paid_in_one_tab_and_checked_out_anew_in_another
         assert effects == ["authorization", "capture"]
         assert (await shopper.client.get("/v1/cart")).json()["items"] == []
 
-    await repeat(one_round)
+    await repeat(attempt_round)

@@ -15,7 +15,7 @@ MUTANTS = {
     "key dropped": ("authorize_payment", Kind.FAILS_AFTER, "money: the provider did"),
     "undo skipped": ("release_stock", Kind.FAILS_BEFORE, "still reserved at the end"),
     "dedupe off": ("record_payment", Kind.FAILS_AFTER, "of which the provider has done"),
-    "credit kept": ("release_credit", Kind.FAILS_BEFORE, "credit: 900 is still held at the end"),
+    "credit kept": ("void_credit", Kind.FAILS_BEFORE, "credit: 900 is still held at the end"),
     "a cent too little": ("capture_payment", Kind.FAILS_BEFORE, "was taken for goods worth"),
 }
 

@@ -12,8 +12,8 @@ from temporalio.client import Client
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.testbed import Testbed
 from schemas.orders import SettleCompensation
-from workflows.checkout import CheckoutWorkflow
 from workflows.names import order_workflow_id, payment_workflow_id
+from workflows.orders.checkout import CheckoutWorkflow
 
 Charges = Callable[[str], list[tuple[str, int]]]
 DECLINED, SECURE = "pm_card_chargeDeclinedInsufficientFunds", "pm_card_threeDSecure2Required"

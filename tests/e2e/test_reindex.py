@@ -19,10 +19,10 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowFailureError
 
 from adapters.connections import Connections
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.price_changes import PriceChanges
-from adapters.mysql.users import Accounts
-from adapters.search_feeds import Feed, order_feed, product_feed
+from adapters.mysql.catalog.price_changes import PriceChanges
+from adapters.mysql.catalog.products import Catalog
+from adapters.mysql.identity.users import Accounts
+from adapters.search.feeds import Feed, order_feed, product_feed
 from dev.testbed import Testbed
 from domain.catalog import ProductStatus
 from schemas.catalog import Price, Product, Variant

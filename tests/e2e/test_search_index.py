@@ -15,10 +15,10 @@ import uuid_utils
 
 from adapters.connections import Connections
 from adapters.events import EventPublisher
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.inventory import Stock
-from adapters.mysql.price_changes import PriceChanges
-from adapters.search_feeds import Feed, product_feed
+from adapters.mysql.catalog.price_changes import PriceChanges
+from adapters.mysql.catalog.products import Catalog
+from adapters.mysql.orders.stock import Stock
+from adapters.search.feeds import Feed, product_feed
 from dev.cable import Cable
 from dev.stack import control
 from dev.stack.environment import settings as stack_settings

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.catalog_tables import product_events
-from adapters.mysql.history import now
+from adapters.mysql.clock import now
 from adapters.mysql.outbox import product_outbox
+from adapters.mysql.tables.catalog import product_events
 from dev.testbed import Testbed
 
 

@@ -14,9 +14,9 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.connections import Connections
-from adapters.mysql.inventory import Stock
-from adapters.mysql.stock_reconciliations import StockReconciliations
-from adapters.mysql.stock_tables import stock, stock_movements
+from adapters.mysql.orders.stock import Stock
+from adapters.mysql.orders.stock_reconciliations import StockReconciliations
+from adapters.mysql.tables.stock import stock, stock_movements
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.crowd import headers_of, open_accounts
 from dev.testbed import Testbed
@@ -199,7 +199,7 @@ async def test_the_same_while_two_workers_are_killed(
         with watching(connections, shelf) as seen:
             rushing = asyncio.create_task(rush.check_out_all(versions))
             for name in ("order-worker", "order-worker#2"):
-                await at_work(connections, shelf, more=5)
+                await running(connections, shelf, more=5)
                 engine.kill(name)
                 await asyncio.sleep(0.5)
                 engine.start(name)
@@ -211,7 +211,7 @@ async def test_the_same_while_two_workers_are_killed(
     assert min(seen) >= 0
 
 
-async def at_work(connections: Connections, shelf: list[str], more: int) -> None:
+async def running(connections: Connections, shelf: list[str], more: int) -> None:
     """Wait until some more orders have been placed than have been now."""
     query = sa.select(sa.func.sum(stock.c.reserved)).where(stock.c.sku == shelf[0])
 

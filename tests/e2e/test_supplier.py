@@ -7,10 +7,10 @@ import httpx2
 import pytest
 
 from adapters.connections import Connections
-from adapters.mysql.inventory import Stock
+from adapters.mysql.orders.stock import Stock
 from dev.testbed import Testbed
 from schemas.events import PRODUCTS_TOPIC
-from schemas.inventory import SetStockRules
+from schemas.stock import SetStockRules
 from tests.conftest import eventually
 
 UNITS = 7

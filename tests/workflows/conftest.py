@@ -22,10 +22,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from adapters.connections import Connections
-from adapters.mysql.inventory import Stock
-from adapters.mysql.orders import OrderStore
-from adapters.mysql.payments import Ledger
-from adapters.mysql.vouchers import Vouchers
+from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.orders.stock import Stock
+from adapters.mysql.orders.vouchers import Vouchers
+from adapters.mysql.payments.ledger import Ledger
 from dev.stack import test_server_path
 from dev.testbed import Testbed
 from domain.fulfilment import ParcelStatus
@@ -35,13 +35,11 @@ from schemas.base import Address
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult, OrderLineInput
 from schemas.fulfilment import CarrierEvent
 from schemas.orders import OrderEvent, OrderView
-from schemas.payments import PayAgainRequest, PaymentAnswer
+from schemas.payments import PaymentAnswer, RetryPayment
 from schemas.provider_events import ProviderEvent
 from schemas.vouchers import NewVoucher
-from workers.crew import hire
+from workers.build_activities import build_activities
 from workers.runner import WORKFLOWS, build_worker
-from workflows.checkout import CheckoutWorkflow
-from workflows.fulfilment import FulfilmentWorkflow
 from workflows.names import (
     ORDERS_QUEUE,
     SEARCH_ATTRIBUTES,
@@ -49,7 +47,9 @@ from workflows.names import (
     order_workflow_id,
     payment_workflow_id,
 )
-from workflows.payment import PaymentWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
+from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.payments.payment import PaymentWorkflow
 
 MOVED_BY_HAND = "11111"  # the carrier simulator leaves such a parcel where it is
 UNDELIVERABLE = "00000"  # the carrier simulator refuses such an address
@@ -94,7 +94,7 @@ async def time_skipping(connections: Connections) -> AsyncIterator[Client]:
             AddSearchAttributesRequest(namespace=client.namespace, search_attributes=attributes)  # type: ignore[arg-type]
         )
         pool = stack.enter_context(ThreadPoolExecutor(64))
-        crew = hire(connections, client)
+        crew = build_activities(connections, client)
         for queue in WORKFLOWS:
             await stack.enter_async_context(build_worker(client, queue, crew, pool, connections.settings))
         yield client
@@ -113,14 +113,14 @@ class Order:
         return await self.handle.execute_update(CheckoutWorkflow.first_answer)
 
     async def pay(self, method: str = "pm_card_visa") -> PaymentAnswer:
-        return await self.handle.execute_update(CheckoutWorkflow.pay_again, PayAgainRequest(payment_method=method))
+        return await self.handle.execute_update(CheckoutWorkflow.retry_payment, RetryPayment(payment_method=method))
 
     async def provider_tells(self, event_type: str = "payment_intent.amount_capturable_updated") -> None:
         """As the API does for a verified webhook."""
         intent = self.intent()
         event = ProviderEvent(event_id=f"evt_{uuid_utils.uuid7().hex}", type=event_type, provider_id=intent)
         payment = self.client.get_workflow_handle(payment_workflow_id(self.input.order_id))
-        await payment.signal(PaymentWorkflow.provider_told, event)
+        await payment.signal(PaymentWorkflow.provider_event, event)
 
     def intent(self) -> str:
         """What the provider calls the payment whose customer it waits for."""
@@ -151,7 +151,7 @@ class Order:
         deadline = time.monotonic() + 20
         while True:
             try:
-                return await child.signal(FulfilmentWorkflow.carrier_told, event)
+                return await child.signal(FulfilmentWorkflow.carrier_event, event)
             except RPCError as error:  # the order was confirmed a moment ago, its parcel's workflow is starting
                 if error.status is not RPCStatusCode.NOT_FOUND or time.monotonic() > deadline:
                     raise

@@ -11,7 +11,7 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from adapters.connections import Connections
-from adapters.mysql.refunds import Refunds
+from adapters.mysql.payments.refunds import Refunds
 from dev.testbed import Testbed
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
@@ -20,9 +20,9 @@ from schemas.orders import SettleCompensation
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import RefundInput, RefundStatus
 from tests.workflows.conftest import UNDELIVERABLE
-from workflows.checkout import CheckoutWorkflow
 from workflows.names import PAYMENTS_QUEUE, fulfilment_workflow_id, payment_workflow_id, refund_workflow_id
-from workflows.refund import RefundWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
+from workflows.payments.refunds import RefundWorkflow
 
 NOT_OBEYED = "not obeyed"
 Handle = WorkflowHandle[Any, Any]
@@ -144,7 +144,7 @@ async def test_of_a_refund_that_waits_for_the_bank(
     at_provider = refund_at_provider(bed, order.id)
     bank_acts(at_provider)
     news = ProviderEvent(event_id="evt_1", type="refund.updated", provider_id=at_provider)
-    await handle.signal(RefundWorkflow.provider_told, news)
+    await handle.signal(RefundWorkflow.provider_event, news)
     answer = await handle.result()
     assert answer.refund is not None
     assert answer.refund.status is RefundStatus.SUCCEEDED

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from adapters.connections import Connections
-from adapters.mysql.payments import Ledger
-from adapters.payments import stripe_client
+from adapters.mysql.payments.ledger import Ledger
+from adapters.payments.provider import stripe_client
 from adapters.settings import Settings
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.payments import CaptureParcel, PaymentResult, ReleaseHold
+from schemas.payments import CaptureParcel, PaymentResult, VoidAuthorization
 from workflows.names import payment_workflow_id
-from workflows.payment import PaymentWorkflow
+from workflows.payments.payment import PaymentWorkflow
 
 Journal = Callable[[str], list[dict[str, Any]]]
 
@@ -33,7 +33,7 @@ async def both(order: Any, *wanted: str) -> PaymentResult:
     payment = order.client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(order.input.order_id))
     for one in wanted:
         if one == "void":
-            await payment.signal(PaymentWorkflow.release, ReleaseHold(reason="the order will not go on"))
+            await payment.signal(PaymentWorkflow.release, VoidAuthorization(reason="the order will not go on"))
         else:
             whole = CaptureParcel(parcel=1, amount=order.view().total.amount, final=True)
             await payment.signal(PaymentWorkflow.capture, whole)

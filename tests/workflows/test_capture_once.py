@@ -10,9 +10,9 @@ import pytest
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.payments import CaptureParcel, PaymentOutcome, ReleaseHold
+from schemas.payments import CaptureParcel, PaymentOutcome, VoidAuthorization
 from workflows.names import payment_workflow_id
-from workflows.payment import PaymentWorkflow
+from workflows.payments.payment import PaymentWorkflow
 
 Journal = Callable[[str], list[dict[str, Any]]]
 ONCE, ONCE_AND_ASKED = "pm_card_captureOnce", "pm_card_captureOnceAuthenticationRequired"
@@ -131,7 +131,7 @@ async def test_what_has_left_of_an_order_that_is_taken_back_is_taken_and_nothing
     payment = order.client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(order.input.order_id))
     gone = CaptureParcel(parcel=1, amount=amount, final=False, taken_back=True)
     await payment.signal(PaymentWorkflow.capture, gone)
-    await payment.signal(PaymentWorkflow.release, ReleaseHold(reason="the order was taken back"))
+    await payment.signal(PaymentWorkflow.release, VoidAuthorization(reason="the order was taken back"))
     assert (await payment.result()).payment_status is PaymentStatus.CAPTURED
     assert effects(provider_journal, order) == ["authorization", "capture", *([] if whole else ["void"])]
     assert order.money()[EntryKind.CAPTURE] == amount

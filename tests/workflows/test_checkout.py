@@ -14,7 +14,7 @@ from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder, SettleCompensation
 from tests.workflows.conftest import skip
-from workflows.checkout import CheckoutWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
 
 DISPATCHED, DELIVERED = ParcelStatus.DISPATCHED, ParcelStatus.DELIVERED
 CANCEL = CancelOrder(actor="customer:test", reason="changed my mind")

@@ -14,25 +14,25 @@ import uuid_utils
 from temporalio.client import Client, WorkflowUpdateFailedError
 
 from adapters.connections import Connections
-from adapters.disputes import DisputeProvider
-from adapters.mysql.disputes import Disputes
-from adapters.mysql.payments import Ledger
+from adapters.mysql.payments.disputes import Disputes
+from adapters.mysql.payments.ledger import Ledger
+from adapters.payments.disputes import DisputeProvider
 from api.dispute_desk import DisputeDesk
 from dev.testbed import Testbed
 from domain.disputes import DisputeStatus
 from domain.fulfilment import ParcelStatus
 from domain.ledger import Account, EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.disputes import DisputeAction, DisputeView, LookAtDispute, OperatorDecision, RecordDispute
+from schemas.disputes import DisputeAction, DisputeView, OperatorDecision, RecordDispute, RetrieveDispute
 from schemas.orders import SettleCompensation
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import RefundAnswer, RefundInput, RefundStatus
 from tests.conftest import eventually
 from tests.workflows.conftest import refusal, skip, time_skipping
-from workflows.checkout import CheckoutWorkflow
-from workflows.dispute import DisputeWorkflow
 from workflows.names import PAYMENTS_QUEUE, dispute_workflow_id, refund_workflow_id
-from workflows.refund import RefundWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
+from workflows.payments.disputes import DisputeWorkflow
+from workflows.payments.refunds import RefundWorkflow
 
 Journal = Callable[[str], list[dict[str, Any]]]
 SAID = OperatorDecision(actor="staff:1:support", reason="looked at it")
@@ -259,7 +259,7 @@ async def test_what_was_asked_before_it_was_closed_does_not_open_it_again(
     await order.delivered()
     name = await bank.dispute(order)
     await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
-    before = DisputeProvider(connections.settings).look(LookAtDispute(dispute_id=name))
+    before = DisputeProvider(connections.settings).look(RetrieveDispute(dispute_id=name))
     await bank.decide(name, "lost")
     await bank.handle(name).result()
     kept = Disputes(connections.engine)

@@ -12,11 +12,11 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from adapters.connections import Connections
-from adapters.mysql.credit import Granter, StoreCredit
-from adapters.mysql.payment_books import PaymentBooks
-from adapters.mysql.payments import Ledger
-from adapters.mysql.refunds import Refunds
-from adapters.payment_listing import PaymentListing
+from adapters.mysql.payments.credit import Granter, StoreCredit
+from adapters.mysql.payments.facts import PaymentFactsReader
+from adapters.mysql.payments.ledger import Ledger
+from adapters.mysql.payments.refunds import Refunds
+from adapters.payments.listing import PaymentListing
 from adapters.settings import Settings
 from dev.testbed import Testbed
 from domain.ledger import Account, EntryKind
@@ -34,15 +34,15 @@ from schemas.refunds import (
     RefundView,
     SettleRefund,
 )
-from workflows.failed_refund import FailedRefundWorkflow
+from temporal_clients.payments import start_failed_refund
 from workflows.names import (
     PAYMENTS_QUEUE,
     failed_refund_workflow_id,
     refund_workflow_id,
 )
-from workflows.news_starter import start_failed_refund
-from workflows.payment_reconciliation import PaymentReconciliationWorkflow
-from workflows.refund import RefundWorkflow
+from workflows.payments.failed_refunds import FailedRefundWorkflow
+from workflows.payments.reconciliation import PaymentReconciliationWorkflow
+from workflows.payments.refunds import RefundWorkflow
 
 STAFF = "staff:1:support"
 Journal = Callable[[str], list[dict[str, Any]]]
@@ -233,7 +233,7 @@ async def test_an_operators_repair_books_it_as_well(paid_by: Any, settings: Sett
     case = await paid_by()
     await case.give_back(300)
     name = case.fails()
-    books = PaymentBooks(connections.engine)
+    books = PaymentFactsReader(connections.engine)
     payment = PaymentListing(settings).payment(case.intent)
     assert payment is not None
     (found,) = compare(case.order_id, books.of_orders([case.order_id])[case.order_id], {case.intent: payment})

@@ -11,9 +11,10 @@ import uuid_utils
 from temporalio.client import Client
 
 from adapters.connections import Connections
-from adapters.mysql.payment_differences import PaymentDifferences
-from adapters.mysql.payment_reconciliation_tables import payment_differences
-from adapters.mysql.tables import ledger_postings, order_events, orders, parcels, payment_entries
+from adapters.mysql.payments.differences import PaymentDifferences
+from adapters.mysql.tables.orders import order_events, orders, parcels
+from adapters.mysql.tables.payment_reconciliation import payment_differences
+from adapters.mysql.tables.payments import ledger_postings, payment_entries
 from adapters.settings import Settings
 from dev.testbed import Testbed
 from domain.orders import OrderStatus, PaymentStatus
@@ -26,11 +27,11 @@ from schemas.payment_reconciliation import (
     PaymentDifference,
     PaymentsReconciled,
 )
-from workflows.checkout import CheckoutWorkflow
-from workflows.late_money import LateMoneyWorkflow
-from workflows.names import PAYMENTS_QUEUE, late_money_workflow_id, payment_repair_workflow_id
-from workflows.payment_reconciliation import PaymentReconciliationWorkflow
-from workflows.payment_repair import PaymentRepairWorkflow
+from workflows.names import PAYMENTS_QUEUE, orphaned_payment_workflow_id, payment_repair_workflow_id
+from workflows.orders.checkout import CheckoutWorkflow
+from workflows.payments.orphaned_payments import OrphanedPaymentWorkflow
+from workflows.payments.reconciliation import PaymentReconciliationWorkflow
+from workflows.payments.repair import PaymentRepairWorkflow
 
 SECURE = {"payment_method": "pm_card_threeDSecure2Required", "authentication_seconds": 600}
 CANCEL = CancelOrder(actor="customer:test", reason="changed my mind")
@@ -357,7 +358,7 @@ async def test_late_money_whose_webhook_was_lost_is_given_back_by_itself(
     late_success(intent)
     found = await run(skipping)
     assert intent in {one.payment_id for one in found.late}
-    late = skipping.get_workflow_handle_for(LateMoneyWorkflow.run, late_money_workflow_id(intent))
+    late = skipping.get_workflow_handle_for(OrphanedPaymentWorkflow.run, orphaned_payment_workflow_id(intent))
     assert (await late.result()).voided == order.view().total.amount
     books = books_of(order)
     assert books.effects() == ["authorization", "void"]

@@ -10,15 +10,15 @@ import pytest
 from temporalio.client import Client, WorkflowUpdateFailedError
 
 from adapters.connections import Connections
-from adapters.mysql.payments import Ledger
-from adapters.mysql.vouchers import Vouchers
+from adapters.mysql.orders.vouchers import Vouchers
+from adapters.mysql.payments.ledger import Ledger
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder
 from schemas.payments import PaymentOutcome
 from tests.workflows.conftest import refusal, skip
-from workflows.checkout import CheckoutWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
 
 DECLINED_CARD, POOR_CARD = "pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds"
 SECURE_CARD = "pm_card_threeDSecure2Required"

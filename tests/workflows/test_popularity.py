@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from temporalio.client import Client
 
 from adapters.connections import Connections
-from adapters.mysql.catalog import Catalog
-from adapters.mysql.catalog_tables import product_events
-from adapters.mysql.history import now
-from adapters.mysql.product_sales import ProductSales
-from adapters.mysql.product_snapshots import snapshots
-from adapters.mysql.tables import orders
-from adapters.search import ProductSearch
+from adapters.mysql.catalog.products import Catalog
+from adapters.mysql.catalog.sales import ProductSales
+from adapters.mysql.catalog.snapshots import snapshots
+from adapters.mysql.clock import now
+from adapters.mysql.tables.catalog import product_events
+from adapters.mysql.tables.orders import orders
+from adapters.search.products import ProductSearch
 from domain.orders import OrderStatus
 from schemas.product_files import as_edit
 from schemas.search import ProductQuery

@@ -16,8 +16,8 @@ from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder
 from tests.workflows.conftest import Order, skip
-from workflows.checkout import CheckoutWorkflow
 from workflows.names import payment_workflow_id
+from workflows.orders.checkout import CheckoutWorkflow
 
 AWAY = timedelta(minutes=10)
 Journal = Callable[[str], list[dict[str, Any]]]

@@ -12,9 +12,9 @@ import uuid_utils
 from temporalio.client import Client
 
 from adapters.connections import Connections
-from adapters.mysql.payments import Ledger
-from adapters.mysql.refunds import Refunds
-from adapters.mysql.tables import ledger_postings
+from adapters.mysql.payments.ledger import Ledger
+from adapters.mysql.payments.refunds import Refunds
+from adapters.mysql.tables.payments import ledger_postings
 from dev.testbed import Testbed
 from domain.ledger import EntryKind
 from domain.orders import PaymentStatus
@@ -23,7 +23,7 @@ from schemas.provider_events import ProviderEvent
 from schemas.refunds import RefundAnswer, RefundInput, RefundStatus
 from tests.workflows.conftest import skip
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
-from workflows.refund import RefundWorkflow
+from workflows.payments.refunds import RefundWorkflow
 
 Journal = Callable[[str], list[dict[str, Any]]]
 STAFF = "staff:1:support"
@@ -187,7 +187,7 @@ async def test_a_bank_that_takes_its_time_is_waited_for(
     bank_acts(at_provider, fails=status is RefundStatus.FAILED, told=False)
     if told:
         news = ProviderEvent(event_id="evt_1", type="refund.updated", provider_id=at_provider)
-        await handle.signal(RefundWorkflow.provider_told, news)
+        await handle.signal(RefundWorkflow.provider_event, news)
     else:
         await skip(skipping, timedelta(minutes=2))
     answer = await handle.result()

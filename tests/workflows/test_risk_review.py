@@ -13,7 +13,7 @@ from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder
 from schemas.risk import Review, ReviewRules, Verdict
 from tests.workflows.conftest import Order, skip
-from workflows.checkout import CheckoutWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
 
 RISKY = "pm_card_riskLevelElevated"
 APPROVE = Review(verdict=Verdict.APPROVE, reason="a regular", actor="staff:test")

@@ -8,14 +8,14 @@ import pytest
 from temporalio.client import Client, WorkflowUpdateFailedError
 
 from adapters.connections import Connections
-from adapters.mysql.inventory import Stock
-from adapters.mysql.vouchers import Vouchers
+from adapters.mysql.orders.stock import Stock
+from adapters.mysql.orders.vouchers import Vouchers
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome, OnShortage
 from schemas.orders import CancelOrder, Choice, Decision, OrderView
 from tests.workflows.conftest import refusal, skip
-from workflows.checkout import CheckoutWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
 
 ASK = {"on_shortage": OnShortage.ASK}
 HOUR = {"decision_seconds": 3600}

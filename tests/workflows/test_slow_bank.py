@@ -27,7 +27,7 @@ def effects(journal: Journal, order: Any) -> list[str]:
 async def asked_so_far(order: Any) -> int:
     """How often the provider was asked to give the payment up, or how it stands."""
     payment = order.client.get_workflow_handle(payment_workflow_id(order.input.order_id))
-    kinds = ("abandon_payment", "look_at_payment")
+    kinds = ("abandon_payment", "retrieve_payment")
     events = (await payment.fetch_history()).events
     return sum(one.activity_task_scheduled_event_attributes.activity_type.name in kinds for one in events)
 

@@ -13,27 +13,27 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
 
 from adapters.connections import Connections
-from adapters.mysql.inventory import Stock
-from adapters.mysql.order_views import aware
-from adapters.mysql.orders import OrderStore
-from adapters.mysql.stock_reconciliations import StockReconciliations
-from adapters.mysql.stock_tables import reservations, stock
+from adapters.mysql.clock import aware
+from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.orders.stock import Stock
+from adapters.mysql.orders.stock_reconciliations import StockReconciliations
+from adapters.mysql.tables.stock import reservations, stock
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.fulfilment import FulfilmentInput
-from schemas.inventory import SetStockRules
 from schemas.orders import CancelOrder
+from schemas.stock import SetStockRules
 from schemas.stock_upkeep import ReservationsExpired
-from tests.adapters.test_inventory import order_of
+from temporal_clients.orders import RunningOrders
+from tests.adapters.test_stock import order_of
 from tests.replay.test_replay import MOST_EVENTS
 from tests.workflows.conftest import MOVED_BY_HAND, skip, time_skipping
-from workflows.checkout import CheckoutWorkflow
-from workflows.fulfilment import FulfilmentWorkflow
 from workflows.names import FULFILMENT_QUEUE, ORDERS_QUEUE, fulfilment_workflow_id
-from workflows.orders_at_work import OrdersAtWork
-from workflows.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
+from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 
 DISPATCHED, DELIVERED = ParcelStatus.DISPATCHED, ParcelStatus.DELIVERED
 CANCEL = CancelOrder(actor="customer:test", reason="changed my mind")
@@ -67,12 +67,12 @@ def deliver(connections: Connections, skipping: Client) -> Any:
             Stock(connections.engine).receive, [(sku, "BER", units)], "staff:test", "delivery"
         )
         if told:
-            await OrdersAtWork(skipping).tell_of_goods(arrived)
+            await RunningOrders(skipping).signal_allocations(arrived)
 
     return deliver
 
 
-PATIENCE = timedelta(seconds=90)
+OPERATOR_AFTER = timedelta(seconds=90)
 
 
 def expires_at(connections: Connections, order_id: str) -> datetime:
@@ -113,7 +113,7 @@ async def test_a_living_order_extends_its_reservation(
     await order.first_answer()
     await order.until(OrderStatus.PROCESSING)
     make_overdue(connections, order.input.order_id)
-    await skip(skipping, timedelta(hours=37), PATIENCE)
+    await skip(skipping, timedelta(hours=37), OPERATOR_AFTER)
     await until(lambda: expires_at(connections, order.input.order_id) > datetime.now(UTC) + timedelta(hours=47))
     await order.carrier(DISPATCHED)
     await order.carrier(DELIVERED)
@@ -138,7 +138,7 @@ async def test_an_overdue_reservation_of_an_order_at_work_is_left_and_named(
     await order.first_answer()
     make_overdue(connections, order.input.order_id)
     done = await look_for_overdue(skipping)
-    assert order.input.order_id in done.at_work
+    assert order.input.order_id in done.running
     assert order.reserved() == 2
     await order.carrier(DISPATCHED)
     await order.carrier(DELIVERED)
@@ -153,7 +153,7 @@ async def test_an_overdue_reservation_of_a_lost_order_is_given_back(
     make_overdue(connections, order_id)
     done = await look_for_overdue(skipping)
     assert done.released >= 1
-    assert order_id not in done.at_work
+    assert order_id not in done.running
     (level,) = Stock(connections.engine).levels(sku)
     assert (level.reserved, level.available) == (0, 5)
     told = orders.history(order_id).items[-1]
@@ -178,7 +178,7 @@ async def test_a_parcel_that_is_still_at_work_keeps_the_reservation_of_its_lost_
         FulfilmentWorkflow.run, job, id=fulfilment_workflow_id(placed.order_id, 1), task_queue=FULFILMENT_QUEUE
     )
     make_overdue(connections, placed.order_id)
-    assert placed.order_id in (await look_for_overdue(skipping)).at_work
+    assert placed.order_id in (await look_for_overdue(skipping)).running
     assert Stock(connections.engine).levels(sku)[0].reserved == 2
     await parcel.signal(FulfilmentWorkflow.call_back)
     await parcel.result()
@@ -256,7 +256,7 @@ async def test_a_lost_message_delays_the_parcel_but_does_not_strand_it(
     await order.first_answer()
     await until(lambda: order.view().status is OrderStatus.CONFIRMED)
     await deliver(sku, 1, told=False)
-    await skip(skipping, timedelta(hours=2), PATIENCE)
+    await skip(skipping, timedelta(hours=2), OPERATOR_AFTER)
     await until(lambda: "parcel.booked" in order.event_types())
     await order.carrier(DISPATCHED)
     await order.carrier(DELIVERED)
@@ -303,10 +303,10 @@ async def test_a_message_before_the_goods_is_not_believed(place: Any, late_produ
     async with asyncio.timeout(20):
         while "waits for 2" not in await details_of_parcel(order, 1):
             await asyncio.sleep(0.05)
-    await parcel.signal(FulfilmentWorkflow.goods_arrived)
+    await parcel.signal(FulfilmentWorkflow.stock_allocated)
     await deliver(sku, 1)
     async with asyncio.timeout(20):
-        await parcel.signal(FulfilmentWorkflow.goods_arrived)
+        await parcel.signal(FulfilmentWorkflow.stock_allocated)
         while "waits for 1" not in await details_of_parcel(order, 1):
             await asyncio.sleep(0.05)
     assert "parcel.booked" not in order.event_types()

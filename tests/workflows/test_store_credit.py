@@ -10,18 +10,18 @@ import uuid_utils
 from temporalio.client import Client
 
 from adapters.connections import Connections
-from adapters.mysql.credit import Granter, StoreCredit
+from adapters.mysql.payments.credit import Granter, StoreCredit
 from domain.credit import CreditKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
-from schemas.credit import CreditAmount, GrantCredit, HoldCredit
+from schemas.credit import AuthorizeCredit, CreditAmount, GrantCredit
 from schemas.orders import CancelOrder, OrderView
 from schemas.payments import PaymentOutcome
 from schemas.refunds import RefundAnswer, RefundInput, RefundStatus
 from tests.workflows.conftest import skip
-from workflows.checkout import CheckoutWorkflow
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
-from workflows.refund import RefundWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
+from workflows.payments.refunds import RefundWorkflow
 
 DECLINED_CARD = "pm_card_chargeDeclined"
 WITH_CREDIT = {"use_store_credit": True}
@@ -249,7 +249,7 @@ async def test_holds_at_the_same_moment_never_promise_a_cent_twice(
     await asyncio.gather(*(order.first_answer() for order in orders))
 
     def hold(order: Any) -> int:
-        command = HoldCredit(order_id=order.input.order_id, idempotency_key=f"test:{order.input.order_id}")
+        command = AuthorizeCredit(order_id=order.input.order_id, idempotency_key=f"test:{order.input.order_id}")
         return max(credit.hold(command).amount, credit.hold(command).amount)  # a repeat holds nothing more
 
     held = await asyncio.gather(*(asyncio.to_thread(hold, order) for order in orders))

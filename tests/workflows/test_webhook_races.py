@@ -23,9 +23,9 @@ from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder
 from schemas.provider_events import ProviderEvent
 from tests.workflows.conftest import Order, refusal
-from workflows.checkout import CheckoutWorkflow
 from workflows.names import payment_workflow_id
-from workflows.payment import PaymentWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
+from workflows.payments.payment import PaymentWorkflow
 
 INTERLEAVINGS, AT_ONCE = int(os.environ.get("ORDERS_TEST_INTERLEAVINGS", "40")), 4
 SPREAD_SECONDS = 0.06  # about what the look at the provider takes that a webhook causes
@@ -70,7 +70,7 @@ class Race:
     async def _tell(self, event_id: str, event_type: str) -> None:
         payment = self.order.client.get_workflow_handle(payment_workflow_id(self.order.input.order_id))
         event = ProviderEvent(event_id=event_id, type=event_type, provider_id=self._intent)
-        await payment.signal(PaymentWorkflow.provider_told, event)
+        await payment.signal(PaymentWorkflow.provider_event, event)
 
     async def _at_some_time(self, deed: Awaitable[object]) -> None:
         await asyncio.sleep(self._dice.uniform(0, SPREAD_SECONDS))

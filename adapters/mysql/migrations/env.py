@@ -4,17 +4,7 @@ import sqlalchemy as sa
 from alembic import context
 
 from adapters.connections import create_engine
-from adapters.mysql import (  # noqa: F401 - they fill the metadata
-    catalog_tables,
-    credit_tables,
-    dispute_tables,
-    identity_tables,
-    payment_reconciliation_tables,
-    stock_tables,
-    tables,
-    voucher_tables,
-)
-from adapters.mysql.schema import metadata
+from adapters.mysql.tables.schema import metadata
 from adapters.settings import load_settings
 
 

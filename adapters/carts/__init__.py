@@ -1,0 +1,1 @@
+"""Carts in MongoDB, and what Redis caches of them."""

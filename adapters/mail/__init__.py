@@ -1,0 +1,1 @@
+"""Mails: texts and SMTP."""

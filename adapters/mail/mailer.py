@@ -1,0 +1,82 @@
+"""Mails to customers over SMTP.
+
+Blocking on purpose: the activity that sends also reads MySQL with a blocking driver and has a thread of its own, so
+an async client would only move the wait onto the worker's event loop.
+"""
+
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+
+import aiosmtplib
+
+from adapters.mail import account_texts as account_mail_texts
+from adapters.mail.order_texts import MailText, write
+from adapters.settings import Settings
+from domain.errors import Misuse, Unavailable
+from schemas.account_mails import WaitingMail
+from schemas.notifications import NotificationInput
+from schemas.orders import OrderView
+
+_SECONDS = 15.0
+
+
+class Mailer:
+    """Writes the mail for an event and hands it to the mail server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        name, address = parseaddr(settings.mail_from)
+        self._sender = Address(name, addr_spec=address)
+
+    def compose(self, order: OrderView, event: NotificationInput) -> EmailMessage:
+        """The mail for this event. Its Message-ID follows from the event, so that a mailbox can drop a repeat."""
+        recipient = Address(order.shipping_address.name, addr_spec=order.email)
+        message = self._message(recipient, event.event_id, write(order, event))
+        message["X-Order-Id"] = order.id
+        message["X-Order-Event-Seq"] = str(event.seq)
+        message["X-Event-Id"] = event.event_id
+        return message
+
+    def compose_account_mail(self, mail: WaitingMail, name: str | None, secret: str | None) -> EmailMessage:
+        """The mail about an account, with the secret of its link when it is of a kind that has one."""
+        link = account_mail_texts.link(self._settings, mail.kind, secret) if secret else None
+        written = account_mail_texts.write(self._settings, mail, name, link, secret)
+        return self._message(Address(name or "", addr_spec=mail.email), mail.id, written)
+
+    def _message(self, recipient: Address, unique: str, written: MailText) -> EmailMessage:
+        message = EmailMessage()
+        message["From"] = self._sender
+        message["To"] = recipient
+        message["Subject"] = written.subject
+        message["Message-ID"] = f"<{unique}@{self._sender.domain}>"
+        message["Date"] = format_datetime(datetime.now(UTC))
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(written.text)
+        message.add_alternative(written.html, subtype="html")
+        return message
+
+    def send(self, message: EmailMessage) -> None:
+        """Hand the message over; raises Unavailable when it may work later, Misuse when the address never will."""
+        settings = self._settings
+        password = settings.smtp_password
+        client = aiosmtplib.SMTP(
+            hostname=settings.smtp_host,
+            port=settings.smtp_port,
+            username=settings.smtp_username,
+            password=password.get_secret_value() if password else None,
+            start_tls=settings.smtp_starttls,
+            timeout=_SECONDS,
+        )
+        try:
+            client.send_message_sync(message)
+        except aiosmtplib.SMTPRecipientsRefused as refusal:
+            codes = [recipient.code for recipient in refusal.recipients]
+            if all(code >= 500 for code in codes):
+                raise Misuse(
+                    f"the mail server refuses the recipient for good: {codes}", "recipient_refused"
+                ) from refusal
+            raise Unavailable(f"the mail server refuses the recipient for now: {codes}") from refusal
+        except (aiosmtplib.SMTPException, OSError) as outage:
+            raise Unavailable(f"{type(outage).__name__}: {outage}") from outage

@@ -1,0 +1,1 @@
+"""Rows that the Product-Catalog service writes."""

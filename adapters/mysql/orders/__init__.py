@@ -1,0 +1,1 @@
+"""Rows that the Order service writes."""

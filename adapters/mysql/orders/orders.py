@@ -1,0 +1,176 @@
+"""Orders: recorded with their stock in one transaction, moved with one event each, read for the customer."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from adapters.mysql.history import Change, append, lock_order, recorded
+from adapters.mysql.orders import views
+from adapters.mysql.orders.backorders import held
+from adapters.mysql.orders.placing import RESERVED_STEP, place
+from adapters.mysql.orders.reservations import HOLD
+from adapters.mysql.orders.shortening import take_available
+from adapters.mysql.orders.vouchers import give_use_back
+from adapters.mysql.payments.credit_balances import credit_of_order
+from adapters.mysql.payments.ledger import balances
+from adapters.mysql.tables.orders import order_events, order_lines, orders, parcels
+from adapters.mysql.tables.stock import warehouses
+from adapters.mysql.transactions import in_transaction
+from domain.errors import CartChanged
+from domain.orders import WAITING_STATUSES, OrderStatus
+from schemas.checkout import OnShortage
+from schemas.orders import (
+    OrderHistory,
+    OrderPage,
+    OrderPlaced,
+    OrderShortened,
+    OrderView,
+    PlaceOrder,
+    RecordStatus,
+    ShortLine,
+    StatusRecorded,
+    TakeAvailable,
+)
+
+
+class OrderStore:
+    """The order service's tables; alone writes orders, their lines, parcels and events."""
+
+    def __init__(self, engine: sa.Engine, hold: timedelta = HOLD) -> None:
+        self._engine = engine
+        self._hold = hold
+
+    def place(self, command: PlaceOrder) -> OrderPlaced:
+        """Record the order with its stock reserved, or neither. A repeat answers what the first attempt did.
+
+        When its customer is to be asked, what is missing gets in line and is named as `short`.
+
+        Raises OutOfStock naming what is short, VoucherRefused when no use of the voucher is left, and CartChanged when
+        this version of the cart is ordered already.
+        """
+        order = command.order
+        asking = order.on_shortage is OnShortage.ASK
+        placed = self._placed(order.order_id, asking)
+        if placed is not None:
+            return placed
+        try:
+            in_transaction(self._engine, lambda connection: place(connection, command, self._hold))
+        except IntegrityError:
+            placed = self._placed(order.order_id, asking)
+            if placed is None:
+                raise CartChanged("This cart has been ordered already.", cart_version=order.cart_version) from None
+            return placed
+        placed = self._placed(order.order_id, asking)
+        assert placed is not None
+        return placed
+
+    def take_available(self, command: TakeAvailable) -> OrderShortened:
+        """Have the order be what there was when it was placed; a repeat changes nothing."""
+        arrived = in_transaction(self._engine, lambda connection: take_available(connection, command))
+        placed = self._placed(command.order_id, asking=False)
+        assert placed is not None
+        return OrderShortened(placed=placed, arrived=arrived)
+
+    def record_status(self, command: RecordStatus) -> StatusRecorded:
+        """Move the order and say so; a repeat of the step answers the first. Raises NotFound, IllegalMove.
+
+        An order that has failed or was cancelled holds no use of its voucher any more.
+        """
+        return in_transaction(self._engine, lambda connection: _record_status(connection, command))
+
+    def get(self, order_id: str) -> OrderView | None:
+        """The order in full."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
+            if row is None:
+                return None
+            lines = connection.execute(
+                sa.select(order_lines).where(order_lines.c.order_id == order_id).order_by(order_lines.c.position)
+            ).all()
+            boxes = connection.execute(
+                sa.select(parcels).where(parcels.c.order_id == order_id).order_by(parcels.c.number)
+            ).all()
+            late = {(one.parcel, one.sku): one.backordered for one in held(connection, order_id) if one.backordered}
+            money = views.payment_balance(
+                balances(connection, order_id), credit_of_order(connection, order_id), row.currency
+            )
+        return views.order_view(row, lines, boxes, late, money)
+
+    def page(self, customer_id: str, before_number: int | None, limit: int) -> OrderPage:
+        """A customer's orders, newest first; `next_cursor` is the number to continue before."""
+        query = sa.select(orders).where(orders.c.customer_id == customer_id)
+        if before_number is not None:
+            query = query.where(orders.c.number < before_number)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(orders.c.number.desc()).limit(limit + 1)).all()
+        more = len(rows) > limit
+        cursor = str(rows[limit - 1].number) if more else None
+        return OrderPage(items=[views.order_summary(row) for row in rows[:limit]], next_cursor=cursor)
+
+    def waiting_of_cart(self, customer_id: str, cart_id: str) -> list[str]:
+        """The ids of the customer's orders from this cart, of whatever version, that wait for them."""
+        query = sa.select(orders.c.id).where(
+            orders.c.customer_id == customer_id, orders.c.cart_id == cart_id, orders.c.status.in_(WAITING_STATUSES)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.scalars(query.order_by(orders.c.number)))
+
+    def history(self, order_id: str, after_seq: int = 0, limit: int = 200) -> OrderHistory:
+        """The order's events after `after_seq`, oldest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(order_events)
+                .where(order_events.c.order_id == order_id, order_events.c.seq > after_seq)
+                .order_by(order_events.c.seq)
+                .limit(limit + 1)
+            ).all()
+        cursor = str(rows[limit - 1].seq) if len(rows) > limit else None
+        return OrderHistory(items=[views.order_event(row) for row in rows[:limit]], next_cursor=cursor)
+
+    def _placed(self, order_id: str, asking: bool) -> OrderPlaced | None:
+        with self._engine.connect() as connection:
+            number = connection.execute(sa.select(orders.c.number).where(orders.c.id == order_id)).scalar()
+            if number is None:
+                return None
+            boxes = connection.execute(
+                sa.select(parcels, warehouses.c.country)
+                .join(warehouses, warehouses.c.code == parcels.c.warehouse)
+                .where(parcels.c.order_id == order_id)
+                .order_by(parcels.c.number)
+            ).all()
+            short = _short(connection, order_id) if asking else []
+        return OrderPlaced(
+            order_id=order_id,
+            number=number,
+            parcels=[views.parcel_plan(box) for box in boxes],
+            hold_seconds=int(self._hold.total_seconds()),
+            short=short,
+        )
+
+
+def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:
+    """What was missing when the order was placed, as its history tells."""
+    told = sa.select(order_events.c.data).where(
+        order_events.c.order_id == order_id, order_events.c.step == RESERVED_STEP
+    )
+    return [ShortLine.model_validate(line) for line in (connection.scalar(told) or {}).get("short", [])]
+
+
+def _record_status(connection: sa.Connection, command: RecordStatus) -> StatusRecorded:
+    order = lock_order(connection, command.order_id)
+    event = recorded(connection, command.order_id, command.step)
+    if event is None:
+        change = Change(
+            command.step,
+            command.event_type,
+            command.actor,
+            command.data,
+            status=command.status,
+            payment_status=command.payment_status,
+            awaiting=command.awaiting.model_dump(mode="json") if command.awaiting else None,
+        )
+        if command.status in (OrderStatus.FAILED, OrderStatus.CANCELLED):
+            give_use_back(connection, command.order_id)
+        event = append(connection, order, change)
+    return StatusRecorded(event_id=event.event_id, seq=event.seq, status=event.status)

@@ -1,0 +1,180 @@
+"""Placing an order: the order, its parcels, its stock and the use of its voucher, in one transaction or not at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.mysql.clock import now
+from adapters.mysql.history import Change, LockedOrder, append
+from adapters.mysql.orders.reservations import reserve_parcels
+from adapters.mysql.orders.stock import warehouse_countries
+from adapters.mysql.orders.stock_ledger import check_shortage, stock_sheet
+from adapters.mysql.orders.vouchers import take_use
+from adapters.mysql.tables.orders import order_lines, orders, parcels
+from domain.fulfilment import (
+    Allocation,
+    Demand,
+    ParcelStatus,
+    Shortage,
+    allocate,
+    everywhere,
+    refuse_shortage,
+    summed,
+)
+from domain.money import split
+from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
+from schemas.base import Money
+from schemas.checkout import CheckoutInput, OnShortage, PricedOrder
+from schemas.orders import ParcelLine, ParcelPlan, PlaceOrder
+
+RESERVED_STEP = "reserve-stock"
+
+
+def plan_parcels(
+    allocations: Sequence[Allocation], quote: PricedOrder, countries: Mapping[str, str]
+) -> list[ParcelPlan]:
+    """One parcel per warehouse, and one more for what has yet to arrive; each carries its share of the order's total
+    by the value of its goods.
+
+    The shares add up to the total, so that capturing every parcel captures exactly what was authorized.
+    """
+    boxes = list(dict.fromkeys((a.warehouse, a.backordered) for a in sorted(allocations, key=lambda a: a.backordered)))
+    contents = [[a for a in allocations if (a.warehouse, a.backordered) == box] for box in boxes]
+    amounts, weights = shares(quote, [[(a.sku, a.quantity) for a in content] for content in contents])
+    return [
+        ParcelPlan(
+            number=number,
+            warehouse=house,
+            country=countries[house],
+            lines=[
+                ParcelLine(sku=a.sku, quantity=a.quantity, backordered=a.quantity if a.backordered else 0)
+                for a in content
+            ],
+            amount=amount,
+            weight_grams=weight,
+        )
+        for number, ((house, _), content, amount, weight) in enumerate(
+            zip(boxes, contents, amounts, weights, strict=True), start=1
+        )
+    ]
+
+
+def shares(quote: PricedOrder, contents: Sequence[Sequence[tuple[str, int]]]) -> tuple[list[int], list[int]]:
+    """Each parcel's share of the order's total, by the value of its goods, and its weight in grams.
+
+    A parcel's contents are SKUs with their units.
+    """
+    priced = {line.sku: line for line in quote.lines}
+    values = [sum(priced[sku].unit_price * units for sku, units in content) for content in contents]
+    weights = [sum(priced[sku].weight_grams * units for sku, units in content) for content in contents]
+    return split(quote.total, values), weights
+
+
+def place(connection: sa.Connection, command: PlaceOrder, hold: timedelta) -> None:
+    """Do it in this transaction; raises OutOfStock, VoucherRefused.
+
+    Of an order whose customer is to be asked, what is missing gets in line like a backorder until they have decided.
+    """
+    order, quote = command.order, command.quote
+    asking = order.on_shortage is OnShortage.ASK
+    demands = [Demand(line.sku, line.quantity) for line in order.lines]
+    # Most of those who come too late are told so here, before they have written or locked anything.
+    check_shortage(connection, demands, unless_partly=asking)
+    countries = warehouse_countries(connection)
+    _insert_order(connection, order, quote)
+    with stock_sheet(connection, {demand.sku for demand in demands}) as sheet:
+        available, late = sheet.available(countries), sheet.backorderable
+        short = refuse_shortage(summed(demands), everywhere(available), late, unless_partly=asking)
+        plans = plan_parcels(allocate(demands, available, late | {one.sku for one in short}), quote, countries)
+        reserve_parcels(connection, sheet, order.order_id, plans, hold)
+        _insert_parcels(connection, order.order_id, plans)
+        if quote.voucher_code:
+            take_use(connection, quote.voucher_code, order.order_id, order.customer_id)
+        _append_placed(connection, order, quote, plans, short)
+
+
+def _insert_order(connection: sa.Connection, order: CheckoutInput, quote: PricedOrder) -> None:
+    moment = now()
+    connection.execute(
+        sa.insert(orders).values(
+            id=order.order_id,
+            customer_id=order.customer_id,
+            email=order.email,
+            status=OrderStatus.PENDING,
+            payment_status=PaymentStatus.NOT_PAID,
+            fulfilment_status=FulfilmentStatus.UNFULFILLED,
+            **sums_of(quote),
+            cart_id=order.cart_id,
+            cart_version=order.cart_version,
+            cart_claim=f"{order.cart_id}:{order.cart_version}",
+            shipping_address=order.shipping_address.model_dump(mode="json"),
+            shipping_method=order.shipping_method,
+            created_at=moment,
+            updated_at=moment,
+        )
+    )
+    insert_lines(connection, order.order_id, quote)
+
+
+def sums_of(quote: PricedOrder) -> dict[str, Any]:
+    """The quote's sums as an order's row has them."""
+    return quote.model_dump(exclude={"lines"})
+
+
+def insert_lines(connection: sa.Connection, order_id: str, quote: PricedOrder) -> None:
+    """Write the order's lines as they were priced."""
+    rows = [
+        {"order_id": order_id, "position": position, **line.model_dump()}
+        for position, line in enumerate(quote.lines, start=1)
+    ]
+    connection.execute(sa.insert(order_lines), rows)
+
+
+def _insert_parcels(connection: sa.Connection, order_id: str, plans: Sequence[ParcelPlan]) -> None:
+    moment = now()
+    rows: list[dict[str, Any]] = [
+        {
+            "order_id": order_id,
+            **plan.model_dump(mode="json", exclude={"country"}),
+            "status": ParcelStatus.PLANNED,
+            "created_at": moment,
+            "updated_at": moment,
+        }
+        for plan in plans
+    ]
+    connection.execute(sa.insert(parcels), rows)
+
+
+def _append_placed(
+    connection: sa.Connection,
+    order: CheckoutInput,
+    quote: PricedOrder,
+    plans: Sequence[ParcelPlan],
+    short: Sequence[Shortage],
+) -> None:
+    actor = f"customer:{order.customer_id}"
+    late = {
+        line.sku: sum(one.backordered for plan in plans for one in plan.lines if one.sku == line.sku)
+        for line in quote.lines
+    }
+    waiting = [{"sku": sku, "quantity": quantity} for sku, quantity in late.items() if quantity]
+    told: dict[str, object] = {"backordered": waiting} if waiting else {}
+    if short:
+        told["short"] = [asdict(one) for one in short]
+    data: dict[str, object] = {"total": quote.total_money.model_dump(), "lines": len(quote.lines)}
+    if quote.voucher_code:
+        off = Money(amount=quote.discount, currency=quote.currency)
+        data |= {"discount": off.model_dump(), "voucher_code": quote.voucher_code}
+    fresh = LockedOrder(
+        order.order_id, OrderStatus.PENDING, PaymentStatus.NOT_PAID, FulfilmentStatus.UNFULFILLED, last_seq=0
+    )
+    append(connection, fresh, Change("place", "order.placed", actor, data | told))
+    houses = list(dict.fromkeys(plan.warehouse for plan in plans))
+    append(
+        connection,
+        LockedOrder(fresh.id, fresh.status, fresh.payment_status, fresh.fulfilment_status, last_seq=1),
+        Change(RESERVED_STEP, "order.stock_reserved", "system", {"warehouses": houses, **told}),
+    )

@@ -1,0 +1,199 @@
+"""Reservations: what an order holds, parcel by parcel, until it leaves, is given back, or expires."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from adapters.mysql.clock import now
+from adapters.mysql.history import Change, append, lock_orders
+from adapters.mysql.orders.backorders import ACTIVE, Line, fill_backorders, held, orders_waiting
+from adapters.mysql.orders.stock_ledger import Cause, Place, StockSheet, stock_sheet
+from adapters.mysql.orders.vouchers import give_use_back
+from adapters.mysql.tables.stock import reservation_lines, reservations
+from adapters.mysql.transactions import in_transaction
+from domain.errors import NotFound, UnknownReservation
+from domain.stock import MovementKind
+from schemas.orders import ParcelPlan
+from schemas.stock import ReleaseStock, StockReleased
+
+RELEASED, SHIPPED = "released", "shipped"
+HOLD = timedelta(hours=48)
+_SYSTEM = "system"
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """A reservation past its expiry, and where the next page begins."""
+
+    order_id: str
+    expires_at: datetime
+
+
+class Reservations:
+    """What orders hold; a reservation is known by its order's id."""
+
+    def __init__(self, engine: sa.Engine, hold: timedelta = HOLD) -> None:
+        self._engine = engine
+        self._hold = hold
+
+    def release(self, command: ReleaseStock) -> StockReleased:
+        """Give back what the order still holds, and its voucher, with one event; a repeat finds nothing left.
+
+        Raises UnknownReservation for an order that never held anything.
+        """
+        told = Change("release-stock", "order.stock_released", command.actor, {"reason": command.reason})
+        released = in_transaction(self._engine, lambda connection: _release(connection, command.order_id, told))
+        assert released is not None
+        return released
+
+    def expire(self, order_id: str) -> StockReleased | None:
+        """The same for a reservation past its expiry; None when it was extended, or ended, in the meantime."""
+        reason = "the reservation has expired and nobody is at work on the order"
+        told = Change("expire-reservation", "order.reservation_expired", _SYSTEM, {"reason": reason})
+        return in_transaction(self._engine, lambda connection: _release(connection, order_id, told, if_overdue=True))
+
+    def extend(self, order_id: str) -> timedelta:
+        """Hold it for another while from now, and answer how long; zero when nothing is held any more.
+
+        Raises UnknownReservation for an order that never held anything.
+        """
+        moment = now()
+        this = reservations.c.order_id == order_id
+        until = sa.func.greatest(reservations.c.expires_at, moment + self._hold)
+        with self._engine.begin() as connection:
+            held = connection.execute(
+                sa.update(reservations).where(this, reservations.c.open).values(expires_at=until, updated_at=moment)
+            )
+            if held.rowcount:
+                return self._hold
+            if connection.scalar(sa.select(sa.func.count()).where(this)) == 0:
+                raise _unknown(order_id)
+        return timedelta(0)
+
+    def overdue(self, after: Overdue | None, limit: int) -> list[Overdue]:
+        """The next reservations past their expiry, the longest overdue first."""
+        mark = reservations.c.expires_at, reservations.c.order_id
+        query = sa.select(*mark).where(reservations.c.open, reservations.c.expires_at < now())
+        if after is not None:
+            query = query.where(sa.tuple_(*mark) > sa.tuple_(sa.literal(after.expires_at), sa.literal(after.order_id)))
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(*mark).limit(limit))
+            return [Overdue(row.order_id, row.expires_at) for row in rows]
+
+    def missing(self, order_id: str, parcel: int) -> int:
+        """Units that have yet to arrive before the parcel can leave; raises UnknownReservation if it holds nothing."""
+        with self._engine.connect() as connection:
+            lines = held(connection, order_id, parcel)
+        if not lines:
+            raise _unknown(order_id, parcel)
+        return sum(line.backordered for line in lines)
+
+    def parcels(self, order_id: str) -> list[int]:
+        """The parcels for which something is still held."""
+        with self._engine.connect() as connection:
+            return sorted({line.parcel for line in held(connection, order_id)})
+
+
+def reserve_parcels(
+    connection: sa.Connection, sheet: StockSheet, order_id: str, plans: Sequence[ParcelPlan], hold: timedelta
+) -> None:
+    """Reserve what the plans say, which the sheet must be able to give; what is backordered only gets in line."""
+    moment = now()
+    connection.execute(
+        sa.insert(reservations).values(
+            order_id=order_id, expires_at=moment + hold, open=True, created_at=moment, updated_at=moment
+        )
+    )
+    rows = [
+        {"parcel": plan.number, "warehouse": plan.warehouse, **line.model_dump()}
+        for plan in plans
+        for line in plan.lines
+    ]
+    same = {"order_id": order_id, "state": ACTIVE, "updated_at": moment}
+    connection.execute(sa.insert(reservation_lines), [row | same for row in rows])
+    for row in rows:
+        there = row["quantity"] - row["backordered"]
+        sheet.move(MovementKind.RESERVED, (row["sku"], row["warehouse"]), there, Cause(_SYSTEM, order_id))
+
+
+def drop(connection: sa.Connection, sheet: StockSheet, lines: Sequence[Line], cause: Cause) -> None:
+    """Give back these lines of an order that keeps others; the caller holds the order."""
+    columns = reservation_lines.c
+    for line in lines:
+        this = sa.and_(columns.order_id == line.order_id, columns.parcel == line.parcel, columns.sku == line.sku)
+        connection.execute(sa.update(reservation_lines).where(this).values(state=RELEASED, updated_at=now()))
+        sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), line.there, cause)
+
+
+def ship(connection: sa.Connection, order_id: str, parcel: int, actor: str) -> None:
+    """The goods of the parcel have left: what was reserved for it is no longer on hand. The caller holds the order.
+
+    Raises UnknownReservation when nothing, or not everything, is there for it.
+    """
+    lines = held(connection, order_id, parcel)
+    if not lines or any(line.backordered for line in lines):
+        raise _unknown(order_id, parcel)
+    _end(connection, order_id, SHIPPED, parcel)
+    with stock_sheet(connection, {line.sku for line in lines}) as sheet:
+        for line in lines:
+            sheet.move(MovementKind.SHIPPED, (line.sku, line.warehouse), line.quantity, Cause(actor, order_id))
+
+
+def _release(
+    connection: sa.Connection, order_id: str, told: Change, *, if_overdue: bool = False
+) -> StockReleased | None:
+    freed = Counter[Place]()
+    for line in held(connection, order_id):
+        freed[line.sku, line.warehouse] += line.there
+    try:
+        orders = lock_orders(connection, {order_id, *orders_waiting(connection, freed, but=order_id)})
+    except NotFound:
+        raise _unknown(order_id) from None
+    if if_overdue and not _is_overdue(connection, order_id):
+        return None
+    lines = held(connection, order_id)
+    if not lines:
+        give_use_back(connection, order_id)
+        return StockReleased(units=0)
+    _end(connection, order_id, RELEASED)
+    cause = Cause(told.actor, order_id, str(told.data["reason"]))
+    units, waited = sum(line.there for line in lines), sum(line.backordered for line in lines)
+    with stock_sheet(connection, {line.sku for line in lines}) as sheet:
+        for line in lines:
+            sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), line.there, cause)
+        give_use_back(connection, order_id)
+        data = {**told.data, "units": units, **({"backordered": waited} if waited else {})}
+        append(connection, orders[order_id], Change(told.step, told.type, told.actor, data))
+        arrived = fill_backorders(connection, sheet, orders, {(line.sku, line.warehouse) for line in lines})
+    return StockReleased(units=units, arrived=arrived)
+
+
+def _end(connection: sa.Connection, order_id: str, state: str, parcel: int | None = None) -> None:
+    moment, lines = now(), reservation_lines.c
+    these = sa.and_(lines.order_id == order_id, lines.state == ACTIVE)
+    if parcel is not None:
+        these = sa.and_(these, lines.parcel == parcel)
+    connection.execute(sa.update(reservation_lines).where(these).values(state=state, updated_at=moment))
+    rest = sa.exists().where(lines.order_id == order_id, lines.state == ACTIVE)
+    connection.execute(
+        sa.update(reservations).where(reservations.c.order_id == order_id).values(open=rest, updated_at=moment)
+    )
+
+
+def _is_overdue(connection: sa.Connection, order_id: str) -> bool:
+    row = connection.execute(
+        sa.select(reservations.c.open, reservations.c.expires_at)
+        .where(reservations.c.order_id == order_id)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise _unknown(order_id)
+    return bool(row.open) and row.expires_at < now()
+
+
+def _unknown(order_id: str, parcel: int | None = None) -> UnknownReservation:
+    what = f"parcel {parcel} of the order {order_id}" if parcel is not None else f"the order {order_id}"
+    return UnknownReservation(f"Nothing is reserved for {what}.", order_id=order_id, parcel=parcel)

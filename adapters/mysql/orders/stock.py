@@ -1,0 +1,268 @@
+"""Stock as the warehouse sees it: what is there, what is promised, what comes in, and what the shop wants of a SKU."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import insert as mysql_insert
+
+from adapters.mysql.clock import aware
+from adapters.mysql.history import lock_orders
+from adapters.mysql.idempotency import IdempotencyMismatch
+from adapters.mysql.orders.backorders import ACTIVE, fill_backorders, orders_waiting
+from adapters.mysql.orders.stock_ledger import Cause, Place, check_shortage, stock_sheet
+from adapters.mysql.tables.catalog import variants
+from adapters.mysql.tables.stock import reservation_lines, stock, stock_movements, stock_rules, warehouses
+from adapters.mysql.transactions import in_transaction
+from domain.errors import InvalidRequest, MoreThanShipped, NotFound, UnknownReservation
+from domain.fulfilment import Demand
+from domain.stock import MovementKind, StockRule
+from schemas.faults import Fault, InvalidFields
+from schemas.stock import (
+    Movement,
+    MovementPage,
+    MovementPosted,
+    NewMovement,
+    SetStockRules,
+    SkuStock,
+    StockAllocated,
+    StockLevel,
+    StockRules,
+    StockTotals,
+    Warehouse,
+)
+
+
+@dataclass(frozen=True)
+class Poster:
+    """Who posts a movement, and under which key, so that the same request posts it once."""
+
+    actor: str
+    movement_key: str
+
+
+class Stock:
+    """What can be sold, what is promised, and what was received."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def ensure_warehouses(self, houses: Sequence[tuple[str, str, str, int]]) -> None:
+        """Make these warehouses known: code, name, country, preference (the lowest ships first)."""
+        with self._engine.begin() as connection:
+            for code, name, country, preference in houses:
+                statement = mysql_insert(warehouses).values(
+                    code=code, name=name, country=country, preference=preference
+                )
+                connection.execute(statement.on_duplicate_key_update(name=name, country=country, preference=preference))
+
+    def warehouses(self) -> list[Warehouse]:
+        """All of them, the preferred one first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(warehouses).order_by(warehouses.c.preference, warehouses.c.code))
+            return [
+                Warehouse(code=row.code, name=row.name, country=row.country, preference=row.preference) for row in rows
+            ]
+
+    def receive(self, lines: Sequence[tuple[str, str, int]], actor: str, reason: str) -> list[StockAllocated]:
+        """Add units that arrived: (SKU, warehouse, quantity ≥ 1) each. Not repeat-safe: a delivery arrives once.
+
+        Answers the parcels whose goods are complete with it: whoever calls tells their workflows, or they look later.
+        """
+        if any(quantity < 1 for _, _, quantity in lines):
+            raise InvalidRequest("A delivery has at least one unit of each SKU.")
+        came = Counter[Place]()
+        for sku, house, quantity in lines:
+            came[sku, house] += quantity
+
+        def act(connection: sa.Connection) -> list[StockAllocated]:
+            orders = lock_orders(connection, orders_waiting(connection, came))
+            with stock_sheet(connection, {sku for sku, _ in came}) as sheet:
+                for place, quantity in sorted(came.items()):
+                    sheet.move(MovementKind.RECEIVED, place, quantity, Cause(actor, reason=reason))
+                return fill_backorders(connection, sheet, orders, came.keys())
+
+        return in_transaction(self._engine, act)
+
+    def post(self, sku: str, wanted: NewMovement, poster: Poster) -> MovementPosted:
+        """Move units once per key; a repeat answers the row that was written and moves nothing.
+
+        Raises NotFound for an unknown SKU, InvalidFields for an unknown warehouse, BelowReserved, UnknownReservation
+        and MoreThanShipped for what did not go out to the order, IdempotencyMismatch when the key moved something else.
+        """
+        if (before := self._posted(poster.movement_key)) is not None:
+            return _same(before, sku, wanted)
+        try:
+            arrived = in_transaction(self._engine, lambda connection: _post(connection, sku, wanted, poster))
+        except sa.exc.IntegrityError:
+            if (before := self._posted(poster.movement_key)) is None:
+                raise
+            return _same(before, sku, wanted)
+        done = self._posted(poster.movement_key)
+        assert done is not None
+        return MovementPosted(movement=done, arrived=arrived)
+
+    def set_rules(self, sku: str, wanted: SetStockRules) -> None:
+        """Change what is named of the SKU's rules; raises NotFound for an unknown SKU."""
+
+        def act(connection: sa.Connection) -> None:
+            with stock_sheet(connection, [sku]) as sheet:
+                now = sheet.standing(sku).rule
+                backorderable = now.backorderable if wanted.backorderable is None else wanted.backorderable
+                low_stock_at = now.low_stock_at if wanted.low_stock_at is None else wanted.low_stock_at
+                sheet.set_rule(sku, StockRule(backorderable, low_stock_at))
+
+        in_transaction(self._engine, act)
+
+    def overview(self, sku: str) -> SkuStock | None:
+        """The SKU in every warehouse, in sum, and its rules; None when the catalog does not have it."""
+        with self._engine.connect() as connection:
+            if connection.scalar(sa.select(variants.c.sku).where(variants.c.sku == sku)) is None:
+                return None
+            rule = connection.execute(sa.select(stock_rules).where(stock_rules.c.sku == sku)).one_or_none()
+            levels = _levels(connection, sku)
+        totals = {name: sum(getattr(level, name) for level in levels) for name in StockTotals.model_fields}
+        rules = StockRules(backorderable=rule.backorderable, low_stock_at=rule.low_stock_at) if rule else StockRules()
+        return SkuStock(sku=sku, items=levels, totals=StockTotals(**totals), rules=rules)
+
+    def levels(self, sku: str) -> list[StockLevel]:
+        """The stock of one SKU, a row per warehouse."""
+        with self._engine.connect() as connection:
+            return _levels(connection, sku)
+
+    def movements(self, sku: str, before_id: int | None, limit: int) -> MovementPage:
+        """The SKU's ledger, newest first; `next_cursor` is the id to continue before."""
+        query = sa.select(stock_movements).where(stock_movements.c.sku == sku)
+        if before_id is not None:
+            query = query.where(stock_movements.c.id < before_id)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(stock_movements.c.id.desc()).limit(limit + 1)).all()
+        cursor = str(rows[limit - 1].id) if len(rows) > limit else None
+        return MovementPage(items=[_movement(row) for row in rows[:limit]], next_cursor=cursor)
+
+    def available(self, skus: Iterable[str]) -> dict[str, int]:
+        """Units that can be sold now, over all warehouses; a SKU without stock rows is 0."""
+        wanted = list(skus)
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(stock.c.sku, sa.func.sum(stock.c.on_hand - stock.c.reserved))
+                .where(stock.c.sku.in_(wanted))
+                .group_by(stock.c.sku)
+            )
+            found = {sku: int(units) for sku, units in rows}
+        return {sku: found.get(sku, 0) for sku in wanted}
+
+    def backorderable(self, skus: Iterable[str]) -> set[str]:
+        """Those of the SKUs that may be sold beyond what is there."""
+        with self._engine.connect() as connection:
+            query = sa.select(stock_rules.c.sku).where(stock_rules.c.sku.in_(list(skus)), stock_rules.c.backorderable)
+            return set(connection.scalars(query))
+
+    def check_shortage(self, demands: Sequence[Demand], *, unless_partly: bool = False) -> None:
+        """Raise OutOfStock when so much, or with `unless_partly` anything of it, cannot be had now; nothing is held."""
+        with self._engine.connect() as connection:
+            check_shortage(connection, demands, unless_partly=unless_partly)
+
+    def _posted(self, movement_key: str) -> Movement | None:
+        with self._engine.connect() as connection:
+            query = sa.select(stock_movements).where(stock_movements.c.movement_key == movement_key)
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _movement(row)
+
+
+def warehouse_countries(connection: sa.Connection) -> dict[str, str]:
+    """Every warehouse with the country it stands in, the preferred one first."""
+    rows = connection.execute(sa.select(warehouses.c.code, warehouses.c.country).order_by(warehouses.c.preference))
+    return {row.code: row.country for row in rows}
+
+
+def _post(connection: sa.Connection, sku: str, wanted: NewMovement, poster: Poster) -> list[StockAllocated]:
+    place, units = (sku, wanted.warehouse), wanted.quantity
+    if wanted.warehouse not in warehouse_countries(connection):
+        detail = f"There is no warehouse {wanted.warehouse}."
+        raise InvalidFields([Fault(pointer="warehouse", code="unknown_warehouse", detail=detail)])
+    returned = {wanted.order_id} if wanted.order_id else set()
+    try:
+        orders = lock_orders(connection, orders_waiting(connection, {place: units}) | returned)
+    except NotFound:
+        raise _never_had(sku, wanted.order_id) from None
+    cause = Cause(poster.actor, wanted.order_id, wanted.reason, poster.movement_key)
+    with stock_sheet(connection, [sku]) as sheet:
+        if wanted.order_id:
+            _check_return(connection, sku, units, wanted.order_id)
+        sheet.move(MovementKind(wanted.kind), place, units, cause)
+        return fill_backorders(connection, sheet, orders, [place])
+
+
+def _check_return(connection: sa.Connection, sku: str, units: int, order_id: str) -> None:
+    """Only what went out to the order can come back from it, once; its row is locked, so no other return passes."""
+    had = sa.select(reservation_lines.c.sku).where(
+        reservation_lines.c.order_id == order_id, reservation_lines.c.sku == sku
+    )
+    if connection.execute(had).first() is None:
+        raise _never_had(sku, order_id)
+    rows = connection.execute(
+        sa.select(stock_movements.c.kind, sa.func.sum(stock_movements.c.quantity))
+        .where(stock_movements.c.order_id == order_id, stock_movements.c.sku == sku)
+        .group_by(stock_movements.c.kind)
+    )
+    sums = {kind: int(total) for kind, total in rows}
+    returnable = sums.get(MovementKind.SHIPPED, 0) - sums.get(MovementKind.RESTOCKED, 0)
+    if units > returnable:
+        detail = f"{returnable} unit(s) of {sku} can come back from this order."
+        raise MoreThanShipped(detail, returnable=returnable, errors=_fault("quantity", MoreThanShipped.code, detail))
+
+
+def _never_had(sku: str, order_id: str | None) -> UnknownReservation:
+    detail = f"The order never had {sku}."
+    errors = _fault("order_id", UnknownReservation.code, detail)
+    return UnknownReservation(detail, order_id=order_id, sku=sku, errors=errors)
+
+
+def _fault(field: str, code: str, detail: str) -> list[dict[str, object]]:
+    return [{"pointer": f"body/{field}", "code": code, "detail": detail}]
+
+
+def _same(before: Movement, sku: str, wanted: NewMovement) -> MovementPosted:
+    asked = {"sku": sku, **wanted.model_dump()}
+    if before.model_dump(include=set(asked)) != asked:
+        raise IdempotencyMismatch("This Idempotency-Key was sent before with another movement.")
+    return MovementPosted(movement=before)
+
+
+def _levels(connection: sa.Connection, sku: str) -> list[StockLevel]:
+    waiting = connection.execute(
+        sa.select(reservation_lines.c.warehouse, sa.func.sum(reservation_lines.c.backordered))
+        .where(reservation_lines.c.sku == sku, reservation_lines.c.state == ACTIVE)
+        .group_by(reservation_lines.c.warehouse)
+    )
+    backordered = {house: int(units) for house, units in waiting if units}
+    found = connection.execute(sa.select(stock).where(stock.c.sku == sku))
+    there = {row.warehouse: (row.on_hand, row.reserved) for row in found}
+    return [
+        StockLevel(
+            sku=sku,
+            warehouse=house,
+            on_hand=on_hand,
+            reserved=reserved,
+            available=on_hand - reserved,
+            backordered=backordered.get(house, 0),
+        )
+        for house in sorted(there.keys() | backordered.keys())
+        for on_hand, reserved in [there.get(house, (0, 0))]
+    ]
+
+
+def _movement(row: sa.Row[tuple[object, ...]]) -> Movement:
+    return Movement(
+        id=row.id,
+        sku=row.sku,
+        warehouse=row.warehouse,
+        kind=row.kind,
+        quantity=row.quantity,
+        order_id=row.order_id,
+        reason=row.reason,
+        actor=row.actor,
+        occurred_at=aware(row.occurred_at),
+    )

@@ -1,0 +1,141 @@
+"""Rows of the order tables as the messages that show them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.mysql.clock import aware
+from domain.credit import OrderCredit
+from domain.ledger import Account
+from schemas.base import Address, Money
+from schemas.orders import (
+    OrderEvent,
+    OrderLineView,
+    OrderSummary,
+    OrderView,
+    ParcelLine,
+    ParcelPlan,
+    ParcelView,
+    PaymentBalance,
+    PaymentPart,
+)
+
+Row = sa.Row[Any]
+
+
+def order_summary(row: Row) -> OrderSummary:
+    """An order as one row of a list."""
+    return OrderSummary(
+        id=row.id,
+        number=row.number,
+        status=row.status,
+        payment_status=row.payment_status,
+        fulfilment_status=row.fulfilment_status,
+        total=Money(amount=row.total, currency=row.currency),
+        created_at=aware(row.created_at),
+        updated_at=aware(row.updated_at),
+    )
+
+
+Late = Mapping[tuple[int, str], int]  # parcel and SKU → units that have yet to arrive
+
+
+def order_view(row: Row, lines: Sequence[Row], boxes: Sequence[Row], late: Late, payment: PaymentBalance) -> OrderView:
+    """An order in full."""
+    money = row.currency
+    by_sku = Counter[str]()
+    for (_, sku), units in late.items():
+        by_sku[sku] += units
+    return OrderView(
+        **order_summary(row).model_dump(),
+        customer_id=row.customer_id,
+        email=row.email,
+        subtotal=Money(amount=row.subtotal, currency=money),
+        discount=Money(amount=row.discount, currency=money),
+        shipping=Money(amount=row.shipping, currency=money),
+        tax=Money(amount=row.tax, currency=money),
+        tax_included=row.tax_included,
+        payment=payment,
+        voucher_code=row.voucher_code,
+        **(row.awaiting or {}),
+        lines=[_line_view(line, money, by_sku[line.sku]) for line in lines],
+        parcels=[_parcel_view(box, late) for box in boxes],
+        shipping_address=Address.model_validate(row.shipping_address),
+        shipping_method=row.shipping_method,
+        failure_code=row.failure_code,
+        last_seq=row.last_seq,
+    )
+
+
+def payment_balance(stands: Mapping[Account, int], credit: OrderCredit, currency: str) -> PaymentBalance:
+    """What an order shows of its money."""
+
+    def part(held: int, captured: int, refunded: int) -> dict[str, Money]:
+        amounts = {"held": held, "captured": captured, "refunded": refunded}
+        return {name: Money(amount=amount, currency=currency) for name, amount in amounts.items()}
+
+    card = (stands[Account.HELD], -stands[Account.SALES], stands[Account.REFUNDS])
+    store_credit = (credit.held, credit.captured, credit.refunded)
+    both = part(*(one + other for one, other in zip(card, store_credit, strict=True)))
+    return PaymentBalance(
+        **both,
+        disputed=Money(amount=stands[Account.DISPUTED], currency=currency),
+        card=PaymentPart(**part(*card)),
+        store_credit=PaymentPart(**part(*store_credit)),
+    )
+
+
+def order_event(row: Row) -> OrderEvent:
+    """One entry of the history."""
+    return OrderEvent(
+        id=row.event_id,
+        seq=row.seq,
+        type=row.type,
+        status=row.status,
+        payment_status=row.payment_status,
+        fulfilment_status=row.fulfilment_status,
+        actor=row.actor,
+        occurred_at=aware(row.occurred_at),
+        data=row.data,
+    )
+
+
+def parcel_plan(row: Row) -> ParcelPlan:
+    """What the warehouse was told to ship."""
+    return ParcelPlan(
+        number=row.number,
+        warehouse=row.warehouse,
+        country=row.country,
+        lines=[ParcelLine.model_validate(line) for line in row.lines],
+        amount=row.amount,
+        weight_grams=row.weight_grams,
+    )
+
+
+def _line_view(row: Row, currency: str, backordered: int) -> OrderLineView:
+    return OrderLineView(
+        sku=row.sku,
+        name=row.name,
+        quantity=row.quantity,
+        unit_price=Money(amount=row.unit_price, currency=currency),
+        discount=Money(amount=row.discount, currency=currency),
+        tax=Money(amount=row.tax, currency=currency),
+        subtotal=Money(amount=row.subtotal, currency=currency),
+        backordered=backordered,
+    )
+
+
+def _parcel_view(row: Row, late: Late) -> ParcelView:
+    return ParcelView(
+        number=row.number,
+        warehouse=row.warehouse,
+        status=row.status,
+        tracking_number=row.tracking_number,
+        tracking_url=row.tracking_url,
+        lines=[
+            ParcelLine(sku=line["sku"], quantity=line["quantity"], backordered=late.get((row.number, line["sku"]), 0))
+            for line in row.lines
+        ],
+    )

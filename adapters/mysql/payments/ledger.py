@@ -1,0 +1,173 @@
+"""The payments ledger: append only, double entry, one row per effect at the provider and per idempotency key."""
+
+import sqlalchemy as sa
+
+from adapters.mysql.clock import aware, now
+from adapters.mysql.history import Change, LockedOrder, append, lock_order, recorded
+from adapters.mysql.payments.credit_balances import credit_of_order
+from adapters.mysql.tables.disputes import disputes
+from adapters.mysql.tables.orders import orders
+from adapters.mysql.tables.payments import ledger_postings, payment_entries
+from domain.ledger import Account, EntryKind, postings
+from domain.orders import PaymentStatus
+from domain.payment_facts import status_by_ledger
+from domain.webhook_amounts import Booked
+from schemas.payments import PaymentEntry, PaymentRecorded, RecordDecline, RecordPayment
+
+# What the provider keeps, and what a dispute moves, has no event of its own here: a dispute tells of itself.
+_EVENT_TYPES = {
+    EntryKind.AUTHORIZATION: "payment.authorized",
+    EntryKind.CAPTURE: "payment.captured",
+    EntryKind.VOID: "payment.voided",
+    EntryKind.REFUND: "payment.refunded",
+    EntryKind.REFUND_REVERSAL: "payment.refund_failed",
+}
+
+
+class Ledger:
+    """What moved, told by sums over the postings; nothing is ever updated."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def record(self, command: RecordPayment) -> PaymentRecorded:
+        """Write the entry, the order's derived payment status and the event together; a repeat changes nothing."""
+        with self._engine.begin() as connection:
+            return write_entry(connection, lock_order(connection, command.order_id), command, "system")
+
+    def record_decline(self, command: RecordDecline) -> PaymentRecorded:
+        """Note the refusal in the history; no money moved, so the ledger stays as it is."""
+        with self._engine.begin() as connection:
+            order = lock_order(connection, command.order_id)
+            if recorded(connection, command.order_id, command.idempotency_key) is None:
+                data = {"code": command.code, "message": command.message}
+                append(connection, order, Change(command.idempotency_key, "payment.declined", "system", data))
+            return PaymentRecorded(payment_status=order.payment_status)
+
+    def has(self, provider_id: str, kind: EntryKind) -> bool:
+        """Whether such an effect on this payment of the provider's is in the books."""
+        entries = payment_entries.c
+        query = sa.select(entries.id).where(entries.provider_id == provider_id, entries.kind == kind).limit(1)
+        with self._engine.connect() as connection:
+            return connection.scalar(query) is not None
+
+    def entries(self, order_id: str) -> list[PaymentEntry]:
+        """The order's ledger, oldest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(payment_entries).where(payment_entries.c.order_id == order_id).order_by(payment_entries.c.id)
+            )
+            return [
+                PaymentEntry(
+                    kind=row.kind,
+                    amount=row.amount,
+                    currency=row.currency,
+                    provider_id=row.provider_id,
+                    idempotency_key=row.idempotency_key,
+                    occurred_at=aware(row.occurred_at),
+                )
+                for row in rows
+            ]
+
+    def booked(self, order_id: str, provider_id: str) -> Booked | None:
+        """What a payment should be by our books: what was held, or, while nothing is yet, what the card has to pay."""
+        entries = payment_entries.c
+        mine = sa.and_(entries.order_id == order_id, entries.provider_id == provider_id)
+        query = sa.select(entries.kind, sa.func.sum(entries.amount)).where(mine).group_by(entries.kind)
+        with self._engine.connect() as connection:
+            order = connection.execute(
+                sa.select(orders.c.total, orders.c.currency).where(orders.c.id == order_id)
+            ).one_or_none()
+            if order is None:
+                return None
+            sums = {kind: int(total) for kind, total in connection.execute(query)}
+            credit, taken = credit_of_order(connection, order_id), -balances(connection, order_id)[Account.SALES]
+        held, captured = sums.get(EntryKind.AUTHORIZATION), sums.get(EntryKind.CAPTURE, 0)
+        settled = held is not None and held == captured + sums.get(EntryKind.VOID, 0)
+        whole = order.total - credit.authorized
+        # What is held anew is only what has not been taken yet.
+        amounts = (whole, whole - taken) if held is None else (held,)
+        return Booked(amounts, order.currency, captured, settled)
+
+    def balances(self, order_id: str) -> dict[Account, int]:
+        """What stands on each account for this order, in minor units of its currency."""
+        with self._engine.connect() as connection:
+            return balances(connection, order_id)
+
+
+def write_entry(connection: sa.Connection, order: LockedOrder, command: RecordPayment, actor: str) -> PaymentRecorded:
+    """One effect with its postings, its fee and its event, in this transaction; a repeat changes nothing."""
+    event = recorded(connection, command.order_id, command.idempotency_key)
+    if event is not None:
+        return PaymentRecorded(payment_status=event.payment_status)
+    _post(connection, command)
+    if command.fee:
+        kept = {"kind": EntryKind.FEE, "amount": command.fee, "idempotency_key": f"{command.idempotency_key}:fee"}
+        _post(connection, command.model_copy(update=kept))
+    status = derived_status(connection, command.order_id)
+    if command.kind in _EVENT_TYPES:
+        change = Change(
+            command.idempotency_key,
+            command.event_type or _EVENT_TYPES[command.kind],
+            actor,
+            {"amount": {"amount": command.amount, "currency": command.currency}, **command.data},
+            payment_status=status,
+        )
+        append(connection, order, change)
+    return PaymentRecorded(payment_status=status)
+
+
+def _post(connection: sa.Connection, command: RecordPayment) -> None:
+    entries = payment_entries.c
+    known = sa.select(entries.id).where(entries.idempotency_key == command.idempotency_key)
+    if connection.scalar(known) is not None:
+        return
+    written = connection.execute(
+        sa.insert(payment_entries).values(
+            order_id=command.order_id,
+            kind=command.kind,
+            amount=command.amount,
+            currency=command.currency,
+            provider_id=command.provider_id,
+            idempotency_key=command.idempotency_key,
+            occurred_at=now(),
+        )
+    )
+    (entry_id,) = written.inserted_primary_key or (None,)
+    lines = postings(command.kind, command.amount).items()
+    connection.execute(
+        sa.insert(ledger_postings),
+        [{"entry_id": entry_id, "account": account, "amount": amount} for account, amount in lines],
+    )
+
+
+def balances(connection: sa.Connection, order_id: str) -> dict[Account, int]:
+    """What stands on each account for this order, as this transaction sees it."""
+    query = (
+        sa.select(ledger_postings.c.account, sa.func.sum(ledger_postings.c.amount))
+        .join(payment_entries, payment_entries.c.id == ledger_postings.c.entry_id)
+        .where(payment_entries.c.order_id == order_id)
+        .group_by(ledger_postings.c.account)
+    )
+    found = {Account(account): int(total) for account, total in connection.execute(query)}
+    return {account: found.get(account, 0) for account in Account}
+
+
+def is_disputed(connection: sa.Connection, order_id: str) -> bool:
+    """Whether a bank has yet to decide whose the order's money is, or to send it back."""
+    open_one = sa.select(disputes.c.id).where(disputes.c.order_id == order_id, disputes.c.open)
+    return connection.scalar(open_one.limit(1)) is not None
+
+
+def derived_status(connection: sa.Connection, order_id: str) -> PaymentStatus:
+    """The order's payment status; while a bank has yet to decide, its money is disputed whatever the sums say."""
+    if is_disputed(connection, order_id):
+        return PaymentStatus.DISPUTED
+    rows = connection.execute(
+        sa.select(payment_entries.c.kind, sa.func.sum(payment_entries.c.amount))
+        .where(payment_entries.c.order_id == order_id)
+        .group_by(payment_entries.c.kind)
+    )
+    sums = {EntryKind(kind): int(amount) for kind, amount in rows}
+    total = connection.scalar(sa.select(orders.c.total).where(orders.c.id == order_id)) or 0
+    return status_by_ledger(total, sums, credit_of_order(connection, order_id))

@@ -1,0 +1,68 @@
+"""Refunds that fail after they had succeeded: the money is on our side again, and may be given back another way."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.mysql.clock import now
+from adapters.mysql.history import lock_order
+from adapters.mysql.payments.ledger import write_entry
+from adapters.mysql.tables.payments import payment_entries, refund_parts, refunds
+from domain.ledger import EntryKind
+from schemas.payments import RecordPayment
+from schemas.refunds import RefundReversed, RefundStatus, ReverseRefund
+
+
+def reverse(connection: sa.Connection, command: ReverseRefund) -> RefundReversed:
+    """Book once that what was given back has come back, and have the refund say so; raises NotFound.
+
+    A refund that nobody of ours had asked for is an entry in the ledger and has no row.
+    """
+    order = lock_order(connection, command.order_id)
+    booked = _entry(connection, command, EntryKind.REFUND)
+    if booked is None:
+        return RefundReversed(pending=_is_pending(connection, command))
+    part = connection.execute(
+        sa.select(refund_parts).where(
+            refund_parts.c.order_id == command.order_id, refund_parts.c.provider_refund_id == command.provider_id
+        )
+    ).one_or_none()
+    if _entry(connection, command, EntryKind.REFUND_REVERSAL) is None:
+        entry = RecordPayment(
+            order_id=command.order_id,
+            kind=EntryKind.REFUND_REVERSAL,
+            amount=booked.amount,
+            currency=booked.currency,
+            provider_id=command.provider_id,
+            idempotency_key=f"refund-reversal:{command.provider_id}",
+            data={"code": command.code, **({"refund_id": part.refund_id} if part else {})},
+        )
+        write_entry(connection, order, entry, command.actor)
+        if part is not None:
+            _mark_failed(connection, part, command.code)
+    return RefundReversed(amount=int(booked.amount), currency=booked.currency)
+
+
+def _entry(connection: sa.Connection, command: ReverseRefund, kind: EntryKind) -> sa.Row[Any] | None:
+    """What the ledger has of it; a refund is one entry, and so is its reversal."""
+    entries = payment_entries.c
+    query = sa.select(payment_entries).where(
+        entries.order_id == command.order_id, entries.provider_id == command.provider_id, entries.kind == kind
+    )
+    return connection.execute(query.order_by(entries.id).limit(1)).one_or_none()
+
+
+def _is_pending(connection: sa.Connection, command: ReverseRefund) -> bool:
+    asked = sa.and_(refunds.c.id == command.refund_id, refunds.c.order_id == command.order_id)
+    return connection.scalar(sa.select(refunds.c.status).where(asked)) == RefundStatus.PENDING
+
+
+def _mark_failed(connection: sa.Connection, part: sa.Row[Any], code: str) -> None:
+    """Its amount is promised to nobody any more; a refund of which other parts stand is given back in part."""
+    mine = refund_parts.c.refund_id == part.refund_id
+    this = sa.and_(mine, refund_parts.c.number == part.number)
+    connection.execute(sa.update(refund_parts).where(this).values(status=RefundStatus.FAILED, failed_at=now()))
+    stands = sa.select(refund_parts.c.number).where(mine, refund_parts.c.status == RefundStatus.SUCCEEDED).limit(1)
+    status = RefundStatus.FAILED if connection.scalar(stands) is None else RefundStatus.SUCCEEDED
+    changed = {"status": status, "failure_code": code[:64]}
+    connection.execute(sa.update(refunds).where(refunds.c.id == part.refund_id).values(changed))

@@ -1,0 +1,1 @@
+"""Every table, by the service that owns it."""

@@ -1,0 +1,101 @@
+"""The tables of orders, payments and notifications, grouped by the service that owns (alone writes) them.
+
+The User service's stand in `identity_tables.py`, the catalog's in `catalog_tables.py`, stock in `stock_tables.py`.
+"""
+
+import sqlalchemy as sa
+
+from adapters.mysql.tables.schema import Amount, Code, Json, Moment, Sku, Uuid, key, table
+
+# --- Order service: orders, their events (= history = live stream = outbox), parcels
+
+orders = table(
+    "orders",
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=True),
+    sa.Column("id", Uuid, nullable=False, unique=True),
+    sa.Column("customer_id", Uuid, nullable=False),
+    sa.Column("email", sa.String(254), nullable=False),
+    sa.Column("status", Code, nullable=False),
+    sa.Column("payment_status", Code, nullable=False),
+    sa.Column("fulfilment_status", Code, nullable=False),
+    sa.Column("currency", sa.CHAR(3), nullable=False),
+    sa.Column("subtotal", Amount, nullable=False),
+    sa.Column("discount", Amount, nullable=False, server_default="0"),
+    sa.Column("shipping", Amount, nullable=False),
+    sa.Column("tax", Amount, nullable=False),
+    sa.Column("tax_included", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("total", Amount, nullable=False),
+    sa.Column("voucher_code", Code),
+    sa.Column("cart_id", Uuid, nullable=False),
+    sa.Column("cart_version", sa.Integer, nullable=False),
+    sa.Column(
+        "cart_claim",
+        key(64),
+        unique=True,
+        comment="cart id and version while the order stands, NULL once it failed: one cart version, one order",
+    ),
+    sa.Column("shipping_address", Json, nullable=False),
+    sa.Column("shipping_method", Code, nullable=False),
+    sa.Column("failure_code", Code),
+    sa.Column("awaiting", Json, comment="what the customer is to do, and until when; NULL when nothing"),
+    sa.Column("last_seq", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.Index(None, "customer_id", "number"),
+    sa.Index(None, "status", "updated_at"),
+    sa.CheckConstraint(
+        "total = subtotal - discount + shipping + CASE WHEN tax_included THEN 0 ELSE tax END", name="total"
+    ),
+)
+
+order_lines = table(
+    "order_lines",
+    sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("sku", Sku, nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("quantity", sa.Integer, nullable=False),
+    sa.Column("unit_price", Amount, nullable=False),
+    sa.Column("weight_grams", sa.Integer, nullable=False),
+    sa.Column("subtotal", Amount, nullable=False),
+    sa.Column("discount", Amount, nullable=False, server_default="0"),
+    sa.Column("tax", Amount, nullable=False),
+    sa.Index(None, "sku"),
+)
+
+parcels = table(
+    "parcels",
+    sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("warehouse", Code, nullable=False),
+    sa.Column("status", Code, nullable=False),
+    sa.Column("amount", Amount, nullable=False),
+    sa.Column("weight_grams", sa.Integer, nullable=False),
+    sa.Column("lines", Json, nullable=False),
+    sa.Column("shipment_id", sa.String(100), unique=True),
+    sa.Column("tracking_number", sa.String(100)),
+    sa.Column("tracking_url", sa.String(500)),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+)
+
+order_events = table(
+    "order_events",
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=True),
+    sa.Column("event_id", Uuid, nullable=False, unique=True),
+    sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("step", sa.String(100), nullable=False, comment="what makes a repeat of the same deed recognisable"),
+    sa.Column("type", Code, nullable=False),
+    sa.Column("status", Code, nullable=False),
+    sa.Column("payment_status", Code, nullable=False),
+    sa.Column("fulfilment_status", Code, nullable=False),
+    sa.Column("actor", sa.String(100), nullable=False),
+    sa.Column("data", Json, nullable=False),
+    sa.Column("occurred_at", Moment, nullable=False),
+    sa.Column("partition_no", sa.SmallInteger, nullable=False),
+    sa.Column("published_at", Moment),
+    sa.UniqueConstraint("order_id", "seq"),
+    sa.UniqueConstraint("order_id", "step"),
+    sa.Index("ix_order_events_outbox", "partition_no", "published_at", "id"),
+)

@@ -1,0 +1,272 @@
+"""The payment provider over Stripe's wire API: one command, one call, no retries of its own."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import stripe
+from stripe import PaymentIntent, Refund, RequestsClient
+
+from adapters.payments.answers import (
+    charge_of,
+    declined,
+    failure,
+    has_expired,
+    intent_in,
+    metadata_of,
+    never_confirmed,
+    refund_standing,
+    refusal,
+    standing,
+    succeeded,
+)
+from adapters.settings import Settings
+from domain.errors import Misuse
+from schemas.payments import (
+    HOLD_EXPIRED,
+    AbandonPayment,
+    AuthorizePayment,
+    CapturePayment,
+    PaymentOutcome,
+    ProviderResult,
+    RefundPayment,
+    RetrievePayment,
+    RetrieveRefund,
+    VoidPayment,
+)
+
+# Otherwise the SDK measures our calls for its maker, and writes an id for that into the user's configuration folder.
+stripe.enable_telemetry = False
+
+_CONNECT_SECONDS = 3.0
+_ANSWER_SECONDS = 25.0
+_CLOCKS_DIFFER = timedelta(minutes=10)
+_WITH_FEE = "latest_charge.balance_transaction"
+
+
+def api_version(settings: Settings) -> str:
+    """The version of its API that we speak with the provider: the one the SDK was made for, unless another is set."""
+    return settings.stripe_api_version or stripe.api_version
+
+
+def stripe_client(settings: Settings) -> stripe.StripeClient:
+    """A client that tries once."""
+    # Temporal retries, and shows that it does; a client that retried as well would hide an outage in a long call.
+    return stripe.StripeClient(
+        settings.stripe_api_key.get_secret_value(),
+        base_addresses={"api": settings.stripe_api_base.rstrip("/")},
+        stripe_version=api_version(settings),
+        max_network_retries=0,
+        http_client=RequestsClient(timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS)),
+    )
+
+
+class PaymentProvider:
+    """Holds, takes and gives back money.
+
+    A bank's refusal is a result. An outage raises ProviderUnavailable: the outcome is then unknown, or NothingDone
+    where it is known that there is none; sending the same command again, with its idempotency key, is safe. Where the
+    provider keeps a failure under that key, which then says nothing about what it did, OutcomeUnknown is raised. A
+    request the provider calls wrong raises Misuse, as does a hold of another amount than was asked for.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        client = stripe_client(settings)
+        self._intents = client.v1.payment_intents
+        self._refunds = client.v1.refunds
+        self._customers = client.v1.customers
+
+    def authorize(self, command: AuthorizePayment) -> ProviderResult:
+        """Hold the amount; nothing is held yet when the answer is that the bank wants to see its customer first."""
+        doubt = command.unknown_since
+        earlier = self._payment_of(command.step, doubt) if doubt is not None else None
+        try:
+            intent = earlier or self._create(command)
+            if never_confirmed(intent):
+                intent = self._confirm(intent.id, command)
+        except stripe.InvalidRequestError as error:
+            if not command.off_session:
+                return refusal(error)
+            return declined(intent_in(error).get("id"), error.code or "method_not_usable", error)
+        except stripe.StripeError as error:
+            return refusal(error)
+        if never_confirmed(intent):
+            raise Misuse(f"the provider left {intent.id} {intent.status}", "unexpected_status")
+        return self._as_asked(intent, command)
+
+    def look(self, command: RetrievePayment) -> ProviderResult:
+        """How the payment stands now, whatever anybody else has said about it."""
+        return self._as_asked(self._retrieve(command.provider_id), command)
+
+    def abandon(self, command: AbandonPayment) -> ProviderResult:
+        """Cancel a payment whose customer has not been to their bank. One that they have finished stands.
+
+        So does one that their bank is still deciding about: nobody can stop that.
+        """
+        intent = self._retrieve(command.provider_id)
+        if intent.status == "requires_action" or never_confirmed(intent):
+            try:
+                self._cancel(command.provider_id, command.idempotency_key)
+            except stripe.StripeError as error:
+                if intent_in(error).get("status") in (None, intent.status):
+                    raise failure(error) from error
+            intent = self._retrieve(command.provider_id)
+        return self._as_asked(intent, command)
+
+    def capture(self, command: CapturePayment) -> ProviderResult:
+        """Take so much of the hold; after the final capture the rest of it is given back.
+
+        That the bank has let go of it before is a result, with the code `hold_expired`.
+        """
+        if command.unknown_since is not None:
+            known = self._retrieve(command.provider_id, _WITH_FEE)
+            if (known.amount_received or 0) >= command.captured + command.amount:
+                return succeeded(command.provider_id, command.amount, _fee(known))
+        try:
+            intent = self._intents.capture(
+                command.provider_id,
+                {"amount_to_capture": command.amount, "final_capture": command.final, "expand": [_WITH_FEE]},
+                {"idempotency_key": command.idempotency_key},
+            )
+        except stripe.InvalidRequestError as error:
+            if has_expired(error, command.captured):
+                return declined(command.provider_id, HOLD_EXPIRED, error)
+            return refusal(error)
+        except stripe.StripeError as error:
+            return refusal(error)
+        return succeeded(intent.id, command.amount, _fee(intent))
+
+    def void(self, command: VoidPayment) -> ProviderResult:
+        """Give back what is held and not captured; that nothing is held any more is a success, too.
+
+        The amount is what has gone back, now or before: less than the hold where somebody has captured of it.
+        """
+        return succeeded(command.provider_id, self._release(command.provider_id, command.idempotency_key))
+
+    def refund(self, command: RefundPayment) -> ProviderResult:
+        """Give back so much of what was captured.
+
+        What the provider refuses, such as a payment under dispute, is a result. So is
+        `pending`: it has accepted the refund, and the bank may still refuse it.
+        """
+        try:
+            refund = self._refund_of(command) if command.unknown_since else None
+            if refund is None:
+                refund = self._refunds.create(
+                    {
+                        "payment_intent": command.provider_id,
+                        "amount": command.amount,
+                        "metadata": {"order_id": command.order_id, "refund_id": command.refund_id},
+                    },
+                    {"idempotency_key": command.idempotency_key},
+                )
+        except stripe.InvalidRequestError as error:
+            return declined(command.provider_id, error.code or "refund_refused", error)
+        except stripe.StripeError as error:
+            raise failure(error) from error
+        return refund_standing(refund)
+
+    def retrieve_refund(self, command: RetrieveRefund) -> ProviderResult:
+        """How a refund stands now."""
+        try:
+            return refund_standing(self._refunds.retrieve(command.provider_id))
+        except stripe.StripeError as error:
+            raise failure(error) from error
+
+    def _create(self, command: AuthorizePayment) -> PaymentIntent:
+        customer = self._customer_for(command) if command.keep_method else command.customer
+        return self._intents.create(_wanted(command, customer), {"idempotency_key": command.idempotency_key})
+
+    def _confirm(self, provider_id: str, command: AuthorizePayment) -> PaymentIntent:
+        """Ask the bank about a payment that was opened and no more."""
+        key = f"{command.idempotency_key}:confirm"
+        return self._intents.confirm(provider_id, _confirming(command), {"idempotency_key": key})
+
+    def _as_asked(
+        self, intent: PaymentIntent, command: AuthorizePayment | RetrievePayment | AbandonPayment
+    ) -> ProviderResult:
+        """How it stands; a hold of anything else than was asked for is given back, and is for an operator to see."""
+        result = standing(intent)
+        if result.outcome is not PaymentOutcome.SUCCEEDED or command.amount is None:
+            return result
+        held, asked = (result.amount, intent.currency.upper()), (command.amount, command.currency)
+        if held != asked:
+            self._release(intent.id, f"{intent.id}:not-as-asked")
+            raise Misuse(f"{intent.id} held {held}, and {asked} was asked for; it was given back", "hold_not_as_asked")
+        return result
+
+    def _release(self, provider_id: str, idempotency_key: str) -> int:
+        """Cancel it; how much of it has gone back, now or before."""
+        try:
+            intent = self._cancel(provider_id, idempotency_key).to_dict()
+        except stripe.StripeError as error:
+            intent = intent_in(error)
+            if intent.get("status") not in ("canceled", "succeeded"):
+                raise failure(error) from error
+        return int(intent["amount"]) - int(intent.get("amount_received") or 0)
+
+    def _customer_for(self, command: AuthorizePayment) -> str:
+        """Whom the method is kept for: one per payment, because the provider keeps none for nobody."""
+        whose: Any = {"metadata": {"order_id": command.order_id}}
+        try:
+            return self._customers.create(whose, {"idempotency_key": f"{command.idempotency_key}:customer"}).id
+        except stripe.StripeError as error:
+            raise failure(error) from error
+
+    def _payment_of(self, step: str, since: datetime) -> PaymentIntent | None:
+        """What an attempt at this step has left; listed and not searched for, because a search lags behind."""
+        begun = min(since, datetime.now(UTC)) - _CLOCKS_DIFFER
+        window: Any = {"created": {"gte": int(begun.timestamp())}, "limit": 100}
+        window["expand"] = ["data.latest_charge"]
+        try:
+            listed = self._intents.list(window).auto_paging_iter()
+            return next((intent for intent in listed if metadata_of(intent).get("step") == step), None)
+        except stripe.StripeError as error:
+            raise failure(error) from error
+
+    def _refund_of(self, command: RefundPayment) -> Refund | None:
+        listed = self._refunds.list({"payment_intent": command.provider_id, "limit": 100}).auto_paging_iter()
+        return next((one for one in listed if metadata_of(one).get("refund_id") == command.refund_id), None)
+
+    def _retrieve(self, provider_id: str, expand: str = "latest_charge") -> PaymentIntent:
+        try:
+            return self._intents.retrieve(provider_id, {"expand": [expand]})
+        except stripe.StripeError as error:
+            raise failure(error) from error
+
+    def _cancel(self, provider_id: str, idempotency_key: str) -> PaymentIntent:
+        reason = "abandoned"
+        return self._intents.cancel(provider_id, {"cancellation_reason": reason}, {"idempotency_key": idempotency_key})
+
+
+def _wanted(command: AuthorizePayment, customer: str | None) -> Any:
+    wanted: dict[str, object] = {
+        "amount": command.amount,
+        "currency": command.currency.lower(),
+        "allowed_payment_method_types": ["card"],
+        # An order may leave in several parcels, and each is paid for when it leaves.
+        "payment_method_options": {"card": {"request_multicapture": "if_available"}},
+        "capture_method": "manual",
+        "confirm": True,
+        "metadata": {"order_id": command.order_id, "step": command.step},
+    }
+    if customer:
+        wanted["customer"] = customer
+    if command.keep_method:
+        wanted["setup_future_usage"] = "off_session"
+    return wanted | _confirming(command)
+
+
+def _confirming(command: AuthorizePayment) -> Any:
+    """What the bank is to be asked with, at once or later."""
+    wanted: dict[str, object] = {"payment_method": command.payment_method, "expand": ["latest_charge"]}
+    if command.off_session:
+        wanted["off_session"] = True
+    if command.return_url:
+        wanted["return_url"] = command.return_url
+    return wanted
+
+
+def _fee(intent: PaymentIntent) -> int:
+    """What the provider keeps of the last capture; captures of a payment come one after the other."""
+    paid_in = charge_of(intent).get("balance_transaction")
+    return max(0, int(paid_in.get("fee") or 0)) if isinstance(paid_in, dict) else 0

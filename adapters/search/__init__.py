@@ -1,0 +1,1 @@
+"""Product and order search in Elasticsearch."""

@@ -1,0 +1,1 @@
+"""What talks to Temporal from outside its workflows: start, signal, update, describe."""

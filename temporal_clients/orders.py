@@ -1,0 +1,68 @@
+"""What Temporal is asked and told about orders from outside their workflows, by the API and by the keepers of stock."""
+
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from schemas.stock import StockAllocated
+from workflows.names import (
+    fulfilment_workflow_id,
+    order_workflow_id,
+    orphaned_payment_workflow_id,
+    payment_workflow_id,
+)
+from workflows.orders.fulfilment import FulfilmentWorkflow
+
+_QUICK = timedelta(seconds=5)
+_log = logging.getLogger(__name__)
+
+
+class RunningOrders:
+    """Talks to Temporal through the process's client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def is_running(self, order_id: str, parcels: Iterable[int]) -> bool:
+        """Whether the workflow of the order, or of one of the parcels, runs; raises RPCError when Temporal is away."""
+        ids = [order_workflow_id(order_id), *(fulfilment_workflow_id(order_id, number) for number in parcels)]
+        for workflow_id in ids:
+            if await self._runs(workflow_id):
+                return True
+        return False
+
+    async def is_payment_running(self, order_id: str, payment_ids: Iterable[str]) -> bool:
+        """Whether a workflow runs that may move the order's money; raises RPCError when Temporal is away."""
+        ids = [
+            order_workflow_id(order_id),
+            payment_workflow_id(order_id),
+            *map(orphaned_payment_workflow_id, payment_ids),
+        ]
+        for workflow_id in ids:
+            if await self._runs(workflow_id):
+                return True
+        return False
+
+    async def signal_allocations(self, arrived: Iterable[StockAllocated]) -> None:
+        """Wake the parcels that have what they waited for. One that cannot be told looks by itself, so nothing is lost:
+        a failure is logged and no more.
+        """
+        for goods in arrived:
+            workflow_id = fulfilment_workflow_id(goods.order_id, goods.parcel)
+            handle = self._client.get_workflow_handle(workflow_id)
+            try:
+                await handle.signal(FulfilmentWorkflow.stock_allocated, rpc_timeout=_QUICK)
+            except (RPCError, RuntimeError) as error:  # a lazy client that cannot connect says so with a RuntimeError
+                _log.warning("%s could not be told that its goods are there: %s", workflow_id, error)
+
+    async def _runs(self, workflow_id: str) -> bool:
+        try:
+            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_QUICK)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return description.status is WorkflowExecutionStatus.RUNNING

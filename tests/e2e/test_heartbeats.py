@@ -1,0 +1,79 @@
+"""A worker in the middle of a call to the payment provider: one that lives is waited for, one that is dead is not."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from dev.testbed import Testbed
+from temporal_clients.connection import connect_temporal
+from workflows.names import payment_workflow_id
+from workflows.options import PROVIDER
+
+Charges = Callable[[str], list[tuple[str, int]]]
+SILENCE = PROVIDER["heartbeat_timeout"].total_seconds()
+CALL = PROVIDER["start_to_close_timeout"].total_seconds()
+
+
+@pytest.fixture
+def slow_provider(engine: Testbed) -> Callable[[float], Callable[[], int]]:
+    """The provider takes so many seconds over its next authorization; answers how often it has."""
+    address = f"{engine.url('PAYMENT_SIMULATOR_PORT')}/_control/faults"
+
+    def slow(seconds: float) -> Callable[[], int]:
+        fault = {"kind": "latency", "match": {"operation": "create"}, "times": 1, "seconds": seconds}
+        armed = httpx2.post(address, json=fault).raise_for_status().json()["id"]
+        return lambda: next(one["hits"] for one in httpx2.get(address).json() if one["id"] == armed)
+
+    return slow
+
+
+async def asked(hits: Callable[[], int]) -> None:
+    async with asyncio.timeout(30):
+        while not await asyncio.to_thread(hits):
+            await asyncio.sleep(0.05)
+
+
+async def attempts(engine: Testbed, order_id: str) -> set[int]:
+    """At which attempts the calls to the provider have come to their end."""
+    client = await connect_temporal(engine.settings.temporal_address, engine.settings.temporal_namespace)
+    history = await client.get_workflow_handle(payment_workflow_id(order_id)).fetch_history()
+    started = [event.activity_task_started_event_attributes for event in history.events]
+    return {one.attempt for one in started if one.attempt}
+
+
+async def the_order(shopper: Any) -> str:
+    return str((await shopper.client.get("/v1/orders")).json()["items"][0]["id"])
+
+
+async def test_a_slow_answer_is_waited_for(
+    engine: Testbed, shopper: Any, make_product: Any, charges: Charges, slow_provider: Any
+) -> None:
+    version = await shopper.fill_cart(**{make_product(stock=5): 1})
+    hits = slow_provider(SILENCE + 4)
+    answer = await shopper.check_out(version)
+    assert answer.status_code == httpx2.codes.ACCEPTED, "it takes longer than a checkout waits"
+    order = await shopper.until(answer.json()["id"], "delivered")
+    assert hits() == 1
+    assert [effect for effect, _ in charges(order["id"])] == ["authorization", "capture"]
+    assert await attempts(engine, order["id"]) == {1}, "nobody took the worker for dead"
+
+
+async def test_a_dead_worker_is_noticed_by_its_silence(
+    engine: Testbed, shopper: Any, make_product: Any, charges: Charges, slow_provider: Any
+) -> None:
+    version = await shopper.fill_cart(**{make_product(stock=5): 1})
+    hits = slow_provider(3)
+    checkout = asyncio.create_task(shopper.check_out(version))
+    await asked(hits)
+    engine.kill("order-worker")
+    engine.start("order-worker")
+    killed = time.monotonic()
+    order = await shopper.until(await the_order(shopper), "delivered", CALL)
+    assert time.monotonic() - killed < CALL, "the call's own time is longer"
+    await checkout
+    assert [effect for effect, _ in charges(order["id"])] == ["authorization", "capture"]
+    assert 2 in await attempts(engine, order["id"])

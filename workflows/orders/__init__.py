@@ -1,0 +1,1 @@
+"""The order, its parcels and its stock."""

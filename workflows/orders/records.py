@@ -1,0 +1,71 @@
+"""How the order's story is written down: one event in the database, one line in the timeline, one search attribute."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+from activities.orders import OrderActivities
+from domain.orders import OrderStatus, PaymentStatus
+from schemas.orders import Awaiting, RecordStatus
+from workflows.names import ORDER_STATUS
+from workflows.options import STORE
+from workflows.reasons import reason_of
+from workflows.timeline import Timeline
+
+_NOT_PLACED = "not_found"
+
+
+class OrderRecorder:
+    """Writes for one order; a step is written once, however often it is run."""
+
+    def __init__(self, order_id: str, timeline: Timeline) -> None:
+        self._order_id = order_id
+        self._timeline = timeline
+
+    async def record(
+        self,
+        step: str,
+        status: OrderStatus,
+        event_type: str,
+        *,
+        actor: str = "system",
+        data: Mapping[str, object] | None = None,
+        payment_status: PaymentStatus | None = None,
+        awaiting: Awaiting | None = None,
+    ) -> None:
+        """Move the order and say so."""
+        command = RecordStatus(
+            order_id=self._order_id,
+            step=step,
+            status=status,
+            event_type=event_type,
+            actor=actor,
+            data=dict(data or {}),
+            payment_status=payment_status,
+            awaiting=awaiting,
+        )
+        text = event_type.removeprefix("order.").replace("_", " ")
+        await workflow.execute_local_activity_method(OrderActivities.record_status, command, summary=text, **STORE)
+        self.show(status, text)
+
+    async def record_if_placed(
+        self, step: str, status: OrderStatus, event_type: str, actor: str, data: Mapping[str, object]
+    ) -> None:
+        """The same for an order that may never have been recorded."""
+        try:
+            await self.record(step, status, event_type, actor=actor, data=data)
+        except FailureError as failure:
+            if reason_of(failure).code != _NOT_PLACED:
+                raise
+
+    def show(self, status: OrderStatus, text: str) -> None:
+        """Say where the order stands in the Temporal Web UI; the database knows it already."""
+        workflow.upsert_search_attributes([ORDER_STATUS.value_set(status)])
+        self._timeline.add(text)
+
+
+def said(moment: datetime) -> str:
+    """A moment as events, and the API, say it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

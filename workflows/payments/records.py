@@ -1,0 +1,97 @@
+"""How a payment is written down: the ledger, the history, the timeline, and what the order is told."""
+
+from temporalio import workflow
+
+from activities.payments import PaymentActivities
+from domain.ledger import EntryKind
+from domain.orders import PaymentStatus
+from schemas.payments import PaymentInput, PaymentUpdated, ProviderResult, RecordDecline, RecordPayment
+from workflows.names import PAYMENT_STATUS, PAYMENT_UPDATED
+from workflows.options import STORE
+from workflows.timeline import Timeline, money
+
+
+class PaymentRecorder:
+    """Writes for one payment; a step is written once, however often it is run."""
+
+    def __init__(self, payment: PaymentInput) -> None:
+        self._payment = payment
+        self.status = PaymentStatus.NOT_PAID
+        self.timeline = Timeline(f"Payment of {money(payment.amount, payment.currency)}")
+
+    @property
+    def order_id(self) -> str:
+        """Whose payment it is."""
+        return self._payment.order_id
+
+    def key(self, step: str) -> str:
+        """One key per step: an automatic retry keeps it, so that the step is done once."""
+        return f"{workflow.info().workflow_id}:{step}"
+
+    def money(self, amount: int) -> str:
+        """An amount in the order's currency, for people."""
+        return money(amount, self._payment.currency)
+
+    def show(self, status: PaymentStatus, text: str) -> None:
+        """Say where the payment stands in the Temporal Web UI; the database knows it already."""
+        self.status = status
+        workflow.upsert_search_attributes([PAYMENT_STATUS.value_set(status)])
+        self.timeline.add(text)
+
+    async def record(
+        self,
+        kind: EntryKind,
+        step: str,
+        amount: int,
+        provider_id: str,
+        data: dict[str, object] | None = None,
+        *,
+        fee: int = 0,
+    ) -> None:
+        """One effect at the provider, and what it keeps of it."""
+        command = RecordPayment(
+            order_id=self.order_id,
+            kind=kind,
+            amount=amount,
+            currency=self._payment.currency,
+            provider_id=provider_id,
+            idempotency_key=self.key(step),
+            fee=fee,
+            data=data or {},
+        )
+        text = f"{kind} of {self.money(amount)}"
+        done = await workflow.execute_local_activity_method(
+            PaymentActivities.record_payment, command, summary=text, **STORE
+        )
+        self.show(done.payment_status, text)
+
+    async def record_decline(self, step: str, result: ProviderResult) -> None:
+        """The bank said no."""
+        command = RecordDecline(
+            order_id=self.order_id,
+            idempotency_key=self.key(step),
+            code=result.code or "card_declined",
+            message=result.message or "The bank declined the payment.",
+        )
+        await workflow.execute_local_activity_method(
+            PaymentActivities.record_decline, command, summary="declined", **STORE
+        )
+        self.timeline.add(f"declined: `{command.code}` {command.message}")
+
+    async def signal_order(self, step: str, result: ProviderResult, attempt: int) -> None:
+        """What came of a step, by signal to the order."""
+        parent = workflow.info().parent
+        if parent is None:  # run alone, for instance in a test of this workflow
+            return
+        told = PaymentUpdated(
+            step=step,
+            outcome=result.outcome,
+            payment_status=self.status,
+            amount=result.amount,
+            code=result.code,
+            message=result.message,
+            attempt=attempt,
+            action=result.action,
+            risk=result.risk,
+        )
+        await workflow.get_external_workflow_handle(parent.workflow_id).signal(PAYMENT_UPDATED, told)

@@ -1,0 +1,128 @@
+"""PaymentRepairWorkflow carries out what an operator has decided about a difference between the books of payments."""
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from activities.payment_repair import PaymentRepairActivities
+from activities.payments import PaymentActivities
+from domain.reconciliation import Difference, DifferenceKind, DifferenceStatus, Repair
+from schemas.payment_reconciliation import (
+    CorrectStatus,
+    DecideDifference,
+    DecisionAnswer,
+    Examined,
+    PaymentDifference,
+    SettleDifference,
+)
+from schemas.payments import CapturePayment
+from workflows.options import STORE
+from workflows.payments.provider_calls import call_provider
+from workflows.payments.return_funds import Excess, FundsReturn
+from workflows.reasons import reason_of
+from workflows.timeline import Timeline, money
+from workflows.waiting import run_to_completion
+
+_REPAIRED, _RESOLVED, _OPEN = DifferenceStatus.REPAIRED, DifferenceStatus.RESOLVED_ITSELF, DifferenceStatus.OPEN
+
+
+@workflow.defn
+class PaymentRepairWorkflow:
+    """note the decision → ask all sides anew → repair → ask once more; a difference that is gone closes by itself."""
+
+    @workflow.init
+    def __init__(self, decision: DecideDifference) -> None:
+        self._decision = decision
+        self._timeline = Timeline(f"Difference {decision.difference_id}: {decision.action}")
+
+    @workflow.run
+    async def run(self, decision: DecideDifference) -> DecisionAnswer:
+        """Do as decided, or say why not."""
+        return await run_to_completion(self._carry_out(decision), self._timeline.add)
+
+    async def _carry_out(self, decision: DecideDifference) -> DecisionAnswer:
+        self._timeline.add(f"{decision.actor}: {decision.reason}")
+        try:
+            difference = await workflow.execute_local_activity_method(
+                PaymentRepairActivities.decide_difference, decision, summary="note the decision", **STORE
+            )
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            refusal = reason_of(error)
+            return DecisionAnswer(code=refusal.code, message=refusal.message)
+        if difference.status is DifferenceStatus.REPAIRING:
+            difference = await self._settle(difference)
+        self._timeline.add(f"it is {difference.status}")
+        return DecisionAnswer(difference=difference)
+
+    async def _settle(self, difference: PaymentDifference) -> PaymentDifference:
+        try:
+            status, note = await self._repair(difference), None
+            if status is _OPEN:
+                note = "It is still there after its repair."
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            status, note = _OPEN, reason_of(error).message[:500]
+            self._timeline.owe([note])
+        command = SettleDifference(difference_id=difference.id, status=status, note=note)
+        return await workflow.execute_local_activity_method(
+            PaymentRepairActivities.settle_difference, command, summary=f"it is {status}", **STORE
+        )
+
+    async def _repair(self, difference: PaymentDifference) -> DifferenceStatus:
+        money_back = FundsReturn(difference.order_id, difference.payment_id or "", self._timeline, self._decision.actor)
+        examined = await money_back.examine()
+        found = _same(examined, difference)
+        if found is None:
+            return _RESOLVED
+        money_back.late = found.late
+        if found.repair in (Repair.VOID_HOLD, Repair.REFUND_CHARGE):
+            await money_back.give_back(lambda now: _excess(now, difference))
+        elif found.repair is Repair.CORRECT_STATUS:
+            await self._correct_status(difference)
+        elif found.repair is Repair.CAPTURE_HOLD:
+            await self._capture(found, examined)
+        payment = (await money_back.examine()).payments.get(found.payment_id or "")
+        if payment is not None:
+            await money_back.catch_up(payment)
+        return _OPEN if _same(await money_back.examine(), difference) else _REPAIRED
+
+    async def _correct_status(self, difference: PaymentDifference) -> None:
+        command = CorrectStatus(
+            order_id=difference.order_id,
+            idempotency_key=f"{workflow.info().workflow_id}:status",
+            actor=self._decision.actor,
+        )
+        await workflow.execute_local_activity_method(
+            PaymentRepairActivities.correct_payment_status, command, summary="what the ledger's sums say", **STORE
+        )
+
+    async def _capture(self, found: Difference, examined: Examined) -> None:
+        payment = examined.payments[found.payment_id or ""]
+        assert payment is not None
+        command = CapturePayment(
+            order_id=payment.order_id,
+            provider_id=payment.provider_id,
+            amount=found.repair_amount,
+            currency=payment.currency,
+            final=True,
+            captured=payment.captured,
+            idempotency_key=f"{workflow.info().workflow_id}:capture",
+        )
+        text = f"capture {money(found.repair_amount, payment.currency)}"
+        await call_provider(PaymentActivities.capture_payment, command, text, self._timeline)
+        self._timeline.add(text)
+
+
+def _same(examined: Examined, difference: PaymentDifference) -> Difference | None:
+    wanted = (difference.kind, difference.effect, difference.subject)
+    return next((one for one in examined.differences if (one.kind, one.effect, one.subject) == wanted), None)
+
+
+def _excess(examined: Examined, difference: PaymentDifference) -> Excess:
+    of_payment = [one for one in examined.differences if one.payment_id == difference.payment_id]
+    amounts = {one.kind: one.repair_amount for one in of_payment}
+    return Excess(
+        hold=amounts.get(DifferenceKind.ORPHANED_HOLD, 0), charge=amounts.get(DifferenceKind.ORPHANED_CHARGE, 0)
+    )
