@@ -176,16 +176,18 @@ class PaymentReconciliationActivities:
         currencies = [one.currency for one in examined.payments.values() if one is not None]
         still_open = self._differences.keep(
             suspect.order_id,
-            examined.books.status if examined.books else None,
+            examined.ledger.status if examined.ledger else None,
             currencies[0] if currencies else None,
             examined.differences,
             running=running or examined.busy,
         )
         standing = {one.subject for one in still_open}
-        late = dict.fromkeys(one.subject for one in examined.differences if one.late and one.subject in standing)
+        orphaned = dict.fromkeys(
+            one.subject for one in examined.differences if one.orphaned and one.subject in standing
+        )
         failed = [one for one in examined.differences if one.effect is EntryKind.REFUND_REVERSAL]
         return [
-            *(OrphanedPayment(order_id=suspect.order_id, payment_id=payment_id) for payment_id in late),
+            *(OrphanedPayment(order_id=suspect.order_id, payment_id=payment_id) for payment_id in orphaned),
             *(
                 RefundSentBack(order_id=suspect.order_id, provider_id=one.subject)
                 for one in failed
@@ -202,7 +204,7 @@ class PaymentReconciliationActivities:
         # Read again after the provider: what it has done is booked a moment later, never a moment before.
         books = self._books.of_orders([order_id]).get(order_id)
         return Examined(
-            books=books,
+            ledger=books,
             payments=payments,
             differences=compare(order_id, books, payments),
             busy=self._books.has_pending_refund(order_id),
@@ -227,10 +229,10 @@ async def _living(place: ReconciliationPlace, look: Callable[[], T]) -> T:
 
 def _next_place(place: ReconciliationPlace, page: _Page, found: Sequence[ByItself]) -> ReconciliationPlace:
     so_far, phase = place.so_far, place.phase
-    late = {one.payment_id: one for one in (*so_far.late, *found) if isinstance(one, OrphanedPayment)}
+    orphaned = {one.payment_id: one for one in (*so_far.orphaned, *found) if isinstance(one, OrphanedPayment)}
     failed = {one.provider_id: one for one in (*so_far.failed_refunds, *found) if isinstance(one, RefundSentBack)}
     changed: dict[str, object] = {
-        "late": list(late.values())[:_MOST_BY_ITSELF],
+        "orphaned": list(orphaned.values())[:_MOST_BY_ITSELF],
         "failed_refunds": list(failed.values())[:_MOST_BY_ITSELF],
     }
     if phase is not Phase.FOUND_BEFORE:

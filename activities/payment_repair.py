@@ -55,6 +55,6 @@ class PaymentRepairActivities:
             return self._differences.settle(command)
 
     @activity.defn
-    def close_returned(self, late: OrphanedPayment) -> None:
+    def close_returned(self, orphaned: OrphanedPayment) -> None:
         """Nothing is open any more about money that has been given back."""
-        self._differences.returned(late.payment_id, _SYSTEM)
+        self._differences.returned(orphaned.payment_id, _SYSTEM)

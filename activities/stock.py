@@ -35,7 +35,7 @@ class StockActivities:
         """Hold the order's stock for another while, because the order lives."""
         with typed_failures():
             hold = self._reservations.extend(command.order_id)
-            return ReservationExtended(hold_seconds=int(hold.total_seconds()))
+            return ReservationExtended(reservation_seconds=int(hold.total_seconds()))
 
     @activity.defn
     def check_allocation(self, command: CheckAllocation) -> AllocationMissing:

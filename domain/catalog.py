@@ -30,11 +30,11 @@ class PriceWindow(Protocol):
     """An amount in minor units that holds from a moment on, up to but not including another."""
 
     @property
-    def amount(self) -> int: ...  # noqa: D102
+    def amount(self) -> int: ...
     @property
-    def valid_from(self) -> datetime: ...  # noqa: D102
+    def valid_from(self) -> datetime: ...
     @property
-    def valid_to(self) -> datetime | None: ...  # noqa: D102
+    def valid_to(self) -> datetime | None: ...
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class ParcelStatus(StrEnum):
     CANCELLED = "cancelled"
 
     @property
-    def has_left(self) -> bool:
+    def was_dispatched(self) -> bool:
         """The goods are out of the warehouse: the money may be captured, the booking no longer be cancelled."""
         return self in _ON_THE_WAY
 

@@ -109,7 +109,7 @@ def fulfilment_status(parcels: Sequence[ParcelStatus]) -> FulfilmentStatus:
     """The fulfilment status told by the status of every parcel the order needs, `PLANNED` for those not yet booked."""
     standing = [parcel for parcel in parcels if not parcel.is_stopped]
     delivered = sum(parcel is ParcelStatus.DELIVERED for parcel in standing)
-    moving = sum(parcel.has_left for parcel in standing)
+    moving = sum(parcel.was_dispatched for parcel in standing)
     if standing and delivered == len(standing):
         return FulfilmentStatus.DELIVERED
     if delivered:
@@ -126,13 +126,13 @@ def status_after_parcels(current: OrderStatus, parcels: Sequence[ParcelStatus]) 
     """
     if current not in (_S.CONFIRMED, _S.PROCESSING, _S.SHIPPED, _S.ON_HOLD):
         return current
-    if current is _S.ON_HOLD and not any(parcel.has_left for parcel in parcels):
+    if current is _S.ON_HOLD and not any(parcel.was_dispatched for parcel in parcels):
         return current
     goods = fulfilment_status(parcels)
     if goods is FulfilmentStatus.DELIVERED:
         return _S.DELIVERED
     standing = [parcel for parcel in parcels if not parcel.is_stopped]
-    if current is _S.SHIPPED or (standing and all(parcel.has_left for parcel in standing)):
+    if current is _S.SHIPPED or (standing and all(parcel.was_dispatched for parcel in standing)):
         return _S.SHIPPED
     waiting = (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD)
     return _S.PROCESSING if any(parcel not in waiting for parcel in parcels) else current

@@ -21,8 +21,8 @@ class DifferenceKind(StrEnum):
     MISSING_IN_LEDGER = "missing_in_ledger"
     MISSING_AT_PROVIDER = "missing_at_provider"
     AMOUNT_MISMATCH = "amount_mismatch"
-    ORPHANED_HOLD = "orphaned_hold"
-    ORPHANED_CHARGE = "orphaned_charge"
+    ORPHANED_AUTHORIZATION = "orphaned_authorization"
+    ORPHANED_CAPTURE = "orphaned_capture"
     NOT_CAPTURED = "not_captured"
     STATUS_MISMATCH = "status_mismatch"
     UNKNOWN_ORDER = "unknown_order"
@@ -32,11 +32,11 @@ class Repair(StrEnum):
     """What would make the books agree."""
 
     RECORD_MISSING = "record_missing"
-    VOID_HOLD = "void_hold"
-    REFUND_CHARGE = "refund_charge"
-    CAPTURE_HOLD = "capture_hold"
+    VOID_AUTHORIZATION = "void_authorization"
+    REFUND_CAPTURE = "refund_capture"
+    CAPTURE_AUTHORIZATION = "capture_authorization"
     CORRECT_STATUS = "correct_status"
-    LOOK_BY_HAND = "look_by_hand"
+    MANUAL_REVIEW = "manual_review"
 
 
 class DifferenceStatus(StrEnum):
@@ -57,7 +57,7 @@ class DifferenceStatus(StrEnum):
 class Difference:
     """One thing the books disagree on. `subject` is a payment's or refund's id at the provider, or the order's.
 
-    `late` is money that arrived when nobody waited for it any more, which is given back without asking a person.
+    `orphaned` is money that arrived when nobody waited for it any more, which is given back without asking a person.
     """
 
     kind: DifferenceKind
@@ -68,7 +68,7 @@ class Difference:
     provider_amount: int | None = None
     ledger_amount: int | None = None
     repair_amount: int = 0
-    late: bool = False
+    orphaned: bool = False
 
 
 def due(books: OrderLedger, payment_id: str, payments: Payments) -> int:
@@ -144,18 +144,18 @@ def _orphaned(payment: PaymentMade, books: OrderLedger, payments: Payments) -> l
     if books.status not in FINAL_STATUSES:
         return []
     payment_id = payment.provider_id
-    needed, late = due(books, payment_id, payments), is_orphaned(payment_id, books, payments)
+    needed, orphaned = due(books, payment_id, payments), is_orphaned(payment_id, books, payments)
     captured = books.sum(_K.CAPTURE, payment_id)
     found = []
     if payment.held and payment.captured >= needed:
-        kind, ours = DifferenceKind.ORPHANED_HOLD, books.committed(payment_id) - captured
-        hold = (_K.AUTHORIZATION, payment_id, payment.held, ours, payment.held, late)
-        found.append(Difference(kind, payment_id, Repair.VOID_HOLD, *hold))
+        kind, ours = DifferenceKind.ORPHANED_AUTHORIZATION, books.committed(payment_id) - captured
+        hold = (_K.AUTHORIZATION, payment_id, payment.held, ours, payment.held, orphaned)
+        found.append(Difference(kind, payment_id, Repair.VOID_AUTHORIZATION, *hold))
     excess = payment.captured - payment.refunded - needed
     if excess > 0:
-        kind, kept = DifferenceKind.ORPHANED_CHARGE, payment.captured - payment.refunded
-        charge = (_K.CAPTURE, payment_id, kept, captured, excess, late)
-        found.append(Difference(kind, payment_id, Repair.REFUND_CHARGE, *charge))
+        kind, kept = DifferenceKind.ORPHANED_CAPTURE, payment.captured - payment.refunded
+        charge = (_K.CAPTURE, payment_id, kept, captured, excess, orphaned)
+        found.append(Difference(kind, payment_id, Repair.REFUND_CAPTURE, *charge))
     return found
 
 
@@ -173,7 +173,7 @@ def _mismatch(subject: str, payment_id: str, kind: EntryKind, theirs: int, ours:
         what,
         subject,
         # The ledger is added to and never changed: what it has too much of is for a person.
-        Repair.RECORD_MISSING if theirs > ours else Repair.LOOK_BY_HAND,
+        Repair.RECORD_MISSING if theirs > ours else Repair.MANUAL_REVIEW,
         kind,
         payment_id,
         theirs,
@@ -212,7 +212,7 @@ def _of_order(order_id: str, books: OrderLedger, payments: Payments) -> Iterator
         yield Difference(
             DifferenceKind.NOT_CAPTURED,
             order_id,
-            Repair.CAPTURE_HOLD if holding else Repair.LOOK_BY_HAND,
+            Repair.CAPTURE_AUTHORIZATION if holding else Repair.MANUAL_REVIEW,
             _K.CAPTURE,
             holding.provider_id if holding else None,
             sum(one.captured for one in payments.values() if one is not None),
@@ -243,7 +243,7 @@ def _unknown(payment: PaymentMade) -> Difference:
     return Difference(
         DifferenceKind.UNKNOWN_ORDER,
         payment.provider_id,
-        Repair.LOOK_BY_HAND,
+        Repair.MANUAL_REVIEW,
         payment_id=payment.provider_id,
         provider_amount=payment.kept,
         ledger_amount=0,

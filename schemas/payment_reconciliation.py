@@ -55,7 +55,7 @@ class PaymentsReconciled(Payload):
     orders: int = 0
     open: int = 0
     watched: int = 0
-    late: list[OrphanedPayment] = []
+    orphaned: list[OrphanedPayment] = []
     failed_refunds: list[RefundSentBack] = []
 
 
@@ -78,7 +78,7 @@ class ExaminePayments(Payload):
 class Examined(Payload):
     """What stands where at this moment, and what is wrong with it. `busy` while a refund of the order is under way."""
 
-    books: OrderLedger | None
+    ledger: OrderLedger | None
     payments: dict[str, PaymentMade | None]
     differences: list[Difference]
     busy: bool = False
@@ -87,13 +87,13 @@ class Examined(Payload):
 class CatchUp(Payload):
     """Write into the ledger whatever it lacks of what the provider did; once, however often it is asked for.
 
-    `late` money is told to the customer as such.
+    `orphaned` money is told to the customer as such.
     """
 
     payment: PaymentMade
     key: str
     actor: str
-    late: bool = False
+    orphaned: bool = False
 
 
 class CaughtUp(Payload):
@@ -115,11 +115,11 @@ class CorrectStatus(Payload):
 
 
 class OrphanedPaymentInput(Payload):
-    """What OrphanedPaymentWorkflow is started with; a payment `given_up` is no longer the order's, whatever its status."""
+    """Starts OrphanedPaymentWorkflow; the order no longer waits for a payment that is `abandoned`."""
 
     order_id: str
     payment_id: str
-    given_up: bool = False
+    abandoned: bool = False
 
 
 class OrphanedPaymentResult(Payload):

@@ -38,12 +38,12 @@ class TryMethod(Payload):
 
 
 class PaymentInput(Payload):
-    """What PaymentWorkflow is started with: hold this amount for this order.
+    """Starts PaymentWorkflow: authorize this amount for this order.
 
-    With `may_retry` a refusal is not the end of it: it waits for another method, or to be let go. With
-    `use_store_credit` as much of the amount as the customer has is held as that, and only the rest by card. A card's
-    hold lasts `hold_seconds` unless the provider says otherwise, and is renewed before it ends; 0 renews none. With
-    `keep_method` the provider keeps the method for that.
+    With `may_retry` a decline does not end it: it waits for another method, or to be voided. With `use_store_credit`
+    as much of the amount as the customer has is authorized as store credit, and only the rest by card. A card's
+    authorization lasts `authorization_seconds` unless the provider says otherwise, and is renewed before it expires;
+    0 renews none. With `keep_method` the provider keeps the method for that.
     """
 
     order_id: str
@@ -52,7 +52,7 @@ class PaymentInput(Payload):
     first: TryMethod
     may_retry: bool = False
     use_store_credit: bool = False
-    hold_seconds: int = 0
+    authorization_seconds: int = 0
     keep_method: bool = False
 
 
@@ -161,17 +161,18 @@ class PaymentOutcome(StrEnum):
     PENDING = "pending"
 
 
-HOLD_EXPIRED = "hold_expired"
-"""The code of a capture that comes after the bank has let go of the money."""
+AUTHORIZATION_EXPIRED = "authorization_expired"
+"""The code of a capture after the authorization has expired."""
 
 
 class ProviderResult(Payload):
     """One answer of the provider; `code` and `message` are the bank's words for a refusal, `action` is what it wants.
 
-    The amount of a refusal is what was held for a moment and has been given back already. A hold lasts `hold_seconds`
-    from now, and can be held anew by this `payment_method` where it was kept for a `customer` of the provider's. Its
-    `risk` is the provider's own assessment: `normal`, `elevated`, `highest`. The `fee` is what the provider keeps of
-    what was taken. What is held `captures_once` is let go of with the first capture, however little that takes.
+    The amount of a decline is what was authorized for a moment and voided already. An authorization lasts
+    `authorization_seconds` from now, and the amount can be authorized again by this `payment_method` where it was kept
+    for a `customer` of the provider's. Its `risk` is the provider's own assessment: `normal`, `elevated`, `highest`.
+    The `fee` is what the provider keeps of a capture. An authorization that `captures_once` ends with its first
+    capture, however small.
     """
 
     outcome: PaymentOutcome
@@ -182,7 +183,7 @@ class ProviderResult(Payload):
     message: str | None = None
     action: PaymentAction | None = None
     risk: str | None = None
-    hold_seconds: int | None = None
+    authorization_seconds: int | None = None
     payment_method: str | None = None
     customer: str | None = None
     captures_once: bool = False
@@ -244,7 +245,7 @@ class CaptureParcel(Payload):
     parcel: int
     amount: int
     final: bool
-    taken_back: bool = False
+    compensating: bool = False
 
 
 class VoidAuthorization(Payload):

@@ -21,11 +21,9 @@ from adapters.settings import Settings
 from temporal_clients.connection import connect_temporal
 from workers.build_activities import ActivitiesByQueue, build_activities
 from workers.heartbeats import Heartbeats
-from workflows.account_mails import AccountMailWorkflow
-from workflows.cart_reminders import CartReminderWorkflow
-from workflows.catalog_changes import CatalogChangesWorkflow
+from workflows.catalog import CatalogChangesWorkflow, PopularityWorkflow
 from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
-from workflows.notifications import NotificationWorkflow
+from workflows.notifications import AccountMailWorkflow, CartReminderWorkflow, NotificationWorkflow
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.orders.fulfilment import FulfilmentWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
@@ -37,7 +35,6 @@ from workflows.payments.payment import PaymentWorkflow
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 from workflows.payments.refunds import RefundWorkflow
 from workflows.payments.repair import PaymentRepairWorkflow
-from workflows.popularity import PopularityWorkflow
 from workflows.reindex import ReindexWorkflow
 
 _RECONNECT_SECONDS = 1.0

@@ -27,8 +27,7 @@ from temporalio.types import MethodAsyncNoParam
 
 from adapters.settings import Settings
 from temporal_clients.connection import connect_temporal
-from workflows.cart_reminders import CartReminderWorkflow
-from workflows.catalog_changes import CatalogChangesWorkflow
+from workflows.catalog import CatalogChangesWorkflow, PopularityWorkflow
 from workflows.names import (
     CATALOG_QUEUE,
     NOTIFICATIONS_QUEUE,
@@ -36,9 +35,9 @@ from workflows.names import (
     PAYMENT_RECONCILIATION_ID,
     PAYMENTS_QUEUE,
 )
+from workflows.notifications import CartReminderWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
-from workflows.popularity import PopularityWorkflow
 
 _OWNER = "made_for"  # the memo by which a schedule of ours is told from a person's or another engine's
 _SHORTEST_CATCH_UP = timedelta(minutes=1)

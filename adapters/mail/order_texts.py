@@ -133,7 +133,7 @@ class MailText:
 def write(order: OrderView, event: NotificationInput) -> MailText:
     """The mail for this event of this order; an event we have no words for is news all the same."""
     said = _ENDED.get(str(event.data.get("code"))) if event.type == "order.failed" else None
-    if event.data.get("renewal"):
+    if event.data.get("reauthorization"):
         said = _HELD_ANEW.get(event.type)
     said = said or _SAID.get(event.type, _NEWS)
     if event.type == "order.stock_reserved" and event.data.get("backordered"):

@@ -73,7 +73,7 @@ def _held(held: PaymentIntent) -> ProviderResult:
         outcome=PaymentOutcome.SUCCEEDED,
         provider_id=intent["id"],
         amount=intent.get("amount_capturable") or 0,
-        hold_seconds=max(0, ends - charge["created"]) if ends else None,
+        authorization_seconds=max(0, ends - charge["created"]) if ends else None,
         payment_method=intent.get("payment_method"),
         customer=intent.get("customer"),
         risk=(charge.get("outcome") or {}).get("risk_level"),

@@ -22,7 +22,7 @@ from adapters.payments.answers import (
 from adapters.settings import Settings
 from domain.errors import Misuse
 from schemas.payments import (
-    HOLD_EXPIRED,
+    AUTHORIZATION_EXPIRED,
     AbandonPayment,
     AuthorizePayment,
     CapturePayment,
@@ -115,7 +115,7 @@ class PaymentProvider:
     def capture(self, command: CapturePayment) -> ProviderResult:
         """Take so much of the hold; after the final capture the rest of it is given back.
 
-        That the bank has let go of it before is a result, with the code `hold_expired`.
+        That the bank has let go of it before is a result, with the code `authorization_expired`.
         """
         if command.unknown_since is not None:
             known = self._retrieve(command.provider_id, _WITH_FEE)
@@ -129,7 +129,7 @@ class PaymentProvider:
             )
         except stripe.InvalidRequestError as error:
             if has_expired(error, command.captured):
-                return declined(command.provider_id, HOLD_EXPIRED, error)
+                return declined(command.provider_id, AUTHORIZATION_EXPIRED, error)
             return refusal(error)
         except stripe.StripeError as error:
             return refusal(error)

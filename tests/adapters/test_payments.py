@@ -12,7 +12,7 @@ from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
 from domain.errors import Misuse, OutcomeUnknown, ProviderUnavailable
 from schemas.payments import (
-    HOLD_EXPIRED,
+    AUTHORIZATION_EXPIRED,
     AbandonPayment,
     AuthorizePayment,
     CapturePayment,
@@ -281,7 +281,7 @@ def test_capture_after_void_takes_nothing(provider: PaymentProvider, journal: Jo
     held = provider.authorize(command)
     provider.void(void(command, held))
     answer = provider.capture(capture(command, held, 5000, final=True))
-    assert (answer.outcome, answer.code, answer.amount) == (DECLINED, HOLD_EXPIRED, 0)
+    assert (answer.outcome, answer.code, answer.amount) == (DECLINED, AUTHORIZATION_EXPIRED, 0)
     assert journal(command.order_id) == [("authorization", 5000), ("void", 5000)]
 
 
@@ -296,7 +296,7 @@ def test_a_hold_that_has_run_out_is_a_result(
     httpx2.post(f"{settings.stripe_api_base}/_control/later/{held.provider_id}").raise_for_status()
     late = capture(command, held, 1000, final=True, step=2).model_copy(update={"captured": before})
     answer = provider.capture(late)
-    assert (answer.outcome, answer.code) == (DECLINED, HOLD_EXPIRED)
+    assert (answer.outcome, answer.code) == (DECLINED, AUTHORIZATION_EXPIRED)
     assert journal(command.order_id)[-1] == ("void", 5000 - before)
 
 

@@ -94,7 +94,7 @@ D = DifferenceKind
             CAPTURED,
             D.MISSING_AT_PROVIDER,
             R,
-            Repair.LOOK_BY_HAND,
+            Repair.MANUAL_REVIEW,
             0,
             False,
         ),
@@ -108,17 +108,25 @@ D = DifferenceKind
             False,
         ),
         # Held or taken for an order that has ended: known to the ledger, a person decides; never known, it is late.
-        (books(S.CANCELLED, P.AUTHORIZED, entry(A)), HELD, D.ORPHANED_HOLD, A, Repair.VOID_HOLD, 100, False),
-        (books(S.FAILED, P.NOT_PAID), HELD, D.ORPHANED_HOLD, A, Repair.VOID_HOLD, 100, True),
-        (books(S.CANCELLED, P.CAPTURED, *PAID), CAPTURED, D.ORPHANED_CHARGE, C, Repair.REFUND_CHARGE, 100, False),
-        (books(S.CANCELLED, P.NOT_PAID), CAPTURED, D.ORPHANED_CHARGE, C, Repair.REFUND_CHARGE, 100, True),
+        (
+            books(S.CANCELLED, P.AUTHORIZED, entry(A)),
+            HELD,
+            D.ORPHANED_AUTHORIZATION,
+            A,
+            Repair.VOID_AUTHORIZATION,
+            100,
+            False,
+        ),
+        (books(S.FAILED, P.NOT_PAID), HELD, D.ORPHANED_AUTHORIZATION, A, Repair.VOID_AUTHORIZATION, 100, True),
+        (books(S.CANCELLED, P.CAPTURED, *PAID), CAPTURED, D.ORPHANED_CAPTURE, C, Repair.REFUND_CAPTURE, 100, False),
+        (books(S.CANCELLED, P.NOT_PAID), CAPTURED, D.ORPHANED_CAPTURE, C, Repair.REFUND_CAPTURE, 100, True),
         # A second payment of an order that another has paid for.
         (
             books(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(C, of="pi_0"), owed=100),
             HELD,
-            D.ORPHANED_HOLD,
+            D.ORPHANED_AUTHORIZATION,
             A,
-            Repair.VOID_HOLD,
+            Repair.VOID_AUTHORIZATION,
             100,
             True,
         ),
@@ -127,11 +135,11 @@ D = DifferenceKind
             HELD,
             D.NOT_CAPTURED,
             C,
-            Repair.CAPTURE_HOLD,
+            Repair.CAPTURE_AUTHORIZATION,
             100,
             False,
         ),
-        (books(S.DELIVERED, P.NOT_PAID, owed=100), made(), D.NOT_CAPTURED, C, Repair.LOOK_BY_HAND, 100, False),
+        (books(S.DELIVERED, P.NOT_PAID, owed=100), made(), D.NOT_CAPTURED, C, Repair.MANUAL_REVIEW, 100, False),
         # The ledger has lost a payment that the order's goods need: it is never given back.
         (books(S.DELIVERED, P.CAPTURED, owed=100), CAPTURED, D.MISSING_IN_LEDGER, A, Repair.RECORD_MISSING, 100, False),
     ],
@@ -184,7 +192,7 @@ def test_a_refund_that_failed_and_is_booked_as_such_is_no_difference() -> None:
 def test_money_of_a_cancelled_order_whose_refund_failed_is_for_a_person() -> None:
     ours = books(S.CANCELLED, P.CAPTURED, *PAID, entry(R, of="re_1"), entry(BACK, of="re_1"))
     (found,) = compare("o", ours, {"pi_1": FAILED})
-    assert (found.kind, found.repair, found.late) == (D.ORPHANED_CHARGE, Repair.REFUND_CHARGE, False)
+    assert (found.kind, found.repair, found.late) == (D.ORPHANED_CAPTURE, Repair.REFUND_CAPTURE, False)
 
 
 def test_a_wrong_status_alone() -> None:
@@ -195,10 +203,10 @@ def test_a_wrong_status_alone() -> None:
 def test_a_payment_the_provider_never_had() -> None:
     ours = books(S.DELIVERED, P.CAPTURED, *PAID, owed=100)
     (found,) = compare("o", ours, {"pi_1": None})
-    assert (found.kind, found.effect, found.repair) == (D.MISSING_AT_PROVIDER, A, Repair.LOOK_BY_HAND)
+    assert (found.kind, found.effect, found.repair) == (D.MISSING_AT_PROVIDER, A, Repair.MANUAL_REVIEW)
 
 
 def test_a_payment_of_no_order() -> None:
     (found,) = compare("o", None, {"pi_1": HELD})
-    assert (found.kind, found.repair, found.provider_amount) == (D.UNKNOWN_ORDER, Repair.LOOK_BY_HAND, 100)
+    assert (found.kind, found.repair, found.provider_amount) == (D.UNKNOWN_ORDER, Repair.MANUAL_REVIEW, 100)
     assert compare("o", None, {"pi_1": VOIDED}) == []

@@ -144,7 +144,7 @@ class OrderStore:
             order_id=order_id,
             number=number,
             parcels=[views.parcel_plan(box) for box in boxes],
-            hold_seconds=int(self._hold.total_seconds()),
+            reservation_seconds=int(self._hold.total_seconds()),
             short=short,
         )
 
