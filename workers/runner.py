@@ -59,6 +59,11 @@ WORKFLOWS: dict[str, list[type]] = {
 }
 
 
+def workflow_modules() -> set[str]:
+    """Every module and package below `workflows`, by its full name."""
+    return {module.name for module in pkgutil.walk_packages(workflows.__path__, "workflows.")}
+
+
 def new_sandbox_runner() -> SandboxedWorkflowRunner:
     """The one sandbox, which imports the modules that define workflows anew for each run, and nothing else of ours.
 
@@ -66,7 +71,7 @@ def new_sandbox_runner() -> SandboxedWorkflowRunner:
     identity for every message class, and a run costs the worker much less.
     """
     defining = {workflow.__module__ for served in WORKFLOWS.values() for workflow in served}
-    others = {f"workflows.{module.name}" for module in pkgutil.iter_modules(workflows.__path__)} - defining
+    others = workflow_modules() - defining - {module.rpartition(".")[0] for module in defining}
     passed_through = ("schemas", "domain", "activities", "pydantic", "pydantic_core", *sorted(others))
     # What is imported anew is read as bytecode, whatever the environment says of writing it.
     sys.dont_write_bytecode = False
