@@ -65,7 +65,7 @@ def workflow_modules() -> set[str]:
 
 
 def new_sandbox_runner() -> SandboxedWorkflowRunner:
-    """The one sandbox, which imports the modules that define workflows anew for each run, and nothing else of ours.
+    """The one sandbox, which imports the modules that define workflows again for each run, and nothing else of ours.
 
     All the rest is pure and holds no state (tests/test_architecture.py sees to it). Imported once, it keeps one
     identity for every message class, and a run costs the worker much less.
@@ -73,20 +73,20 @@ def new_sandbox_runner() -> SandboxedWorkflowRunner:
     defining = {workflow.__module__ for served in WORKFLOWS.values() for workflow in served}
     others = workflow_modules() - defining - {module.rpartition(".")[0] for module in defining}
     passed_through = ("schemas", "domain", "activities", "pydantic", "pydantic_core", *sorted(others))
-    # What is imported anew is read as bytecode, whatever the environment says of writing it.
+    # What is imported again is read as bytecode, whatever the environment says of writing it.
     sys.dont_write_bytecode = False
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed_through))
 
 
 def build_worker(
-    client: Client, queue: str, crew: ActivitiesByQueue, pool: ThreadPoolExecutor, settings: Settings
+    client: Client, queue: str, activities: ActivitiesByQueue, pool: ThreadPoolExecutor, settings: Settings
 ) -> Worker:
     """A worker for one task queue; `pool` must have a thread for every activity slot of all its workers."""
     return Worker(
         client,
         task_queue=queue,
         workflows=WORKFLOWS[queue],
-        activities=crew[queue],
+        activities=activities[queue],
         activity_executor=pool,
         workflow_runner=new_sandbox_runner(),
         interceptors=[Heartbeats()],
@@ -105,11 +105,11 @@ def threads_needed(settings: Settings, queues: Sequence[str]) -> int:
 async def run_workers(client: Client, connections: Connections, queues: Sequence[str], stop: asyncio.Event) -> None:
     """Poll the queues until `stop` is set, then let running activities finish within the grace period."""
     settings = connections.settings
-    crew = build_activities(connections, client)
+    activities = build_activities(connections, client)
     with ThreadPoolExecutor(threads_needed(settings, queues), thread_name_prefix="activity") as pool:
         async with AsyncExitStack() as stack:
             for queue in queues:
-                await stack.enter_async_context(build_worker(client, queue, crew, pool, settings))
+                await stack.enter_async_context(build_worker(client, queue, activities, pool, settings))
                 log.info("polling", queue=queue)
             await stop.wait()
             log.info("stopping", grace_seconds=settings.graceful_shutdown_seconds)
