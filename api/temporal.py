@@ -29,7 +29,7 @@ from temporalio.types import MethodAsyncSingleParam
 from api.errors import HttpProblem, Unavailable, is_temporal_away
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
 from schemas.orders import CancelOrder, Decision, SettleCompensation
-from schemas.payments import PaymentAnswer, RetryPayment
+from schemas.payments import PayAgain, PaymentAnswer
 from schemas.risk import Review
 from workflows.names import CUSTOMER_ID, ORDERS_QUEUE, order_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow
@@ -192,7 +192,7 @@ class OrderDesk(Desk):
         except StillWorking as error:
             raise Unavailable from error
 
-    async def retry_payment(self, order_id: str, update_id: str, wanted: RetryPayment) -> PaymentAnswer:
+    async def retry_payment(self, order_id: str, update_id: str, wanted: PayAgain) -> PaymentAnswer:
         """Try another method; whoever asks under the same id gets the same answer.
 
         Raises a 409 with the workflow's code when it is not the time for it, StillWorking when the bank takes long.
@@ -289,6 +289,8 @@ def _start_of(order: CheckoutInput) -> _StartOptions:
 def _refused(error: WorkflowUpdateFailedError) -> HttpProblem:
     cause = error.cause
     if isinstance(cause, ApplicationError):
+        if cause.type == "RuntimeError":  # Temporal's own: a worker of an earlier release cannot read it
+            return Unavailable()
         return HttpProblem(409, cause.type or "conflict", cause.message)
     return HttpProblem(409, "conflict", "The order cannot do this now.")
 

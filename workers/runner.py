@@ -21,6 +21,7 @@ from adapters.settings import Settings
 from temporal_clients.connection import connect_temporal
 from workers.build_activities import ActivitiesByQueue, build_activities
 from workers.heartbeats import Heartbeats
+from workers.unknown_values import UnknownValuesWait
 from workflows.account_mails import AccountMailWorkflow
 from workflows.cart_reminders import CartReminderWorkflow
 from workflows.catalog_changes import CatalogChangesWorkflow
@@ -87,7 +88,7 @@ def build_worker(
         activities=crew[queue],
         activity_executor=pool,
         workflow_runner=new_sandbox_runner(),
-        interceptors=[Heartbeats()],
+        interceptors=[Heartbeats(), UnknownValuesWait()],
         max_concurrent_workflow_tasks=settings.workflow_slots,
         max_concurrent_activities=settings.activity_slots,
         max_concurrent_local_activities=settings.local_activity_slots,

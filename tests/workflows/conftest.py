@@ -35,7 +35,7 @@ from schemas.base import Address
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult, OrderLineInput
 from schemas.fulfilment import CarrierEvent
 from schemas.orders import OrderEvent, OrderView
-from schemas.payments import PaymentAnswer, RetryPayment
+from schemas.payments import PayAgain, PaymentAnswer
 from schemas.provider_events import ProviderEvent
 from schemas.vouchers import NewVoucher
 from workers.build_activities import build_activities
@@ -113,7 +113,7 @@ class Order:
         return await self.handle.execute_update(CheckoutWorkflow.first_answer)
 
     async def pay(self, method: str = "pm_card_visa") -> PaymentAnswer:
-        return await self.handle.execute_update(CheckoutWorkflow.retry_payment, RetryPayment(payment_method=method))
+        return await self.handle.execute_update(CheckoutWorkflow.retry_payment, PayAgain(payment_method=method))
 
     async def provider_tells(self, event_type: str = "payment_intent.amount_capturable_updated") -> None:
         """As the API does for a verified webhook."""

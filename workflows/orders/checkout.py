@@ -12,7 +12,7 @@ from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, Che
 from schemas.disputes import DisputeUpdated
 from schemas.fulfilment import ParcelUpdated
 from schemas.orders import CancelOrder, Choice, Decision, OrderPlaced, PlaceOrder, SettleCompensation
-from schemas.payments import PaymentAnswer, PaymentUpdated, RetryPayment
+from schemas.payments import PayAgain, PaymentAnswer, PaymentUpdated
 from schemas.risk import Review
 from workflows.names import DISPUTE_UPDATED, PARCEL_UPDATED, PAYMENT_UPDATED
 from workflows.options import STORE
@@ -95,12 +95,12 @@ class CheckoutWorkflow:
         self._shortage.check_may(decision.choice)
 
     @workflow.update
-    async def retry_payment(self, wanted: RetryPayment) -> PaymentAnswer:
+    async def retry_payment(self, wanted: PayAgain) -> PaymentAnswer:
         """Try another method, while the order awaits its payment."""
         return await self._attempts.retry_payment(wanted)
 
     @retry_payment.validator
-    def _may_retry_payment(self, wanted: RetryPayment) -> None:  # noqa: ARG002 - a validator has its update's parameters
+    def _may_retry_payment(self, wanted: PayAgain) -> None:  # noqa: ARG002 - a validator has its update's parameters
         self._check_stands()
         self._attempts.check_waiting()
 

@@ -174,8 +174,9 @@ class FulfilmentWorkflow:
 
     async def _follow(self, event: CarrierEvent) -> None:
         """Apply what the carrier tells if it is news; late and repeated events never move a parcel backwards."""
-        if moves_forward(self._status, event.status):
-            await self._record(event.status, "carrier", event)
+        status = ParcelStatus(event.status)
+        if moves_forward(self._status, status):
+            await self._record(status, "carrier", event)
 
     async def _call_back(self) -> None:
         self._called_back = False

@@ -41,7 +41,9 @@ class OrderParcels:
     @property
     def past_cancellation(self) -> bool:
         """Whether a customer can no longer stop the order: its parcels are with the warehouse, none waits for goods."""
-        return self._begun and (not self._waiting or any(told.status.has_left for told in self._told.values()))
+        return self._begun and (
+            not self._waiting or any(ParcelStatus(told.status).has_left for told in self._told.values())
+        )
 
     @property
     def begun(self) -> bool:
@@ -81,7 +83,7 @@ class OrderParcels:
         if number not in self._told:
             await self._children[number]  # raises the reason when the child failed
         told = self._told[number]
-        if told.status.is_stopped:
+        if ParcelStatus(told.status).is_stopped:
             raise ApplicationError(
                 told.message or f"Parcel {number} was {told.status}.",
                 {"parcel": number, "carrier_code": told.code},
@@ -145,7 +147,7 @@ class OrderParcels:
             await shielded(self._children[number].signal(FulfilmentWorkflow.call_back))
             await workflow.wait_condition(lambda: number in self._told or self._ended(number))
         told = self._told.get(number)
-        if told is not None and not told.status.is_stopped:
+        if told is not None and not ParcelStatus(told.status).is_stopped:
             return False
         await self._children[number]
         return True

@@ -10,11 +10,11 @@ from domain.orders import OrderStatus
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, PricedOrder
 from schemas.orders import Awaiting
 from schemas.payments import (
+    PayAgain,
     PaymentAnswer,
     PaymentInput,
     PaymentOutcome,
     PaymentUpdated,
-    RetryPayment,
     TryMethod,
 )
 from workflows.orders.payment import OrderPayment
@@ -110,7 +110,7 @@ class PaymentAttempts:
         if self._anew:
             raise ApplicationError("The order stands.", type="not_awaiting_payment")
 
-    async def retry_payment(self, wanted: RetryPayment) -> PaymentAnswer:
+    async def retry_payment(self, wanted: PayAgain) -> PaymentAnswer:
         """Try this method, and answer what came of it."""
         self._number += 1
         number, self._at_work = self._number, True
