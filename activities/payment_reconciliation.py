@@ -87,7 +87,7 @@ class PaymentReconciliationActivities:
             Phase.ENTRIES: self._entries,
             Phase.ORDERS: self._orders,
             Phase.FOUND_BEFORE: self._found_before,
-        }[start.phase]
+        }[Phase(start.phase)]
         while place.phase is start.phase:
             page = await _living(place, partial(look, began_at, place.cursor))
             found = [one for suspect in page.suspects for one in await self._look_closely(suspect, place)]
@@ -228,7 +228,7 @@ async def _living(place: ReconciliationPlace, look: Callable[[], T]) -> T:
 
 
 def _next_place(place: ReconciliationPlace, page: _Page, found: Sequence[ByItself]) -> ReconciliationPlace:
-    so_far, phase = place.so_far, place.phase
+    so_far, phase = place.so_far, Phase(place.phase)
     orphaned = {one.payment_id: one for one in (*so_far.orphaned, *found) if isinstance(one, OrphanedPayment)}
     failed = {one.provider_id: one for one in (*so_far.failed_refunds, *found) if isinstance(one, RefundSentBack)}
     changed: dict[str, object] = {

@@ -4,6 +4,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.base import Open
 from schemas.users import Role
 
 
@@ -17,7 +18,7 @@ class Principal:
 
     kind: Literal["person", "service"]
     id: str
-    roles: frozenset[Role]
+    roles: frozenset[Open[Role]]
     limits: AbstractSet[str] | None = None
 
     @property

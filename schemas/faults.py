@@ -1,4 +1,4 @@
-"""What is wrong with a request, part by part."""
+"""What is invalid in a request, part by part."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from schemas.base import Payload
 
 
 class Fault(Payload):
-    """One thing that is not acceptable: where it stands (`variants/0/sku`), a stable code, and a sentence."""
+    """One invalid part: where it is (`variants/0/sku`), a stable code, and a sentence."""
 
     pointer: str
     code: str
@@ -15,12 +15,12 @@ class Fault(Payload):
 
 
 class InvalidFields(InvalidRequest):
-    """Parts of the request are not acceptable; `faults` says which and why."""
+    """Parts of the request are invalid; `faults` says which and why."""
 
     code = "invalid_request"
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        # As for every other body: pointers begin at the request.
+        # Pointers begin at the request, as for every other body.
         errors = [fault.model_dump() | {"pointer": f"body/{fault.pointer}"} for fault in faults]
         super().__init__(f"{len(faults)} part(s) of the request are not acceptable.", errors=errors)
         self.faults = faults

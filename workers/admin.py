@@ -181,7 +181,7 @@ def _role(stores: Connections, email: str, role: Role) -> Step:
         if account is None:
             raise StepFailed(f"No account has the address {email}; register it first (POST /v1/users).")
         changed = accounts.set_roles(account.id, [*account.roles, role])
-        now = [granted.value for granted in changed.roles]
+        now = [str(granted) for granted in changed.roles]
         log = SecurityEvents(stores.engine)
         log.record("account.roles_changed", user_id=account.id, actor="order-admin", before=account.roles, after=now)
         # An API may hold a copy of the old state for that long; the command is done when none does.

@@ -174,8 +174,9 @@ class FulfilmentWorkflow:
 
     async def _apply(self, event: CarrierEvent) -> None:
         """Apply a carrier event if it moves the parcel forward; late and repeated ones never move it back."""
-        if moves_forward(self._status, event.status):
-            await self._record(event.status, "carrier", event)
+        status = ParcelStatus(event.status)
+        if moves_forward(self._status, status):
+            await self._record(status, "carrier", event)
 
     async def _cancel(self) -> None:
         self._cancelled = False

@@ -42,7 +42,8 @@ class OrderParcels:
     def past_cancellation(self) -> bool:
         """Whether the order can no longer be cancelled: its parcels are with the warehouse and none is backordered."""
         return self._started and (
-            not self._backordered or any(update.status.was_dispatched for update in self._updates.values())
+            not self._backordered
+            or any(ParcelStatus(update.status).was_dispatched for update in self._updates.values())
         )
 
     @property
@@ -83,7 +84,7 @@ class OrderParcels:
         if number not in self._updates:
             await self._children[number]  # raises the reason when the child failed
         update = self._updates[number]
-        if update.status.is_stopped:
+        if ParcelStatus(update.status).is_stopped:
             raise ApplicationError(
                 update.message or f"Parcel {number} was {update.status}.",
                 {"parcel": number, "carrier_code": update.code},
@@ -147,7 +148,7 @@ class OrderParcels:
             await shielded(self._children[number].signal(FulfilmentWorkflow.cancel))
             await workflow.wait_condition(lambda: number in self._updates or self._ended(number))
         update = self._updates.get(number)
-        if update is not None and not update.status.is_stopped:
+        if update is not None and not ParcelStatus(update.status).is_stopped:
             return False
         await self._children[number]
         return True

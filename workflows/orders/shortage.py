@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from activities.orders import OrderActivities
 from domain.orders import OrderStatus
-from schemas.base import Money
+from schemas.base import Money, Open
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, OrderLineInput, PricedOrder
 from schemas.orders import Awaiting, Choice, Decision, OrderPlaced, Shortage, ShortLine, TakeAvailable
 from workflows.options import STORE
@@ -39,7 +39,7 @@ class ShortageDecision:
         """Whether the customer may decide now."""
         return self._open and self._decision is None
 
-    def check_may(self, choice: Choice) -> None:
+    def check_may(self, choice: Open[Choice]) -> None:
         """Raise ApplicationError unless the customer may choose this now."""
         if not self.waiting:
             raise ApplicationError("The order is not awaiting a decision.", type="not_awaiting_decision")

@@ -43,6 +43,7 @@ class DisputeWorkflow:
     def __init__(self, dispute: DisputeInput) -> None:
         self._dispute = dispute
         self._view: DisputeView | None = None
+        self._status: DisputeStatus
         self._last_update: DisputeUpdated | None = None
         self._seen_events: set[str] = set()
         self._has_event = self._retrieved = False
@@ -64,7 +65,7 @@ class DisputeWorkflow:
             if self._has_event or workflow.now() >= retrieve_at:
                 await self._retrieve()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return DisputeEnded(dispute_id=dispute.dispute_id, status=self._view.status if self._view else None)
+        return DisputeEnded(dispute_id=dispute.dispute_id, status=self._status if self._view else None)
 
     @workflow.signal
     def provider_event(self, event: ProviderEvent) -> None:
@@ -162,12 +163,12 @@ class DisputeWorkflow:
         if self._view is None or self._view.status is not view.status:
             amount = money(view.amount.amount, view.amount.currency)
             self._timeline.add(f"{amount} of order `{view.order_id}`, `{view.reason}`: **{view.status}**")
-        self._view = view
+        self._keep(view)
         workflow.upsert_search_attributes([PAYMENT_STATUS.value_set(status)])
         self._timeline.needs_operator(self._actions_due(view))
 
     def _actions_due(self, view: DisputeView) -> list[str]:
-        if not (view.open and view.status.needs_response):
+        if not (view.open and self._status.needs_response):
             return []
         until = f"{view.evidence_due_at:%Y-%m-%d %H:%M} UTC" if view.evidence_due_at else "soon"
         return [f"evidence until {until}: `POST /v1/ops/disputes/{view.id}/evidence`, or `/accept`"]
@@ -187,7 +188,7 @@ class DisputeWorkflow:
 
     def _next_moment(self, retrieve_at: datetime) -> datetime:
         due = self._current.evidence_due_at
-        if due is None or not self._current.status.needs_response or self._missed:
+        if due is None or not self._status.needs_response or self._missed:
             return retrieve_at
         moment = due if self._reminded else due - timedelta(hours=self._dispute.reminder_hours)
         return min(retrieve_at, moment)
@@ -196,7 +197,7 @@ class DisputeWorkflow:
         """Escalate before evidence is due, and again when it is overdue."""
         view = self._current
         due = view.evidence_due_at
-        if due is None or not view.status.needs_response:
+        if due is None or not self._status.needs_response:
             return
         fields = {"dispute": view.id, "order": view.order_id, "due": due.isoformat()}
         if workflow.now() >= due and not self._missed:
@@ -216,10 +217,14 @@ class DisputeWorkflow:
         command = NoteAction(
             dispute_id=self._dispute.dispute_id, key=key, action=action, actor=actor, reason=reason, text=text
         )
-        self._view = await workflow.execute_local_activity_method(
+        noted = await workflow.execute_local_activity_method(
             DisputeActivities.note_dispute_action, command, summary=f"{action} by {actor}", **STORE
         )
+        self._keep(noted)
         self._timeline.add(f"{actor}: {action}, {reason}")
+
+    def _keep(self, view: DisputeView) -> None:
+        self._view, self._status = view, DisputeStatus(view.status)
 
     @property
     def _current(self) -> DisputeView:
@@ -238,7 +243,7 @@ class DisputeWorkflow:
         self._refuse_decided()
 
     def _refuse_decided(self) -> None:
-        if self._retrieved and (self._view is None or not self._view.status.is_undecided):
+        if self._retrieved and (self._view is None or not self._status.is_undecided):
             raise ApplicationError("The dispute is already decided.", type="dispute_closed")
 
     def _key(self, step: str) -> str:

@@ -5,7 +5,7 @@ An e-mail address belongs to the account that has proven it, its owner; until th
 """
 
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from adapters.mysql.clock import now
 from adapters.mysql.tables.identity import user_roles, users
 from domain.errors import EmailTaken, LastAdmin, NotFound
+from schemas.base import Open
 from schemas.users import Account, MailWish, Role
 
 _DERIVED = {"roles", "email_verified"}
@@ -100,7 +101,7 @@ class Accounts:
         """Give the account another name; raises NotFound."""
         return self._change(user_id, name=name)
 
-    def set_roles(self, user_id: str, roles: list[Role]) -> Account:
+    def set_roles(self, user_id: str, roles: Sequence[Open[Role]]) -> Account:
         """Replace the account's roles and outdate its tokens, in one transaction; raises NotFound, LastAdmin."""
         with self._engine.begin() as connection:
             if Role.ADMIN not in roles:
@@ -208,6 +209,6 @@ def _first(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Acco
     return Account(**{**row, **seen}, roles=_roles(connection, row["id"]))
 
 
-def _roles(connection: sa.Connection, account_id: str) -> list[Role]:
+def _roles(connection: sa.Connection, account_id: str) -> list[Any]:
     query = sa.select(user_roles.c.role).where(user_roles.c.user_id == account_id).order_by(user_roles.c.role)
-    return [Role(role) for role in connection.scalars(query)]
+    return list(connection.scalars(query))
