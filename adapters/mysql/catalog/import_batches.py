@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Source:
-    """Where products come from; `create_taxonomy` makes missing brands and categories, None refuses them."""
+    """Where products come from; `create_taxonomy` makes the brands and categories that are missing, None refuses them."""
 
     import_id: str
     actor: str
