@@ -18,7 +18,6 @@ class OrderStatus(StrEnum):
     PROCESSING = "processing"
     SHIPPED = "shipped"
     DELIVERED = "delivered"
-    CLOSED = "closed"
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"
     FAILED = "failed"
@@ -68,19 +67,18 @@ ALLOWED_MOVES: dict[OrderStatus, set[OrderStatus]] = {
         *_WAYS_OUT,
     },
     _S.SHIPPED: {_S.DELIVERED, _S.AWAITING_PAYMENT, *_WAYS_OUT},
-    _S.DELIVERED: {_S.CLOSED, _S.COMPENSATION_BLOCKED},  # it was never paid for
-    _S.CLOSED: set(),
+    _S.DELIVERED: {_S.COMPENSATION_BLOCKED},  # it was never paid for
     _S.CANCELLING: {_S.CANCELLED, _S.FAILED, _S.COMPENSATION_BLOCKED},
     _S.CANCELLED: set(),
     _S.FAILED: set(),
     _S.COMPENSATION_BLOCKED: {_S.CANCELLING, _S.CANCELLED, _S.FAILED},
 }
 
-FINAL_STATUSES = frozenset({_S.DELIVERED, _S.CLOSED, _S.CANCELLED, _S.FAILED})
+FINAL_STATUSES = frozenset({_S.DELIVERED, _S.CANCELLED, _S.FAILED})
 WAITING_STATUSES = frozenset({_S.AWAITING_PAYMENT, _S.AWAITING_CUSTOMER})
 """The order waits for its customer."""
 
-SOLD_STATUSES = frozenset({_S.CONFIRMED, _S.PROCESSING, _S.SHIPPED, _S.DELIVERED, _S.CLOSED})
+SOLD_STATUSES = frozenset({_S.CONFIRMED, _S.PROCESSING, _S.SHIPPED, _S.DELIVERED})
 
 
 def check_move(current: OrderStatus, target: OrderStatus) -> None:

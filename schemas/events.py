@@ -19,7 +19,7 @@ def dead_letters(topic: str) -> str:
 
 
 class Event(Payload):
-    """The fields of every event; `type` is without the prefix and suffix of its CloudEvents type."""
+    """The fields of every event; `type` is an EventType, or one of a newer release, without its CloudEvents prefix."""
 
     event_id: str
     type: str

@@ -17,6 +17,7 @@ from adapters.mysql.clock import naive, now
 from adapters.mysql.tables.orders import order_events, orders
 from adapters.mysql.tables.schema import OUTBOX_PARTITIONS
 from domain.errors import NotFound
+from domain.events import EventType
 from domain.orders import (
     FINAL_STATUSES,
     WAITING_STATUSES,
@@ -57,7 +58,7 @@ class Change:
     """
 
     step: str
-    type: str
+    type: EventType
     actor: str
     data: Mapping[str, object]
     status: OrderStatus | None = None
@@ -156,6 +157,6 @@ def _awaiting(status: OrderStatus, change: Change) -> dict[str, Any]:
 
 def _ending(status: OrderStatus, data: Mapping[str, object]) -> dict[str, Any]:
     """A failed or cancelled order says why, and lets go of its cart version so that the cart can be ordered again."""
-    if status not in FINAL_STATUSES or status in (OrderStatus.DELIVERED, OrderStatus.CLOSED):
+    if status not in FINAL_STATUSES or status is OrderStatus.DELIVERED:
         return {}
     return {"cart_claim": None, "failure_code": data.get("code")}

@@ -3,6 +3,8 @@
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from domain.actors import SYSTEM_ACTOR
+from domain.events import EventType
 from domain.orders import OrderStatus
 from schemas.orders import SettleCompensation
 from workflows.names import COMPENSATION_BLOCKED
@@ -44,9 +46,9 @@ class Compensation:
         reasons = [f"{compensation.name}: {compensation.why}" for compensation in blocked]
         self._timeline.needs_operator(reasons)
         workflow.upsert_search_attributes([COMPENSATION_BLOCKED.value_set(True)])
-        status, event_type = OrderStatus.COMPENSATION_BLOCKED, "order.compensation_blocked"
+        status, event_type = OrderStatus.COMPENSATION_BLOCKED, EventType.ORDER_COMPENSATION_BLOCKED
         await self._recorder.record_if_placed(
-            f"blocked-{attempt}", status, event_type, "system", {"needs_operator": reasons}
+            f"blocked-{attempt}", status, event_type, SYSTEM_ACTOR, {"needs_operator": reasons}
         )
         await workflow.wait_condition(lambda: self._settlement is not None)
         decision, self._settlement, self._blocked = self._settlement, None, []

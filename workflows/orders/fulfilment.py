@@ -8,6 +8,7 @@ from temporalio import workflow
 
 from activities.fulfilment import FulfilmentActivities
 from activities.stock import StockActivities
+from domain.actors import CARRIER_ACTOR, SYSTEM_ACTOR
 from domain.fulfilment import ParcelStatus, moves_forward
 from schemas.fulfilment import (
     BookShipment,
@@ -146,9 +147,9 @@ class FulfilmentWorkflow:
             FulfilmentActivities.book_shipment, command, text, self._timeline, CARRIER
         )
         if self._shipment.accepted:
-            await self._record(ParcelStatus.BOOKED, "system")
+            await self._record(ParcelStatus.BOOKED, SYSTEM_ACTOR)
         else:
-            await self._record(ParcelStatus.REFUSED, "carrier")
+            await self._record(ParcelStatus.REFUSED, CARRIER_ACTOR)
 
     def _hold_changed(self) -> bool:
         if self._on_hold:
@@ -163,7 +164,7 @@ class FulfilmentWorkflow:
                 self._timeline.add("too late to hold: the carrier has collected it")
                 return
             self._booking += 1
-        await self._record(ParcelStatus.ON_HOLD, "system")
+        await self._record(ParcelStatus.ON_HOLD, SYSTEM_ACTOR)
 
     async def _cancel_booking(self, key: str, summary: str) -> bool:
         command = CancelShipment(shipment_id=self._shipment.shipment_id or "", idempotency_key=key)
@@ -176,7 +177,7 @@ class FulfilmentWorkflow:
         """Apply a carrier event if it moves the parcel forward; late and repeated ones never move it back."""
         status = ParcelStatus(event.status)
         if moves_forward(self._status, status):
-            await self._record(status, "carrier", event)
+            await self._record(status, CARRIER_ACTOR, event)
 
     async def _cancel(self) -> None:
         self._cancelled = False
@@ -184,10 +185,10 @@ class FulfilmentWorkflow:
             await self._signal_order()
             return
         if self._status in (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD):  # never booked at the carrier
-            await self._record(ParcelStatus.CANCELLED, "system")
+            await self._record(ParcelStatus.CANCELLED, SYSTEM_ACTOR)
             return
         if await self._cancel_booking(self._key("cancel"), "cancel the shipment"):
-            await self._record(ParcelStatus.CANCELLED, "system")
+            await self._record(ParcelStatus.CANCELLED, SYSTEM_ACTOR)
         else:
             # The carrier has collected it; its own event follows.
             self._timeline.add("too late to cancel: the carrier has collected it")

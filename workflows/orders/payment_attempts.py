@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from domain.events import EventType
 from domain.orders import OrderStatus
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, PricedOrder
 from schemas.orders import Awaiting
@@ -145,7 +146,7 @@ class PaymentAttempts:
             self._remind_at = None
             data = {"retry_until": rfc3339(self._ends)}
             step = f"payment-reminder-{self._number}" if self._after_reauthorization else "payment-reminder"
-            await self._recorder.record(step, OrderStatus.AWAITING_PAYMENT, "order.payment_reminder", data=data)
+            await self._recorder.record(step, OrderStatus.AWAITING_PAYMENT, EventType.ORDER_PAYMENT_REMINDER, data=data)
         if not await wait_until(self._ends, self._is_woken, "payment window closes"):
             raise ApplicationError("No payment was made in time.", type="payment_expired", non_retryable=True)
 
@@ -170,7 +171,7 @@ class PaymentAttempts:
         await self._recorder.record(
             f"awaiting-payment-{attempt}-{update.outcome}",
             OrderStatus.AWAITING_PAYMENT,
-            "order.awaiting_payment",
+            EventType.ORDER_AWAITING_PAYMENT,
             data=data,
             awaiting=Awaiting(payment_action=update.action, retry_until=self._ends),
         )
@@ -209,7 +210,7 @@ class Reauthorization:
             await self._parcels.hold_for_payment()
             await self._attempts.pay_after_expiry(update)
             step = f"paid-again-{update.step}"
-            await self._recorder.record(step, OrderStatus.PROCESSING, "order.payment_renewed")
+            await self._recorder.record(step, OrderStatus.PROCESSING, EventType.ORDER_PAYMENT_RENEWED)
             self._attempts.confirmed()
             await self._parcels.release_for_payment()
 

@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from activities.stock import StockActivities
+from domain.actors import SYSTEM_ACTOR
 from schemas.stock import ExtendReservation, ReleaseStock
 from workflows.options import STORE
 from workflows.orders.parcels import signal_allocations
@@ -44,7 +45,7 @@ class StockReservation:
         Runs also for an order that, as far as this run knows, has reserved nothing yet: a worker that was killed may
         have placed it, and a local activity that Temporal never recorded is in no history.
         """
-        command = ReleaseStock(order_id=self._order_id, actor="system", reason="the order was compensated")
+        command = ReleaseStock(order_id=self._order_id, actor=SYSTEM_ACTOR, reason="the order was compensated")
         try:
             released = await workflow.execute_local_activity_method(
                 StockActivities.release_stock, command, summary="release the stock", **STORE

@@ -6,6 +6,8 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from domain.actors import SYSTEM_ACTOR
+from domain.events import EventType
 from domain.orders import OrderStatus
 from domain.risk import reasons_to_review
 from schemas.checkout import CheckoutInput, CheckoutOutcome, PricedOrder
@@ -54,16 +56,20 @@ class RiskReview:
                 raise ApplicationError(
                     "The order could not be accepted.", details, type="risk_declined", non_retryable=True
                 )
-            await self._recorder.record("reviewed", OrderStatus.ON_HOLD, "order.review_passed", actor=review.actor)
+            await self._recorder.record(
+                "reviewed", OrderStatus.ON_HOLD, EventType.ORDER_REVIEW_PASSED, actor=review.actor
+            )
 
     async def _hold(self, reasons: list[str]) -> Review:
         until = workflow.now() + timedelta(seconds=self._rules.seconds)
         self._open = True
-        await self._recorder.record("hold", OrderStatus.ON_HOLD, "order.on_hold", data={"review_until": rfc3339(until)})
+        await self._recorder.record(
+            "hold", OrderStatus.ON_HOLD, EventType.ORDER_ON_HOLD, data={"review_until": rfc3339(until)}
+        )
         self._timeline.add(f"on hold until {rfc3339(until)}: {'; '.join(reasons)}")
         self._answer_customer(CheckoutOutcome.ON_HOLD)
         decided = await wait_until(until, lambda: self._review is not None, "review deadline")
         self._open = False
         if decided and self._review is not None:
             return self._review
-        return Review(verdict=self._rules.otherwise, reason="not reviewed in time", actor="system")
+        return Review(verdict=self._rules.otherwise, reason="not reviewed in time", actor=SYSTEM_ACTOR)

@@ -10,6 +10,8 @@ from temporalio.workflow import ParentClosePolicy
 from activities.payment_reconciliation import PaymentReconciliationActivities
 from activities.payment_repair import PaymentRepairActivities
 from activities.payments import PaymentActivities
+from domain.actors import SYSTEM_ACTOR
+from domain.events import EventType
 from domain.payment_facts import PaymentMade
 from schemas.payment_reconciliation import CatchUp, Examined, ExaminePayments
 from schemas.payments import VoidPayment
@@ -43,7 +45,7 @@ class Returned:
 class FundsReturn:
     """Works on one payment of one order. The customer is notified of an `orphaned` payment as such."""
 
-    def __init__(self, order_id: str, payment_id: str, timeline: Timeline, actor: str = "system") -> None:
+    def __init__(self, order_id: str, payment_id: str, timeline: Timeline, actor: str = SYSTEM_ACTOR) -> None:
         self._order_id = order_id
         self._payment_id = payment_id
         self._timeline = timeline
@@ -106,7 +108,7 @@ class FundsReturn:
             reason="paid after the order had ended" if self.orphaned else "the order has no use for it",
             actor=self._actor,
             payment_id=self._payment_id,
-            event_type="payment.returned_late" if self.orphaned else None,
+            event_type=EventType.PAYMENT_ORPHAN_RETURNED if self.orphaned else None,
         )
         text = f"refund {money(amount, payment.currency)}"
         answer = await workflow.execute_child_workflow(
