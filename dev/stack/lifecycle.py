@@ -22,7 +22,7 @@ from dev.stack.provide import provide
 
 _SETUP_SECONDS = 180
 
-PRODUCT = ("domain", "schemas", "adapters", "activities", "workflows", "workers", "api")
+PRODUCT = ("domain", "schemas", "adapters", "activities", "workflows", "temporal_clients", "workers", "api")
 
 
 @contextmanager
