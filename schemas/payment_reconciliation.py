@@ -115,7 +115,7 @@ class CorrectStatus(Payload):
 
 
 class OrphanedPaymentInput(Payload):
-    """What OrphanedPaymentWorkflow is started with; a payment `given_up` is no longer the order's, whatever its status."""
+    """What OrphanedPaymentWorkflow is started with. A payment `given_up` is the order's no more, however the order stands."""
 
     order_id: str
     payment_id: str
