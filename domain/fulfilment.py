@@ -51,9 +51,9 @@ _RANK = {
 _ON_THE_WAY = frozenset(status for status, rank in _RANK.items() if 2 <= rank <= 5)
 
 
-def moves_forward(current: ParcelStatus, told: ParcelStatus) -> bool:
+def moves_forward(current: ParcelStatus, reported: ParcelStatus) -> bool:
     """Whether an event moves the parcel forward; carriers repeat events and deliver them out of order."""
-    return _RANK[told] > _RANK[current]
+    return _RANK[reported] > _RANK[current]
 
 
 def may_become(current: ParcelStatus, wanted: ParcelStatus) -> bool:

@@ -87,7 +87,7 @@ class Examined(Payload):
 class CatchUp(Payload):
     """Record in the ledger what it lacks of the provider's effects; repeat-safe.
 
-    `orphaned` money is told to the customer as such.
+    The customer is notified of an `orphaned` payment as such.
     """
 
     payment: PaymentMade

@@ -43,7 +43,7 @@ class FileProduct:
     faults: list[RowFault] = field(default_factory=list)
     partial: bool = False
     place: Place | None = None
-    _told: set[tuple[int, str]] = field(default_factory=set, init=False, repr=False)
+    _reported: set[tuple[int, str]] = field(default_factory=set, init=False, repr=False)
 
     def refuse(self, pointer: str, code: str, message: str, whole: Mapping[str, Any] | None = None) -> None:
         """Note a fault at a place of the product, as `note` does."""
@@ -52,10 +52,10 @@ class FileProduct:
 
     def note(self, fault: RowFault) -> None:
         """Keep the first fault of each field; past MOST_FAULTS, only a note that there are more."""
-        if len(self._told) > MOST_FAULTS or (fault.line, fault.field) in self._told:
+        if len(self._reported) > MOST_FAULTS or (fault.line, fault.field) in self._reported:
             return
-        self._told.add((fault.line, fault.field))
-        if len(self._told) > MOST_FAULTS:
+        self._reported.add((fault.line, fault.field))
+        if len(self._reported) > MOST_FAULTS:
             fault = RowFault(fault.line, "", "and_more", f"And more: the first {MOST_FAULTS} are listed.")
         self.faults.append(fault)
 

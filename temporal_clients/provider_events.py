@@ -13,7 +13,7 @@ from adapters.payments.provider import api_version
 from adapters.settings import Settings
 from domain.ids import is_uuid
 from domain.ledger import EntryKind
-from domain.webhook_amounts import Told, differences
+from domain.webhook_amounts import WebhookAmounts, differences
 from schemas.provider_events import BRINGS_MONEY, ProviderEvent
 from schemas.refunds import FailedRefundInput
 from schemas.webhooks import FlaggedWebhook
@@ -111,13 +111,13 @@ class ProviderEvents:
         booked = self._ledger.booked(order_id, event.provider_id) if captured else None
         if captured is None or booked is None:
             return False
-        told = Told(
+        webhook = WebhookAmounts(
             amount=int(subject.get("amount") or 0),
             currency=str(subject.get("currency") or "").upper(),
             captured=int(subject.get(captured) or 0),
             final=event.type == "payment_intent.succeeded",
         )
-        found = differences(told, booked)
+        found = differences(webhook, booked)
         if found:
             self._flagged.keep(
                 FlaggedWebhook(

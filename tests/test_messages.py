@@ -231,9 +231,9 @@ def test_the_relay_publishes_it_and_consumers_read_it() -> None:
 
 
 def test_what_is_known_stays_an_enum() -> None:
-    told = ParcelUpdated.model_validate_json('{"number": 1, "status": "delivered"}')
-    assert type(told.status).__name__ == "ParcelStatus"
-    assert not list(unknown_values(told))
+    update = ParcelUpdated.model_validate_json('{"number": 1, "status": "delivered"}')
+    assert type(update.status).__name__ == "ParcelStatus"
+    assert not list(unknown_values(update))
     assert ParcelUpdated.model_json_schema()["properties"]["status"]["$ref"] == "#/$defs/ParcelStatus"
 
 

@@ -124,11 +124,11 @@ async def client() -> AsyncIterator[Client]:
             yield environment.client
 
 
-def worker(client: Client, told: type, does: Callable[..., Any]) -> Worker:
+def worker(client: Client, workflow_type: type, does: Callable[..., Any]) -> Worker:
     return Worker(
         client,
         task_queue=QUEUE,
-        workflows=[told, Commands],
+        workflows=[workflow_type, Commands],
         activities=[does],
         workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=[UnknownValuesWait()],

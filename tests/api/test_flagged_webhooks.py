@@ -91,9 +91,9 @@ async def test_what_cannot_be_is_kept_and_wakes_nobody(
     assert buyer.order(waiting["id"])["status"] == "awaiting_payment"
     shown = {one["event_id"]: one for one in api.get(PATH, headers=staff).json()["items"]}
     amount, currency, captured = (shown[one["event_id"]] for one in wrong)
-    assert amount["differences"] == {"amount": {"told": total - 1, "booked": total}}
-    assert currency["differences"] == {"currency": {"told": "USD", "booked": "EUR"}}
-    assert captured["differences"] == {"captured": {"told": total + 1, "booked": 0}}
+    assert amount["differences"] == {"amount": {"webhook": total - 1, "ledger": total}}
+    assert currency["differences"] == {"currency": {"webhook": "USD", "ledger": "EUR"}}
+    assert captured["differences"] == {"captured": {"webhook": total + 1, "ledger": 0}}
     assert (amount["order_id"], amount["reviewed"]) == (waiting["id"], False)
 
 

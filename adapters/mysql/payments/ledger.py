@@ -13,7 +13,7 @@ from domain.events import EventType
 from domain.ledger import Account, EntryKind, postings
 from domain.orders import PaymentStatus
 from domain.payment_facts import status_by_ledger
-from domain.webhook_amounts import Booked
+from domain.webhook_amounts import LedgerAmounts
 from schemas.payments import PaymentEntry, PaymentRecorded, RecordDecline, RecordPayment
 
 # What the provider keeps, and what a dispute moves, has no event of its own here: a dispute tells of itself.
@@ -73,7 +73,7 @@ class Ledger:
                 for row in rows
             ]
 
-    def booked(self, order_id: str, provider_id: str) -> Booked | None:
+    def booked(self, order_id: str, provider_id: str) -> LedgerAmounts | None:
         """What a payment should be by our books: what was held, or, while nothing is yet, what the card has to pay."""
         entries = payment_entries.c
         mine = sa.and_(entries.order_id == order_id, entries.provider_id == provider_id)
@@ -91,7 +91,7 @@ class Ledger:
         whole = order.total - credit.authorized
         # What is held anew is only what has not been taken yet.
         amounts = (whole, whole - taken) if held is None else (held,)
-        return Booked(amounts, order.currency, captured, settled)
+        return LedgerAmounts(amounts, order.currency, captured, settled)
 
     def balances(self, order_id: str) -> dict[Account, int]:
         """What stands on each account for this order, in minor units of its currency."""
