@@ -48,8 +48,8 @@ class NextMessage(Payload):
     status: Open[NextStatus]
 
 
-@workflow.defn(name="Told")
-class Told:
+@workflow.defn(name="Receiver")
+class Receiver:
     def __init__(self) -> None:
         self._status = ""
 
@@ -60,7 +60,7 @@ class Told:
         return self._status
 
     @workflow.signal
-    def hear(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         self._status = f"mistaken for something else: {message.status}"
 
     @workflow.update
@@ -73,8 +73,8 @@ class Told:
         assert message.status
 
 
-@workflow.defn(name="Told")
-class NextTold:
+@workflow.defn(name="Receiver")
+class NextReceiver:
     def __init__(self) -> None:
         self._status = ""
 
@@ -85,7 +85,7 @@ class NextTold:
         return self._status
 
     @workflow.signal
-    def hear(self, message: NextMessage) -> None:
+    def receive(self, message: NextMessage) -> None:
         self._status = message.status
 
     @workflow.update
@@ -149,26 +149,26 @@ async def until_a_task_failed(handle: WorkflowHandle[Any, str]) -> None:
 
 
 async def test_a_signal_waits_for_a_worker_that_knows_its_value(client: Client) -> None:
-    async with worker(client, Told, act):
-        handle = await start(client, Told.run)
-        await handle.signal(NextTold.hear, NextMessage(status=NextStatus.NEW))
+    async with worker(client, Receiver, act):
+        handle = await start(client, Receiver.run)
+        await handle.signal(NextReceiver.receive, NextMessage(status=NextStatus.NEW))
         await until_a_task_failed(handle)
-    async with worker(client, NextTold, next_act), asyncio.timeout(60):
+    async with worker(client, NextReceiver, next_act), asyncio.timeout(60):
         assert await handle.result() == "new"
 
 
 async def test_an_update_is_neither_rejected_nor_mistaken_and_waits_as_well(client: Client) -> None:
-    async with worker(client, Told, act):
-        handle = await start(client, Told.run)
-        asked = asyncio.create_task(handle.execute_update(NextTold.decide, NextMessage(status=NextStatus.NEW)))
+    async with worker(client, Receiver, act):
+        handle = await start(client, Receiver.run)
+        update = asyncio.create_task(handle.execute_update(NextReceiver.decide, NextMessage(status=NextStatus.NEW)))
         await until_a_task_failed(handle)
-        assert not asked.done()
-    async with worker(client, NextTold, next_act), asyncio.timeout(60):
-        assert await asked == "new"
+        assert not update.done()
+    async with worker(client, NextReceiver, next_act), asyncio.timeout(60):
+        assert await update == "new"
 
 
 async def test_the_command_of_an_activity_is_tried_again_until_a_worker_knows_its_value(client: Client) -> None:
-    async with worker(client, Told, act):
+    async with worker(client, Receiver, act):
         handle = await start(client, Commands.run)
         async with asyncio.timeout(30):
             while not (pending := (await handle.describe()).raw_description.pending_activities) or (
@@ -176,5 +176,5 @@ async def test_the_command_of_an_activity_is_tried_again_until_a_worker_knows_it
             ):
                 await asyncio.sleep(0.1)
         assert pending[0].last_failure.message == "Failed decoding arguments"
-    async with worker(client, Told, next_act), asyncio.timeout(60):
+    async with worker(client, Receiver, next_act), asyncio.timeout(60):
         assert await handle.result() == "new"

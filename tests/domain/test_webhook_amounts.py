@@ -1,4 +1,4 @@
-"""A webhook may be late or early; what can never be true is webhook apart from that."""
+"""A webhook may be late or early; what can never be true is found."""
 
 import pytest
 
