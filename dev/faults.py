@@ -1,6 +1,8 @@
 """Faults on command: what should go wrong, for which requests, how often."""
 
+import asyncio
 import itertools
+from contextlib import suppress
 from typing import Literal
 
 from fastapi import APIRouter
@@ -39,7 +41,8 @@ class Match(BaseModel):
 class Fault(BaseModel):
     """One fault, in the words of `POST /_control/faults`.
 
-    latency        works, `seconds` late (the key is in use meanwhile: a twin gets 409)
+    latency        works, `seconds` late, or as soon as all faults are disarmed (the key is in use meanwhile: a twin gets
+                   409)
     fail_before    503 at the door: nothing done, nothing stored
     timeout_before silence for `seconds` and a closed connection: nothing done, nothing stored
     400            called wrong at the door, by the payment provider alone: nothing done, nothing stored
@@ -69,6 +72,7 @@ class Faults:
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._ids = itertools.count(1)
+        self._disarmed = asyncio.Event()
 
     def add(self, fault: Fault) -> Fault:
         """Arm one fault."""
@@ -83,6 +87,14 @@ class Faults:
     def clear(self) -> None:
         """Disarm everything."""
         self._faults.clear()
+        self._disarmed.set()
+        self._disarmed = asyncio.Event()
+
+    async def delay(self, fault: Fault) -> None:
+        """Wait `seconds`, or until all faults are disarmed: a test says so when it has done what must come before."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(fault.seconds):
+                await self._disarmed.wait()
 
     def take(self, kinds: tuple[Kind, ...], operation: str, subject: str | None) -> Fault | None:
         """The first armed fault that meets this request; taking it uses it up once."""

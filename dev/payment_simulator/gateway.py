@@ -93,7 +93,7 @@ class Gateway:
         )
         kind = fault.kind if fault else None
         if fault and kind == "latency":
-            await asyncio.sleep(fault.seconds)
+            await self._faults.delay(fault)
         if kind in ("left_open", "less_held"):
             operation = partial(_otherwise, kind, operation)
         broken = kind in ("500", "error_after", "left_open")

@@ -1,11 +1,11 @@
-"""A webhook may be late or early; what can never be true is told apart from that."""
+"""A webhook may be late or early; what can never be true is recognised."""
 
 import pytest
 
 from domain.webhook_amounts import Booked, Told, differences
 
 HELD = Booked(amounts=(5000,), currency="EUR", captured=2000, settled=False)
-# One that the books do not know yet: the whole, or what is left of it.
+# One that the ledger does not know yet: the whole, or what is left of it.
 UNKNOWN = Booked(amounts=(5000, 2000), currency="EUR", captured=0, settled=False)
 SETTLED = Booked(amounts=(5000,), currency="EUR", captured=3000, settled=True)
 
@@ -20,7 +20,7 @@ SETTLED = Booked(amounts=(5000,), currency="EUR", captured=3000, settled=True)
         (Told(5000, "EUR", 1000), SETTLED),
         (Told(2000, "EUR", 0), UNKNOWN),
     ],
-    ids=["late", "in time", "faster than our own answer", "the last word", "late, after the end", "held anew"],
+    ids=["late", "in time", "faster than our own answer", "the last word", "late, after the end", "reauthorized"],
 )
 def test_what_may_be_true(told: Told, booked: Booked) -> None:
     assert differences(told, booked) == {}
@@ -40,9 +40,9 @@ def test_what_may_be_true(told: Told, booked: Booked) -> None:
     ids=[
         "amount",
         "currency",
-        "more than was held",
-        "less than was taken",
-        "more than was taken",
+        "more than was authorized",
+        "less than was captured",
+        "more than was captured",
         "unknown",
         "everything",
     ],
