@@ -1,6 +1,8 @@
 """Faults on command: how a request fails, for which requests, how often."""
 
+import asyncio
 import itertools
+from contextlib import suppress
 from typing import Literal
 
 from fastapi import APIRouter
@@ -39,7 +41,7 @@ class Match(BaseModel):
 class Fault(BaseModel):
     """One fault; the body of `POST /_control/faults`.
 
-    latency         works, `seconds` late (a request with the same key gets 409 meanwhile)
+    latency         works, after `seconds` or when all faults are disarmed (the same key gets 409 meanwhile)
     fail_before     503: nothing done, nothing stored
     timeout_before  no answer for `seconds`, then a closed connection: nothing done, nothing stored
     400             an invalid request (payment provider only): nothing done, nothing stored
@@ -69,6 +71,7 @@ class Faults:
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._ids = itertools.count(1)
+        self._disarmed = asyncio.Event()
 
     def add(self, fault: Fault) -> Fault:
         """Arm one fault."""
@@ -83,6 +86,14 @@ class Faults:
     def clear(self) -> None:
         """Disarm everything."""
         self._faults.clear()
+        self._disarmed.set()
+        self._disarmed = asyncio.Event()
+
+    async def delay(self, fault: Fault) -> None:
+        """Wait `seconds`, or until all faults are disarmed: a test says so when it has done what must come before."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(fault.seconds):
+                await self._disarmed.wait()
 
     def take(self, kinds: tuple[Kind, ...], operation: str, subject: str | None) -> Fault | None:
         """The first armed fault that applies to this request; taking it uses it up once."""

@@ -54,7 +54,7 @@ def handlers() -> Iterator[tuple[str, Any]]:
             definition = workflow._Definition.must_from_class(one)
             handled = {**definition.signals, **definition.updates, **definition.queries}
             for name, handler in handled.items():
-                for carried in [*(handler.arg_types or []), getattr(handler, "ret_type", None)]:
+                for carried in [*(getattr(handler, "arg_types", None) or []), getattr(handler, "ret_type", None)]:
                     yield f"{one.__name__}.{name}", carried
 
 

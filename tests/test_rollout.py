@@ -99,7 +99,8 @@ class Commands:
     @workflow.run
     async def run(self) -> str:
         command = NextCommand(status=NextStatus.NEW)
-        return await workflow.execute_activity("act", command, result_type=str, **CATALOG_CHANGES)
+        done: str = await workflow.execute_activity("act", command, result_type=str, **CATALOG_CHANGES)
+        return done
 
 
 @activity.defn(name="act")
@@ -137,7 +138,10 @@ def worker(client: Client, workflow_type: type, does: Callable[..., Any]) -> Wor
 
 
 async def start(client: Client, run: Any) -> WorkflowHandle[Any, str]:
-    return await client.start_workflow(run, id=f"rollout-{uuid_utils.uuid7()}", task_queue=QUEUE)
+    handle: WorkflowHandle[Any, str] = await client.start_workflow(
+        run, id=f"rollout-{uuid_utils.uuid7()}", task_queue=QUEUE
+    )
+    return handle
 
 
 async def until_a_task_failed(handle: WorkflowHandle[Any, str]) -> None:

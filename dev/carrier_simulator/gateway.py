@@ -47,7 +47,7 @@ async def with_faults(faults: Faults, operation: str, reference: str | None, wor
         status = 503 if fault.kind == "fail_before" else 500
         return problem(CarrierError(status, "internal_error", "Injected by the simulator: nothing was done."))
     if fault.kind == "latency":
-        await asyncio.sleep(fault.seconds)
+        await faults.delay(fault)
         return work()
     if fault.kind != "timeout_before":
         work()

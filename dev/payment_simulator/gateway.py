@@ -93,7 +93,7 @@ class Gateway:
         )
         kind = fault.kind if fault else None
         if fault and kind == "latency":
-            await asyncio.sleep(fault.seconds)
+            await self._faults.delay(fault)
         if kind in ("unconfirmed", "amount_lowered"):
             operation = partial(_altered, kind, operation)
         broken = kind in ("500", "error_after", "unconfirmed")

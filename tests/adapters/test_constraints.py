@@ -16,7 +16,7 @@ from domain.errors import CartChanged
 from schemas.base import Address
 from schemas.checkout import CheckoutInput, OrderLineInput, PricedLine, PricedOrder
 from schemas.orders import PlaceOrder
-from tests.conftest import MakeProduct
+from tests.fixture_types import MakeProduct
 
 ADDRESS = Address(name="Test", line1="Weg 1", city="Berlin", postal_code="10117", country="DE")
 

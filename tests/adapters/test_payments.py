@@ -259,7 +259,7 @@ def test_key_used_for_another_request_leaves_a_doubt_that_asking_ends(provider: 
 def test_a_method_that_was_kept_holds_anew_without_its_customer(provider: PaymentProvider, journal: Journal) -> None:
     first = authorization(keep_method=True)
     held = provider.authorize(first)
-    assert (held.outcome, held.hold_seconds, held.payment_method) == (SUCCEEDED, 7 * 86_400, "pm_card_visa")
+    assert (held.outcome, held.authorization_seconds, held.payment_method) == (SUCCEEDED, 7 * 86_400, "pm_card_visa")
     assert held.customer is not None
     anew = first.model_copy(
         update={

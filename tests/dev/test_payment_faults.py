@@ -43,7 +43,7 @@ def test_validation_is_not_stored_but_refusals_in_execution_are(simulator: Any) 
 
 
 def test_a_key_in_use_conflicts(simulator: Any, eventually: Callable[..., None]) -> None:
-    simulator.fault("latency", "create", seconds=0.5)
+    simulator.fault("latency", "create", seconds=60)
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(simulator.authorise, key="k")
         faults = f"{simulator.url}/_control/faults"
@@ -51,6 +51,7 @@ def test_a_key_in_use_conflicts(simulator: Any, eventually: Callable[..., None])
         with pytest.raises(stripe.APIError) as conflict:
             simulator.authorise(key="k")
         assert conflict.value.http_status == 409
+        httpx2.delete(faults).raise_for_status()
         assert slow.result().status == "requires_capture"
     assert simulator.ledger() == [("authorization", 5000)]
 

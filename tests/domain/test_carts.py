@@ -48,7 +48,9 @@ def test_limits() -> None:
         (Standing(None, False), Standing(EURO, True), [ChangeKind.PRICE, ChangeKind.AVAILABILITY]),
     ],
 )
-def test_changes_are_told_against_what_was_seen(seen: Standing, now: Standing, kinds: list[ChangeKind]) -> None:
+def test_changes_are_those_since_the_customer_last_looked(
+    seen: Standing, now: Standing, kinds: list[ChangeKind]
+) -> None:
     found = changes_of("A", seen, now)
     assert [one.kind for one in found] == kinds
     assert all(one.before != one.after for one in found)

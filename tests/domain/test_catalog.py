@@ -49,13 +49,13 @@ def test_the_latest_begun_counts_and_the_regular_price_comes_back() -> None:
 
 
 @given(histories, st.integers(-1, 80))
-def test_the_price_is_one_that_holds_and_none_that_holds_began_later(history: list[Window], hour: int) -> None:
+def test_the_price_is_the_valid_one_that_began_last(history: list[Window], hour: int) -> None:
     moment = at(hour)
-    holding = [one for one in history if one.valid_from <= moment and (one.valid_to is None or one.valid_to > moment)]
+    valid = [one for one in history if one.valid_from <= moment and (one.valid_to is None or one.valid_to > moment)]
     found = price_at(history, moment)
-    assert (found is None) == (not holding)
+    assert (found is None) == (not valid)
     if found is not None:
-        counts = max(holding, key=lambda one: one.valid_from)
+        counts = max(valid, key=lambda one: one.valid_from)
         assert (found.amount, found.until) == (counts.amount, counts.valid_to)
         assert price_at([*history][::-1], moment) == found
         if found.until is not None:  # what counts now does not count at its end

@@ -25,7 +25,7 @@ def test_nothing_ends_where_it_began() -> None:
 
 
 @given(st.integers(MIN_CHARGE, 10**9), AMOUNTS)
-def test_an_order_holds_no_more_than_there_is_and_leaves_the_card_what_it_can_take(total: int, available: int) -> None:
+def test_an_order_authorizes_no_more_than_there_is_and_leaves_the_card_enough(total: int, available: int) -> None:
     held = credit_to_authorize(total, available)
     assert 0 <= held <= min(total, available)
     rest = total - held
@@ -49,16 +49,16 @@ def test_more_than_there_is_room_for_is_refused() -> None:
 
 
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 10**6), min_size=1, max_size=6))
-def test_parcels_take_card_and_credit_to_the_cent(credit: int, shares: list[int]) -> None:
-    """Whatever the parcels cost: together they take exactly what is held of each."""
+def test_parcels_capture_card_and_credit_to_the_cent(credit: int, shares: list[int]) -> None:
+    """Whatever the parcels cost: together they capture exactly what is authorized of each."""
     total = sum(shares)
     held = credit_to_authorize(total, credit)
-    card, taken = total - held, []
+    card, captured = total - held, []
     left = [card, held]
     for share in shares:
         parts = spread(share, left)
         left = [one - part for one, part in zip(left, parts, strict=True)]
-        taken.append(parts)
+        captured.append(parts)
     assert left == [0, 0]
-    assert [sum(parts) for parts in taken] == shares
-    assert sum(by_card for by_card, _ in taken) == card
+    assert [sum(parts) for parts in captured] == shares
+    assert sum(by_card for by_card, _ in captured) == card

@@ -1,4 +1,4 @@
-"""Who ships what, and which carrier events are news."""
+"""Who ships what, and which carrier events move a parcel."""
 
 import pytest
 from hypothesis import given
@@ -31,7 +31,7 @@ def test_an_allocation_is_exact_and_possible_or_refused(
     demands: list[Demand], stock: dict[str, dict[str, int]]
 ) -> None:
     wanted = {sku: sum(d.quantity for d in demands if d.sku == sku) for sku in {d.sku for d in demands}}
-    possible = all(sum(house.get(sku, 0) for house in stock.values()) >= n for sku, n in wanted.items())
+    possible = all(sum(levels.get(sku, 0) for levels in stock.values()) >= n for sku, n in wanted.items())
     if not possible:
         with pytest.raises(OutOfStock):
             allocate(demands, stock)
@@ -43,9 +43,9 @@ def test_an_allocation_is_exact_and_possible_or_refused(
 
 
 @given(st.lists(st.sampled_from(list(ParcelStatus)), max_size=12))
-def test_a_parcel_only_ever_moves_forward(told: list[ParcelStatus]) -> None:
+def test_a_parcel_only_ever_moves_forward(statuses: list[ParcelStatus]) -> None:
     current = ParcelStatus.PLANNED
-    for status in told:
+    for status in statuses:
         if moves_forward(current, status):
             assert not moves_forward(status, current)
             current = status

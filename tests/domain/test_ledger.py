@@ -9,7 +9,7 @@ from domain.ledger import Account, EntryKind, postings, refundable
 EFFECTS = st.lists(st.tuples(st.sampled_from(EntryKind), st.integers(0, 10**12)), max_size=20)
 
 
-def books(effects: list[tuple[EntryKind, int]]) -> dict[Account, int]:
+def balances(effects: list[tuple[EntryKind, int]]) -> dict[Account, int]:
     sums = dict.fromkeys(Account, 0)
     for kind, amount in effects:
         for account, added in postings(kind, amount).items():
@@ -18,8 +18,8 @@ def books(effects: list[tuple[EntryKind, int]]) -> dict[Account, int]:
 
 
 @given(EFFECTS)
-def test_the_books_always_balance(effects: list[tuple[EntryKind, int]]) -> None:
-    assert sum(books(effects).values()) == 0
+def test_the_ledger_always_balances(effects: list[tuple[EntryKind, int]]) -> None:
+    assert sum(balances(effects).values()) == 0
 
 
 @given(EFFECTS)
@@ -27,7 +27,7 @@ def test_balances_are_the_sums_of_what_happened(effects: list[tuple[EntryKind, i
     total = dict.fromkeys(EntryKind, 0)
     for kind, amount in effects:
         total[kind] += amount
-    sums = books(effects)
+    sums = balances(effects)
     assert sums[Account.HELD] == total[EntryKind.AUTHORIZATION] - total[EntryKind.CAPTURE] - total[EntryKind.VOID]
     assert -sums[Account.SALES] == total[EntryKind.CAPTURE]
     assert sums[Account.REFUNDS] == total[EntryKind.REFUND] - total[EntryKind.REFUND_REVERSAL]
@@ -45,9 +45,9 @@ def test_nothing_moves_backwards(kind: EntryKind) -> None:
         postings(kind, -1)
 
 
-def test_what_is_on_its_way_back_cannot_be_given_back_again() -> None:
+def test_a_pending_refund_is_not_refundable_again() -> None:
     assert refundable(captured=1000, refunded=300, under_way=200) == 500
 
 
-def test_what_a_bank_has_taken_back_is_not_given_back_as_well() -> None:
+def test_a_disputed_amount_is_not_refundable_as_well() -> None:
     assert refundable(captured=1000, refunded=300, under_way=0, disputed=700) == 0

@@ -29,7 +29,7 @@ def test_every_status_is_in_the_table() -> None:
 
 def test_a_final_status_is_left_only_by_what_was_never_paid_for() -> None:
     for status in FINAL_STATUSES:
-        # What was delivered and could not be paid for is not over: an operator is called.
+        # What was delivered and could not be captured is not over: it needs an operator.
         unpaid = {OrderStatus.COMPENSATION_BLOCKED} if status is OrderStatus.DELIVERED else set()
         assert ALLOWED_MOVES[status] == unpaid
 
@@ -52,7 +52,7 @@ def test_an_illegal_move_is_refused_with_a_sentence() -> None:
         ((100, 100, 100, 0), PaymentStatus.REFUNDED),
     ],
 )
-def test_payment_status_is_told_by_the_ledger(sums: tuple[int, int, int, int], status: PaymentStatus) -> None:
+def test_payment_status_follows_the_ledger(sums: tuple[int, int, int, int], status: PaymentStatus) -> None:
     assert payment_status(*sums) is status
 
 
@@ -68,7 +68,7 @@ def test_payment_status_is_told_by_the_ledger(sums: tuple[int, int, int, int], s
         ([P.REFUSED], FulfilmentStatus.UNFULFILLED),
     ],
 )
-def test_fulfilment_status_is_told_by_the_parcels(parcels: list[ParcelStatus], status: FulfilmentStatus) -> None:
+def test_fulfilment_status_follows_the_parcels(parcels: list[ParcelStatus], status: FulfilmentStatus) -> None:
     assert fulfilment_status(parcels) is status
 
 
@@ -80,6 +80,6 @@ def test_parcels_never_ask_for_an_illegal_move(current: OrderStatus, parcels: li
     check_move(current, status_after_parcels(current, parcels))
 
 
-def test_an_order_being_taken_back_is_not_moved_by_its_parcels() -> None:
+def test_an_order_being_compensated_is_not_moved_by_its_parcels() -> None:
     for current, parcel in product([OrderStatus.CANCELLING, OrderStatus.FAILED], ParcelStatus):
         assert status_after_parcels(current, [parcel]) is current

@@ -181,7 +181,7 @@ def test_free_shipping_takes_off_the_shipping_and_its_tax() -> None:
         ({"minimum": Money(1001, "EUR")}, "voucher_minimum_not_reached"),
     ],
 )
-def test_a_voucher_that_does_not_hold_says_why(changes: dict[str, object], code: str) -> None:
+def test_a_voucher_that_does_not_apply_says_why(changes: dict[str, object], code: str) -> None:
     voucher = Voucher("CODE", VoucherKind.AMOUNT, **({"amount": Money(100, "EUR")} | changes))  # type: ignore[arg-type]
     with pytest.raises(VoucherRefused) as refused:
         quote([item(price=1000)], "DE", "standard", voucher, NOW)

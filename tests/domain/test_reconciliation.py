@@ -1,6 +1,6 @@
-"""What is a difference between the books of payments, and what is none."""
+"""What is a difference between our payments and the provider's, and what is none."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
@@ -18,13 +18,17 @@ def entry(kind: EntryKind, amount: int = 100, of: str = "pi_1") -> Entry:
     return Entry(kind, amount, of)
 
 
-def books(status: OrderStatus, payment: PaymentStatus, *entries: Entry, owed: int = 0, total: int = 100) -> OrderLedger:
+def in_ledger(
+    status: OrderStatus, payment: PaymentStatus, *entries: Entry, owed: int = 0, total: int = 100
+) -> OrderLedger:
     return OrderLedger("o", status, payment, total, owed, entries)
 
 
-def made(authorized: int = 0, captured: int = 0, held: int = 0, refunds: Any = (), of: str = "pi_1") -> PaymentMade:
-    given = tuple(RefundMade(f"re_{number}", amount) for number, amount in enumerate(refunds, 1))
-    return PaymentMade(of, "o", "EUR", authorized, captured, held, sum(refunds), given)
+def made(
+    authorized: int = 0, captured: int = 0, held: int = 0, refunds: Sequence[int] = (), of: str = "pi_1"
+) -> PaymentMade:
+    refunded = tuple(RefundMade(f"re_{number}", amount) for number, amount in enumerate(refunds, 1))
+    return PaymentMade(of, "o", "EUR", authorized, captured, held, sum(refunds), refunded)
 
 
 PAID = (entry(A), entry(C))
@@ -34,19 +38,19 @@ HELD, CAPTURED, VOIDED = made(100, 0, 100), made(100, 100), made(100)
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (books(S.DELIVERED, P.CAPTURED, *PAID, owed=100), [CAPTURED]),
-        (books(S.CONFIRMED, P.AUTHORIZED, entry(A)), [HELD]),
-        (books(S.FAILED, P.NOT_PAID), [made()]),
-        (books(S.CANCELLED, P.VOIDED, entry(A), entry(V)), [VOIDED]),
-        # What was given back on purpose is no excess, nor is what a cancelled order's goods that left have cost.
-        (books(S.DELIVERED, P.REFUNDED, *PAID, entry(R, of="re_1"), owed=100), [made(100, 100, refunds=[100])]),
-        (books(S.CANCELLED, P.CAPTURED, entry(A), entry(C, 60), entry(V, 40), owed=60), [made(100, 60)]),
-        (books(S.DELIVERED, P.CAPTURED, total=0), []),
-        (books(S.DELIVERED, P.DISPUTED, *PAID, owed=100), [CAPTURED]),
-        (books(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(V, of="pi_0"), *PAID, owed=100), [CAPTURED]),
+        (in_ledger(S.DELIVERED, P.CAPTURED, *PAID, owed=100), [CAPTURED]),
+        (in_ledger(S.CONFIRMED, P.AUTHORIZED, entry(A)), [HELD]),
+        (in_ledger(S.FAILED, P.NOT_PAID), [made()]),
+        (in_ledger(S.CANCELLED, P.VOIDED, entry(A), entry(V)), [VOIDED]),
+        # What was refunded on purpose is no excess, nor is what a cancelled order's dispatched goods have cost.
+        (in_ledger(S.DELIVERED, P.REFUNDED, *PAID, entry(R, of="re_1"), owed=100), [made(100, 100, refunds=[100])]),
+        (in_ledger(S.CANCELLED, P.CAPTURED, entry(A), entry(C, 60), entry(V, 40), owed=60), [made(100, 60)]),
+        (in_ledger(S.DELIVERED, P.CAPTURED, total=0), []),
+        (in_ledger(S.DELIVERED, P.DISPUTED, *PAID, owed=100), [CAPTURED]),
+        (in_ledger(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(V, of="pi_0"), *PAID, owed=100), [CAPTURED]),
     ],
 )
-def test_books_that_agree(ours: OrderLedger, theirs: list[PaymentMade]) -> None:
+def test_payments_that_agree(ours: OrderLedger, theirs: list[PaymentMade]) -> None:
     payments: dict[str, PaymentMade | None] = {one.provider_id: one for one in theirs}
     if "pi_0" in ours.payments:
         payments["pi_0"] = made(100, of="pi_0")
@@ -61,9 +65,9 @@ D = DifferenceKind
 @pytest.mark.parametrize(
     ("ours", "theirs", "kind", "effect", "repair", "amount", "late"),
     [
-        (books(S.CONFIRMED, P.NOT_PAID), HELD, D.MISSING_IN_LEDGER, A, Repair.RECORD_MISSING, 100, False),
+        (in_ledger(S.CONFIRMED, P.NOT_PAID), HELD, D.MISSING_IN_LEDGER, A, Repair.RECORD_MISSING, 100, False),
         (
-            books(S.DELIVERED, P.AUTHORIZED, entry(A), owed=100),
+            in_ledger(S.DELIVERED, P.AUTHORIZED, entry(A), owed=100),
             CAPTURED,
             D.MISSING_IN_LEDGER,
             C,
@@ -72,7 +76,7 @@ D = DifferenceKind
             False,
         ),
         (
-            books(S.DELIVERED, P.CAPTURED, *PAID, owed=100),
+            in_ledger(S.DELIVERED, P.CAPTURED, *PAID, owed=100),
             made(100, 100, refunds=[30]),
             D.MISSING_IN_LEDGER,
             R,
@@ -81,7 +85,7 @@ D = DifferenceKind
             False,
         ),
         (
-            books(S.CANCELLED, P.AUTHORIZED, entry(A)),
+            in_ledger(S.CANCELLED, P.AUTHORIZED, entry(A)),
             VOIDED,
             D.MISSING_IN_LEDGER,
             V,
@@ -90,7 +94,7 @@ D = DifferenceKind
             False,
         ),
         (
-            books(S.DELIVERED, P.PARTIALLY_REFUNDED, *PAID, entry(R, 30, "re_9"), owed=100),
+            in_ledger(S.DELIVERED, P.PARTIALLY_REFUNDED, *PAID, entry(R, 30, "re_9"), owed=100),
             CAPTURED,
             D.MISSING_AT_PROVIDER,
             R,
@@ -99,7 +103,7 @@ D = DifferenceKind
             False,
         ),
         (
-            books(S.PROCESSING, P.PARTIALLY_CAPTURED, entry(A), entry(C, 30)),
+            in_ledger(S.PROCESSING, P.PARTIALLY_CAPTURED, entry(A), entry(C, 30)),
             made(100, 50, 50),
             D.AMOUNT_MISMATCH,
             C,
@@ -107,9 +111,9 @@ D = DifferenceKind
             20,
             False,
         ),
-        # Held or taken for an order that has ended: known to the ledger, a person decides; never known, it is late.
+        # Authorized or captured for an order that has ended: staff decide what the ledger knows; the rest is orphaned.
         (
-            books(S.CANCELLED, P.AUTHORIZED, entry(A)),
+            in_ledger(S.CANCELLED, P.AUTHORIZED, entry(A)),
             HELD,
             D.ORPHANED_AUTHORIZATION,
             A,
@@ -117,12 +121,12 @@ D = DifferenceKind
             100,
             False,
         ),
-        (books(S.FAILED, P.NOT_PAID), HELD, D.ORPHANED_AUTHORIZATION, A, Repair.VOID_AUTHORIZATION, 100, True),
-        (books(S.CANCELLED, P.CAPTURED, *PAID), CAPTURED, D.ORPHANED_CAPTURE, C, Repair.REFUND_CAPTURE, 100, False),
-        (books(S.CANCELLED, P.NOT_PAID), CAPTURED, D.ORPHANED_CAPTURE, C, Repair.REFUND_CAPTURE, 100, True),
+        (in_ledger(S.FAILED, P.NOT_PAID), HELD, D.ORPHANED_AUTHORIZATION, A, Repair.VOID_AUTHORIZATION, 100, True),
+        (in_ledger(S.CANCELLED, P.CAPTURED, *PAID), CAPTURED, D.ORPHANED_CAPTURE, C, Repair.REFUND_CAPTURE, 100, False),
+        (in_ledger(S.CANCELLED, P.NOT_PAID), CAPTURED, D.ORPHANED_CAPTURE, C, Repair.REFUND_CAPTURE, 100, True),
         # A second payment of an order that another has paid for.
         (
-            books(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(C, of="pi_0"), owed=100),
+            in_ledger(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(C, of="pi_0"), owed=100),
             HELD,
             D.ORPHANED_AUTHORIZATION,
             A,
@@ -131,7 +135,7 @@ D = DifferenceKind
             True,
         ),
         (
-            books(S.DELIVERED, P.AUTHORIZED, entry(A), owed=100),
+            in_ledger(S.DELIVERED, P.AUTHORIZED, entry(A), owed=100),
             HELD,
             D.NOT_CAPTURED,
             C,
@@ -139,9 +143,17 @@ D = DifferenceKind
             100,
             False,
         ),
-        (books(S.DELIVERED, P.NOT_PAID, owed=100), made(), D.NOT_CAPTURED, C, Repair.MANUAL_REVIEW, 100, False),
-        # The ledger has lost a payment that the order's goods need: it is never given back.
-        (books(S.DELIVERED, P.CAPTURED, owed=100), CAPTURED, D.MISSING_IN_LEDGER, A, Repair.RECORD_MISSING, 100, False),
+        (in_ledger(S.DELIVERED, P.NOT_PAID, owed=100), made(), D.NOT_CAPTURED, C, Repair.MANUAL_REVIEW, 100, False),
+        # The ledger has lost a payment that the order's goods need: it is never returned.
+        (
+            in_ledger(S.DELIVERED, P.CAPTURED, owed=100),
+            CAPTURED,
+            D.MISSING_IN_LEDGER,
+            A,
+            Repair.RECORD_MISSING,
+            100,
+            False,
+        ),
     ],
 )
 def test_one_cause_is_one_difference(
@@ -159,7 +171,7 @@ def test_one_cause_is_one_difference(
     found = compare("o", ours, payments)
     assert is_suspicious(theirs, ours) or is_suspicious_order(ours)
     first = found[0]
-    assert (first.kind, first.effect, first.repair, first.repair_amount, first.late) == (
+    assert (first.kind, first.effect, first.repair, first.repair_amount, first.orphaned) == (
         kind,
         effect,
         repair,
@@ -170,38 +182,38 @@ def test_one_cause_is_one_difference(
     assert len(found) == (2 if lost_all else 1)
 
 
-GIVEN = (*PAID, entry(R, 30, "re_1"))
+REFUNDED = (*PAID, entry(R, 30, "re_1"))
 FAILED = PaymentMade("pi_1", "o", "EUR", 100, 100, failed_refunds=(RefundFailed("re_1", "lost_or_stolen_card"),))
 
 
 def test_a_refund_that_failed_after_it_was_done() -> None:
-    ours = books(S.DELIVERED, P.PARTIALLY_REFUNDED, *GIVEN, owed=100)
+    ours = in_ledger(S.DELIVERED, P.PARTIALLY_REFUNDED, *REFUNDED, owed=100)
     assert is_suspicious(FAILED, ours)
     (found,) = compare("o", ours, {"pi_1": FAILED})
     assert (found.kind, found.effect, found.repair) == (D.MISSING_IN_LEDGER, BACK, Repair.RECORD_MISSING)
     assert (found.subject, found.payment_id, found.repair_amount) == ("re_1", "pi_1", 30)
 
 
-def test_a_refund_that_failed_and_is_booked_as_such_is_no_difference() -> None:
-    ours = books(S.DELIVERED, P.CAPTURED, *GIVEN, entry(BACK, 30, "re_1"), owed=100)
+def test_a_refund_that_failed_and_is_recorded_as_such_is_no_difference() -> None:
+    ours = in_ledger(S.DELIVERED, P.CAPTURED, *REFUNDED, entry(BACK, 30, "re_1"), owed=100)
     assert compare("o", ours, {"pi_1": FAILED}) == []
     assert not is_suspicious(FAILED, ours)
     assert not is_suspicious_order(ours)
 
 
 def test_money_of_a_cancelled_order_whose_refund_failed_is_for_a_person() -> None:
-    ours = books(S.CANCELLED, P.CAPTURED, *PAID, entry(R, of="re_1"), entry(BACK, of="re_1"))
+    ours = in_ledger(S.CANCELLED, P.CAPTURED, *PAID, entry(R, of="re_1"), entry(BACK, of="re_1"))
     (found,) = compare("o", ours, {"pi_1": FAILED})
-    assert (found.kind, found.repair, found.late) == (D.ORPHANED_CAPTURE, Repair.REFUND_CAPTURE, False)
+    assert (found.kind, found.repair, found.orphaned) == (D.ORPHANED_CAPTURE, Repair.REFUND_CAPTURE, False)
 
 
 def test_a_wrong_status_alone() -> None:
-    ours = books(S.DELIVERED, P.AUTHORIZED, *PAID, owed=100)
+    ours = in_ledger(S.DELIVERED, P.AUTHORIZED, *PAID, owed=100)
     assert compare("o", ours, {"pi_1": CAPTURED}) == [Difference(D.STATUS_MISMATCH, "o", Repair.CORRECT_STATUS)]
 
 
 def test_a_payment_the_provider_never_had() -> None:
-    ours = books(S.DELIVERED, P.CAPTURED, *PAID, owed=100)
+    ours = in_ledger(S.DELIVERED, P.CAPTURED, *PAID, owed=100)
     (found,) = compare("o", ours, {"pi_1": None})
     assert (found.kind, found.effect, found.repair) == (D.MISSING_AT_PROVIDER, A, Repair.MANUAL_REVIEW)
 

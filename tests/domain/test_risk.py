@@ -1,4 +1,4 @@
-"""Which orders are looked at."""
+"""Which orders are reviewed."""
 
 import pytest
 

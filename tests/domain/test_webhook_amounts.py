@@ -1,11 +1,11 @@
-"""A webhook may be late or early; what can never be true is found."""
+"""A webhook may be late or early; what can never be true is recognised."""
 
 import pytest
 
 from domain.webhook_amounts import LedgerAmounts, WebhookAmounts, differences
 
 HELD = LedgerAmounts(amounts=(5000,), currency="EUR", captured=2000, settled=False)
-# One that the books do not know yet: the whole, or what is left of it.
+# One that the ledger does not know yet: the whole, or what is left of it.
 UNKNOWN = LedgerAmounts(amounts=(5000, 2000), currency="EUR", captured=0, settled=False)
 SETTLED = LedgerAmounts(amounts=(5000,), currency="EUR", captured=3000, settled=True)
 
@@ -20,7 +20,7 @@ SETTLED = LedgerAmounts(amounts=(5000,), currency="EUR", captured=3000, settled=
         (WebhookAmounts(5000, "EUR", 1000), SETTLED),
         (WebhookAmounts(2000, "EUR", 0), UNKNOWN),
     ],
-    ids=["late", "in time", "faster than our own answer", "the last word", "late, after the end", "held anew"],
+    ids=["late", "in time", "faster than our own answer", "the last word", "late, after the end", "reauthorized"],
 )
 def test_what_may_be_true(webhook: WebhookAmounts, ledger: LedgerAmounts) -> None:
     assert differences(webhook, ledger) == {}
@@ -40,9 +40,9 @@ def test_what_may_be_true(webhook: WebhookAmounts, ledger: LedgerAmounts) -> Non
     ids=[
         "amount",
         "currency",
-        "more than was held",
-        "less than was taken",
-        "more than was taken",
+        "more than was authorized",
+        "less than was captured",
+        "more than was captured",
         "unknown",
         "everything",
     ],

@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from temporalio.client import Client
@@ -13,6 +12,7 @@ from adapters.mysql.catalog.taxonomy import Taxonomy
 from adapters.mysql.tables.catalog import price_watermark, product_events
 from schemas.catalog import Announced, Brand, Price
 from schemas.taxonomy import BrandPatch
+from tests.fixture_types import MakeProduct
 from workflows.catalog import CatalogChangesWorkflow
 from workflows.names import CATALOG_QUEUE
 
@@ -22,8 +22,8 @@ async def run(client: Client) -> Announced:
     return await client.execute_workflow(CatalogChangesWorkflow.run, id=name, task_queue=CATALOG_QUEUE)
 
 
-def told(connections: Connections, product: str) -> list[str]:
-    """What was said of the product itself, not of its stock."""
+def announced(connections: Connections, product: str) -> list[str]:
+    """The events of the product itself, not of its stock."""
     mine = sa.and_(product_events.c.product == product, product_events.c.type.startswith("product."))
     with connections.engine.connect() as connection:
         return list(connection.scalars(sa.select(product_events.c.type).where(mine).order_by(product_events.c.id)))
@@ -37,8 +37,8 @@ def put_on_sale(connections: Connections, sku: str, begins: datetime, ends: date
     Catalog(connections.engine).put_many([product.model_copy(update={"variants": [variant]})])
 
 
-async def test_a_price_that_ended_while_nobody_was_at_work_is_announced_once(
-    skipping: Client, connections: Connections, make_product: Any
+async def test_a_price_that_ended_while_no_worker_ran_is_announced_once(
+    skipping: Client, connections: Connections, make_product: MakeProduct
 ) -> None:
     sku, other = make_product(), make_product()
     moment = datetime.now(UTC)
@@ -48,12 +48,12 @@ async def test_a_price_that_ended_while_nobody_was_at_work_is_announced_once(
         connection.execute(sa.update(price_watermark).values(moment=two_hours_ago, sku=""))
     assert (await run(skipping)).by_prices >= 1
     await run(skipping)
-    assert told(connections, sku) == ["product.created", "product.changed", "product.price_changed"]
-    assert told(connections, other) == ["product.created"]
+    assert announced(connections, sku) == ["product.created", "product.changed", "product.price_changed"]
+    assert announced(connections, other) == ["product.created"]
 
 
 async def test_the_products_of_a_renamed_brand_are_announced_once(
-    skipping: Client, connections: Connections, make_product: Any
+    skipping: Client, connections: Connections, make_product: MakeProduct
 ) -> None:
     code = f"b{uuid.uuid4().hex[:12]}"
     shelves = Taxonomy(connections.engine)
@@ -63,4 +63,4 @@ async def test_the_products_of_a_renamed_brand_are_announced_once(
     assert (await run(skipping)).by_taxonomy >= 3
     await run(skipping)
     for sku in skus:
-        assert told(connections, sku) == ["product.created", "product.changed"]
+        assert announced(connections, sku) == ["product.created", "product.changed"]

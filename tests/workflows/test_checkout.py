@@ -1,33 +1,34 @@
-"""The order's story and its way back, on the real stores."""
+"""An order's steps and their compensation, on the real stores."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowUpdateFailedError
 
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder, SettleCompensation
-from tests.workflows.conftest import skip
+from tests.fixture_types import MakeProduct
+from tests.workflows.orders import Place, refusal
+from tests.workflows.provider import Journal, MakeFault, effects
+from tests.workflows.time_skipping import skip
 from workflows.orders.checkout import CheckoutWorkflow
 
 DISPATCHED, DELIVERED = ParcelStatus.DISPATCHED, ParcelStatus.DELIVERED
 CANCEL = CancelOrder(actor="customer:test", reason="changed my mind")
 
 
-async def test_order_is_delivered_and_captured_when_its_parcel_leaves(place: Any, make_product: Any) -> None:
+async def test_order_is_delivered_and_captured_when_its_parcel_leaves(place: Place, make_product: MakeProduct) -> None:
     order = await place({make_product(stock=5): 2})
     answer = await order.first_answer()
     assert answer.outcome is CheckoutOutcome.AUTHORIZED
     assert (order.reserved(), order.money()[EntryKind.CAPTURE]) == (2, 0)
 
-    await order.carrier(DISPATCHED)
-    await order.carrier(DELIVERED)
+    await order.carrier_event(DISPATCHED)
+    await order.carrier_event(DELIVERED)
     result = await order.handle.result()
 
     view = order.view()
@@ -48,7 +49,7 @@ async def test_order_is_delivered_and_captured_when_its_parcel_leaves(place: Any
     ] or sorted(order.event_types()[-2:]) == ["parcel.delivered", "payment.captured"]
 
 
-async def test_declined_card_releases_the_stock(place: Any, make_product: Any) -> None:
+async def test_declined_card_releases_the_stock(place: Place, make_product: MakeProduct) -> None:
     order = await place({make_product(stock=5): 2}, payment_method="pm_card_chargeDeclined")
     answer = await order.first_answer()
     await order.handle.result()
@@ -59,7 +60,9 @@ async def test_declined_card_releases_the_stock(place: Any, make_product: Any) -
     assert order.event_types()[-3:] == ["payment.declined", "order.stock_released", "order.failed"]
 
 
-async def test_refused_booking_voids_the_hold_and_releases_the_stock(place: Any, make_product: Any) -> None:
+async def test_refused_booking_voids_the_authorization_and_releases_the_stock(
+    place: Place, make_product: MakeProduct
+) -> None:
     order = await place({make_product(stock=5): 1}, postal_code="00000")
     result = await order.handle.result()
 
@@ -71,7 +74,7 @@ async def test_refused_booking_voids_the_hold_and_releases_the_stock(place: Any,
     assert (order.reserved(), order.available()) == (0, 5)
 
 
-async def test_out_of_stock_order_leaves_nothing_behind(place: Any, make_product: Any) -> None:
+async def test_out_of_stock_order_leaves_nothing_behind(place: Place, make_product: MakeProduct) -> None:
     order = await place({make_product(stock=1): 2})
     answer = await order.first_answer()
     await order.handle.result()
@@ -82,7 +85,7 @@ async def test_out_of_stock_order_leaves_nothing_behind(place: Any, make_product
     assert (order.reserved(), order.available()) == (0, 1)
 
 
-async def test_unknown_product_is_refused_and_leaves_nothing_behind(place: Any) -> None:
+async def test_unknown_product_is_refused_and_leaves_nothing_behind(place: Place) -> None:
     order = await place({"NO-SUCH-SKU": 1})
     answer = await order.first_answer()
     await order.handle.result()
@@ -90,7 +93,7 @@ async def test_unknown_product_is_refused_and_leaves_nothing_behind(place: Any) 
     assert not order.recorded()
 
 
-async def test_one_version_of_a_cart_becomes_one_order(place: Any, make_product: Any) -> None:
+async def test_one_version_of_a_cart_becomes_one_order(place: Place, make_product: MakeProduct) -> None:
     sku = make_product(stock=5)
     first = await place({sku: 1})
     await first.first_answer()
@@ -98,47 +101,46 @@ async def test_one_version_of_a_cart_becomes_one_order(place: Any, make_product:
     answer = await second.first_answer()
     assert (answer.outcome, answer.code) == (CheckoutOutcome.REFUSED, "cart_changed")
     assert first.reserved() == 1
-    await first.carrier(DISPATCHED)
-    await first.carrier(DELIVERED)
+    await first.carrier_event(DISPATCHED)
+    await first.carrier_event(DELIVERED)
     await first.handle.result()
 
 
-async def test_cancel_during_payment_gives_money_and_stock_back(
-    place: Any, make_product: Any, provider_fault: Any, provider_journal: Callable[[str], list[dict[str, Any]]]
+async def test_cancel_during_payment_voids_and_releases(
+    place: Place, make_product: MakeProduct, provider_fault: MakeFault, provider_journal: Journal
 ) -> None:
     provider_fault("latency", "create", seconds=1.5)
     order = await place({make_product(stock=5): 3})
-    result = await order.handle.execute_update(CheckoutWorkflow.cancel, CANCEL)
+    status = await order.cancel(CANCEL)
     await order.handle.result()
 
-    assert result.status is OrderStatus.CANCELLED
+    assert status is OrderStatus.CANCELLED
     assert order.reserved() == 0
     money = order.money()
     assert money[EntryKind.VOID] == money[EntryKind.AUTHORIZATION]
-    kinds = [entry["effect"] for entry in provider_journal(order.input.order_id)]
-    assert kinds in ([], ["authorization", "void"])
+    assert effects(provider_journal, order.id) in ([], ["authorization", "void"])
     if order.recorded():
         assert order.event_types()[-1] == "order.cancelled"
         assert order.events()[-1].actor == CANCEL.actor
 
 
-async def test_cancel_after_handing_over_to_the_warehouse_is_refused(place: Any, make_product: Any) -> None:
+async def test_cancel_after_dispatch_is_refused(place: Place, make_product: MakeProduct) -> None:
     order = await place({make_product(stock=5): 1})
     await order.first_answer()
-    await order.carrier(DISPATCHED)
+    await order.carrier_event(DISPATCHED)
     with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await order.handle.execute_update(CheckoutWorkflow.cancel, CANCEL)
-    assert getattr(refused.value.cause, "type", None) == "too_late"
-    await order.carrier(DELIVERED)
+        await order.cancel(CANCEL)
+    assert refusal(refused.value) == "too_late"
+    await order.carrier_event(DELIVERED)
     assert (await order.handle.result()).status is OrderStatus.DELIVERED
 
 
-async def test_two_warehouses_ship_two_parcels_whose_captures_add_up(place: Any, make_product: Any) -> None:
+async def test_two_warehouses_ship_two_parcels_whose_captures_add_up(place: Place, make_product: MakeProduct) -> None:
     order = await place({make_product(stock={"BER": 2}, price=1001): 2, make_product(stock={"AMS": 3}, price=333): 1})
     await order.first_answer()
     for parcel in (2, 1):
-        await order.carrier(DISPATCHED, parcel)
-        await order.carrier(DELIVERED, parcel)
+        await order.carrier_event(DISPATCHED, parcel)
+        await order.carrier_event(DELIVERED, parcel)
     await order.handle.result()
     view = order.view()
     assert [parcel.warehouse for parcel in view.parcels] == ["BER", "AMS"]
@@ -147,47 +149,51 @@ async def test_two_warehouses_ship_two_parcels_whose_captures_add_up(place: Any,
     assert (view.status, order.reserved()) == (OrderStatus.DELIVERED, 0)
 
 
-async def test_late_and_repeated_carrier_events_never_move_a_parcel_backwards(place: Any, make_product: Any) -> None:
+async def test_late_and_repeated_carrier_events_never_move_a_parcel_backwards(
+    place: Place, make_product: MakeProduct
+) -> None:
     order = await place({make_product(stock=5): 1})
     await order.first_answer()
     for status in (ParcelStatus.IN_TRANSIT, DISPATCHED, ParcelStatus.IN_TRANSIT, DISPATCHED, DELIVERED):
-        await order.carrier(status)
+        await order.carrier_event(status)
     await order.handle.result()
     moves = [event.type for event in order.events() if event.type.startswith("parcel.")]
     assert moves == ["parcel.booked", "parcel.in_transit", "parcel.delivered"]
     assert order.money()[EntryKind.CAPTURE] == order.view().total.amount
 
 
-async def test_parcel_that_is_silent_for_a_month_is_still_delivered(
-    place: Any, make_product: Any, skipping: Any
+async def test_parcel_without_events_for_a_month_is_still_delivered(
+    place: Place, make_product: MakeProduct, skipping: Client
 ) -> None:
     order = await place({make_product(stock=5): 1})
     await order.first_answer()
-    await order.carrier(DISPATCHED)
+    await order.carrier_event(DISPATCHED)
     await skip(skipping, timedelta(days=30))
-    await order.carrier(DELIVERED)
+    await order.carrier_event(DELIVERED)
     assert (await order.handle.result()).status is OrderStatus.DELIVERED
 
 
 async def test_lost_answer_of_the_provider_charges_once(
-    place: Any, make_product: Any, provider_fault: Any, provider_journal: Callable[[str], list[dict[str, Any]]]
+    place: Place, make_product: MakeProduct, provider_fault: MakeFault, provider_journal: Journal
 ) -> None:
     provider_fault("timeout_after", "create", seconds=0.1)
     provider_fault("timeout_after", "capture", seconds=0.1)
     order = await place({make_product(stock=5): 1})
     await order.first_answer()
-    await order.carrier(DISPATCHED)
-    await order.carrier(DELIVERED)
+    await order.carrier_event(DISPATCHED)
+    await order.carrier_event(DELIVERED)
     await order.handle.result()
-    journal = provider_journal(order.input.order_id)
+    journal = provider_journal(order.id)
     assert [entry["effect"] for entry in journal] == ["authorization", "capture"]
     assert order.money()[EntryKind.CAPTURE] == order.view().total.amount
 
 
-async def test_parcel_on_its_way_blocks_the_undoing_until_an_operator_settles_it(place: Any, make_product: Any) -> None:
+async def test_dispatched_parcel_blocks_compensation_until_an_operator_settles_it(
+    place: Place, make_product: MakeProduct
+) -> None:
     order = await place({make_product(stock=5): 1})
     await order.first_answer()
-    await order.carrier(DISPATCHED)
+    await order.carrier_event(DISPATCHED)
     await order.until(OrderStatus.SHIPPED)
     await order.handle.cancel()
     await order.until(OrderStatus.COMPENSATION_BLOCKED)
@@ -200,11 +206,11 @@ async def test_parcel_on_its_way_blocks_the_undoing_until_an_operator_settles_it
 
 @pytest.mark.parametrize("milliseconds", [0, 3, 10, 20, 30, 45, 70, 110])
 async def test_cancellation_is_never_lost_whatever_the_order_is_doing(
-    place: Any, make_product: Any, milliseconds: int
+    place: Place, make_product: MakeProduct, milliseconds: int
 ) -> None:
     order = await place({make_product(stock=5): 1})
     await order.first_answer()
-    await order.carrier(DISPATCHED)
+    await order.carrier_event(DISPATCHED)
     await asyncio.sleep(milliseconds / 1000)
     await order.handle.cancel()
     await order.until(OrderStatus.COMPENSATION_BLOCKED, OrderStatus.CANCELLED)

@@ -1,4 +1,4 @@
-"""A disputed payment: nothing leaves while it is undecided, and the books say what the provider did."""
+"""A disputed payment: nothing leaves while it is undecided, and the ledger has what the provider did."""
 
 import asyncio
 from collections import Counter
@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TypeAlias
 
 import httpx2
 import pytest
 import uuid_utils
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 
 from adapters.connections import Connections
 from adapters.mysql.payments.disputes import Disputes
@@ -22,20 +22,23 @@ from domain.disputes import DisputeStatus
 from domain.fulfilment import ParcelStatus
 from domain.ledger import Account, EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.disputes import DisputeAction, DisputeView, OperatorDecision, RecordDispute, RetrieveDispute
+from schemas.disputes import DisputeAction, DisputeEnded, DisputeView, OperatorDecision, RecordDispute, RetrieveDispute
 from schemas.orders import SettleCompensation
 from schemas.provider_events import ProviderEvent
-from schemas.refunds import RefundAnswer, RefundInput, RefundStatus
+from schemas.refunds import RefundStatus
 from temporal_clients.payment_workflows import DisputeClient
 from tests.conftest import eventually
-from tests.workflows.conftest import refusal, skip, time_skipping
-from workflows.names import PAYMENTS_QUEUE, dispute_workflow_id, refund_workflow_id
+from tests.fixture_types import MakeProduct
+from tests.workflows.orders import Order, Place, refusal
+from tests.workflows.provider import Journal, MakeFault, effects
+from tests.workflows.refunds import made, refund, refused
+from tests.workflows.time_skipping import skip, time_skipping
+from tests.workflows.waiting import current_details
+from workflows.names import dispute_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.payments.disputes import DisputeWorkflow
-from workflows.payments.refunds import RefundWorkflow
 
-Journal = Callable[[str], list[dict[str, Any]]]
-SAID = OperatorDecision(actor="staff:1:support", reason="looked at it")
+DECISION = OperatorDecision(actor="staff:1:support", reason="looked at it")
 
 
 @dataclass
@@ -47,19 +50,19 @@ class Bank:
     client: Client
     connections: Connections
 
-    async def dispute(self, order: Any, **how: object) -> str:
+    async def dispute(self, order: Order, **how: object) -> str:
         """The customer disputes what they have paid."""
-        intent = Ledger(self.connections.engine).entries(order.input.order_id)[0].provider_id
-        name = self._do("", payment_intent=intent, **how)
-        await self.tell(name)
+        intent = Ledger(self.connections.engine).entries(order.id)[0].provider_id
+        name = self.control("", payment_intent=intent, **how)
+        await self.send_event(name)
         return name
 
     async def decide(self, name: str, outcome: str, **how: object) -> None:
-        self._do(f"/{name}/decide", outcome=outcome, **how)
-        await self.tell(name)
+        self.control(f"/{name}/decide", outcome=outcome, **how)
+        await self.send_event(name)
 
-    async def tell(self, name: str, event_type: str = "updated", event_id: str | None = None) -> None:
-        """One webhook; it says nothing true, because nothing of it is to be believed."""
+    async def send_event(self, name: str, event_type: str = "updated", event_id: str | None = None) -> None:
+        """One webhook; what it says is wrong, because only the provider's answer counts."""
         event = ProviderEvent(
             event_id=event_id or f"evt_{uuid_utils.uuid7().hex}",
             type=f"charge.dispute.{event_type}",
@@ -68,12 +71,12 @@ class Bank:
         )
         await DisputeClient(self.client, 20).follow(name, event, reminder_hours=48)
 
-    def handle(self, name: str) -> Any:
-        return self.client.get_workflow_handle_for(DisputeWorkflow.run, dispute_workflow_id(name))
+    def handle(self, name: str) -> WorkflowHandle[DisputeWorkflow, DisputeEnded]:
+        return self.client.get_workflow_handle(dispute_workflow_id(name), result_type=DisputeEnded)
 
-    async def until(self, name: str, *wanted: DisputeStatus) -> DisputeView:
+    async def until(self, name: str, *statuses: DisputeStatus) -> DisputeView:
         kept = Disputes(self.connections.engine)
-        found = await eventually(lambda: kept.get(name), lambda view: view is not None and view.status in wanted)
+        found = await eventually(lambda: kept.get(name), lambda view: view is not None and view.status in statuses)
         assert found is not None
         return found
 
@@ -84,13 +87,13 @@ class Bank:
         found = httpx2.get(address, headers=headers).raise_for_status().json()
         return int(found["evidence_details"]["submission_count"])
 
-    def shipments(self, order: Any, parcel: int = 1) -> list[str]:
+    def shipments(self, order: Order, parcel: int = 1) -> list[str]:
         """What the carrier has of a parcel, oldest first."""
-        asked = {"reference": f"{order.input.order_id}-{parcel}"}
-        found = httpx2.get(f"{self.carrier}/_ledger", params=asked).json()["data"]
+        params = {"reference": f"{order.id}-{parcel}"}
+        found = httpx2.get(f"{self.carrier}/_ledger", params=params).json()["data"]
         return [one["status"] for one in reversed(found)]
 
-    def _do(self, path: str, **body: object) -> str:
+    def control(self, path: str, **body: object) -> str:
         answer = httpx2.post(f"{self.provider}/_control/disputes{path}", json=body).raise_for_status()
         return str(answer.json()["id"])
 
@@ -100,12 +103,15 @@ def bank(bed: Testbed, skipping: Client, connections: Connections) -> Bank:
     return Bank(bed.url("PAYMENT_SIMULATOR_PORT"), bed.url("CARRIER_SIMULATOR_PORT"), skipping, connections)
 
 
-@pytest.fixture
-def check_books(connections: Connections, provider_journal: Journal) -> Callable[[Any], dict[Account, int]]:
-    """Our ledger sums to zero and holds what the provider's journal does, fees included; answers the balances."""
+# The ledger sums to zero and has what the provider's journal has, fees included; answers the balances.
+CheckLedger: TypeAlias = Callable[[Order], dict[Account, int]]
 
-    def check(order: Any) -> dict[Account, int]:
-        order_id = order.input.order_id
+
+@pytest.fixture
+def check_ledger(connections: Connections, provider_journal: Journal) -> CheckLedger:
+
+    def check(order: Order) -> dict[Account, int]:
+        order_id = order.id
         theirs: Counter[tuple[str, int]] = Counter()
         for row in provider_journal(order_id):
             of_dispute = row["effect"].startswith("dispute")
@@ -123,12 +129,12 @@ def check_books(connections: Connections, provider_journal: Journal) -> Callable
     return check
 
 
-async def until_parcel(order: Any, status: ParcelStatus, number: int = 1) -> None:
+async def until_parcel(order: Order, status: ParcelStatus, number: int = 1) -> None:
     await eventually(lambda: order.view().parcels[number - 1].status, lambda seen: seen is status)
 
 
-async def held_back(place: Any, make_product: Any, bank: Bank) -> tuple[Any, str]:
-    """An order whose parcel was booked, and is kept back because the bank asks about its payment."""
+async def on_hold(place: Place, make_product: MakeProduct, bank: Bank) -> tuple[Order, str]:
+    """An order whose booked parcel is put on hold because the bank asks about its payment."""
     order = await place({make_product(): 1})
     await order.first_answer()
     await until_parcel(order, ParcelStatus.BOOKED)
@@ -141,9 +147,9 @@ async def held_back(place: Any, make_product: Any, bank: Bank) -> tuple[Any, str
 
 
 async def test_won_before_anything_has_left(
-    place: Any, make_product: Any, bank: Bank, check_books: Any, skipping: Client
+    place: Place, make_product: MakeProduct, bank: Bank, check_ledger: CheckLedger, skipping: Client
 ) -> None:
-    order, name = await held_back(place, make_product, bank)
+    order, name = await on_hold(place, make_product, bank)
     await skip(skipping, timedelta(days=3))
     assert bank.shipments(order) == ["cancelled"], "nothing is booked while it is undecided"
     await bank.decide(name, "won")
@@ -152,17 +158,19 @@ async def test_won_before_anything_has_left(
     assert (view.status, view.payment_status) == (OrderStatus.DELIVERED, PaymentStatus.CAPTURED)
     assert bank.shipments(order)[0] == "cancelled"
     assert len(bank.shipments(order)) == 2
-    told = order.event_types()
+    recorded = order.event_types()
     for event in ("payment.disputed", "order.on_hold", "parcel.on_hold", "order.released", "payment.dispute_closed"):
-        assert told.count(event) == 1, event
-    balances = check_books(order)
+        assert recorded.count(event) == 1, event
+    balances = check_ledger(order)
     total = view.total.amount
     assert balances[Account.PROVIDER] == total - balances[Account.FEES]
     assert (await bank.handle(name).result()).status is DisputeStatus.WARNING_CLOSED
 
 
-async def test_lost_before_anything_has_left(place: Any, make_product: Any, bank: Bank, check_books: Any) -> None:
-    order, name = await held_back(place, make_product, bank)
+async def test_lost_before_anything_has_left(
+    place: Place, make_product: MakeProduct, bank: Bank, check_ledger: CheckLedger
+) -> None:
+    order, name = await on_hold(place, make_product, bank)
     await bank.decide(name, "lost")
     await order.handle.result()
     view = order.view()
@@ -170,11 +178,11 @@ async def test_lost_before_anything_has_left(place: Any, make_product: Any, bank
     assert (view.payment.captured.amount, view.payment.held.amount, order.reserved()) == (0, 0, 0)
     assert bank.shipments(order) == ["cancelled"]
     assert order.events()[-1].data["reason"] == "its payment was charged back"
-    assert set(check_books(order).values()) == {0}
+    assert set(check_ledger(order).values()) == {0}
 
 
-async def test_disputed_before_it_is_booked(place: Any, make_product: Any, bank: Bank, bed: Testbed) -> None:
-    """The carrier is away while the order is confirmed; by the time it is back, nothing may be booked."""
+async def test_disputed_before_it_is_booked(place: Place, make_product: MakeProduct, bank: Bank, bed: Testbed) -> None:
+    """The carrier is away while the order is confirmed; when it is back, nothing may be booked."""
     carrier = bed.url("CARRIER_SIMULATOR_PORT")
     fault = {"kind": "fail_before", "match": {"operation": "book"}, "times": 2}
     armed = httpx2.post(f"{carrier}/_control/faults", json=fault).raise_for_status().json()["id"]
@@ -188,72 +196,80 @@ async def test_disputed_before_it_is_booked(place: Any, make_product: Any, bank:
     await order.until(OrderStatus.ON_HOLD)
 
 
-async def test_released_by_an_operator(place: Any, make_product: Any, bank: Bank, check_books: Any) -> None:
-    order, name = await held_back(place, make_product, bank)
-    released = await bank.handle(name).execute_update(DisputeWorkflow.release, SAID)
+async def test_released_by_an_operator(
+    place: Place, make_product: MakeProduct, bank: Bank, check_ledger: CheckLedger
+) -> None:
+    order, name = await on_hold(place, make_product, bank)
+    released = await bank.handle(name).execute_update(DisputeWorkflow.release, DECISION)
     assert (released.open, released.frozen, released.actions[-1].action) == (True, False, DisputeAction.RELEASED)
     with pytest.raises(WorkflowUpdateFailedError) as again:
-        await bank.handle(name).execute_update(DisputeWorkflow.release, SAID)
+        await bank.handle(name).execute_update(DisputeWorkflow.release, DECISION)
     assert refusal(again.value) == "not_on_hold"
     await until_parcel(order, ParcelStatus.BOOKED)
     assert order.view().status is OrderStatus.PROCESSING
-    await order.carrier(ParcelStatus.DISPATCHED)
-    await order.carrier(ParcelStatus.DELIVERED)
+    await order.carrier_event(ParcelStatus.DISPATCHED)
+    await order.carrier_event(ParcelStatus.DELIVERED)
     await order.until(OrderStatus.DELIVERED)
     assert order.view().payment_status is PaymentStatus.DISPUTED
     await bank.decide(name, "won")
     await bank.until(name, DisputeStatus.WARNING_CLOSED)
     assert order.view().payment_status is PaymentStatus.CAPTURED
-    check_books(order)
+    check_ledger(order)
 
 
-async def one_has_left(place: Any, make_product: Any, bank: Bank) -> tuple[Any, str, int]:
-    """An order of two parcels: what the first took is charged back while the second waits for the carrier."""
+async def partly_dispatched(place: Place, make_product: MakeProduct, bank: Bank) -> tuple[Order, str, int]:
+    """An order of two parcels: the first one's capture is charged back while the second waits for the carrier."""
     order = await place({make_product({"BER": 5}): 1, make_product({"AMS": 5}): 1})
     await order.first_answer()
     await until_parcel(order, ParcelStatus.BOOKED, 2)
-    await order.carrier(ParcelStatus.DISPATCHED, 1)
-    taken = (await eventually(order.view, lambda view: view.payment.captured.amount > 0)).payment.captured.amount
+    await order.carrier_event(ParcelStatus.DISPATCHED, 1)
+    captured = (await eventually(order.view, lambda view: view.payment.captured.amount > 0)).payment.captured.amount
     name = await bank.dispute(order)
     await until_parcel(order, ParcelStatus.ON_HOLD, 2)
     assert bank.shipments(order, 2) == ["cancelled"]
     view = order.view()
-    assert (view.payment_status, view.payment.disputed.amount) == (PaymentStatus.DISPUTED, taken)
+    assert (view.payment_status, view.payment.disputed.amount) == (PaymentStatus.DISPUTED, captured)
     assert view.status is OrderStatus.PROCESSING, "a part has left already"
-    return order, name, taken
+    return order, name, captured
 
 
-async def test_a_part_has_left_and_it_is_won(place: Any, make_product: Any, bank: Bank, check_books: Any) -> None:
-    order, name, _ = await one_has_left(place, make_product, bank)
+async def test_a_part_has_left_and_it_is_won(
+    place: Place, make_product: MakeProduct, bank: Bank, check_ledger: CheckLedger
+) -> None:
+    order, name, _ = await partly_dispatched(place, make_product, bank)
     await bank.decide(name, "won", fee_returned=True)
     await until_parcel(order, ParcelStatus.BOOKED, 2)
-    await order.carrier(ParcelStatus.DELIVERED, 1)
-    await order.carrier(ParcelStatus.DISPATCHED, 2)
-    await order.carrier(ParcelStatus.DELIVERED, 2)
+    await order.carrier_event(ParcelStatus.DELIVERED, 1)
+    await order.carrier_event(ParcelStatus.DISPATCHED, 2)
+    await order.carrier_event(ParcelStatus.DELIVERED, 2)
     await order.handle.result()
     assert order.view().payment_status is PaymentStatus.CAPTURED
-    balances = check_books(order)
+    balances = check_ledger(order)
     assert balances[Account.DISPUTED] == balances[Account.HELD] == 0
     assert balances[Account.FEES] == order.money()[EntryKind.FEE]
 
 
-async def test_a_part_has_left_and_it_is_lost(place: Any, make_product: Any, bank: Bank, check_books: Any) -> None:
-    order, name, taken = await one_has_left(place, make_product, bank)
+async def test_a_part_has_left_and_it_is_lost(
+    place: Place, make_product: MakeProduct, bank: Bank, check_ledger: CheckLedger
+) -> None:
+    order, name, captured = await partly_dispatched(place, make_product, bank)
     await bank.decide(name, "lost")
     await order.until(OrderStatus.COMPENSATION_BLOCKED)
-    assert "Parcel 1 has left" in order.events()[-1].data["owed"][0]
+    owed = order.events()[-1].data["owed"]
+    assert isinstance(owed, list)
+    assert "Parcel 1 has left" in owed[0]
     settled = SettleCompensation(actor="staff:1:support", reason="written off", retry=False)
     await order.handle.execute_update(CheckoutWorkflow.settle_compensation, settled)
     await order.handle.result()
     view = order.view()
     assert view.parcels[1].status is ParcelStatus.CANCELLED
-    assert (view.payment.captured.amount, view.payment.held.amount, order.reserved()) == (taken, 0, 0)
+    assert (view.payment.captured.amount, view.payment.held.amount, order.reserved()) == (captured, 0, 0)
     assert view.payment_status is PaymentStatus.REFUNDED, "the customer has it back"
-    assert check_books(order)[Account.DISPUTED] == taken
+    assert check_ledger(order)[Account.DISPUTED] == captured
 
 
-async def test_what_was_asked_before_it_was_closed_does_not_open_it_again(
-    place: Any, make_product: Any, bank: Bank, connections: Connections
+async def test_an_answer_from_before_it_was_closed_does_not_open_it_again(
+    place: Place, make_product: MakeProduct, bank: Bank, connections: Connections
 ) -> None:
     order = await place({make_product(): 1})
     await order.delivered()
@@ -263,17 +279,17 @@ async def test_what_was_asked_before_it_was_closed_does_not_open_it_again(
     await bank.decide(name, "lost")
     await bank.handle(name).result()
     kept = Disputes(connections.engine)
-    late = kept.record(RecordDispute(order_id=order.input.order_id, standing=before))
+    late = kept.record(RecordDispute(order_id=order.id, standing=before))
     assert (late.dispute.status, late.payment_status) == (DisputeStatus.LOST, PaymentStatus.REFUNDED)
     assert order.view().payment_status is PaymentStatus.REFUNDED
     again = before.model_copy(update={"asked_at": datetime.now(UTC)})
-    reopened = kept.record(RecordDispute(order_id=order.input.order_id, standing=again))
+    reopened = kept.record(RecordDispute(order_id=order.id, standing=again))
     assert (reopened.dispute.open, reopened.payment_status) == (True, PaymentStatus.DISPUTED)
 
 
 @pytest.mark.parametrize("outcome", ["won", "lost"])
 async def test_after_delivery_with_webhooks_twice_and_in_disorder(
-    outcome: str, place: Any, make_product: Any, bank: Bank, check_books: Any
+    outcome: str, place: Place, make_product: MakeProduct, bank: Bank, check_ledger: CheckLedger
 ) -> None:
     order = await place({make_product(): 1})
     delivered = await order.delivered()
@@ -285,19 +301,19 @@ async def test_after_delivery_with_webhooks_twice_and_in_disorder(
     assert (view.status, view.payment_status) == (OrderStatus.DELIVERED, PaymentStatus.DISPUTED)
     late = f"evt_{uuid_utils.uuid7().hex}"
     for _ in range(2):
-        await bank.tell(name, "funds_withdrawn", late)
-    bank._do(f"/{name}/decide", outcome=outcome)
+        await bank.send_event(name, "funds_withdrawn", late)
+    bank.control(f"/{name}/decide", outcome=outcome)
     for kind in ("closed", "created", "closed", "funds_reinstated", "updated"):
-        await bank.tell(name, kind)
+        await bank.send_event(name, kind)
     await bank.until(name, DisputeStatus(outcome))
     await bank.handle(name).result()
     for kind in ("created", "funds_withdrawn"):
-        await bank.tell(name, kind)
+        await bank.send_event(name, kind)
         ended = await bank.handle(name).result()
         assert ended.status is DisputeStatus(outcome)
-    told = order.event_types()
-    assert (told.count("payment.disputed"), told.count("payment.dispute_closed")) == (1, 1)
-    balances = check_books(order)
+    recorded = order.event_types()
+    assert (recorded.count("payment.disputed"), recorded.count("payment.dispute_closed")) == (1, 1)
+    balances = check_ledger(order)
     lost = total if outcome == "lost" else 0
     assert balances[Account.DISPUTED] == lost
     assert balances[Account.PROVIDER] == total - lost - balances[Account.FEES]
@@ -306,116 +322,94 @@ async def test_after_delivery_with_webhooks_twice_and_in_disorder(
     assert after.payment.disputed.amount == lost
 
 
-async def give_back(client: Client, order: Any, amount: int | None = None) -> RefundAnswer:
-    wanted = RefundInput(
-        refund_id=str(uuid_utils.uuid7()),
-        order_id=order.input.order_id,
-        amount=amount,
-        currency="EUR" if amount else None,
-        reason="arrived with a scratch",
-        actor="staff:1:support",
-    )
-    started = await client.start_workflow(
-        RefundWorkflow.run, wanted, id=refund_workflow_id(wanted.refund_id), task_queue=PAYMENTS_QUEUE
-    )
-    return await started.result()
-
-
 async def test_no_refund_while_it_is_disputed(
-    place: Any, make_product: Any, bank: Bank, skipping: Client, check_books: Any
+    place: Place, make_product: MakeProduct, bank: Bank, skipping: Client, check_ledger: CheckLedger
 ) -> None:
     order = await place({make_product(): 1})
     total = (await order.delivered()).total.amount
-    assert (await give_back(skipping, order, 100)).refund.status is RefundStatus.SUCCEEDED  # type: ignore[union-attr]
+    assert made(await refund(skipping, order.id, 100)).status is RefundStatus.SUCCEEDED
     name = await bank.dispute(order)
     opened = await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
     assert opened.amount.amount == total - 100, "the bank takes back what is left"
-    refused = await give_back(skipping, order, 100)
-    assert (refused.refund, refused.code) == (None, "payment_disputed")
+    answer = await refund(skipping, order.id, 100)
+    assert (answer.refund, answer.code) == (None, "payment_disputed")
     await bank.decide(name, "won")
     await bank.until(name, DisputeStatus.WON)
-    assert (await give_back(skipping, order)).refund.amount.amount == total - 100  # type: ignore[union-attr]
+    assert made(await refund(skipping, order.id)).amount.amount == total - 100
     assert order.view().payment_status is PaymentStatus.REFUNDED
-    check_books(order)
+    check_ledger(order)
 
 
 async def test_a_refund_that_raced_a_dispute_is_refused_by_the_provider(
-    place: Any, make_product: Any, bank: Bank, skipping: Client, check_books: Any
+    place: Place, make_product: MakeProduct, bank: Bank, skipping: Client, check_ledger: CheckLedger
 ) -> None:
     """The dispute is there, but its webhook has yet to come: only the provider knows of it."""
     order = await place({make_product(): 1})
     await order.delivered()
-    intent = Ledger(bank.connections.engine).entries(order.input.order_id)[0].provider_id
-    name = bank._do("", payment_intent=intent)
-    refused = (await give_back(skipping, order, 100)).refund
-    assert refused is not None
-    assert (refused.status, refused.failure_code) == (RefundStatus.FAILED, "charge_disputed")
-    await bank.tell(name, "created")
+    intent = Ledger(bank.connections.engine).entries(order.id)[0].provider_id
+    name = bank.control("", payment_intent=intent)
+    failed = made(await refund(skipping, order.id, 100))
+    assert (failed.status, failed.failure_code) == (RefundStatus.FAILED, "charge_disputed")
+    await bank.send_event(name, "created")
     await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
     await bank.decide(name, "lost")
     await bank.until(name, DisputeStatus.LOST)
-    nothing = await give_back(skipping, order)
-    assert (nothing.code, nothing.refundable.amount) == ("refund_exceeds_captured", 0)  # type: ignore[union-attr]
-    check_books(order)
+    assert refused(await refund(skipping, order.id)) == ("refund_exceeds_captured", 0)
+    check_ledger(order)
 
 
-async def test_operators_answer_and_give_in(
-    place: Any, make_product: Any, bank: Bank, provider_fault: Any, check_books: Any
+async def test_operators_submit_evidence_and_accept(
+    place: Place, make_product: MakeProduct, bank: Bank, provider_fault: MakeFault, check_ledger: CheckLedger
 ) -> None:
     order = await place({make_product(): 1})
     await order.delivered()
     name = await bank.dispute(order)
     await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
-    struck = [provider_fault("error_after", "update_dispute"), provider_fault("timeout_after", "close_dispute")]
-    evidence = SAID.model_copy(update={"text": "signed for by A. Lovelace"})
+    faults = [provider_fault("error_after", "update_dispute"), provider_fault("timeout_after", "close_dispute")]
+    evidence = DECISION.model_copy(update={"text": "signed for by A. Lovelace"})
     answered = await bank.handle(name).execute_update(DisputeWorkflow.submit_evidence, evidence)
     assert answered.status is DisputeStatus.UNDER_REVIEW
-    given_in = await bank.handle(name).execute_update(DisputeWorkflow.accept, SAID)
-    assert (given_in.status, given_in.open) == (DisputeStatus.LOST, False)
-    assert all(fault() for fault in struck)
-    done = [(one.action, one.actor, one.reason, one.text) for one in given_in.actions]
+    accepted = await bank.handle(name).execute_update(DisputeWorkflow.accept, DECISION)
+    assert (accepted.status, accepted.open) == (DisputeStatus.LOST, False)
+    assert all(fault.struck() for fault in faults)
+    done = [(one.action, one.actor, one.reason, one.text) for one in accepted.actions]
     assert done == [
-        (DisputeAction.EVIDENCE, SAID.actor, SAID.reason, "signed for by A. Lovelace"),
-        (DisputeAction.ACCEPTED, SAID.actor, SAID.reason, None),
+        (DisputeAction.EVIDENCE, DECISION.actor, DECISION.reason, "signed for by A. Lovelace"),
+        (DisputeAction.ACCEPTED, DECISION.actor, DECISION.reason, None),
     ]
     await bank.handle(name).result()
-    check_books(order)
+    check_ledger(order)
 
 
 @pytest.mark.parametrize("kind", ["500", "error_after"])
-async def test_evidence_and_acceptance_in_doubt_are_given_once(
+async def test_evidence_and_acceptance_of_unknown_outcome_are_sent_once(
     kind: str,
-    place: Any,
-    make_product: Any,
+    place: Place,
+    make_product: MakeProduct,
     bank: Bank,
-    provider_fault: Any,
+    provider_fault: MakeFault,
     provider_journal: Journal,
-    check_books: Any,
+    check_ledger: CheckLedger,
 ) -> None:
-    """The provider keeps a failure under the key, whether it has done it or not."""
+    """The provider stores a failure under the key, whether it has done it or not."""
     order = await place({make_product(): 1})
     await order.delivered()
     name = await bank.dispute(order)
     await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
-    struck = [provider_fault(kind, "update_dispute"), provider_fault(kind, "close_dispute")]
-    evidence = SAID.model_copy(update={"text": "signed for by A. Lovelace"})
+    faults = [provider_fault(kind, "update_dispute"), provider_fault(kind, "close_dispute")]
+    evidence = DECISION.model_copy(update={"text": "signed for by A. Lovelace"})
     await bank.handle(name).execute_update(DisputeWorkflow.submit_evidence, evidence)
     assert bank.submissions(name) == 1
-    given_in = await bank.handle(name).execute_update(DisputeWorkflow.accept, SAID)
-    assert all(fault() for fault in struck)
-    assert (given_in.status, bank.submissions(name)) == (DisputeStatus.LOST, 1)
-    assert [row["effect"] for row in provider_journal(order.input.order_id)].count("dispute") == 1
+    accepted = await bank.handle(name).execute_update(DisputeWorkflow.accept, DECISION)
+    assert all(fault.struck() for fault in faults)
+    assert (accepted.status, bank.submissions(name)) == (DisputeStatus.LOST, 1)
+    assert effects(provider_journal, order.id).count("dispute") == 1
     await bank.handle(name).result()
-    check_books(order)
+    check_ledger(order)
 
 
-async def details(bank: Bank, name: str) -> str:
-    metadata = await bank.handle(name).query("__temporal_workflow_metadata")
-    return str(metadata["currentDetails"] if isinstance(metadata, dict) else metadata)
-
-
-async def test_evidence_is_called_for_before_it_is_due(
-    bed: Testbed, connections: Connections, place: Any, make_product: Any
+async def test_evidence_is_requested_before_it_is_due(
+    bed: Testbed, connections: Connections, place: Place, make_product: MakeProduct
 ) -> None:
     order = await place({make_product(): 1})
     await order.delivered()
@@ -431,12 +425,12 @@ async def test_evidence_is_called_for_before_it_is_due(
         reminded = await eventually(lambda: kept.get(name), lambda view: bool(view and view.actions))
         assert reminded is not None
         assert [one.action for one in reminded.actions] == [DisputeAction.REMINDED]
-        assert "evidence until" in await details(bank, name)
+        assert "evidence until" in await current_details(bank.handle(name))
         await skip(client, timedelta(days=3))
-        assert "the evidence is overdue" in await details(bank, name)
+        assert "the evidence is overdue" in await current_details(bank.handle(name))
         assert (await bank.until(name, DisputeStatus.NEEDS_RESPONSE)).open, "it stays until it is decided"
-        # No webhook comes any more: it looks by itself, once a day.
-        bank._do(f"/{name}/decide", outcome="lost")
+        # No webhook comes any more: it asks the provider by itself, once a day.
+        bank.control(f"/{name}/decide", outcome="lost")
         await skip(client, timedelta(days=2))
         with suppress(asyncio.TimeoutError):
             ended = await asyncio.wait_for(bank.handle(name).result(), 20)

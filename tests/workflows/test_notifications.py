@@ -3,16 +3,14 @@
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.message import EmailMessage
-from typing import Any
 
 import pytest
 import pytest_asyncio
 import uuid_utils
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -20,12 +18,12 @@ from temporalio.worker import Worker
 from activities.notifications import NotificationActivities
 from adapters.mail.mailer import Mailer
 from adapters.settings import Settings
-from dev.stack import test_server_path
 from domain.errors import Unavailable
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.base import Address, Money
 from schemas.notifications import NotificationInput, NotificationSent
 from schemas.orders import OrderView, PaymentBalance, PaymentPart
+from tests.workflows.time_skipping import start_server
 from workers.runner import new_sandbox_runner
 from workflows.names import NOTIFICATIONS_QUEUE, notification_workflow_id
 from workflows.notifications import NotificationWorkflow
@@ -97,11 +95,7 @@ class Postbox(Mailer):
 
 @pytest_asyncio.fixture
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(test_server_path()),
-        test_server_startup_timeout=timedelta(seconds=60),
-        data_converter=pydantic_data_converter,
-    ) as environment:
+    async with await start_server() as environment:
         yield environment
 
 
@@ -124,11 +118,11 @@ def make_event(order_id: str = "order-1") -> NotificationInput:
     return NotificationInput(event_id=str(uuid_utils.uuid7()), order_id=order_id, seq=1, type="order.confirmed")
 
 
-async def notify(client: Client, event: NotificationInput, **options: Any) -> NotificationSent:
+async def notify(client: Client, event: NotificationInput, workflow_id: str | None = None) -> NotificationSent:
     return await client.execute_workflow(
         NotificationWorkflow.run,
         event,
-        id=options.pop("id", notification_workflow_id(event.event_id)),
+        id=workflow_id or notification_workflow_id(event.event_id),
         task_queue=NOTIFICATIONS_QUEUE,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
     )
@@ -146,12 +140,12 @@ async def test_event_becomes_one_mail(environment: WorkflowEnvironment, settings
     assert sent.rows == {event.event_id: mail["Message-ID"]}
 
 
-async def test_event_already_told_is_not_told_again(environment: WorkflowEnvironment, settings: Settings) -> None:
+async def test_event_already_mailed_is_not_mailed_again(environment: WorkflowEnvironment, settings: Settings) -> None:
     sent, postbox, event = Sent(), Postbox(settings), make_event()
     async with worker(environment.client, sent, postbox):
         first = await notify(environment.client, event)
         # As after the namespace's retention, when Temporal no longer knows the first.
-        again = await notify(environment.client, event, id="another-id")
+        again = await notify(environment.client, event, workflow_id="another-id")
     assert again == NotificationSent(message_id=first.message_id, repeated=True)
     assert len(postbox.mails) == 1
 

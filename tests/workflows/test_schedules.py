@@ -5,13 +5,13 @@ import sys
 import uuid
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from temporalio import workflow
 from temporalio.client import (
     Client,
     Schedule,
+    ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
@@ -20,6 +20,8 @@ from temporalio.client import (
 from temporalio.worker import Worker
 
 from adapters.settings import Settings
+from dev.testbed import Testbed
+from tests.workflows.waiting import until_async
 from workers.runner import WORKFLOWS
 from workers.schedules import SCHEDULES, Scheduled, ensure_schedules
 
@@ -50,11 +52,13 @@ async def ids(client: Client, prefix: str) -> set[str]:
     return {one.id.removeprefix(prefix) async for one in listed if one.id.startswith(prefix)}
 
 
-async def until_listed(client: Client, prefix: str, wanted: set[str]) -> None:
+async def until_listed(client: Client, prefix: str, expected: set[str]) -> None:
     """Temporal's list of schedules is a little behind."""
-    async with asyncio.timeout(30):
-        while await ids(client, prefix) != wanted:
-            await asyncio.sleep(0.2)
+
+    async def listed() -> bool:
+        return await ids(client, prefix) == expected
+
+    await until_async(listed)
 
 
 async def test_a_schedule_is_made_once_changed_and_removed(
@@ -91,7 +95,9 @@ async def test_what_a_person_has_paused_stays_paused(
     await ensure_schedules(apart, [])
 
 
-async def test_the_schedules_of_others_are_left_alone(temporal_client: Client, apart: Settings, rows: Any) -> None:
+async def test_the_schedules_of_others_are_left_alone(
+    temporal_client: Client, apart: Settings, rows: list[Scheduled]
+) -> None:
     by_hand = f"{apart.name_prefix}by-hand"
     action = ScheduleActionStartWorkflow("Nothing", id=by_hand, task_queue="nobody")
     spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=DAY)])
@@ -110,28 +116,33 @@ async def test_a_run_starts_the_workflow_on_its_queue(
     handle = temporal_client.get_schedule_handle(f"{apart.name_prefix}sweeping")
     async with Worker(temporal_client, task_queue=rows[0].queue, workflows=[Chore]):
         await handle.trigger()
-        async with asyncio.timeout(30):
-            while not (runs := (await handle.describe()).info.recent_actions):
-                await asyncio.sleep(0.1)
-        run: Any = runs[0].action
+
+        async def started() -> bool:
+            return bool((await handle.describe()).info.recent_actions)
+
+        await until_async(started)
+        run = (await handle.describe()).info.recent_actions[0].action
+        assert isinstance(run, ScheduleActionExecutionStartWorkflow)
         assert run.workflow_id.startswith(f"{apart.name_prefix}sweeping-")
         assert await temporal_client.get_workflow_handle(run.workflow_id).result() == "done"
-        told = await temporal_client.get_workflow_handle(run.workflow_id).describe()
-        assert await told.static_summary() == "does the sweeping"
+        description = await temporal_client.get_workflow_handle(run.workflow_id).describe()
+        assert await description.static_summary() == "does the sweeping"
     await until_listed(temporal_client, apart.name_prefix, {"sweeping", "dusting"})
     await ensure_schedules(apart, [])
 
 
-async def test_setup_has_made_the_schedules_of_the_table(temporal_client: Client, settings: Settings, bed: Any) -> None:
+async def test_setup_has_made_the_schedules_of_the_table(
+    temporal_client: Client, settings: Settings, bed: Testbed
+) -> None:
     for row in SCHEDULES:
         found = await temporal_client.get_schedule_handle(f"{settings.name_prefix}{row.id}").describe()
         assert [interval.every for interval in found.schedule.spec.intervals] == [row.every], row.id
-    told = await asyncio.to_thread(bed.run, [sys.executable, "-m", "workers.admin", "setup"])
-    assert f"Temporal's schedules: {len(SCHEDULES)} of them were there" in told
+    answer = await asyncio.to_thread(bed.run, [sys.executable, "-m", "workers.admin", "setup"])
+    assert f"Temporal's schedules: {len(SCHEDULES)} of them were there" in answer
 
 
 def test_no_two_rows_share_a_name_and_every_queue_knows_its_workflow() -> None:
-    known: dict[str, Any] = dict(WORKFLOWS)
+    known = {queue: [vars(served)["run"] for served in workflows] for queue, workflows in WORKFLOWS.items()}
     assert len({row.id for row in SCHEDULES}) == len(SCHEDULES)
     for row in SCHEDULES:
-        assert row.workflow in [one.run for one in known[row.queue]], row.id
+        assert row.workflow in known[row.queue], row.id

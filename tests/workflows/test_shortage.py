@@ -1,8 +1,6 @@
-"""An order of which only a part can be had: what there is is held, and its customer decides in time or not."""
+"""An order that is partly out of stock: the rest is reserved, and its customer decides in time or not."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowUpdateFailedError
@@ -12,9 +10,12 @@ from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.vouchers import Vouchers
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.checkout import CheckoutOutcome, OnShortage
+from schemas.checkout import CheckoutAnswer, CheckoutOutcome, OnShortage
 from schemas.orders import CancelOrder, Choice, Decision, OrderView
-from tests.workflows.conftest import refusal, skip
+from tests.fixture_types import MakeProduct
+from tests.workflows.orders import Order, Place, refusal
+from tests.workflows.provider import Journal, MakeVoucher
+from tests.workflows.time_skipping import skip
 from workflows.orders.checkout import CheckoutWorkflow
 
 ASK = {"on_shortage": OnShortage.ASK}
@@ -23,28 +24,28 @@ GOING_ON = (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
 ACTOR = "customer:test"
 
 
-async def decide(order: Any, choice: Choice) -> Any:
+async def decide(order: Order, choice: Choice) -> CheckoutAnswer:
     return await order.handle.execute_update(CheckoutWorkflow.decide, Decision(choice=choice, actor=ACTOR))
 
 
-async def asked(order: Any) -> OrderView:
-    """The order once its customer is asked."""
+async def awaiting_customer(order: Order) -> OrderView:
+    """The order once its customer has to decide."""
     assert (await order.first_answer()).outcome is CheckoutOutcome.DECISION_REQUIRED
-    view: OrderView = order.view()
+    view = order.view()
     assert view.status is OrderStatus.AWAITING_CUSTOMER
     return view
 
 
 async def test_the_customer_takes_what_there_is(
-    place: Any, make_product: Any, provider_journal: Callable[[str], list[dict[str, Any]]]
+    place: Place, make_product: MakeProduct, provider_journal: Journal
 ) -> None:
     some, plenty = make_product(stock=2, price=1000), make_product(stock=9, price=500)
     order = await place({some: 5, plenty: 3}, **ASK)
-    view = await asked(order)
+    view = await awaiting_customer(order)
     assert view.shortage is not None
     assert [line.model_dump() for line in view.shortage.lines] == [{"sku": some, "wanted": 5, "available": 2}]
-    assert order.reserved() == 2 + 3, "what there is is held meanwhile"
-    assert provider_journal(order.input.order_id) == [], "and nothing is charged"
+    assert order.reserved() == 2 + 3, "what is in stock is reserved meanwhile"
+    assert provider_journal(order.id) == [], "and nothing is charged"
     smaller = view.shortage.take_available_total
     assert smaller is not None
     assert smaller.amount < view.total.amount
@@ -65,36 +66,38 @@ async def test_the_customer_takes_what_there_is(
     assert types.index("order.awaiting_customer") < types.index("order.decided") < types.index("order.confirmed")
 
 
-async def test_the_customer_waits_for_the_rest(place: Any, make_product: Any, connections: Connections) -> None:
+async def test_the_customer_waits_for_the_rest(
+    place: Place, make_product: MakeProduct, connections: Connections
+) -> None:
     sku = make_product(stock=1, price=1000)
     order = await place({sku: 3}, **ASK)
-    total = (await asked(order)).total
+    total = (await awaiting_customer(order)).total
     assert (await decide(order, Choice.WAIT)).outcome is CheckoutOutcome.AUTHORIZED
     view = order.view()
     assert (view.total, [parcel.number for parcel in view.parcels]) == (total, [1, 2])
     assert [(line.quantity, line.backordered) for line in view.lines] == [(3, 2)]
-    house = view.parcels[1].warehouse
-    Stock(connections.engine).receive([(sku, house, 2)], "test", "the rest arrives")
+    warehouse = view.parcels[1].warehouse
+    Stock(connections.engine).receive([(sku, warehouse, 2)], "test", "the rest arrives")
     await order.delivered_all()
     assert order.view().status is OrderStatus.DELIVERED
     assert order.money()[EntryKind.CAPTURE] == total.amount
 
 
-async def test_the_customer_has_rather_nothing(place: Any, make_product: Any) -> None:
+async def test_the_customer_wants_nothing_instead(place: Place, make_product: MakeProduct) -> None:
     order = await place({make_product(stock=1): 3}, **ASK)
-    await asked(order)
+    await awaiting_customer(order)
     assert (await decide(order, Choice.CANCEL)).outcome is CheckoutOutcome.CANCELLED
     assert (await order.handle.result()).status is OrderStatus.CANCELLED
     assert (order.view().status, order.reserved(), order.available()) == (OrderStatus.CANCELLED, 0, 1)
     assert order.events()[-1].actor == ACTOR
 
 
-async def test_without_a_decision_the_customer_is_reminded_once_and_then_everything_is_let_go(
-    place: Any, make_product: Any, make_voucher: Any, connections: Connections, skipping: Client
+async def test_without_a_decision_comes_one_reminder_and_then_everything_is_released(
+    place: Place, make_product: MakeProduct, make_voucher: MakeVoucher, connections: Connections, skipping: Client
 ) -> None:
     code = make_voucher(kind="percent", basis_points=1000, max_uses=1)
     order = await place({make_product(stock=1, price=5000): 3}, discount_code=code, **ASK, **HOUR)
-    await asked(order)
+    await awaiting_customer(order)
     assert Vouchers(connections.engine).get(code).uses == 1
     await skip(skipping, timedelta(minutes=31))
     assert order.event_types().count("order.decision_reminder") == 1
@@ -107,12 +110,12 @@ async def test_without_a_decision_the_customer_is_reminded_once_and_then_everyth
     assert order.money()[EntryKind.AUTHORIZATION] == 0
 
 
-async def test_a_voucher_that_wants_a_larger_order_is_given_back(
-    place: Any, make_product: Any, make_voucher: Any, connections: Connections
+async def test_a_voucher_that_needs_a_larger_order_is_released(
+    place: Place, make_product: MakeProduct, make_voucher: MakeVoucher, connections: Connections
 ) -> None:
     code = make_voucher(kind="percent", basis_points=1000, minimum=2500, currency="EUR")
     order = await place({make_product(stock=1, price=1000): 3}, discount_code=code, **ASK)
-    view = await asked(order)
+    view = await awaiting_customer(order)
     assert (view.voucher_code, view.discount.amount) == (code, 300)
     await decide(order, Choice.TAKE_AVAILABLE)
     view = order.view()
@@ -121,12 +124,12 @@ async def test_a_voucher_that_wants_a_larger_order_is_given_back(
     await order.delivered()
 
 
-async def test_what_has_arrived_meanwhile_is_let_go_for_others(
-    place: Any, make_product: Any, connections: Connections
+async def test_what_has_arrived_meanwhile_is_released_for_others(
+    place: Place, make_product: MakeProduct, connections: Connections
 ) -> None:
     sku = make_product(stock={"BER": 1}, price=1000)
     order = await place({sku: 3}, **ASK)
-    view = await asked(order)
+    view = await awaiting_customer(order)
     Stock(connections.engine).receive([(sku, view.parcels[1].warehouse, 2)], "test", "sooner than thought")
     assert order.reserved() == 3
     await decide(order, Choice.TAKE_AVAILABLE)
@@ -135,27 +138,31 @@ async def test_what_has_arrived_meanwhile_is_let_go_for_others(
     assert [line.quantity for line in view.lines] == [1]
 
 
-async def test_a_card_that_is_refused_after_the_decision_gets_its_second_try(place: Any, make_product: Any) -> None:
+async def test_a_card_that_is_refused_after_the_decision_gets_its_second_try(
+    place: Place, make_product: MakeProduct
+) -> None:
     order = await place(
         {make_product(stock=1): 2}, payment_method="pm_card_chargeDeclined", payment_retry_seconds=1800, **ASK
     )
-    await asked(order)
+    await awaiting_customer(order)
     assert (await decide(order, Choice.TAKE_AVAILABLE)).outcome is CheckoutOutcome.DECLINED
     assert order.view().status is OrderStatus.AWAITING_PAYMENT
     await order.pay()
     assert (await order.delivered()).status is OrderStatus.DELIVERED
 
 
-async def test_decisions_at_the_wrong_time_are_refused(place: Any, make_product: Any) -> None:
+async def test_decisions_at_the_wrong_time_are_refused(place: Place, make_product: MakeProduct) -> None:
     whole = await place({make_product(stock=5): 2}, **ASK)
-    assert (await whole.first_answer()).outcome is CheckoutOutcome.AUTHORIZED, "nobody is asked when all is there"
+    assert (await whole.first_answer()).outcome is CheckoutOutcome.AUTHORIZED, (
+        "nobody has to decide when all is in stock"
+    )
     with pytest.raises(WorkflowUpdateFailedError) as error:
         await decide(whole, Choice.WAIT)
     assert refusal(error.value) == "not_awaiting_decision"
     await whole.delivered()
 
     twice = await place({make_product(stock=1): 2}, **ASK)
-    await asked(twice)
+    await awaiting_customer(twice)
     await decide(twice, Choice.TAKE_AVAILABLE)
     with pytest.raises(WorkflowUpdateFailedError) as error:
         await decide(twice, Choice.CANCEL)
@@ -164,10 +171,10 @@ async def test_decisions_at_the_wrong_time_are_refused(place: Any, make_product:
 
 
 async def test_what_is_too_little_to_be_charged_cannot_be_taken(
-    place: Any, make_product: Any, make_voucher: Any
+    place: Place, make_product: MakeProduct, make_voucher: MakeVoucher
 ) -> None:
     order = await place({make_product(stock=1, price=20): 5}, discount_code=make_voucher(kind="free_shipping"), **ASK)
-    view = await asked(order)
+    view = await awaiting_customer(order)
     assert view.shortage is not None
     assert view.shortage.take_available_total is None
     with pytest.raises(WorkflowUpdateFailedError) as error:
@@ -176,16 +183,16 @@ async def test_what_is_too_little_to_be_charged_cannot_be_taken(
     await decide(order, Choice.CANCEL)
 
 
-async def test_an_order_of_which_there_is_nothing_is_refused_even_so(place: Any, make_product: Any) -> None:
+async def test_an_order_of_which_there_is_nothing_is_refused_even_so(place: Place, make_product: MakeProduct) -> None:
     order = await place({make_product(stock=0): 1}, **ASK)
     answer = await order.first_answer()
     assert (answer.outcome, order.recorded()) == (CheckoutOutcome.OUT_OF_STOCK, False)
     assert await order.handle.result()
 
 
-async def test_the_customer_cancels_instead_of_deciding(place: Any, make_product: Any) -> None:
+async def test_the_customer_cancels_instead_of_deciding(place: Place, make_product: MakeProduct) -> None:
     order = await place({make_product(stock=1): 2}, **ASK)
-    await asked(order)
+    await awaiting_customer(order)
     superseding = CancelOrder(actor=ACTOR, reason="superseded", only_waiting=True)
-    result = await order.handle.execute_update(CheckoutWorkflow.cancel, superseding)
-    assert (result.status, order.reserved()) == (OrderStatus.CANCELLED, 0)
+    status = await order.cancel(superseding)
+    assert (status, order.reserved()) == (OrderStatus.CANCELLED, 0)

@@ -1,9 +1,8 @@
-"""A bank that takes its time over a payment is waited for and asked again, ever more seldom."""
+"""A bank that takes its time over a payment is waited for and asked again, less and less often."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import TypeAlias
 
 import pytest
 from temporalio.client import Client
@@ -11,33 +10,34 @@ from temporalio.client import Client
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.payments import PaymentOutcome
-from tests.workflows.conftest import skip
-from workflows.names import payment_workflow_id
+from tests.fixture_types import MakeProduct
+from tests.workflows.orders import Order, Place
+from tests.workflows.provider import BankActs, Journal, effects
+from tests.workflows.time_skipping import skip
+from tests.workflows.waiting import until
 
 SLOW_CARD, SLOW_POOR_CARD = "pm_card_slowBank", "pm_card_slowBankDeclines"
 WINDOW = {"payment_retry_seconds": 3600, "authentication_seconds": 300}
 GOING_ON = (OrderStatus.CONFIRMED, OrderStatus.PROCESSING)
-Journal = Callable[[str], list[dict[str, Any]]]
 
 
-def effects(journal: Journal, order: Any) -> list[str]:
-    return [entry["effect"] for entry in journal(order.input.order_id)]
-
-
-async def asked_so_far(order: Any) -> int:
-    """How often the provider was asked to give the payment up, or how it stands."""
-    payment = order.client.get_workflow_handle(payment_workflow_id(order.input.order_id))
+async def times_asked(order: Order) -> int:
+    """How often the provider was asked to cancel the payment, or for its status."""
     kinds = ("abandon_payment", "retrieve_payment")
-    events = (await payment.fetch_history()).events
+    events = (await order.payment.fetch_history()).events
     return sum(one.activity_task_scheduled_event_attributes.activity_type.name in kinds for one in events)
 
 
+# An order whose bank has yet to decide about this card.
+Undecided: TypeAlias = Callable[[str], Awaitable[Order]]
+
+
 @pytest.fixture
-async def undecided(place: Any, make_product: Any) -> Any:
-    async def placed(card: str) -> Any:
+def undecided(place: Place, make_product: MakeProduct) -> Undecided:
+    async def placed(card: str) -> Order:
         order = await place({make_product(stock=5): 1}, payment_method=card, **WINDOW)
         assert (await order.first_answer()).outcome is CheckoutOutcome.ACTION_REQUIRED
-        action = order.view().payment_action
+        action = order.action()
         assert (action.type, action.url) == ("processing", None)
         return order
 
@@ -45,12 +45,12 @@ async def undecided(place: Any, make_product: Any) -> Any:
 
 
 @pytest.mark.parametrize("may_retry", [True, False], ids=["window", "no window"])
-async def test_it_is_asked_again_ever_more_seldom_and_its_yes_counts(
-    undecided: Any,
-    place: Any,
-    make_product: Any,
+async def test_it_is_asked_again_less_and_less_often_and_its_yes_counts(
+    undecided: Undecided,
+    place: Place,
+    make_product: MakeProduct,
     skipping: Client,
-    bank_acts: Any,
+    bank_acts: BankActs,
     provider_journal: Journal,
     may_retry: bool,
 ) -> None:
@@ -62,48 +62,47 @@ async def test_it_is_asked_again_ever_more_seldom_and_its_yes_counts(
         assert (await order.first_answer()).outcome is CheckoutOutcome.ACTION_REQUIRED
     intent = order.intent()
     await skip(skipping, timedelta(minutes=25))
-    assert 4 <= await asked_so_far(order) <= 10
+    assert 4 <= await times_asked(order) <= 10
     assert (order.view().status, order.reserved()) == (OrderStatus.AWAITING_PAYMENT, 1)
     bank_acts(intent)
     await skip(skipping, timedelta(minutes=25))
     await order.until(*GOING_ON)
     assert (await order.delivered()).payment_status is PaymentStatus.CAPTURED
-    assert effects(provider_journal, order) == ["authorization", "capture"]
+    assert effects(provider_journal, order.id) == ["authorization", "capture"]
 
 
 async def test_its_no_is_a_decline_after_which_another_card_pays(
-    undecided: Any, skipping: Client, bank_acts: Any, provider_journal: Journal
+    undecided: Undecided, skipping: Client, bank_acts: BankActs, provider_journal: Journal
 ) -> None:
     order = await undecided(SLOW_POOR_CARD)
     bank_acts(order.intent())
-    await order.provider_tells("payment_intent.payment_failed")
-    while order.view().payment_action is not None:
-        await asyncio.sleep(0.05)
+    await order.provider_event("payment_intent.payment_failed")
+    await until(lambda: order.view().payment_action is None)
     assert (await order.pay()).outcome is PaymentOutcome.SUCCEEDED
     await order.delivered()
-    assert effects(provider_journal, order) == ["authorization", "capture"]
+    assert effects(provider_journal, order.id) == ["authorization", "capture"]
 
 
 async def test_another_card_meanwhile_would_pay_twice_and_is_refused(
-    undecided: Any, skipping: Client, bank_acts: Any, provider_journal: Journal
+    undecided: Undecided, skipping: Client, bank_acts: BankActs, provider_journal: Journal
 ) -> None:
     order = await undecided(SLOW_CARD)
     intent = order.intent()
     refused = await order.pay()
     assert (refused.outcome, refused.code) == (PaymentOutcome.DECLINED, "payment_processing")
-    assert effects(provider_journal, order) == []
+    assert effects(provider_journal, order.id) == []
     bank_acts(intent)
     await skip(skipping, timedelta(minutes=6))
     await order.until(*GOING_ON)
     await order.delivered()
-    assert effects(provider_journal, order) == ["authorization", "capture"]
+    assert effects(provider_journal, order.id) == ["authorization", "capture"]
 
 
 async def test_an_order_whose_time_is_over_does_not_wait_for_it(
-    undecided: Any, skipping: Client, provider_journal: Journal
+    undecided: Undecided, skipping: Client, provider_journal: Journal
 ) -> None:
     order = await undecided(SLOW_CARD)
     await skip(skipping, timedelta(minutes=61))
     result = await order.handle.result()
     assert (result.status, result.reason) == (OrderStatus.FAILED, "payment_expired")
-    assert (order.reserved(), effects(provider_journal, order)) == (0, [])
+    assert (order.reserved(), effects(provider_journal, order.id)) == (0, [])

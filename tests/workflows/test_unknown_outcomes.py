@@ -1,7 +1,6 @@
-"""The provider keeps a failure under our key and so will never say what it did: it is asked, and does it once."""
+"""The provider stores a failure under our key and never says what it did: we look, and it does it once."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -10,45 +9,57 @@ from adapters.mysql.payments.ledger import Ledger
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
+from tests.fixture_types import MakeProduct
+from tests.workflows.orders import Order, Place
+from tests.workflows.provider import Journal, MakeFault
 
-Journal = Callable[[str], list[dict[str, Any]]]
-# Both are a 500 that every repeat of the key is answered with; only the second has done what was asked.
-KEPT_FAILURES = ("500", "error_after")
+# Both are a 500 that every repeat of the key is answered with; only the second has done the work.
+STORED_FAILURES = ("500", "error_after")
 
 
-def effects(journal: Journal, order_id: str) -> list[tuple[str, int]]:
+def amounts(journal: Journal, order_id: str) -> list[tuple[str, int]]:
     return [(entry["effect"], entry["amount"]) for entry in journal(order_id)]
 
 
-async def check_delivered_and_paid_once(order: Any, journal: Journal) -> None:
+async def check_delivered_and_paid_once(order: Order, journal: Journal) -> None:
     view = await order.delivered()
     total = view.total.amount
     assert view.status is OrderStatus.DELIVERED
     assert view.payment_status is PaymentStatus.CAPTURED
-    assert effects(journal, view.id) == [("authorization", total), ("capture", total)]
+    assert amounts(journal, view.id) == [("authorization", total), ("capture", total)]
     assert order.money()[EntryKind.CAPTURE] == total
     assert order.money()[EntryKind.FEE] == sum(entry["fee"] for entry in journal(view.id)) > 0
     assert (view.payment.held.amount, view.payment.captured.amount, view.payment.refunded.amount) == (0, total, 0)
 
 
-@pytest.mark.parametrize("kind", KEPT_FAILURES)
+@pytest.mark.parametrize("kind", STORED_FAILURES)
 @pytest.mark.parametrize("operation", ["create", "capture"])
-async def test_an_order_in_doubt_is_paid_once(
-    kind: str, operation: str, place: Any, make_product: Any, provider_fault: Any, provider_journal: Journal
+async def test_an_order_whose_payment_has_an_unknown_outcome_is_paid_once(
+    kind: str,
+    operation: str,
+    place: Place,
+    make_product: MakeProduct,
+    provider_fault: MakeFault,
+    provider_journal: Journal,
 ) -> None:
-    struck = provider_fault(kind, operation)
+    fault = provider_fault(kind, operation)
     await check_delivered_and_paid_once(await place({make_product(): 1}), provider_journal)
-    assert struck()
+    assert fault.struck()
 
 
 @pytest.mark.parametrize(
     ("card", "outcome"),
     [("pm_card_visa", CheckoutOutcome.AUTHORIZED), ("pm_card_chargeDeclined", CheckoutOutcome.DECLINED)],
 )
-async def test_a_payment_that_was_opened_and_no_more_is_gone_on_with(
-    card: str, outcome: CheckoutOutcome, place: Any, make_product: Any, provider_fault: Any, provider_journal: Journal
+async def test_a_payment_that_was_only_opened_is_continued(
+    card: str,
+    outcome: CheckoutOutcome,
+    place: Place,
+    make_product: MakeProduct,
+    provider_fault: MakeFault,
+    provider_journal: Journal,
 ) -> None:
-    struck = [provider_fault("unconfirmed", "create"), provider_fault("error_after", "confirm")]
+    faults = [provider_fault("unconfirmed", "create"), provider_fault("error_after", "confirm")]
     order = await place({make_product(): 1}, payment_method=card)
     assert (await order.first_answer()).outcome is outcome
     if outcome is CheckoutOutcome.AUTHORIZED:
@@ -56,71 +67,76 @@ async def test_a_payment_that_was_opened_and_no_more_is_gone_on_with(
     else:
         assert (await order.handle.result()).reason == "payment_declined"
         assert order.reserved() == 0
-    assert all(one() for one in struck)
+    assert all(fault.struck() for fault in faults)
 
 
-@pytest.mark.parametrize("kind", KEPT_FAILURES)
-async def test_doubt_upon_doubt(
-    kind: str, place: Any, make_product: Any, provider_fault: Any, provider_journal: Journal
+@pytest.mark.parametrize("kind", STORED_FAILURES)
+async def test_one_unknown_outcome_after_another(
+    kind: str, place: Place, make_product: MakeProduct, provider_fault: MakeFault, provider_journal: Journal
 ) -> None:
     faults = [provider_fault("500", "create", times=2), provider_fault("500", "capture", times=3)]
     faults += [provider_fault(kind, "capture"), provider_fault("fail_before", "retrieve")]
     await check_delivered_and_paid_once(await place({make_product(): 1}), provider_journal)
-    assert all(struck() for struck in faults)
+    assert all(fault.struck() for fault in faults)
 
 
-async def test_the_question_itself_gets_no_answer_at_first(
-    place: Any, make_product: Any, provider_fault: Any, provider_journal: Journal
+async def test_asking_the_provider_fails_at_first_as_well(
+    place: Place, make_product: MakeProduct, provider_fault: MakeFault, provider_journal: Journal
 ) -> None:
     faults = [provider_fault("error_after", "create"), provider_fault("fail_before", "list", times=3)]
     await check_delivered_and_paid_once(await place({make_product(): 1}), provider_journal)
-    assert all(struck() for struck in faults)
+    assert all(fault.struck() for fault in faults)
 
 
-@pytest.mark.parametrize("kind", KEPT_FAILURES)
-async def test_a_decline_in_doubt_is_a_decline(
-    kind: str, place: Any, make_product: Any, provider_fault: Any, provider_journal: Journal
+@pytest.mark.parametrize("kind", STORED_FAILURES)
+async def test_a_decline_of_unknown_outcome_is_a_decline(
+    kind: str, place: Place, make_product: MakeProduct, provider_fault: MakeFault, provider_journal: Journal
 ) -> None:
-    struck = provider_fault(kind, "create")
+    fault = provider_fault(kind, "create")
     order = await place({make_product(): 1}, payment_method="pm_card_chargeDeclined")
     assert (await order.first_answer()).outcome is CheckoutOutcome.DECLINED
     await order.handle.result()
-    assert struck()
-    assert effects(provider_journal, order.input.order_id) == []
+    assert fault.struck()
+    assert amounts(provider_journal, order.id) == []
     assert order.reserved() == 0
 
 
-@pytest.mark.parametrize("kind", KEPT_FAILURES)
-async def test_a_hold_in_doubt_is_given_back_once(
+@pytest.mark.parametrize("kind", STORED_FAILURES)
+async def test_a_void_of_unknown_outcome_is_made_once(
     kind: str,
-    place: Any,
-    make_product: Any,
-    provider_fault: Any,
+    place: Place,
+    make_product: MakeProduct,
+    provider_fault: MakeFault,
     provider_journal: Journal,
     connections: Connections,
 ) -> None:
-    struck = provider_fault(kind, "cancel")
+    fault = provider_fault(kind, "cancel")
     order = await place({make_product(): 1}, postal_code="00000")  # where the carrier does not go
     await order.handle.result()
-    assert struck()
+    assert fault.struck()
     view = order.view()
     total = view.total.amount
     assert (view.status, view.payment_status) == (OrderStatus.FAILED, PaymentStatus.VOIDED)
-    assert effects(provider_journal, view.id) == [("authorization", total), ("void", total)]
+    assert amounts(provider_journal, view.id) == [("authorization", total), ("void", total)]
     assert set(Ledger(connections.engine).balances(view.id).values()) == {0}
 
 
-@pytest.mark.parametrize("kind", KEPT_FAILURES)
-async def test_waiting_for_the_bank_is_ended_once(
-    kind: str, place: Any, make_product: Any, provider_fault: Any, provider_journal: Journal, payments_at_provider: Any
+@pytest.mark.parametrize("kind", STORED_FAILURES)
+async def test_a_payment_that_waits_for_the_bank_is_cancelled_once(
+    kind: str,
+    place: Place,
+    make_product: MakeProduct,
+    provider_fault: MakeFault,
+    provider_journal: Journal,
+    payments_at_provider: Callable[[str], list[str]],
 ) -> None:
-    struck = provider_fault(kind, "cancel")
-    secure = {"payment_method": "pm_card_threeDSecure2Required", "authentication_seconds": 1}
+    fault = provider_fault(kind, "cancel")
+    secure: dict[str, object] = {"payment_method": "pm_card_threeDSecure2Required", "authentication_seconds": 1}
     order = await place({make_product(): 1}, **secure)
     assert (await order.first_answer()).outcome is CheckoutOutcome.ACTION_REQUIRED
     await order.handle.result()
-    assert struck()
+    assert fault.struck()
     view = order.view()
     assert (view.status, view.payment.held.amount, order.reserved()) == (OrderStatus.FAILED, 0, 0)
-    assert effects(provider_journal, view.id) == []
+    assert amounts(provider_journal, view.id) == []
     assert payments_at_provider(view.id) == ["canceled"]

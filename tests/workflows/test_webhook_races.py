@@ -7,8 +7,7 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable
 
 import httpx2
 import pytest
@@ -22,9 +21,10 @@ from domain.orders import OrderStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder
 from schemas.provider_events import ProviderEvent
-from tests.workflows.conftest import Order, refusal
-from workflows.names import payment_workflow_id
-from workflows.orders.checkout import CheckoutWorkflow
+from tests.fixture_types import MakeProduct
+from tests.workflows.orders import Order, Place, refusal
+from tests.workflows.provider import Authenticate
+from tests.workflows.waiting import DEADLINE_SECONDS
 from workflows.payments.payment import PaymentWorkflow
 
 INTERLEAVINGS, AT_ONCE = int(os.environ.get("ORDERS_TEST_INTERLEAVINGS", "40")), 4
@@ -39,7 +39,7 @@ THERE = 5
 class Race:
     """One order whose bank waits for its customer, and everything that may come next, each at a moment of its own."""
 
-    def __init__(self, order: Order, seed: int, authenticate: Callable[..., None]) -> None:
+    def __init__(self, order: Order, seed: int, authenticate: Authenticate) -> None:
         self.order = order
         self._dice = random.Random(seed)
         self._intent = order.intent()
@@ -47,43 +47,47 @@ class Race:
         self.rival = self._dice.choice(("none", "another method", "cancel"))
 
     async def run(self) -> None:
-        """All of it, then the webhook that a provider sends again and again until it is heard."""
+        """All of it, then the webhook that a provider repeats until it is accepted."""
         events = [f"evt_{self._intent}_{self._dice.randrange(2)}" for _ in range(self._dice.randint(1, 3))]
-        deeds = [self._at_some_time(self._tell(event, self._dice.choice(TYPES))) for event in events]
-        deeds.append(self._at_some_time(asyncio.to_thread(self._confirm)))
+        actions = [self._at_some_time(self._send(event, self._dice.choice(TYPES))) for event in events]
+        actions.append(self._at_some_time(asyncio.to_thread(self._confirm)))
         if self.rival == "another method":
-            deeds.append(self._at_some_time(self.order.pay()))
+            actions.append(self._at_some_time(self.order.pay()))
         elif self.rival == "cancel":
             cancel = CancelOrder(actor="customer:test", reason="second thoughts")
-            deeds.append(self._at_some_time(self.order.handle.execute_update(CheckoutWorkflow.cancel, cancel)))
-        await asyncio.gather(*deeds)
+            actions.append(self._at_some_time(self.order.cancel(cancel)))
+        await asyncio.gather(*actions)
         if self.order.view().status is OrderStatus.AWAITING_PAYMENT:
-            await self._tell(f"evt_{self._intent}_last", TYPES[0])
+            await self._send(f"evt_{self._intent}_last", TYPES[0])
 
     def _confirm(self) -> None:
         try:
             self._authenticate(self._intent)
-        except Exception as error:  # the order has given the payment up a moment before
+        except Exception as error:  # the order has cancelled the payment a moment before
             if "400" not in str(error):
                 raise
 
-    async def _tell(self, event_id: str, event_type: str) -> None:
-        payment = self.order.client.get_workflow_handle(payment_workflow_id(self.order.input.order_id))
+    async def _send(self, event_id: str, event_type: str) -> None:
         event = ProviderEvent(event_id=event_id, type=event_type, provider_id=self._intent)
-        await payment.signal(PaymentWorkflow.provider_event, event)
+        await self.order.payment.signal(PaymentWorkflow.provider_event, event)
 
-    async def _at_some_time(self, deed: Awaitable[object]) -> None:
+    async def _at_some_time(self, action: Awaitable[object]) -> None:
         await asyncio.sleep(self._dice.uniform(0, SPREAD_SECONDS))
         try:
-            await deed
+            await action
         except WorkflowUpdateFailedError as error:
             if refusal(error) not in LOST:
                 raise
 
 
 @pytest.mark.parametrize("first", range(0, INTERLEAVINGS, 20))
-async def test_whatever_comes_first_the_money_is_held_and_taken_once(
-    first: int, place: Any, make_product: Any, authenticate: Any, bed: Testbed, connections: Connections
+async def test_whatever_comes_first_the_money_is_authorized_and_captured_once(
+    first: int,
+    place: Place,
+    make_product: MakeProduct,
+    authenticate: Authenticate,
+    bed: Testbed,
+    connections: Connections,
 ) -> None:
     print(f"SEED={SEED}")  # noqa: T201 - shown when it fails; set in the environment it plays the same
     sides = Sides(connections, bed.url("PAYMENT_SIMULATOR_PORT"), bed.url("CARRIER_SIMULATOR_PORT"))
@@ -91,7 +95,7 @@ async def test_whatever_comes_first_the_money_is_held_and_taken_once(
 
     async def one(seed: int) -> str:
         async with gate:
-            sku = make_product(stock=THERE)  # of its own, so that its stock tells of this order alone
+            sku = make_product(stock=THERE)  # of its own, so that its stock shows this order alone
             order = await place({sku: 1}, payment_method=SECURE, payment_retry_seconds=3600, authentication_seconds=600)
             assert (await order.first_answer()).outcome is CheckoutOutcome.ACTION_REQUIRED
             race = Race(order, seed, authenticate)
@@ -104,22 +108,23 @@ async def test_whatever_comes_first_the_money_is_held_and_taken_once(
 
 async def check(order: Order, sku: str, seed: int, sides: Sides) -> str:
     """The order's end; what its workflows may still have to do is waited for, and then nothing is wrong."""
-    # Looked at and not waited for: who waits for a workflow's result lets its server skip time, for all of them.
+    # Looked at and not waited for: who waits for a workflow's result lets time pass, for all of them.
     await order.until(OrderStatus.PROCESSING, OrderStatus.CANCELLED)
     if order.view().status is not OrderStatus.CANCELLED:
-        await asyncio.to_thread(_deliver, sides.carrier, order.input.order_id)
-        await order.carrier(ParcelStatus.DISPATCHED)
-        await order.carrier(ParcelStatus.DELIVERED)
+        await asyncio.to_thread(_deliver, sides.carrier, order.id)
+        await order.carrier_event(ParcelStatus.DISPATCHED)
+        await order.carrier_event(ParcelStatus.DELIVERED)
         await order.until(OrderStatus.DELIVERED)
-    deadline, expected = asyncio.get_running_loop().time() + 20, Expected(sku, THERE)
-    while wrong := await asyncio.to_thread(lambda: list(violations_at_end(sides, order.input.order_id, expected))):
+    expected = Expected(sku, THERE)
+    deadline = asyncio.get_running_loop().time() + DEADLINE_SECONDS
+    while wrong := await asyncio.to_thread(lambda: list(violations_at_end(sides, order.id, expected))):
         assert asyncio.get_running_loop().time() < deadline, f"seed {seed}: {wrong}"
         await asyncio.sleep(0.1)
-    return order.view().status.value
+    return str(order.view().status)
 
 
 def _deliver(carrier: str, order_id: str) -> None:
-    """The carrier's own side of it; of its webhooks we tell ourselves."""
+    """The carrier's own side of it; its webhooks the test sends itself."""
     (booked,) = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-1"}).json()["data"]
     address = f"{carrier}/_control/shipments/{booked['id']}/advance"
     httpx2.post(address, json={"to": "delivered"}).raise_for_status()

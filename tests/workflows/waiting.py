@@ -1,0 +1,87 @@
+"""Waiting for what a workflow does: for a condition, with a deadline that only a broken run reaches."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+Handle: TypeAlias = WorkflowHandle[Any, Any]
+
+DEADLINE_SECONDS = 90
+_PAUSE_SECONDS = 0.05
+_OPEN = (EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
+_CLOSED = (
+    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED,
+)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until it is true; it may block, as a look into the database does."""
+    await until_async(lambda: asyncio.to_thread(condition))
+
+
+async def until_async(condition: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not await condition():
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def until_started(handle: Handle) -> None:
+    """A child whose parent has just started it may not be there yet; the time-skipping server answers NOT_FOUND."""
+
+    async def started() -> bool:
+        try:
+            await handle.describe()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return True
+
+    await until_async(started)
+
+
+async def until_idle(handle: Handle) -> None:
+    """It has handled every message sent to it, and waits for the next one, or for a timer."""
+
+    async def idle() -> bool:
+        seen = Counter(event.event_type for event in (await handle.fetch_history()).events)
+        return sum(seen[kind] for kind in _OPEN) == sum(seen[kind] for kind in _CLOSED)
+
+    await until_started(handle)
+    await until_async(idle)
+
+
+async def until_timer(handle: Handle) -> None:
+    """It has found nothing to do yet, and waits a moment."""
+
+    async def waits() -> bool:
+        return EventType.EVENT_TYPE_TIMER_STARTED in [e.event_type for e in (await handle.fetch_history()).events]
+
+    await until_started(handle)
+    await until_async(waits)
+
+
+async def current_details(handle: Handle) -> str:
+    """What an operator reads in the Web UI."""
+    metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    return str(metadata.current_details)
+
+
+async def until_details(handle: Handle, text: str) -> None:
+    async def shown() -> bool:
+        return text in await current_details(handle)
+
+    await until_started(handle)
+    await until_async(shown)
