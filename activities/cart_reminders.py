@@ -7,6 +7,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from temporalio import activity
 
+from domain.carts import user_of
 from schemas.account_mails import AccountMailKind
 from schemas.carts import Cart, CartsReminded
 
@@ -54,7 +55,7 @@ class CartReminderActivities:
         return CartsReminded(carts=seen, mails=begun)
 
     async def _remind(self, carts: list[Cart]) -> int:
-        users = {cart.owner.partition(":")[2]: cart for cart in carts}
+        users = {user_of(cart.owner): cart for cart in carts}
         found = await asyncio.to_thread(self._accounts.mail_wishes, list(users))
         begun = 0
         for user_id, cart in users.items():

@@ -6,29 +6,26 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import typed_failures
-from activities.pricing import price
 from schemas.checkout import PricedOrder, PriceOrder
 from schemas.orders import OrderPlaced, OrderShortened, PlaceOrder, RecordStatus, StatusRecorded, TakeAvailable
 
 if TYPE_CHECKING:
-    from adapters.mysql.catalog.products import Catalog
+    from adapters.mysql.order_prices import OrderPrices
     from adapters.mysql.orders.orders import OrderStore
-    from adapters.mysql.orders.vouchers import Vouchers
 
 
 class OrderActivities:
     """Short transactions on our own database; all are run as local activities."""
 
-    def __init__(self, orders: "OrderStore", catalog: "Catalog", vouchers: "Vouchers") -> None:
+    def __init__(self, orders: "OrderStore", prices: "OrderPrices") -> None:
         self._orders = orders
-        self._catalog = catalog
-        self._vouchers = vouchers
+        self._prices = prices
 
     @activity.defn
     def price_order(self, command: PriceOrder) -> PricedOrder:
         """Price the lines by the catalog, never by the client; refuses unknown products and shipping methods."""
         with typed_failures():
-            return price(command, self._catalog, self._vouchers, datetime.now(UTC))
+            return self._prices.price(command, datetime.now(UTC))
 
     @activity.defn
     def place_order(self, command: PlaceOrder) -> OrderPlaced:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import typed_failures
+from domain.actors import SYSTEM_ACTOR
 from schemas.payment_reconciliation import (
     CatchUp,
     CaughtUp,
@@ -19,8 +20,6 @@ from schemas.payments import PaymentRecorded
 if TYPE_CHECKING:
     from adapters.mysql.payments.differences import PaymentDifferences
     from adapters.mysql.payments.facts import PaymentFactsReader
-
-_SYSTEM = "system"
 
 
 class PaymentRepairActivities:
@@ -57,4 +56,4 @@ class PaymentRepairActivities:
     @activity.defn
     def close_returned(self, late: OrphanedPayment) -> None:
         """Nothing is open any more about money that has been given back."""
-        self._differences.returned(late.payment_id, _SYSTEM)
+        self._differences.returned(late.payment_id, SYSTEM_ACTOR)

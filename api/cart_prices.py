@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from activities.pricing import price
+from adapters.mysql.order_prices import OrderPrices
 from api.cart_views import cart_view
 from api.deps import Services
 from api.quotes import Destination, ShownQuote
@@ -46,7 +46,7 @@ def cart_changed(everything: Services, cart: Cart, message: str) -> CartChanged:
 def price_cart(
     everything: Services, cart: Cart, wanted: CheckoutRequest | QuoteRequest, customer_id: str | None
 ) -> PricedCart:
-    """Price it for where it goes; raises what `activities.pricing.price` raises, and VoucherRefused for one used up."""
+    """Price it for where it goes; raises what `OrderPrices.price` raises, and VoucherRefused for one used up."""
     country = wanted.destination if isinstance(wanted, QuoteRequest) else wanted.shipping_address.country
     command = PriceOrder(
         lines=[OrderLineInput(sku=sku, quantity=quantity) for sku, quantity in cart.items.items()],
@@ -55,7 +55,7 @@ def price_cart(
         currency=wanted.currency,
         voucher_code=wanted.discount_code,
     )
-    priced = price(command, everything.catalog, everything.vouchers, datetime.now(UTC))
+    priced = OrderPrices(everything.catalog, everything.vouchers).price(command, datetime.now(UTC))
     if priced.voucher_code:
         everything.vouchers.check_left(priced.voucher_code, customer_id)
     return PricedCart(cart, command, priced)

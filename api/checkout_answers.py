@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 
-from adapters.carts.store import user_owner
 from api.cart_prices import cart_changed, current_cart, price_cart
 from api.deps import Services
 from api.errors import HttpProblem, http_problem, status_of_code
 from api.idempotency import Answer
 from api.order_requests import path_of
 from api.temporal import StillWorking
+from domain.carts import user_owner
 from domain.errors import BusinessError
+from domain.events import EventType
 from schemas.checkout import CheckoutAnswer, CheckoutOutcome, CheckoutRequest, outcome_of_end
 from schemas.orders import Choice, OrderEvent, OrderView
 from schemas.users import Account
@@ -21,10 +22,10 @@ _GOES_ON = (
     CheckoutOutcome.DECISION_REQUIRED,
     CheckoutOutcome.ON_HOLD,
 )
-_TOLD_BY = {
-    "order.confirmed": CheckoutOutcome.AUTHORIZED,
-    "order.awaiting_customer": CheckoutOutcome.DECISION_REQUIRED,
-    "order.on_hold": CheckoutOutcome.ON_HOLD,
+_TOLD_BY: dict[str, CheckoutOutcome] = {
+    EventType.ORDER_CONFIRMED: CheckoutOutcome.AUTHORIZED,
+    EventType.ORDER_AWAITING_CUSTOMER: CheckoutOutcome.DECISION_REQUIRED,
+    EventType.ORDER_ON_HOLD: CheckoutOutcome.ON_HOLD,
 }
 
 
@@ -56,13 +57,13 @@ def first_told(order_id: str, events: Iterable[OrderEvent]) -> CheckoutAnswer | 
     for event in events:
         if event.type in _TOLD_BY:
             return CheckoutAnswer(order_id=order_id, outcome=_TOLD_BY[event.type])
-        if event.type == "order.awaiting_payment" and "payment_action" in event.data:
+        if event.type == EventType.ORDER_AWAITING_PAYMENT and "payment_action" in event.data:
             return CheckoutAnswer(order_id=order_id, outcome=CheckoutOutcome.ACTION_REQUIRED)
-        if event.type == "order.awaiting_payment":
+        if event.type == EventType.ORDER_AWAITING_PAYMENT:
             code, until = event.data["code"], event.data["retry_until"]
             details = {"decline_code": code, "retry_until": until}
             return _refused(order_id, "payment_declined", event, details)
-        if event.type in ("order.failed", "order.cancelled"):
+        if event.type in (EventType.ORDER_FAILED, EventType.ORDER_CANCELLED):
             details = {name: one for name, one in event.data.items() if name not in ("code", "message", "reason")}
             return _refused(order_id, str(event.data.get("code") or "cancelled"), event, details)
     return None

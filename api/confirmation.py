@@ -5,7 +5,9 @@ from pydantic import SecretStr
 from adapters.mysql.identity.users import normalise_email
 from api.deps import Services
 from api.errors import HttpProblem
+from domain.actors import user_actor
 from domain.errors import EmailTaken, InvalidLink
+from domain.events import SecurityEventType
 from schemas.account_mails import AccountMailKind
 from schemas.users import Account
 
@@ -35,7 +37,9 @@ def use_verification_link(everything: Services, secret: SecretStr, address: str)
         if account.email != link.email:
             raise _invalid_link()
         proven = _proven(everything, account)
-        everything.security.record("email.verified", user_id=account.id, actor=_actor(account), address=address)
+        everything.security.record(
+            SecurityEventType.EMAIL_VERIFIED, user_id=account.id, actor=_actor(account), address=address
+        )
         return proven, None
     try:
         moved = everything.accounts.change_email(account.id, link.email)
@@ -43,7 +47,9 @@ def use_verification_link(everything: Services, secret: SecretStr, address: str)
         raise _invalid_link() from error
     # What was mailed to the address that was left must not open the account any more.
     everything.email_tokens.forget_all(account.id)
-    everything.security.record("email.changed", user_id=account.id, actor=_actor(account), address=address)
+    everything.security.record(
+        SecurityEventType.EMAIL_CHANGED, user_id=account.id, actor=_actor(account), address=address
+    )
     return moved, account.email
 
 
@@ -59,7 +65,9 @@ def use_reset_link(everything: Services, secret: SecretStr, password: SecretStr,
         everything.api_keys.revoke(account.id)
     changed = set_password(everything, account, password)
     everything.throttle.forgive(account.email)
-    everything.security.record("password.reset", user_id=account.id, actor=_actor(account), address=address)
+    everything.security.record(
+        SecurityEventType.PASSWORD_RESET, user_id=account.id, actor=_actor(account), address=address
+    )
     return changed
 
 
@@ -80,7 +88,7 @@ def _proven(everything: Services, account: Account) -> Account:
 
 
 def _actor(account: Account) -> str:
-    return f"user:{account.id}"
+    return user_actor(account.id)
 
 
 def _invalid_link() -> InvalidLink:

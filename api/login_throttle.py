@@ -17,6 +17,8 @@ from adapters.mysql.identity.security_events import SecurityEvents
 from adapters.mysql.identity.users import normalise_email
 from adapters.settings import Settings
 from api.errors import HttpProblem
+from domain.actors import GUEST_ACTOR
+from domain.events import SecurityEventType
 
 _log = structlog.get_logger(__name__)
 
@@ -53,13 +55,13 @@ class LoginThrottle:
             seconds = self._failures.pause(free)
         if seconds > 0:
             wait = math.ceil(seconds)
-            self._note("login.blocked", email, address, user_id, retry_after=wait)
+            self._note(SecurityEventType.LOGIN_BLOCKED, email, address, user_id, retry_after=wait)
             raise TooManyAttempts(wait)
 
     def failed(self, email: str, address: str, user_id: str | None = None) -> None:
         """The password was wrong, or there is no such account."""
         self._failures.record(self._free(email, address))
-        self._note("login.failed", email, address, user_id)
+        self._note(SecurityEventType.LOGIN_FAILED, email, address, user_id)
 
     def succeeded(self, email: str, address: str, *, proven: bool) -> None:
         """The password was right: the owner of the e-mail address, who has `proven` it, starts anew.
@@ -88,8 +90,10 @@ class LoginThrottle:
     def _free(self, email: str, address: str) -> dict[str, int]:
         return {_subject(email): self._per_account, f"address:{address}": self._per_address}
 
-    def _note(self, kind: str, email: str, address: str, user_id: str | None, **data: Any) -> None:
-        self._security.record(kind, user_id=user_id, actor="guest", address=address, subject=_subject(email), **data)
+    def _note(self, kind: SecurityEventType, email: str, address: str, user_id: str | None, **data: Any) -> None:
+        self._security.record(
+            kind, user_id=user_id, actor=GUEST_ACTOR, address=address, subject=_subject(email), **data
+        )
 
 
 def _subject(email: str) -> str:

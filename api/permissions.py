@@ -9,6 +9,7 @@ from api.deps import AccountStore
 from api.errors import HttpProblem
 from api.identity import SignedIn, bearer, signed_in
 from api.principals import Principal
+from domain.actors import staff_actor
 from schemas.users import Account, Role
 
 Permission = Literal[
@@ -108,7 +109,7 @@ def acting(principal: Principal, permission: Permission) -> str:
     """Who does something it may, in the words of history and of the audit log: `staff:<id>:<role>`, `service:<id>`."""
     if principal.kind == "service":
         return principal.name
-    return f"staff:{principal.id}:{min(role for role in principal.roles if role in PERMISSIONS[permission])}"
+    return staff_actor(principal.id, min(role for role in principal.roles if role in PERMISSIONS[permission]))
 
 
 def permissions_for_keys(roles: AbstractSet[Role]) -> frozenset[Permission]:

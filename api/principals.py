@@ -4,6 +4,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
+from domain.actors import service_actor, user_actor
 from schemas.users import Role
 
 
@@ -23,4 +24,4 @@ class Principal:
     @property
     def name(self) -> str:
         """What throttles, idempotency keys and the audit log know it by."""
-        return f"{'user' if self.kind == 'person' else 'service'}:{self.id}"
+        return user_actor(self.id) if self.kind == "person" else service_actor(self.id)

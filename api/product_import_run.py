@@ -17,19 +17,13 @@ from adapters.mysql.catalog.imports import LOCK, ImportRun, ProductImports
 from api.product_files.csv_reader import read_csv
 from api.product_files.lines import FileRefused
 from api.product_files.ndjson_reader import read_ndjson
-from domain.errors import InvalidRequest
+from domain.errors import ImportFileChanged
 from schemas.product_files import FileProduct
 from schemas.product_imports import ImportFormat
 
 BATCH_ROWS = 1000
 _BATCH_BYTES = 2 * 1024 * 1024
 _READERS = {"csv": read_csv, "ndjson": read_ndjson}
-
-
-class ImportFileChanged(InvalidRequest):
-    """What was done with this key before was done of another file."""
-
-    code = "import_file_changed"
 
 
 @dataclass

@@ -27,6 +27,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.types import MethodAsyncSingleParam
 
 from api.errors import HttpProblem, Unavailable, is_temporal_away
+from domain.actors import customer_actor
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
 from schemas.orders import CancelOrder, Decision, SettleCompensation
 from schemas.payments import PaymentAnswer, RetryPayment
@@ -180,7 +181,7 @@ class OrderDesk(Desk):
         Returns once it holds nothing any more, or stands after all; its claim on the cart then says which. Raises a 409
         `payment_in_progress` while it is being paid at this moment, Unavailable when it takes too long.
         """
-        request = CancelOrder(actor=f"customer:{customer_id}", reason="superseded", only_waiting=True)
+        request = CancelOrder(actor=customer_actor(customer_id), reason="superseded", only_waiting=True)
         try:
             async with self._asking():
                 await self._handle(order_id).execute_update(CheckoutWorkflow.cancel, request)

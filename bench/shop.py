@@ -7,6 +7,7 @@ from adapters.connections import Connections
 from adapters.mysql.catalog.products import Catalog
 from adapters.mysql.catalog.taxonomy import Taxonomy
 from adapters.mysql.orders.stock import Stock
+from domain.actors import staff_actor
 from domain.catalog import ProductStatus
 from schemas.catalog import Brand, Category, Price, Product, Variant
 
@@ -39,4 +40,4 @@ def a_product(code: str) -> Product:
 def put_on_sale(stores: Connections, skus: Sequence[str], delivered: Sequence[tuple[str, str, int]]) -> None:
     """A product of each, and a delivery of (SKU, warehouse, units)."""
     Catalog(stores.engine).put_many([a_product(sku) for sku in skus])
-    Stock(stores.engine).receive(delivered, "staff:bench", "delivery")
+    Stock(stores.engine).receive(delivered, staff_actor("bench"), "delivery")

@@ -18,6 +18,9 @@ from confluent_kafka import Consumer, TopicPartition
 from dotenv import load_dotenv
 from rich.console import Console
 
+from domain.events import EventType
+from workflows.names import order_workflow_id
+
 load_dotenv(Path(__file__).resolve().parent.parent / ".env")
 
 API = os.environ["ORDERS_PUBLIC_URL"]
@@ -219,7 +222,7 @@ def _kafka_seqs(order_id: str) -> list[int]:
 
 
 def _event(event: dict[str, Any]) -> None:
-    known = {"tracking_url"} | ({"tracking_number"} if event["type"] != "parcel.booked" else set())
+    known = {"tracking_url"} | ({"tracking_number"} if event["type"] != EventType.PARCEL_BOOKED else set())
     details = ", ".join(f"{name} {_plain(value)}" for name, value in event["data"].items() if name not in known)
     moment = event["occurred_at"][11:19]
     console.print(
@@ -249,7 +252,7 @@ def _expect(answer: httpx2.Response, status: int) -> dict[str, Any]:
 
 
 def _workflow_link(order_id: str) -> str:
-    return f"{TEMPORAL_UI}/namespaces/{NAMESPACE}/workflows/order-{order_id}"
+    return f"{TEMPORAL_UI}/namespaces/{NAMESPACE}/workflows/{order_workflow_id(order_id)}"
 
 
 def _links(delivered: str, mail: str, declined: str) -> None:

@@ -7,6 +7,7 @@ from temporalio.client import Client
 
 from dev.record_late_money import Keep
 from dev.recorded_orders import PATIENCE_SECONDS, RecordedOrders, in_
+from domain.actors import staff_actor
 from schemas.refunds import RefundInput
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
 from workflows.payments.refunds import RefundWorkflow
@@ -25,7 +26,7 @@ class FailedRefundPaths(RecordedOrders):
 async def record_failed_refund(client: Client, paths: FailedRefundPaths, keep: Keep) -> None:
     """What the webhook of its failure starts."""
     order_id = await asyncio.to_thread(paths.paid_by_a_closed_card)
-    about = {"order_id": order_id, "reason": "recording histories", "actor": "staff:1"}
+    about = {"order_id": order_id, "reason": "recording histories", "actor": staff_actor("1")}
     refund = RefundInput(refund_id=str(uuid.uuid4()), amount=100, **about)
     workflow_id = refund_workflow_id(refund.refund_id)
     await client.execute_workflow(RefundWorkflow.run, refund, id=workflow_id, task_queue=PAYMENTS_QUEUE)

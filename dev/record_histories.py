@@ -26,6 +26,7 @@ from dev.seed import fill
 from dev.seed_catalog import catalog
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
+from domain.actors import staff_actor
 from schemas.refunds import RefundInput
 from temporal_clients.connection import connect_temporal
 from temporal_clients.reindex import start_reindex
@@ -107,7 +108,7 @@ async def _record(bed: Testbed, stores: Connections) -> None:
             order_id=orders[path],
             amount=amount,
             reason="recording histories",
-            actor="staff:1",
+            actor=staff_actor("1"),
         )
         workflow_id = refund_workflow_id(refund.refund_id)
         await client.start_workflow(RefundWorkflow.run, refund, id=workflow_id, task_queue=PAYMENTS_QUEUE)

@@ -6,6 +6,7 @@ from temporalio.client import Client
 
 from dev.record_late_money import Keep
 from dev.recorded_paths import Recorder
+from domain.actors import staff_actor
 from schemas.orders import SettleCompensation
 from workflows.names import authorization_void_workflow_id, order_workflow_id, payment_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow
@@ -32,5 +33,5 @@ async def record_hold_release(client: Client, recorder: Recorder, keep: Keep) ->
 
 async def _tried_again(client: Client, order_id: str) -> None:
     order = client.get_workflow_handle(order_workflow_id(order_id))
-    decision = SettleCompensation(actor="staff:1", reason="recording histories", retry=True)
+    decision = SettleCompensation(actor=staff_actor("1"), reason="recording histories", retry=True)
     await order.execute_update(CheckoutWorkflow.settle_compensation, decision)

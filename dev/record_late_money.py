@@ -15,6 +15,7 @@ from adapters.connections import Connections
 from adapters.mysql.payments.differences import PaymentDifferences
 from adapters.mysql.tables.orders import orders, parcels
 from dev.recorded_orders import PATIENCE_SECONDS, VISA, RecordedOrders, in_
+from domain.actors import staff_actor
 from schemas.payment_reconciliation import DecideDifference, DecisionAction
 from workflows.names import (
     PAYMENTS_QUEUE,
@@ -102,7 +103,7 @@ async def _repair(client: Client, stores: Connections, order_id: str) -> str:
         difference_id=next(one.id for one in items if one.order_id == order_id),
         action=DecisionAction.APPLY,
         reason="recording histories",
-        actor="staff:1",
+        actor=staff_actor("1"),
     )
     workflow_id = payment_repair_workflow_id(decision_id)
     await client.execute_workflow(PaymentRepairWorkflow.run, decision, id=workflow_id, task_queue=PAYMENTS_QUEUE)

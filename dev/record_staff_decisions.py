@@ -7,6 +7,7 @@ from temporalio.client import Client
 from dev.record_late_money import Keep
 from dev.recorded_orders import wait
 from dev.recorded_paths import Recorder
+from domain.actors import staff_actor
 from schemas.disputes import OperatorDecision
 from schemas.orders import SettleCompensation
 from schemas.risk import Review, Verdict
@@ -22,7 +23,7 @@ STAFF_DECISIONS = (
     "payment-approved",
     "dispute-accepted",
 )
-_STAFF, _WHY = "staff:1", "recording histories"
+_STAFF, _WHY = staff_actor("1"), "recording histories"
 
 
 async def record_staff_decisions(client: Client, recorder: Recorder, keep: Keep) -> None:

@@ -10,6 +10,7 @@ import httpx2
 from adapters.connections import Connections
 from dev.seed_catalog import catalog
 from dev.testbed import Testbed
+from domain.events import EventType
 
 PATIENCE_SECONDS = 60
 _FINAL = ("delivered", "failed", "cancelled", "compensation_blocked")  # the last waits for staff
@@ -62,7 +63,7 @@ class RecordedOrders:
         """How the order stands."""
         return str(self._client.get(f"/v1/orders/{order_id}").json()["status"])
 
-    def _newest_at(self, event_type: str) -> str:
+    def _newest_at(self, event_type: EventType) -> str:
         def look() -> str | None:
             newest = self._client.get("/v1/orders", params={"limit": 1}).json()["items"][0]
             history = self._client.get(f"/v1/orders/{newest['id']}/history").json()["items"]

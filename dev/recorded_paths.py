@@ -13,6 +13,8 @@ from dev.dispute_histories import DisputePaths
 from dev.record_failed_refund import FailedRefundPaths
 from dev.record_late_money import LateMoneyPaths
 from dev.recorded_orders import VISA, in_
+from domain.actors import staff_actor
+from domain.events import EventType
 from domain.vouchers import VoucherKind
 from schemas.credit import CreditAmount, GrantCredit
 from schemas.vouchers import NewVoucher
@@ -85,7 +87,7 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
         self._fault("latency", "create", seconds=3)
         placing = threading.Thread(target=lambda: self._order({in_("BER"): 1}))
         placing.start()
-        order_id = self._newest_at("order.stock_reserved")
+        order_id = self._newest_at(EventType.ORDER_STOCK_RESERVED)
         self._client.post(f"/v1/orders/{order_id}/cancel", json={}).raise_for_status()
         placing.join()
         return order_id
@@ -112,9 +114,9 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
 
     def renewed(self) -> str:
         """The goods take longer than the bank holds the money."""
-        return self.backordered("payment.voided")
+        return self.backordered(EventType.PAYMENT_VOIDED)
 
-    def backordered(self, until: str = "order.confirmed") -> str:
+    def backordered(self, until: EventType = EventType.ORDER_CONFIRMED) -> str:
         """The goods have yet to arrive when they are ordered."""
         sku = in_("BER", not_in="AMS")
         with service_client(self._bed.settings, SUPPLIER_SIMULATOR) as staff:
@@ -154,7 +156,7 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
     def _grant(self, amount: int) -> None:
         customer = self._client.get("/v1/users/me").raise_for_status().json()["id"]
         wanted = GrantCredit(amount=CreditAmount(amount=amount, currency="EUR"), reason="recording histories")
-        StoreCredit(self._stores.engine).grant(customer, wanted, Granter("staff:1", str(uuid.uuid4())))
+        StoreCredit(self._stores.engine).grant(customer, wanted, Granter(staff_actor("1"), str(uuid.uuid4())))
 
     def _fault(self, kind: str, operation: str, seconds: float = 0) -> None:
         fault = {"kind": kind, "match": {"operation": operation}, "seconds": seconds}

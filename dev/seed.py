@@ -20,8 +20,9 @@ from adapters.mysql.orders.stock import Stock
 from adapters.search.products import ALIAS, ProductSearch
 from adapters.settings import load_settings
 from dev.seed_catalog import SeededProduct, brands, catalog, categories
+from domain.actors import system_actor
 
-ACTOR = "system:seed"
+ACTOR = system_actor("seed")
 WAREHOUSES = (("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2))
 _BATCH = 500
 

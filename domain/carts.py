@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 
 from domain.errors import InsufficientStock, InvalidRequest
 from domain.money import Money
@@ -11,6 +12,28 @@ MAX_LINES = 500
 MAX_QUANTITY = 999
 
 Units = Mapping[str, int]
+
+_USER, _GUEST = "user:", "guest:"
+
+
+def user_owner(user_id: str) -> str:
+    """Whose cart a signed-in user's is."""
+    return f"{_USER}{user_id}"
+
+
+def guest_owner(token: str) -> str:
+    """Whose cart a guest's is; the token itself is never stored."""
+    return f"{_GUEST}{sha256(token.encode()).hexdigest()}"
+
+
+def is_guest(owner: str) -> bool:
+    """Whether it is the cart of somebody who has not signed in."""
+    return owner.startswith(_GUEST)
+
+
+def user_of(owner: str) -> str:
+    """The id of the user whose cart it is."""
+    return owner.removeprefix(_USER)
 
 
 class ChangeKind(StrEnum):

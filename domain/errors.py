@@ -1,45 +1,12 @@
 """The failures business has a word for. Each carries a stable code and what a caller needs to act on it.
 
-BusinessError
-├── NotFound                 no such thing, or not yours
-├── InvalidRequest           understood, but not acceptable
-│   ├── UnknownProduct
-│   ├── UnknownShippingMethod
-│   ├── InvalidLink
-│   ├── VoucherRefused       with a code of its own for each reason
-│   ├── UnknownReservation
-│   ├── PaymentMethodRequired
-│   └── EmptyCart
-└── Conflict                 the world has moved on
-    ├── CartChanged
-    ├── QuoteChanged
-    ├── QuoteExpired
-    ├── InsufficientStock
-    ├── StaleVersion
-    ├── SkuTaken
-    ├── CodeTaken
-    ├── TaxonomyInUse
-    ├── OutOfStock
-    ├── BelowReserved
-    ├── MoreThanShipped
-    ├── EmailTaken
-    ├── LastAdmin
-    ├── AddressBookFull
-    ├── RefundExceedsCaptured
-    ├── PaymentDisputed
-    ├── DifferenceDecided
-    ├── NoRepair
-    └── IllegalMove
-
-Unavailable                  somebody else's system is away: retry
-├── ProviderUnavailable      what it did of this call is unknown
-│   └── NothingDone          nothing
-│       └── KeyRefused       nothing, until somebody mends our key
-└── CarrierUnavailable
-
-OutcomeUnknown               somebody else's system will never say what it did: ask how things stand, then decide
-Misuse                       somebody else's system does not understand us: our bug
+A BusinessError is a refusal: NotFound, InvalidRequest (understood, but not acceptable) or Conflict (what the caller saw
+is no longer so). The others are about somebody else's system. Unavailable: it is away, so retry. OutcomeUnknown: it
+will never say what it did, so ask how things stand, then decide. Misuse: it does not understand us, which is our bug.
 """
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 
 class BusinessError(Exception):
@@ -63,6 +30,25 @@ class InvalidRequest(BusinessError):
     """Well-formed, but it asks for something that cannot be."""
 
     code = "invalid_request"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is not acceptable: where it stands (`variants/0/sku`), a stable code, and a sentence."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class InvalidFields(InvalidRequest):
+    """Parts of the request are not acceptable; `faults` says which and why."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        # As for every other body: pointers begin at the request.
+        errors = [asdict(fault) | {"pointer": f"body/{fault.pointer}"} for fault in faults]
+        super().__init__(f"{len(faults)} part(s) of the request are not acceptable.", errors=errors)
+        self.faults = faults
 
 
 class UnknownProduct(InvalidRequest):
@@ -101,6 +87,18 @@ class InvalidLink(InvalidRequest):
     code = "invalid_link"
 
 
+class IdempotencyMismatch(InvalidRequest):
+    """The key was sent before with another request."""
+
+    code = "idempotency_key_reused"
+
+
+class ImportFileChanged(InvalidRequest):
+    """What was done with this key before was done of another file."""
+
+    code = "import_file_changed"
+
+
 class VoucherRefused(InvalidRequest):
     """The code cannot be used on this order; `code` says why."""
 
@@ -113,6 +111,12 @@ class Conflict(BusinessError):
     """What the caller saw is no longer so."""
 
     code = "conflict"
+
+
+class RequestInProgress(Conflict):
+    """The same request is being worked on at this moment."""
+
+    code = "request_in_progress"
 
 
 class CartChanged(Conflict):
@@ -151,6 +155,12 @@ class CodeTaken(Conflict):
     code = "code_taken"
 
 
+class ImportTakenOver(Conflict):
+    """Another sender of the same import went on while this one was silent."""
+
+    code = "import_taken_over"
+
+
 class TaxonomyInUse(Conflict):
     """Products or further categories stand on the shelf."""
 
@@ -187,6 +197,12 @@ class EmailTaken(Conflict):
     """
 
     code = "email_taken"
+
+
+class IdentityLinked(Conflict):
+    """The account elsewhere signs in to one here already."""
+
+    code = "identity_linked"
 
 
 class AddressBookFull(Conflict):

@@ -5,12 +5,12 @@ way. Tax is rounded once per line and once for shipping (see `domain.tax`), afte
 the lines so that each can be invoiced and refunded alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from domain.catalog import TaxClass
-from domain.errors import InvalidRequest
+from domain.errors import InvalidRequest, UnknownProduct
 from domain.money import Money
 from domain.shipping import shipping_price
 from domain.tax import tax_of, tax_rate
@@ -93,6 +93,19 @@ def quote(
     if total.amount > MAX_ORDER_AMOUNT:
         raise InvalidRequest("The order is larger than one payment can be.", maximum=MAX_ORDER_AMOUNT)
     return Quote(lines, subtotal, discount, shipping, tax, total, included)
+
+
+def check_for_sale(skus: Iterable[str], for_sale: Collection[str]) -> None:
+    """Raise UnknownProduct naming what is not for sale."""
+    gone = sorted(sku for sku in skus if sku not in for_sale)
+    if gone:
+        raise UnknownProduct(f"Not for sale: {', '.join(gone)}.", skus=gone)
+
+
+def check_one_payment(total: Money) -> None:
+    """Raise InvalidRequest for an order that costs something, but less than what can be charged."""
+    if 0 < total.amount < MIN_CHARGE:
+        raise InvalidRequest("The order is smaller than one payment can be.", minimum=MIN_CHARGE)
 
 
 def unit_price(tiers: Sequence[tuple[int, int]], quantity: int) -> int | None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.events import EventType
+
 
 class MovementKind(StrEnum):
     """Why a balance changed; each change is one row of the ledger."""
@@ -52,11 +54,11 @@ class Standing:
         return 0 < self.rule.low_stock_at >= self.available
 
 
-def flips(before: Standing, after: Standing) -> list[str]:
+def flips(before: Standing, after: Standing) -> list[EventType]:
     """The types of the events that tell of the change; none when nothing a customer or a buyer cares about flipped."""
     found = []
     if before.sellable != after.sellable:
-        found.append("stock.back" if after.sellable else "stock.out")
+        found.append(EventType.STOCK_BACK if after.sellable else EventType.STOCK_OUT)
     if after.low and not before.low:
-        found.append("stock.low")
+        found.append(EventType.STOCK_LOW)
     return found

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from domain.catalog import ProductStatus, TaxClass
-from domain.pricing import unit_price
+from domain.money import Money as DomainMoney
+from domain.pricing import PricedItem, unit_price
 from schemas.base import Money, Payload
 
 BASE_CURRENCY = "EUR"  # what prices are shown in unless somebody asks for another currency
@@ -127,3 +128,10 @@ class Offer(Payload):
             return None
         amount = unit_price(self.tiers, quantity)
         return self.price if amount is None else Money(amount=amount, currency=self.price.currency)
+
+    def priced(self, quantity: int) -> PricedItem:
+        """So many of it, at what a unit then costs; only of what is for sale."""
+        price = self.price_for(quantity)
+        assert price is not None
+        unit = DomainMoney(price.amount, price.currency)
+        return PricedItem(self.sku, self.name, quantity, unit, self.weight_grams, self.tax_class)

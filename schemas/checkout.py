@@ -1,13 +1,16 @@
 """Placing an order: what the customer sends, what the workflow is given, what it first answers."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from domain.carts import user_owner
 from domain.orders import OrderStatus
-from domain.pricing import TAX_INCLUDED
+from domain.parcels import Goods
+from domain.pricing import TAX_INCLUDED, Quote, QuoteLine
 from schemas.base import Address, Currency, Money, Payload, Quantity, Request, Sku, Text
 from schemas.carts import CompleteCart
 from schemas.catalog import BASE_CURRENCY
@@ -110,7 +113,7 @@ class CheckoutInput(Payload):
 
     def cart_command(self) -> CompleteCart:
         """To empty the cart that was ordered."""
-        owner = f"user:{self.customer_id}"
+        owner = user_owner(self.customer_id)
         return CompleteCart(owner=owner, cart_id=self.cart_id, version=self.cart_version, order_id=self.order_id)
 
 
@@ -149,9 +152,9 @@ class CheckoutAnswer(Payload):
     details: dict[str, object] = {}
 
     @classmethod
-    def refusing(cls, order_id: str, code: str, message: str, details: dict[str, object]) -> "CheckoutAnswer":
+    def refusing(cls, order_id: str, code: str, message: str, details: Mapping[str, object]) -> "CheckoutAnswer":
         """The answer of an order that was taken back for this reason."""
-        return cls(order_id=order_id, outcome=outcome_of_end(code), code=code, message=message, details=details)
+        return cls(order_id=order_id, outcome=outcome_of_end(code), code=code, message=message, details=dict(details))
 
 
 class CheckoutResult(Payload):
@@ -174,6 +177,20 @@ class PricedLine(Payload):
     discount: int = 0
     tax: int
 
+    @classmethod
+    def of(cls, line: QuoteLine) -> Self:
+        """The line of a quote as a message."""
+        return cls(
+            sku=line.item.sku,
+            name=line.item.name,
+            quantity=line.item.quantity,
+            unit_price=line.item.unit_price.amount,
+            weight_grams=line.item.weight_grams,
+            subtotal=line.subtotal.amount,
+            discount=line.discount.amount,
+            tax=line.tax.amount,
+        )
+
 
 class PricedOrder(Payload):
     """The quote an order is placed at, minor units of one currency.
@@ -190,6 +207,26 @@ class PricedOrder(Payload):
     tax_included: bool = False
     total: int
     voucher_code: str | None = None
+
+    @classmethod
+    def of(cls, quote: Quote, voucher_code: str | None) -> Self:
+        """The quote as a message."""
+        return cls(
+            currency=quote.total.currency,
+            lines=[PricedLine.of(line) for line in quote.lines],
+            subtotal=quote.subtotal.amount,
+            discount=quote.discount.amount,
+            shipping=quote.shipping.amount,
+            tax=quote.tax.amount,
+            tax_included=quote.tax_included,
+            total=quote.total.amount,
+            voucher_code=voucher_code,
+        )
+
+    @property
+    def goods(self) -> dict[str, Goods]:
+        """What a unit of each SKU costs and weighs."""
+        return {line.sku: Goods(line.unit_price, line.weight_grams) for line in self.lines}
 
     @property
     def total_money(self) -> Money:

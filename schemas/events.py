@@ -19,7 +19,7 @@ def dead_letters(topic: str) -> str:
 
 
 class Event(Payload):
-    """What every event has; `type` without the prefix and suffix it travels with."""
+    """What every event has; `type` is an EventType, or one that a newer release knows, without what it travels with."""
 
     event_id: str
     type: str
@@ -62,8 +62,7 @@ class ProductChanged(Event):
     """Something about a product is no longer as it was: `product.*` its data, `stock.*` whether it can be had.
 
     Key = product code. `revision` grows by one with each event of a product, in the order of commits; whoever wants
-    the state reads it from the owner. Types: product.created, product.changed, product.archived,
-    product.price_changed, stock.low, stock.out, stock.back.
+    the state reads it from the owner.
     """
 
     product: str

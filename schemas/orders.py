@@ -2,12 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints
 
+from domain.events import EventType
 from domain.fulfilment import ParcelStatus
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
+from domain.parcels import PlannedParcel
 from schemas.base import Address, Money, Payload, Request, Text
 from schemas.checkout import CheckoutInput, PricedOrder
 from schemas.payments import PaymentAction
@@ -30,6 +32,21 @@ class ParcelPlan(Payload):
     lines: list["ParcelLine"]
     amount: int
     weight_grams: int
+
+    @classmethod
+    def of(cls, parcel: PlannedParcel, country: str) -> Self:
+        """The plan of a parcel that leaves from a warehouse in this country."""
+        return cls(
+            number=parcel.number,
+            warehouse=parcel.warehouse,
+            country=country,
+            lines=[
+                ParcelLine(sku=one.sku, quantity=one.quantity, backordered=one.quantity if one.backordered else 0)
+                for one in parcel.contents
+            ],
+            amount=parcel.share.amount,
+            weight_grams=parcel.share.weight_grams,
+        )
 
     @property
     def backordered(self) -> int:
@@ -128,7 +145,7 @@ class RecordStatus(Payload):
     order_id: str
     step: str
     status: OrderStatus
-    event_type: str
+    event_type: EventType
     actor: str
     data: dict[str, object] = {}
     payment_status: PaymentStatus | None = None

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints
 
+from domain.events import EventType
 from domain.ledger import EntryKind
 from domain.orders import PaymentStatus
 from schemas.base import Payload, Request
@@ -203,7 +204,7 @@ class RecordPayment(Payload):
     idempotency_key: str
     fee: int = 0
     data: dict[str, object] = {}
-    event_type: str | None = None
+    event_type: EventType | None = None
 
 
 class RecordDecline(Payload):

@@ -8,9 +8,9 @@ from pydantic import AliasChoices, Field, StrictBool, ValidationError, model_val
 from pydantic_core import PydanticCustomError
 
 from domain.catalog import ALWAYS, ProductStatus, TaxClass
+from domain.errors import Fault, InvalidFields
 from schemas.base import Request, Sku
 from schemas.catalog import Image, Price, Product, Variant
-from schemas.faults import Fault, InvalidFields
 from schemas.plain_text import Label, Name, Prose, Value
 from schemas.product_fields import (
     Attribute,

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from domain.errors import Fault
 from domain.merge_patch import merge_patch
 from schemas.catalog import Price, Product, Variant
-from schemas.faults import Fault
 from schemas.product_edits import InvalidProduct, NewPrice, NewProduct, OneVariant, ProductPatch, checked
 
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from domain.actors import SYSTEM_ACTOR
+from domain.events import EventType
 from schemas.base import Currency, Money, Payload, Request
 
 
@@ -44,7 +46,7 @@ class RefundInput(Payload):
     reason: str
     actor: str
     payment_id: str | None = None
-    event_type: str | None = None
+    event_type: EventType | None = None
 
 
 class RefundView(Payload):
@@ -113,7 +115,7 @@ class SettleRefund(Payload):
     order_id: str
     idempotency_key: str
     parts: list[PartSettled]
-    event_type: str | None = None
+    event_type: EventType | None = None
 
 
 class RefundAnswer(Payload):
@@ -149,7 +151,7 @@ class ReverseRefund(Payload):
     order_id: str
     provider_id: str
     code: str
-    actor: str = "system"
+    actor: str = SYSTEM_ACTOR
     refund_id: str | None = None
 
 

@@ -22,6 +22,8 @@ from adapters.mysql.identity.users import Accounts
 from adapters.mysql.outbox import order_outbox, product_outbox
 from adapters.settings import Settings
 from adapters.token_versions import LIFETIME_SECONDS
+from domain.actors import ORDER_ADMIN_ACTOR
+from domain.events import SecurityEventType
 from schemas.users import Role
 from workers.admin_payments import reconcile_payments_step
 from workers.admin_products import app as products_app
@@ -183,7 +185,13 @@ def _role(stores: Connections, email: str, role: Role) -> Step:
         changed = accounts.set_roles(account.id, [*account.roles, role])
         now = [one.value for one in changed.roles]
         log = SecurityEvents(stores.engine)
-        log.record("account.roles_changed", user_id=account.id, actor="order-admin", before=account.roles, after=now)
+        log.record(
+            SecurityEventType.ACCOUNT_ROLES_CHANGED,
+            user_id=account.id,
+            actor=ORDER_ADMIN_ACTOR,
+            before=account.roles,
+            after=now,
+        )
         # An API may hold a copy of the old state for that long; the command is done when none does.
         time.sleep(LIFETIME_SECONDS)
         doubt = (

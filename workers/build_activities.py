@@ -37,6 +37,7 @@ from adapters.mysql.identity.account_mails import WaitingMails
 from adapters.mysql.identity.email_tokens import EmailTokens
 from adapters.mysql.identity.users import Accounts
 from adapters.mysql.notifications import SentNotifications
+from adapters.mysql.order_prices import OrderPrices
 from adapters.mysql.orders.fulfilment import Parcels
 from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.orders.reservations import Reservations
@@ -66,7 +67,7 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
     """Give every activity class its adapters."""
     engine, settings = connections.engine, connections.settings
     hold = timedelta(hours=settings.reservation_hours)
-    orders = OrderActivities(OrderStore(engine, hold), Catalog(engine), Vouchers(engine))
+    orders = OrderActivities(OrderStore(engine, hold), OrderPrices(Catalog(engine), Vouchers(engine)))
     reservations = Reservations(engine, hold)
     stock = StockActivities(reservations)
     upkeep = StockUpkeepActivities(reservations, StockReconciliations(engine), RunningOrders(client))

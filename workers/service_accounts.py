@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from adapters.mysql.identity.oauth_clients import ServiceClient, ensure_service_client
 from adapters.mysql.identity.security_events import SecurityEvents
 from adapters.settings import Settings
+from domain.actors import ORDER_ADMIN_ACTOR
+from domain.events import SecurityEventType
 from schemas.users import Role
 
 
@@ -71,6 +73,6 @@ def _ensure(engine: sa.Engine, settings: Settings, account: ServiceAccount) -> s
     done = ensure_service_client(engine, account.client, secret)
     if done is None:
         return "was there"
-    kind = "oauth.client_created" if done == "made" else "oauth.client_changed"
-    SecurityEvents(engine).record(kind, user_id=None, actor="order-admin", client_id=client_id)
+    kind = SecurityEventType.OAUTH_CLIENT_CREATED if done == "made" else SecurityEventType.OAUTH_CLIENT_CHANGED
+    SecurityEvents(engine).record(kind, user_id=None, actor=ORDER_ADMIN_ACTOR, client_id=client_id)
     return done

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from adapters.carts.documents import KEPT_NOTES, Record, Taken, moment
-from adapters.mysql.idempotency import IdempotencyMismatch
 from domain.carts import Merged, check_line, check_stock, merge, without
+from domain.errors import IdempotencyMismatch
 from schemas.carts import CartOffer, SeenLine
 
 Offers = Mapping[str, CartOffer]

@@ -3,19 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, unquote
 from uuid import NAMESPACE_URL, uuid5
 
 from adapters.settings import Settings
+from domain.carts import is_guest
 from schemas.base import Money
 from schemas.carts import Cart, SeenLine
 
 Document = dict[str, Any]
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-_USER, _GUEST = "user:", "guest:"
 KEPT_NOTES = 20
 
 
@@ -33,7 +32,7 @@ class Lifetimes:
 
     def of(self, owner: str) -> timedelta:
         """This owner's."""
-        return self.guest if owner.startswith(_GUEST) else self.user
+        return self.guest if is_guest(owner) else self.user
 
 
 @dataclass(frozen=True)
@@ -59,16 +58,6 @@ class Record:
     orders: tuple[str, ...] = ()
     deeds: Mapping[str, str] = field(default_factory=dict)
     reminded: int = 0
-
-
-def user_owner(user_id: str) -> str:
-    """Whose cart a signed-in user's is."""
-    return f"{_USER}{user_id}"
-
-
-def guest_owner(token: str) -> str:
-    """Whose cart a guest's is; the token itself is never stored."""
-    return f"{_GUEST}{sha256(token.encode()).hexdigest()}"
 
 
 def cart_id_of(owner: str) -> str:

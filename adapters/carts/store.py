@@ -13,23 +13,13 @@ from pymongo.errors import DuplicateKeyError
 from adapters.carts import changes
 from adapters.carts.cache import CartCache
 from adapters.carts.changes import Asked, Change, Offers
-from adapters.carts.documents import (
-    Document,
-    Lifetimes,
-    Record,
-    cart_id_of,
-    guest_owner,
-    line_values,
-    moment,
-    notes_values,
-    record,
-    user_owner,
-)
+from adapters.carts.documents import Document, Lifetimes, Record, cart_id_of, line_values, moment, notes_values, record
 from adapters.carts.epoch import CacheEpoch
+from domain.carts import user_owner
 from domain.errors import BusinessError, CartChanged, Conflict
 from schemas.carts import Cart, CartOffer
 
-__all__ = ["Asked", "CartStore", "cart_id_of", "guest_owner", "user_owner"]
+__all__ = ["Asked", "CartStore", "cart_id_of"]
 
 _ATTEMPTS = 100  # each lost race means that somebody else's change of this one cart went through
 _ANYHOW = Asked()

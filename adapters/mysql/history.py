@@ -17,6 +17,7 @@ from adapters.mysql.clock import naive, now
 from adapters.mysql.tables.orders import order_events, orders
 from adapters.mysql.tables.schema import OUTBOX_PARTITIONS
 from domain.errors import NotFound
+from domain.events import EventType
 from domain.orders import (
     FINAL_STATUSES,
     WAITING_STATUSES,
@@ -57,7 +58,7 @@ class Change:
     """
 
     step: str
-    type: str
+    type: EventType
     actor: str
     data: Mapping[str, object]
     status: OrderStatus | None = None

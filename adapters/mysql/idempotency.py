@@ -6,20 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from adapters.mysql.constraints import PRIMARY, violated_key
 from adapters.mysql.tables.shared import idempotency_keys
-from domain.errors import Conflict, InvalidRequest
-
-
-class IdempotencyMismatch(InvalidRequest):
-    """The key was sent before with another request."""
-
-    code = "idempotency_key_reused"
-
-
-class RequestInProgress(Conflict):
-    """The same request is being worked on at this moment."""
-
-    code = "request_in_progress"
+from domain.errors import IdempotencyMismatch, RequestInProgress
 
 
 @dataclass(frozen=True)
@@ -81,7 +70,9 @@ class IdempotencyKeys:
         try:
             with self._engine.begin() as connection:
                 connection.execute(sa.insert(idempotency_keys).values(row))
-        except sa.exc.IntegrityError:
+        except sa.exc.IntegrityError as error:
+            if violated_key(error) != PRIMARY:
+                raise
             return self._join(row, now)
         return Begun(new_resource_id)
 

@@ -10,6 +10,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint  # type: ignore[import-
 from adapters.mysql.identity.grants import RefreshGrant
 from api.oauth.grants import ALL_AUTH_METHODS, SECRET_AUTH_METHODS
 from api.tokens import InvalidToken
+from domain.events import SecurityEventType
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
 
     def revoke_token(self, token: IssuedToken, request: Any) -> None:
         """Stop it, at once and everywhere."""
-        self.server.revoke_family(token.family_id, "oauth.revoked", token.user_id, request.address)
+        self.server.revoke_family(token.family_id, SecurityEventType.OAUTH_REVOKED, token.user_id, request.address)
 
 
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
-import sqlalchemy as sa
 from authlib.integrations.base_client import OAuthError  # type: ignore[import-untyped]
 from authlib.integrations.starlette_client import OAuth  # type: ignore[import-untyped]
 from joserfc.errors import JoseError
@@ -19,7 +18,7 @@ from adapters.mysql.identity.external_identities import ExternalIdentities
 from adapters.mysql.identity.users import Accounts
 from adapters.settings import OidcProvider, Settings
 from api.errors import HttpProblem
-from domain.errors import EmailTaken, NotFound
+from domain.errors import EmailTaken, IdentityLinked, NotFound
 from schemas.users import Account, Role
 
 _ALGORITHMS = {"ES256", "ES384", "RS256", "PS256", "EdDSA"}
@@ -108,7 +107,7 @@ class ExternalSignIn:
             raise HttpProblem(403, "account_locked", "This account cannot sign in.")
         try:
             self._identities.link(name, claims["sub"], account.id, account.email)
-        except sa.exc.IntegrityError as error:  # the same sign-in, twice at once
+        except IdentityLinked as error:  # the same sign-in, twice at once
             raise _refused("This sign-in is under way already; start again.") from error
         return account, True
 

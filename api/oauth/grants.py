@@ -17,6 +17,7 @@ from uuid_utils import uuid7
 
 from adapters.mysql.clock import now
 from adapters.mysql.identity.grants import CodeGrant, RefreshGrant
+from domain.events import SecurityEventType
 from schemas.users import Account
 
 ALL_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
@@ -86,7 +87,9 @@ class CodeFlow(AuthorizationCodeGrant):  # type: ignore[misc]
             return None
         grant: CodeGrant = found[0]
         if found[1]:
-            self.server.revoke_family(grant.family_id, "oauth.code_replayed", grant.user_id, self.request.address)
+            self.server.revoke_family(
+                grant.family_id, SecurityEventType.OAUTH_CODE_REPLAYED, grant.user_id, self.request.address
+            )
             return None
         return grant
 
@@ -94,7 +97,7 @@ class CodeFlow(AuthorizationCodeGrant):  # type: ignore[misc]
         """Spend the code, now that everything about the request is right; None when its account may not sign in."""
         if not self.server.grants.use_code(self.request.form["code"]):
             family, user = authorization_code.family_id, authorization_code.user_id
-            self.server.revoke_family(family, "oauth.code_replayed", user, self.request.address)
+            self.server.revoke_family(family, SecurityEventType.OAUTH_CODE_REPLAYED, user, self.request.address)
             return None
         account = self.server.active_account(authorization_code.user_id)
         if account is None:
@@ -119,7 +122,9 @@ class RefreshFlow(RefreshTokenGrant):  # type: ignore[misc]
             return None
         grant: RefreshGrant = found[0]
         if found[1]:
-            self.server.revoke_family(grant.family_id, "oauth.refresh_reused", grant.user_id, self.request.address)
+            self.server.revoke_family(
+                grant.family_id, SecurityEventType.OAUTH_REFRESH_REUSED, grant.user_id, self.request.address
+            )
             return None
         return grant
 
@@ -127,7 +132,7 @@ class RefreshFlow(RefreshTokenGrant):  # type: ignore[misc]
         """Spend the token; raises InvalidGrantError when somebody was faster or the account signed out everywhere."""
         if not self.server.grants.use_refresh_token(self.request.form["refresh_token"]):
             family, user = refresh_token.family_id, refresh_token.user_id
-            self.server.revoke_family(family, "oauth.refresh_reused", user, self.request.address)
+            self.server.revoke_family(family, SecurityEventType.OAUTH_REFRESH_REUSED, user, self.request.address)
             raise InvalidGrantError
         account = self.server.active_account(refresh_token.user_id)
         if account is None or account.token_version != refresh_token.token_version:

@@ -26,6 +26,8 @@ from api.oauth.requests import OAuthCall, ServerClient, ServerRequest
 from api.passwords import Passwords
 from api.sessions import Sessions
 from api.tokens import ALGORITHM, AccessTokens
+from domain.actors import GUEST_ACTOR, user_actor
+from domain.events import SecurityEventType
 from schemas.users import Account
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -75,7 +77,9 @@ class AuthorizationServer(AuthlibServer):  # type: ignore[misc]
             return None
         self._throttle.succeeded(email, address, proven=account.email_verified)
         self._renew_hash(account, password)
-        self._security.record("login.succeeded", user_id=account.id, actor=f"user:{account.id}", address=address)
+        self._security.record(
+            SecurityEventType.LOGIN_SUCCEEDED, user_id=account.id, actor=user_actor(account.id), address=address
+        )
         return account
 
     def _opens(self, password: str, account: Account | None) -> bool:
@@ -93,11 +97,11 @@ class AuthorizationServer(AuthlibServer):  # type: ignore[misc]
         account = self._accounts.by_id(user_id)
         return account if account is not None and account.active else None
 
-    def revoke_family(self, family_id: str, why: str, user_id: str, address: str) -> None:
+    def revoke_family(self, family_id: str, why: SecurityEventType, user_id: str, address: str) -> None:
         """Stop everything that came from one sign-in, at once and everywhere, and note why."""
         self.grants.revoke_family(family_id)
         self._sessions.revoked(family_id)
-        self._security.record(why, user_id=user_id, actor="guest", address=address, family=family_id)
+        self._security.record(why, user_id=user_id, actor=GUEST_ACTOR, address=address, family=family_id)
 
     def revoke_client(self, client_id: str) -> None:
         """Stop everything a client holds, at once and everywhere."""

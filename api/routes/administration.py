@@ -11,6 +11,7 @@ from api.ownership import UUID_FORM
 from api.permissions import CurrentPrincipal, Permission, acting, may, require
 from api.principals import Principal
 from domain.errors import NotFound
+from domain.events import SecurityEventType
 from schemas.security import ManagedUser, SecurityEventPage, SetRoles
 from schemas.users import Account, Role
 
@@ -37,7 +38,7 @@ class _Deed:
         self.asker: Principal = asker
         self.everything: Services = everything
 
-    def note(self, type: str, permission: Permission, account: Account, **data: object) -> None:  # noqa: A002
+    def note(self, type: SecurityEventType, permission: Permission, account: Account, **data: object) -> None:  # noqa: A002
         own = account.id == self.asker.id
         actor = self.asker.name if own else acting(self.asker, permission)
         self.everything.security.record(type, user_id=account.id, actor=actor, address=self._address, **data)
@@ -58,7 +59,7 @@ def sign_out_everywhere(asker: CurrentPrincipal, sessions: SessionService, deed:
     if account is None:
         raise HttpProblem(403, "forbidden", "Only a person with an account can do this.")
     sessions.end_all(account.id)
-    deed.note("account.signed_out_everywhere", "sessions:end_own", account)
+    deed.note(SecurityEventType.ACCOUNT_SIGNED_OUT_EVERYWHERE, "sessions:end_own", account)
 
 
 @router.get("/v1/users/{user_id}", dependencies=[require("users:read_any")], responses=_REFUSALS)
@@ -77,7 +78,13 @@ def set_roles(
     """Replace an account's roles; tokens it has are refused from now on, and the next ones carry the new roles."""
     changed = deed.everything.accounts.set_roles(account.id, wanted.roles)
     sessions.changed(changed)
-    deed.note("account.roles_changed", "users:manage_roles", account, before=account.roles, after=changed.roles)
+    deed.note(
+        SecurityEventType.ACCOUNT_ROLES_CHANGED,
+        "users:manage_roles",
+        account,
+        before=account.roles,
+        after=changed.roles,
+    )
     return _view(changed)
 
 
@@ -88,7 +95,7 @@ def lock_user(account: ThisAccount, sessions: SessionService, deed: Deed) -> Man
     deed.everything.accounts.set_active(account.id, active=False)
     deed.everything.api_keys.revoke(account.id)
     sessions.end_all(account.id)
-    deed.note("account.locked", "users:lock", account)
+    deed.note(SecurityEventType.ACCOUNT_LOCKED, "users:lock", account)
     return _view(account.model_copy(update={"active": False}))
 
 
@@ -98,7 +105,7 @@ def unlock_user(account: ThisAccount, sessions: SessionService, deed: Deed) -> M
     _check_may_lock(deed.asker, account)
     changed = deed.everything.accounts.set_active(account.id, active=True)
     sessions.changed(changed)
-    deed.note("account.unlocked", "users:lock", account)
+    deed.note(SecurityEventType.ACCOUNT_UNLOCKED, "users:lock", account)
     return _view(changed)
 
 
@@ -112,7 +119,7 @@ def sign_user_out_everywhere(account: ThisAccount, sessions: SessionService, dee
     """End all sessions of an account; it may sign in again."""
     _check_may_lock(deed.asker, account)
     sessions.end_all(account.id)
-    deed.note("account.signed_out_everywhere", "users:lock", account)
+    deed.note(SecurityEventType.ACCOUNT_SIGNED_OUT_EVERYWHERE, "users:lock", account)
     return Response(status_code=204)
 
 

@@ -12,7 +12,9 @@ from api.deps import ApiKeyStore, Security
 from api.errors import problems
 from api.ownership import UUID_FORM
 from api.permissions import CurrentUser, permissions_for_keys, require
+from domain.actors import user_actor
 from domain.errors import Conflict, InvalidRequest, NotFound
+from domain.events import SecurityEventType
 from schemas.security import ApiKey, ApiKeyList, MadeApiKey, NewApiKey
 from schemas.users import Account
 
@@ -45,7 +47,9 @@ def make_api_key(
     )
     keys.create(user.id, secret, shown)
     address = client_address(request)
-    security.record("api_key.made", user_id=user.id, actor=f"user:{user.id}", address=address, prefix=prefix)
+    security.record(
+        SecurityEventType.API_KEY_MADE, user_id=user.id, actor=user_actor(user.id), address=address, prefix=prefix
+    )
     return MadeApiKey(**shown.model_dump(), key=secret)
 
 
@@ -61,7 +65,9 @@ def end_api_key(key_id: str, user: CurrentUser, keys: ApiKeyStore, security: Sec
     if not UUID_FORM.fullmatch(key_id) or not keys.revoke(user.id, key_id):
         raise NotFound("There is no such key.")
     address = client_address(request)
-    security.record("api_key.ended", user_id=user.id, actor=f"user:{user.id}", address=address, key_id=key_id)
+    security.record(
+        SecurityEventType.API_KEY_ENDED, user_id=user.id, actor=user_actor(user.id), address=address, key_id=key_id
+    )
     return Response(status_code=204)
 
 

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Header, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from adapters.carts.store import Asked, CartStore, guest_owner, user_owner
+from adapters.carts.store import Asked, CartStore
 from api.cart_views import shown_cart
 from api.deps import AppSettings, CartDesk, services_of
 from api.errors import HttpProblem, problems
 from api.identity import signed_in
 from api.permissions import CurrentPrincipal, not_signed_in, require
+from domain.carts import guest_owner, user_owner
 from domain.errors import BusinessError, CartChanged, InsufficientStock, UnknownProduct
 from schemas.carts import AddToCart, Cart, CartOffer, CartView, GuestToken, SetQuantity
 

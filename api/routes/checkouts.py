@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 from fastapi.concurrency import run_in_threadpool
 
-from adapters.carts.store import user_owner
 from adapters.mysql.idempotency import Begun
 from api.cart_prices import check_quote, current_cart, price_cart
 from api.checkout_answers import INSTANCE, checkout_answer
@@ -17,6 +16,7 @@ from api.permissions import CurrentUser, require
 from api.routes.orders import PENDING, pending
 from api.temporal import OrderDesk
 from api.turnstile import Turn
+from domain.carts import user_owner
 from domain.errors import BusinessError, PaymentMethodRequired
 from domain.fulfilment import Demand
 from schemas.base import Money

@@ -11,6 +11,8 @@ from api.deps import All
 from api.errors import problems
 from api.oauth.grants import SignIn
 from api.permissions import public
+from domain.actors import user_actor
+from domain.events import SecurityEventType
 from schemas.oauth import TokenResponse
 
 router = APIRouter(prefix="/v1/auth", tags=["identity"])
@@ -45,10 +47,12 @@ async def finish_external_login(provider: Provider, request: Request, everything
 
 def _sign_in(everything: All, provider: str, claims: dict[str, object], address: str) -> Response:
     account, is_new_link = everything.external_sign_in.account(provider, claims)
-    actor = f"user:{account.id}"
+    actor = user_actor(account.id)
     if is_new_link:
         everything.security.record(
-            "external.linked", user_id=account.id, actor=actor, address=address, provider=provider
+            SecurityEventType.EXTERNAL_LINKED, user_id=account.id, actor=actor, address=address, provider=provider
         )
-    everything.security.record("login.succeeded", user_id=account.id, actor=actor, address=address, provider=provider)
+    everything.security.record(
+        SecurityEventType.LOGIN_SUCCEEDED, user_id=account.id, actor=actor, address=address, provider=provider
+    )
     return everything.authorization.token_response(SignIn.begin(account), FIRST_PARTY_CLIENT, address)

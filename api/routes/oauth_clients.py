@@ -8,6 +8,8 @@ from api.client_address import client_address
 from api.deps import All, ClientStore
 from api.errors import problems
 from api.permissions import CurrentPrincipal, require
+from domain.actors import service_actor, staff_actor
+from domain.events import SecurityEventType
 from schemas.oauth import ChangeOAuthClient, MadeOAuthClient, NewOAuthClient, OAuthClient, OAuthClientList
 
 router = APIRouter(prefix="/v1/oauth-clients", tags=["identity"])
@@ -43,7 +45,7 @@ def create_oauth_client(
 ) -> MadeOAuthClient:
     """Register an application; the secret of a confidential one is told this once."""
     made = everything.clients.create(new)
-    _note(everything, request, principal, "oauth.client_created", made.client_id)
+    _note(everything, request, principal, SecurityEventType.OAUTH_CLIENT_CREATED, made.client_id)
     response.headers["Location"] = f"/v1/oauth-clients/{made.client_id}"
     response.headers["Cache-Control"] = "no-store"
     return made
@@ -61,7 +63,7 @@ def change_oauth_client(
     changed = everything.clients.change(client_id, change)
     if not changed.active:
         everything.authorization.revoke_client(client_id)
-    _note(everything, request, principal, "oauth.client_changed", client_id)
+    _note(everything, request, principal, SecurityEventType.OAUTH_CLIENT_CHANGED, client_id)
     return changed
 
 
@@ -72,7 +74,7 @@ def deactivate_oauth_client(
     """Stop the application and everything it holds, at once; its row stays for the audit log."""
     everything.clients.change(client_id, ChangeOAuthClient(active=False))
     everything.authorization.revoke_client(client_id)
-    _note(everything, request, principal, "oauth.client_deactivated", client_id)
+    _note(everything, request, principal, SecurityEventType.OAUTH_CLIENT_DEACTIVATED, client_id)
 
 
 @router.post("/{client_id}/secret", dependencies=_MAY, responses=problems(401, 403, 404, 503))
@@ -81,12 +83,14 @@ def replace_oauth_client_secret(
 ) -> MadeOAuthClient:
     """Another secret, told this once; the old one stops at once."""
     made = everything.clients.replace_secret(client_id)
-    _note(everything, request, principal, "oauth.client_secret_replaced", client_id)
+    _note(everything, request, principal, SecurityEventType.OAUTH_CLIENT_SECRET_REPLACED, client_id)
     response.headers["Cache-Control"] = "no-store"
     return made
 
 
-def _note(everything: All, request: Request, principal: CurrentPrincipal, kind: str, client_id: str) -> None:
-    actor = f"staff:{principal.id}" if principal.kind == "person" else f"service:{principal.id}"
+def _note(
+    everything: All, request: Request, principal: CurrentPrincipal, kind: SecurityEventType, client_id: str
+) -> None:
+    actor = staff_actor(principal.id) if principal.kind == "person" else service_actor(principal.id)
     address = client_address(request)
     everything.security.record(kind, user_id=None, actor=actor, address=address, client_id=client_id)

@@ -13,6 +13,7 @@ from api.order_requests import RESPONSES, answer_once, path_of
 from api.ownership import CustomersOrder
 from api.permissions import require
 from api.temporal import OrderDesk
+from domain.actors import customer_actor
 from schemas.orders import Decision, DecisionRequest, OrderView
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
@@ -37,7 +38,7 @@ async def decide_about_order(
     Answers with the order: cancelled, or paid for as by `POST /v1/checkouts`, which can also be a 402. Without a
     decision until `shortage.decide_until` the order ends, and nothing is charged.
     """
-    decision = Decision(choice=wanted.choice, actor=f"customer:{order.customer_id}")
+    decision = Decision(choice=wanted.choice, actor=customer_actor(order.customer_id))
 
     async def decide(desk: OrderDesk, begun: Begun) -> Answer:
         told = await desk.decide(order.id, begun.resource_id, decision)

@@ -12,6 +12,7 @@ from api.ownership import CurrentOrder, OwnOrder, UnrecordedOrder
 from api.permissions import CurrentPrincipal, acting, may, require
 from api.principals import Principal
 from api.temporal import OrderDesk, StillWorking
+from domain.actors import customer_actor
 from domain.errors import NotFound
 from domain.orders import OrderStatus
 from schemas.base import Payload
@@ -104,7 +105,7 @@ def pending(order_id: str) -> JSONResponse:
 def _canceller(order: OrderView, asker: Principal) -> str:
     """What the order's history shall say; an API key acts as the person it belongs to."""
     if order.customer_id == asker.id and may(asker, "orders:cancel_own"):
-        return f"customer:{asker.id}"
+        return customer_actor(asker.id)
     if not may(asker, "orders:cancel_any"):
         raise NotFound("There is no such order.")
     return acting(asker, "orders:cancel_any")

@@ -11,6 +11,8 @@ from api.deps import All, Services
 from api.errors import problems
 from api.permissions import CurrentUser, public, require
 from api.routes.users import ClientAddress
+from domain.actors import GUEST_ACTOR, user_actor
+from domain.events import SecurityEventType
 from schemas.account_mails import AccountMailKind
 from schemas.accounts import AskForPasswordReset, ChangePassword, ResetPassword
 from schemas.oauth import TokenResponse
@@ -51,7 +53,11 @@ async def ask_for_password_reset(
     """
     await everything.account_mails.send(AccountMailKind.RESET_PASSWORD, wanted.email)
     await run_in_threadpool(
-        everything.security.record, "password.reset_requested", user_id=None, actor="guest", address=address
+        everything.security.record,
+        SecurityEventType.PASSWORD_RESET_REQUESTED,
+        user_id=None,
+        actor=GUEST_ACTOR,
+        address=address,
     )
 
 
@@ -69,5 +75,7 @@ async def reset_password(
 def _change(everything: Services, user: Account, change: ChangePassword, address: str) -> Account:
     confirm_password(everything, user, change.current_password, address)
     changed = set_password(everything, user, change.new_password)
-    everything.security.record("password.changed", user_id=user.id, actor=f"user:{user.id}", address=address)
+    everything.security.record(
+        SecurityEventType.PASSWORD_CHANGED, user_id=user.id, actor=user_actor(user.id), address=address
+    )
     return changed

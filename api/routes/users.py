@@ -9,13 +9,15 @@ from fastapi.concurrency import run_in_threadpool
 from pymongo.errors import PyMongoError
 from uuid_utils import uuid7
 
-from adapters.carts.store import user_owner
 from adapters.mysql.identity.account_closing import close_account
 from api.client_address import client_address
 from api.confirmation import confirm_password
 from api.deps import AccountStore, All, Services
 from api.errors import problems
 from api.permissions import CurrentUser, public, require
+from domain.actors import user_actor
+from domain.carts import user_owner
+from domain.events import SecurityEventType
 from schemas.account_mails import AccountMailKind
 from schemas.accounts import ChangeProfile, CloseAccount
 from schemas.users import Account, RegisterUser, Role, UserView
@@ -95,7 +97,9 @@ def _register(everything: Services, new: RegisterUser, address: str) -> Account:
         created_at=datetime.now(UTC),
     )
     kept = everything.accounts.create(account)
-    everything.security.record("account.registered", user_id=kept.id, actor=f"user:{kept.id}", address=address)
+    everything.security.record(
+        SecurityEventType.ACCOUNT_REGISTERED, user_id=kept.id, actor=user_actor(kept.id), address=address
+    )
     return kept
 
 
@@ -112,7 +116,9 @@ def _close(everything: Services, user: Account, proof: CloseAccount, address: st
         everything.carts.forget(user_owner(user.id))
     except PyMongoError as error:  # the account is closed nevertheless; the reminder of carts finds what is left of it
         _log.warning("the cart of a closed account could not be deleted yet", error=str(error)[:200])
-    everything.security.record("account.closed", user_id=user.id, actor=f"user:{user.id}", address=address)
+    everything.security.record(
+        SecurityEventType.ACCOUNT_CLOSED, user_id=user.id, actor=user_actor(user.id), address=address
+    )
 
 
 def _view(account: Account) -> UserView:

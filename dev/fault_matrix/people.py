@@ -15,6 +15,7 @@ from adapters.mysql.payments.ledger import Ledger
 from adapters.mysql.tables.orders import orders
 from adapters.mysql.tables.payment_reconciliation import payment_differences
 from adapters.mysql.tables.payments import refund_parts
+from domain.actors import customer_actor, staff_actor
 from domain.orders import OrderStatus, PaymentStatus
 from domain.reconciliation import DifferenceStatus
 from schemas.disputes import DisputeEnded, OperatorDecision
@@ -38,7 +39,7 @@ from workflows.payments.repair import PaymentRepairWorkflow
 if TYPE_CHECKING:
     from dev.fault_matrix.play import Play
 
-CUSTOMER, STAFF, WHY = "customer:matrix", "staff:matrix", "fault matrix"
+CUSTOMER, STAFF, WHY = customer_actor("matrix"), staff_actor("matrix"), "fault matrix"
 
 
 async def nothing(_: "Play") -> None:

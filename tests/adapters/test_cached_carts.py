@@ -12,9 +12,10 @@ from pymongo.errors import ConnectionFailure
 
 from adapters.carts.cache import CartCache, Fence, key_of
 from adapters.carts.epoch import CacheEpoch
-from adapters.carts.store import CartStore, user_owner
+from adapters.carts.store import CartStore
 from adapters.connections import Connections
 from dev.testbed import free_port
+from domain.carts import user_owner
 from domain.errors import InsufficientStock
 from schemas.carts import Cart
 from tests.carts import CartProcess, cart_process, offer

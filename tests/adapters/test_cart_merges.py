@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import uuid_utils
 
-from adapters.carts.store import CartStore, guest_owner, user_owner
+from adapters.carts.store import CartStore
 from adapters.connections import Connections
-from domain.carts import MAX_LINES
+from domain.carts import MAX_LINES, guest_owner, user_owner
 from schemas.carts import Cart
 from tests.carts import offer
 

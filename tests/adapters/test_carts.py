@@ -9,11 +9,10 @@ import redis
 import uuid_utils
 
 from adapters.carts.documents import Lifetimes
-from adapters.carts.store import Asked, CartStore, cart_id_of, ensure_cart_indexes, guest_owner, user_owner
+from adapters.carts.store import Asked, CartStore, cart_id_of, ensure_cart_indexes
 from adapters.connections import Connections
-from adapters.mysql.idempotency import IdempotencyMismatch
-from domain.carts import MAX_LINES
-from domain.errors import CartChanged, InsufficientStock, InvalidRequest
+from domain.carts import MAX_LINES, guest_owner, user_owner
+from domain.errors import CartChanged, IdempotencyMismatch, InsufficientStock, InvalidRequest
 from tests.carts import offer
 
 

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 import uuid_utils
 
 from adapters.connections import Connections
-from adapters.mysql.idempotency import IdempotencyKeys, IdempotencyMismatch, RequestInProgress
+from adapters.mysql.idempotency import IdempotencyKeys
 from adapters.mysql.tables.shared import idempotency_keys
+from domain.errors import IdempotencyMismatch, RequestInProgress
 
 ROUTE = "POST /v1/checkouts"
 ONE, OTHER = "a" * 64, "b" * 64

@@ -15,7 +15,6 @@ import uuid_utils
 
 from adapters.connections import Connections
 from adapters.mysql.catalog.snapshots import snapshots
-from adapters.mysql.idempotency import IdempotencyMismatch
 from adapters.mysql.orders.fulfilment import Parcels
 from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.orders.reservations import Reservations, ship
@@ -23,11 +22,18 @@ from adapters.mysql.orders.stock import Poster, Stock
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
 from adapters.mysql.tables.catalog import product_events
 from adapters.mysql.tables.stock import reservations, stock, stock_movements
-from domain.errors import BelowReserved, MoreThanShipped, NotFound, OutOfStock, UnknownReservation
+from domain.errors import (
+    BelowReserved,
+    IdempotencyMismatch,
+    InvalidFields,
+    MoreThanShipped,
+    NotFound,
+    OutOfStock,
+    UnknownReservation,
+)
 from domain.fulfilment import ParcelStatus
 from schemas.base import Address
 from schemas.checkout import CheckoutInput, OrderLineInput, PricedLine, PricedOrder
-from schemas.faults import InvalidFields
 from schemas.fulfilment import RecordParcel
 from schemas.orders import OrderPlaced, PlaceOrder
 from schemas.stock import Movement, NewMovement, ReleaseStock, SetStockRules, StockAllocated
@@ -438,7 +444,7 @@ def test_goods_that_arrive_go_to_the_oldest_order_first(books: Books, make_produ
     ]
     assert [books.reservations.missing(one.order_id, 1) for one in (first, second, third)] == [0, 1, 2]
     assert books.level(sku) == (4, 4)
-    assert books.history(second.order_id)[-1] == "order.backorder_filled"
+    assert books.history(second.order_id)[-1] == "order.backorder_allocated"
     filled = books.orders.history(second.order_id).items[-1].data
     assert filled == {"lines": [{"sku": sku, "quantity": 1, "parcel": 1}], "backordered": 1}
     # The first order gives up; its units go on to those who wait.

@@ -228,6 +228,6 @@ def test_what_may_be_late_is_ordered_and_leaves_when_it_arrives(
         if types.count("parcel.booked") == 2:
             break
         time.sleep(0.1)
-    assert "order.backorder_filled" in types
+    assert "order.backorder_allocated" in types
     assert types.count("parcel.booked") == 2
     assert api.get(f"/v1/orders/{order['id']}", headers=customer.headers).json()["lines"][0]["backordered"] == 0

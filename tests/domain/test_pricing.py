@@ -8,9 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.catalog import TaxClass
-from domain.errors import InvalidRequest, UnknownShippingMethod, VoucherRefused
+from domain.errors import InvalidRequest, UnknownProduct, UnknownShippingMethod, VoucherRefused
 from domain.money import Money
-from domain.pricing import MAX_ORDER_AMOUNT, TAX_INCLUDED, PricedItem, Quote, quote, unit_price
+from domain.pricing import (
+    MAX_ORDER_AMOUNT,
+    MIN_CHARGE,
+    TAX_INCLUDED,
+    PricedItem,
+    Quote,
+    check_for_sale,
+    check_one_payment,
+    quote,
+    unit_price,
+)
 from domain.shipping import SHIPPING_METHODS, shipping_options
 from domain.tax import RATES, tax_of, tax_rate
 from domain.vouchers import Voucher, VoucherKind, voucher_code
@@ -244,3 +254,22 @@ def test_methods_depend_on_country_and_weight(country: str, grams: int, open_to_
 def test_a_method_that_is_not_open_names_those_that_are() -> None:
     with pytest.raises(UnknownShippingMethod, match="express, standard"):
         quote([item(grams=25_000)], "DE", "pickup")
+
+
+def test_what_is_not_for_sale_is_named() -> None:
+    check_for_sale(["A", "B"], {"A", "B", "C"})
+    with pytest.raises(UnknownProduct, match=r"Not for sale: A, D\.") as refused:
+        check_for_sale(["D", "B", "A"], {"B"})
+    assert refused.value.details == {"skus": ["A", "D"]}
+
+
+@pytest.mark.parametrize("amount", [0, MIN_CHARGE, MAX_ORDER_AMOUNT])
+def test_an_order_costs_nothing_or_what_can_be_charged(amount: int) -> None:
+    check_one_payment(Money(amount, "EUR"))
+
+
+@pytest.mark.parametrize("amount", [1, MIN_CHARGE - 1])
+def test_less_than_a_card_network_takes_is_refused(amount: int) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        check_one_payment(Money(amount, "EUR"))
+    assert refused.value.details == {"minimum": MIN_CHARGE}

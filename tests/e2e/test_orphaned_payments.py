@@ -45,7 +45,7 @@ async def test_a_payment_that_succeeds_after_the_cancel_is_given_back_and_its_cu
     assert effects == (["authorization", "capture", "refund"] if captured else ["authorization", "void"])
     told = await asyncio.to_thread(on_kafka, order_id)
     assert [event["seq"] for event in told] == seqs
-    assert (await shopper.history(order_id))[-1]["type"] == "payment.returned_late"
+    assert (await shopper.history(order_id))[-1]["type"] == "payment.orphan_returned"
     mails = httpx2.get(f"{engine.url('MAIL_UI_PORT')}/api/v1/search", params={"query": f"to:{shopper.email}"}).json()
     assert any("given your late payment back" in mail["Subject"] for mail in mails["messages"])
 

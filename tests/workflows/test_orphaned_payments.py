@@ -91,8 +91,8 @@ async def test_what_arrives_after_the_cancel_is_given_back_once(
         OrderStatus.CANCELLED,
         PaymentStatus.REFUNDED if captured else PaymentStatus.VOIDED,
     )
-    noticed = ["payment.authorized_late", "payment.captured_late"] if captured else ["payment.authorized_late"]
-    assert order.event_types()[len(before) :] == [*noticed, "payment.returned_late"]
+    noticed = ["payment.orphan_authorized", "payment.orphan_captured"] if captured else ["payment.orphan_authorized"]
+    assert order.event_types()[len(before) :] == [*noticed, "payment.orphan_returned"]
     # A webhook of a day later changes nothing.
     assert await tell_twice(order, intent) == OrphanedPaymentResult(why_not="nothing of an order of ours is held")
     assert effects(provider_journal, order) == wanted
@@ -145,7 +145,7 @@ async def test_an_attempt_that_was_given_up_and_succeeds_after_all_leaves_one_ho
     for _ in range(2):
         await payment.signal(PaymentWorkflow.provider_event, news(intent))
     async with asyncio.timeout(20):
-        while "payment.returned_late" not in order.event_types():
+        while "payment.orphan_returned" not in order.event_types():
             await asyncio.sleep(0.05)
     if not holds:
         await order.pay()

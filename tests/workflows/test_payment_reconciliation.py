@@ -27,7 +27,13 @@ from schemas.payment_reconciliation import (
     PaymentDifference,
     PaymentsReconciled,
 )
-from workflows.names import PAYMENTS_QUEUE, orphaned_payment_workflow_id, payment_repair_workflow_id
+from workflows.names import (
+    PAYMENTS_QUEUE,
+    order_workflow_id,
+    orphaned_payment_workflow_id,
+    payment_repair_workflow_id,
+    payment_workflow_id,
+)
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.payments.orphaned_payments import OrphanedPaymentWorkflow
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
@@ -136,7 +142,7 @@ def held(place: Any, make_product: Any, books_of: Any) -> Callable[[], Any]:
         await order.first_answer()
         await order.until(OrderStatus.PROCESSING, OrderStatus.CONFIRMED)
         books: Books = books_of(order)
-        for workflow_id in (f"order-{books.order_id}", f"payment-{books.order_id}"):
+        for workflow_id in (order_workflow_id(books.order_id), payment_workflow_id(books.order_id)):
             await order.client.get_workflow_handle(workflow_id).terminate("lost")
         return books
 
@@ -362,7 +368,7 @@ async def test_late_money_whose_webhook_was_lost_is_given_back_by_itself(
     assert (await late.result()).voided == order.view().total.amount
     books = books_of(order)
     assert books.effects() == ["authorization", "void"]
-    assert order.event_types()[-2:] == ["payment.authorized_late", "payment.returned_late"]
+    assert order.event_types()[-2:] == ["payment.orphan_authorized", "payment.orphan_returned"]
     (closed,) = books.differences()
     assert (closed.kind, closed.status, closed.actor) == (D.ORPHANED_HOLD, S.REPAIRED, "system")
     assert intent not in {one.payment_id for one in (await run(skipping)).late}

@@ -18,6 +18,7 @@ from schemas.checkout import CheckoutOutcome
 from schemas.orders import CancelOrder
 from schemas.payments import PaymentOutcome
 from tests.workflows.conftest import refusal, skip
+from workflows.names import payment_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow
 
 DECLINED_CARD, POOR_CARD = "pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds"
@@ -64,7 +65,7 @@ async def test_after_a_decline_another_card_pays(
     assert order.view().status in GOING_ON
     assert order.view().retry_until is None
     (entry,) = Ledger(connections.engine).entries(order.input.order_id)
-    assert entry.idempotency_key == f"payment-{order.input.order_id}:authorize-3"
+    assert entry.idempotency_key == f"{payment_workflow_id(order.input.order_id)}:authorize-3"
     assert (await order.first_answer()) == answer, "the first answer stays what it was"
     view = await order.delivered()
     assert (view.status, view.payment_status) == (OrderStatus.DELIVERED, PaymentStatus.CAPTURED)

@@ -221,7 +221,7 @@ async def test_a_parcel_waits_for_its_goods_and_leaves_when_they_arrive(
     await order.carrier(DISPATCHED)
     await order.carrier(DELIVERED)
     assert (await order.handle.result()).status is OrderStatus.DELIVERED
-    assert order.event_types().count("order.backorder_filled") == 2
+    assert order.event_types().count("order.backorder_allocated") == 2
     assert order.money()[EntryKind.CAPTURE] == order.view().total.amount
     assert (order.reserved(), order.available()) == (0, 0)
 

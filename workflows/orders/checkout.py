@@ -7,6 +7,8 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from activities.carts import CartActivities
 from activities.orders import OrderActivities
+from domain.actors import SYSTEM_ACTOR
+from domain.events import EventType, order_event
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, CheckoutResult, PricedOrder
 from schemas.disputes import DisputeUpdated
@@ -212,7 +214,7 @@ class CheckoutWorkflow:
 
     async def _confirm(self, quote: PricedOrder) -> None:
         paid = PaymentStatus.CAPTURED if quote.total == 0 else None
-        await self._book.record("confirm", OrderStatus.CONFIRMED, "order.confirmed", payment_status=paid)
+        await self._book.record("confirm", OrderStatus.CONFIRMED, EventType.ORDER_CONFIRMED, payment_status=paid)
         self._answer_paid(CheckoutOutcome.AUTHORIZED)
 
     async def _fulfil(self, placed: OrderPlaced) -> None:
@@ -255,18 +257,17 @@ class CheckoutWorkflow:
         self._hold.close()
         self._timeline.add(f"stopped: `{reason.code}` {reason.message}")
         cancelling = reason.code == CANCELLED
-        actor = self._cancelled_by.actor if self._cancelled_by else "system"
-        data: dict[str, object] = {"code": reason.code, "message": reason.message, **reason.details}
-        if self._cancelled_by:
-            data["reason"] = self._cancelled_by.reason
+        by = self._cancelled_by
+        actor, why = (by.actor, {"reason": by.reason}) if by else (SYSTEM_ACTOR, {})
+        data: dict[str, object] = {"code": reason.code, "message": reason.message, **reason.details, **why}
         if cancelling:
-            await self._book.record_if_placed("cancelling", OrderStatus.CANCELLING, "order.cancelling", actor, data)
+            status = OrderStatus.CANCELLING
+            await self._book.record_if_placed("cancelling", status, order_event(status), actor, data)
         await self._compensation.compensate_all()
         await self._payment.settle_by_hand()
         status = OrderStatus.CANCELLED if cancelling else OrderStatus.FAILED
-        await self._book.record_if_placed("end", status, f"order.{status}", actor, data)
-        details = dict(reason.details)
-        self._answers.append(CheckoutAnswer.refusing(self._order.order_id, reason.code, reason.message, details))
+        await self._book.record_if_placed("end", status, order_event(status), actor, data)
+        self._answers.append(CheckoutAnswer.refusing(self._order.order_id, reason.code, reason.message, reason.details))
         return CheckoutResult(order_id=self._order.order_id, status=status, reason=reason.code)
 
     async def _call_back(self, placed: OrderPlaced) -> None:
@@ -282,7 +283,7 @@ class CheckoutWorkflow:
 
     def _charged_back(self, reason: str) -> None:
         if self._story is not None and self._cancelled_by is None and not self._saga.compensating:
-            self._cancelled_by = CancelOrder(actor="system", reason=reason)
+            self._cancelled_by = CancelOrder(actor=SYSTEM_ACTOR, reason=reason)
             self._story.cancel()
 
     def _answer_paid(self, outcome: CheckoutOutcome) -> None:

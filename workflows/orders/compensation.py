@@ -3,6 +3,8 @@
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from domain.actors import SYSTEM_ACTOR
+from domain.events import EventType
 from domain.orders import OrderStatus
 from schemas.orders import SettleCompensation
 from workflows.names import COMPENSATION_BLOCKED
@@ -44,8 +46,8 @@ class Compensation:
         owed = [f"{one.name}: {one.why}" for one in blocked]
         self._timeline.owe(owed)
         workflow.upsert_search_attributes([COMPENSATION_BLOCKED.value_set(True)])
-        status, event_type = OrderStatus.COMPENSATION_BLOCKED, "order.compensation_blocked"
-        await self._book.record_if_placed(f"blocked-{attempt}", status, event_type, "system", {"owed": owed})
+        status, event_type = OrderStatus.COMPENSATION_BLOCKED, EventType.ORDER_COMPENSATION_BLOCKED
+        await self._book.record_if_placed(f"blocked-{attempt}", status, event_type, SYSTEM_ACTOR, {"owed": owed})
         await workflow.wait_condition(lambda: self._settlement is not None)
         decision, self._settlement, self._blocked = self._settlement, None, []
         assert decision is not None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
+from domain.events import EventType
 from domain.orders import OrderStatus
 from schemas.disputes import DisputeUpdated
 from workflows.orders.parcels import OrderParcels
@@ -53,12 +54,12 @@ class DisputeHold:
         self._changes += 1
         await self._parcels.hold(on=hold)
         if hold and not self._shown and not self._parcels.any_is_gone():
-            self._shown = await self._record("on-hold", OrderStatus.ON_HOLD, "order.on_hold")
+            self._shown = await self._record("on-hold", OrderStatus.ON_HOLD, EventType.ORDER_ON_HOLD)
         elif not hold and self._shown:
             self._shown = False
-            await self._record("released", OrderStatus.PROCESSING, "order.released")
+            await self._record("released", OrderStatus.PROCESSING, EventType.ORDER_RELEASED)
 
-    async def _record(self, step: str, status: OrderStatus, event_type: str) -> bool:
+    async def _record(self, step: str, status: OrderStatus, event_type: EventType) -> bool:
         try:
             await self._book.record(f"{step}-{self._changes}", status, event_type)
         except FailureError as failure:

@@ -8,6 +8,7 @@ from temporalio import workflow
 
 from activities.fulfilment import FulfilmentActivities
 from activities.stock import StockActivities
+from domain.actors import CARRIER_ACTOR, SYSTEM_ACTOR
 from domain.fulfilment import ParcelStatus, moves_forward
 from schemas.fulfilment import (
     BookShipment,
@@ -146,9 +147,9 @@ class FulfilmentWorkflow:
             FulfilmentActivities.book_shipment, command, text, self._timeline, CARRIER
         )
         if self._shipment.accepted:
-            await self._record(ParcelStatus.BOOKED, "system")
+            await self._record(ParcelStatus.BOOKED, SYSTEM_ACTOR)
         else:
-            await self._record(ParcelStatus.REFUSED, "carrier")
+            await self._record(ParcelStatus.REFUSED, CARRIER_ACTOR)
 
     def _hold_is_news(self) -> bool:
         if self._on_hold:
@@ -163,7 +164,7 @@ class FulfilmentWorkflow:
                 self._timeline.add("too late to keep back: the carrier has it")
                 return
             self._round += 1
-        await self._record(ParcelStatus.ON_HOLD, "system")
+        await self._record(ParcelStatus.ON_HOLD, SYSTEM_ACTOR)
 
     async def _cancel_booking(self, key: str, summary: str) -> bool:
         command = CancelShipment(shipment_id=self._shipment.shipment_id or "", idempotency_key=key)
@@ -175,7 +176,7 @@ class FulfilmentWorkflow:
     async def _follow(self, event: CarrierEvent) -> None:
         """Apply what the carrier tells if it is news; late and repeated events never move a parcel backwards."""
         if moves_forward(self._status, event.status):
-            await self._record(event.status, "carrier", event)
+            await self._record(event.status, CARRIER_ACTOR, event)
 
     async def _call_back(self) -> None:
         self._called_back = False
@@ -183,10 +184,10 @@ class FulfilmentWorkflow:
             await self._signal_order()
             return
         if self._status in (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD):  # the carrier knows nothing of it
-            await self._record(ParcelStatus.CANCELLED, "system")
+            await self._record(ParcelStatus.CANCELLED, SYSTEM_ACTOR)
             return
         if await self._cancel_booking(self._key("cancel"), "call the parcel back"):
-            await self._record(ParcelStatus.CANCELLED, "system")
+            await self._record(ParcelStatus.CANCELLED, SYSTEM_ACTOR)
         else:
             # The carrier has it already; its own event says so in a moment.
             self._timeline.add("too late to call back: the carrier has it")

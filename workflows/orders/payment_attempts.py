@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from domain.events import EventType
 from domain.orders import OrderStatus
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, PricedOrder
 from schemas.orders import Awaiting
@@ -144,7 +145,7 @@ class PaymentAttempts:
             self._remind_at = None
             data = {"retry_until": said(self._ends)}
             step = f"payment-reminder-{self._number}" if self._anew else "payment-reminder"
-            await self._book.record(step, OrderStatus.AWAITING_PAYMENT, "order.payment_reminder", data=data)
+            await self._book.record(step, OrderStatus.AWAITING_PAYMENT, EventType.ORDER_PAYMENT_REMINDER, data=data)
         if not await wait_until(self._ends, self._has_news, "the payment's time is over"):
             raise ApplicationError("No payment was made in time.", type="payment_expired", non_retryable=True)
 
@@ -169,7 +170,7 @@ class PaymentAttempts:
         await self._book.record(
             f"awaiting-payment-{attempt}-{told.outcome}",
             OrderStatus.AWAITING_PAYMENT,
-            "order.awaiting_payment",
+            EventType.ORDER_AWAITING_PAYMENT,
             data=data,
             awaiting=Awaiting(payment_action=told.action, retry_until=self._ends),
         )

@@ -1,5 +1,6 @@
 """An order that waits for goods longer than its customer's bank holds the money."""
 
+from domain.events import EventType
 from domain.orders import OrderStatus
 from workflows.orders.parcels import OrderParcels
 from workflows.orders.payment import OrderPayment
@@ -23,6 +24,6 @@ class PaymentRenewal:
         while (told := await self._payment.refused_renewal()) is not None:
             await self._parcels.hold_for_payment()
             await self._attempts.pay_for_reauthorization(told)
-            await self._book.record(f"paid-anew-{told.step}", OrderStatus.PROCESSING, "order.payment_renewed")
+            await self._book.record(f"paid-anew-{told.step}", OrderStatus.PROCESSING, EventType.ORDER_PAYMENT_RENEWED)
             self._attempts.confirmed()
             await self._parcels.go_on()

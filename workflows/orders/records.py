@@ -7,6 +7,8 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from activities.orders import OrderActivities
+from domain.actors import SYSTEM_ACTOR
+from domain.events import EventType
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.orders import Awaiting, RecordStatus
 from workflows.names import ORDER_STATUS
@@ -28,9 +30,9 @@ class OrderRecorder:
         self,
         step: str,
         status: OrderStatus,
-        event_type: str,
+        event_type: EventType,
         *,
-        actor: str = "system",
+        actor: str = SYSTEM_ACTOR,
         data: Mapping[str, object] | None = None,
         payment_status: PaymentStatus | None = None,
         awaiting: Awaiting | None = None,
@@ -51,7 +53,7 @@ class OrderRecorder:
         self.show(status, text)
 
     async def record_if_placed(
-        self, step: str, status: OrderStatus, event_type: str, actor: str, data: Mapping[str, object]
+        self, step: str, status: OrderStatus, event_type: EventType, actor: str, data: Mapping[str, object]
     ) -> None:
         """The same for an order that may never have been recorded."""
         try:

@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from activities.stock import StockActivities
+from domain.actors import SYSTEM_ACTOR
 from schemas.stock import ExtendReservation, ReleaseStock
 from workflows.options import STORE
 from workflows.orders.parcels import signal_allocations
@@ -47,7 +48,7 @@ class StockReservation:
         """
         if not self.reserving and not workflow.patched("placed-by-a-killed-worker"):
             return
-        command = ReleaseStock(order_id=self._order_id, actor="system", reason="the order was taken back")
+        command = ReleaseStock(order_id=self._order_id, actor=SYSTEM_ACTOR, reason="the order was taken back")
         try:
             released = await workflow.execute_local_activity_method(
                 StockActivities.release_stock, command, summary="release the stock", **STORE

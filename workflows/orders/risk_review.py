@@ -6,6 +6,8 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from domain.actors import SYSTEM_ACTOR
+from domain.events import EventType
 from domain.orders import OrderStatus
 from domain.risk import reasons_to_review
 from schemas.checkout import CheckoutInput, CheckoutOutcome, PricedOrder
@@ -54,16 +56,18 @@ class RiskReview:
                 raise ApplicationError(
                     "The order could not be accepted.", details, type="risk_declined", non_retryable=True
                 )
-            await self._book.record("reviewed", OrderStatus.ON_HOLD, "order.review_passed", actor=review.actor)
+            await self._book.record("reviewed", OrderStatus.ON_HOLD, EventType.ORDER_REVIEW_PASSED, actor=review.actor)
 
     async def _hold(self, reasons: list[str]) -> Review:
         until = workflow.now() + timedelta(seconds=self._rules.seconds)
         self._open = True
-        await self._book.record("hold", OrderStatus.ON_HOLD, "order.on_hold", data={"review_until": said(until)})
+        await self._book.record(
+            "hold", OrderStatus.ON_HOLD, EventType.ORDER_ON_HOLD, data={"review_until": said(until)}
+        )
         self._timeline.add(f"held until {said(until)}: {'; '.join(reasons)}")
         self._answer_customer(CheckoutOutcome.ON_HOLD)
         decided = await wait_until(until, lambda: self._review is not None, "the review's time is over")
         self._open = False
         if decided and self._review is not None:
             return self._review
-        return Review(verdict=self._rules.otherwise, reason="nobody decided in time", actor="system")
+        return Review(verdict=self._rules.otherwise, reason="nobody decided in time", actor=SYSTEM_ACTOR)

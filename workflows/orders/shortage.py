@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
 from activities.orders import OrderActivities
+from domain.events import EventType
 from domain.orders import OrderStatus
 from schemas.base import Money
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, OrderLineInput, PricedOrder
@@ -62,7 +63,9 @@ class ShortageDecision:
             raise ApplicationError(message, type=CANCELLED, non_retryable=True)
         if decision.choice is Choice.WAIT or self._smaller is None:
             data = {"decision": Choice.WAIT.value}
-            await self._book.record("wait", OrderStatus.PENDING, "order.decided", actor=decision.actor, data=data)
+            await self._book.record(
+                "wait", OrderStatus.PENDING, EventType.ORDER_DECIDED, actor=decision.actor, data=data
+            )
             return quote, placed
         return self._smaller, await self._take_available(self._smaller, placed.short, decision.actor)
 
@@ -71,7 +74,7 @@ class ShortageDecision:
         ends = begun + window
         total = self._smaller.total_money if self._smaller else None
         await self._record(
-            "awaiting_customer",
+            EventType.ORDER_AWAITING_CUSTOMER,
             {"short": [line.model_dump() for line in short], "decide_until": said(ends), **_price(total)},
             Shortage(lines=list(short), take_available_total=total, decide_until=ends),
         )
@@ -81,7 +84,7 @@ class ShortageDecision:
                 CheckoutAnswer(order_id=self._order.order_id, outcome=CheckoutOutcome.DECISION_REQUIRED)
             )
             if not await wait_until(begun + window * _REMIND_AFTER, self._has_decided, "remind the customer"):
-                await self._record("decision_reminder", {"decide_until": said(ends)})
+                await self._record(EventType.ORDER_DECISION_REMINDER, {"decide_until": said(ends)})
                 if not await wait_until(ends, self._has_decided, "the time to decide is over"):
                     message = "No decision was made in time."
                     raise ApplicationError(message, type="decision_expired", non_retryable=True)
@@ -93,11 +96,11 @@ class ShortageDecision:
     def _has_decided(self) -> bool:
         return self._decision is not None
 
-    async def _record(self, name: str, data: dict[str, object], shortage: Shortage | None = None) -> None:
+    async def _record(self, event: EventType, data: dict[str, object], shortage: Shortage | None = None) -> None:
         await self._book.record(
-            name.replace("_", "-"),
+            event.removeprefix("order.").replace("_", "-"),
             OrderStatus.AWAITING_CUSTOMER,
-            f"order.{name}",
+            event,
             data=data,
             awaiting=Awaiting(shortage=shortage) if shortage else None,
         )

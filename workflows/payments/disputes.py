@@ -8,6 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
 from activities.disputes import DisputeActivities
+from domain.actors import SYSTEM_ACTOR
 from domain.disputes import DisputeStatus
 from domain.orders import PaymentStatus
 from schemas.disputes import (
@@ -207,7 +208,7 @@ class DisputeWorkflow:
             self._reminded = True
             self._timeline.add("evidence is due soon")
             workflow.logger.error("evidence for a dispute is due soon", extra=told)
-            await self._note(DisputeAction.REMINDED, "system", f"evidence is due at {due:%Y-%m-%d %H:%M} UTC")
+            await self._note(DisputeAction.REMINDED, SYSTEM_ACTOR, f"evidence is due at {due:%Y-%m-%d %H:%M} UTC")
 
     # --- small words
 

@@ -10,6 +10,8 @@ from temporalio.workflow import ParentClosePolicy
 from activities.payment_reconciliation import PaymentReconciliationActivities
 from activities.payment_repair import PaymentRepairActivities
 from activities.payments import PaymentActivities
+from domain.actors import SYSTEM_ACTOR
+from domain.events import EventType
 from domain.payment_facts import PaymentMade
 from schemas.payment_reconciliation import CatchUp, Examined, ExaminePayments
 from schemas.payments import VoidPayment
@@ -43,7 +45,7 @@ class Returned:
 class FundsReturn:
     """Works on one payment of one order. `late` money is told to the customer as such."""
 
-    def __init__(self, order_id: str, payment_id: str, timeline: Timeline, actor: str = "system") -> None:
+    def __init__(self, order_id: str, payment_id: str, timeline: Timeline, actor: str = SYSTEM_ACTOR) -> None:
         self._order_id = order_id
         self._payment_id = payment_id
         self._timeline = timeline
@@ -106,7 +108,7 @@ class FundsReturn:
             reason="paid after the order had ended" if self.late else "the order has no use for it",
             actor=self._actor,
             payment_id=self._payment_id,
-            event_type="payment.returned_late" if self.late else None,
+            event_type=EventType.PAYMENT_ORPHAN_RETURNED if self.late else None,
         )
         text = f"give back {money(amount, payment.currency)}"
         answer = await workflow.execute_child_workflow(

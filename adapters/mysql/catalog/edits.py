@@ -11,9 +11,8 @@ from adapters.mysql.catalog.writes import add_product, put_products
 from adapters.mysql.tables.catalog import brands, categories, products, variants
 from adapters.mysql.transactions import in_transaction
 from domain.catalog import ProductStatus
-from domain.errors import NotFound, StaleVersion
+from domain.errors import Fault, NotFound, StaleVersion
 from schemas.catalog import Product
-from schemas.faults import Fault
 from schemas.product_edits import InvalidProduct, NewProduct, ProductPatch, product_of
 from schemas.product_patches import patched
 

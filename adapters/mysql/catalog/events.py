@@ -12,14 +12,15 @@ from adapters.mysql.bulk import insert_rows
 from adapters.mysql.clock import now
 from adapters.mysql.tables.catalog import product_events, product_revisions
 from adapters.mysql.tables.schema import OUTBOX_PARTITIONS
+from domain.events import EventType
 
 
 @dataclass(frozen=True)
 class ProductAnnouncement:
-    """What happened to a product; `type` as `schemas.events.ProductChanged` lists them."""
+    """What happened to a product."""
 
     product: str
-    type: str
+    type: EventType
     data: Mapping[str, object] = field(default_factory=dict)
 
 

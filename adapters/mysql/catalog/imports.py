@@ -11,9 +11,9 @@ import uuid_utils
 from adapters.mysql.catalog.import_batches import Outcome, Source, write_batch
 from adapters.mysql.catalog.taxonomy import Taxonomy
 from adapters.mysql.clock import now
-from adapters.mysql.idempotency import IdempotencyMismatch, RequestInProgress
+from adapters.mysql.constraints import violated_key
 from adapters.mysql.tables.catalog import product_import_errors, product_imports
-from domain.errors import Conflict, NotFound, SkuTaken
+from domain.errors import IdempotencyMismatch, ImportTakenOver, NotFound, RequestInProgress, SkuTaken
 from schemas.catalog import Brand, Category
 from schemas.product_files import FileProduct, RowFault
 from schemas.product_imports import (
@@ -28,14 +28,9 @@ from schemas.product_imports import (
 LOCK = timedelta(seconds=30)
 ERRORS_KEPT = 10_000
 ERRORS_SHOWN = 20
+_SAME_IMPORT = "uq_product_imports_principal_idempotency_key"
 _TRIES = 4
 _AGAIN = {1205, 1213}  # lock wait timeout, deadlock
-
-
-class ImportTakenOver(Conflict):
-    """Another sender of the same import went on while this one was silent."""
-
-    code = "import_taken_over"
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,9 @@ class ProductImports:
         try:
             with self._engine.begin() as connection:
                 connection.execute(sa.insert(product_imports).values(**named, **fresh))
-        except sa.exc.IntegrityError:
+        except sa.exc.IntegrityError as error:
+            if violated_key(error) != _SAME_IMPORT:
+                raise
             return self._take_up(principal, key, fresh)
         return ImportRun(import_id, False, 0, None, moment + LOCK)
 

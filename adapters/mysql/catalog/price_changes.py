@@ -10,10 +10,12 @@ from adapters.mysql.catalog.events import ProductAnnouncement, announce
 from adapters.mysql.clock import naive
 from adapters.mysql.tables.catalog import price_watermark, prices, variants
 from adapters.mysql.transactions import in_transaction
+from domain.actors import system_actor
+from domain.events import EventType
 
 BATCH = 500
 _NAME = "prices"
-_TOLD = {"actor": "system:price-changes", "fields": ["price"]}
+_TOLD = {"actor": system_actor("price-changes"), "fields": ["price"]}
 # The clocks of our machines differ by less: whoever reads the price after the event must not be before the moment.
 _CLOCKS_DIFFER = timedelta(seconds=1)
 
@@ -55,7 +57,7 @@ def _announce_next(connection: sa.Connection, end: datetime, limit: int) -> int 
     connection.execute(sa.update(price_watermark).where(this).values(moment=last[0], sku=last[1]))
     skus = {sku for _, sku in changed}
     codes = connection.scalars(sa.select(variants.c.product).where(variants.c.sku.in_(skus)).distinct()).all()
-    announce(connection, [ProductAnnouncement(code, "product.price_changed", _TOLD) for code in codes])
+    announce(connection, [ProductAnnouncement(code, EventType.PRODUCT_PRICE_CHANGED, _TOLD) for code in codes])
     return len(codes)
 
 

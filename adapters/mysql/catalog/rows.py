@@ -11,7 +11,6 @@ from adapters.mysql.clock import naive
 from schemas.catalog import Image, Price, Product, Variant
 
 Rows = Sequence[sa.Row[Any]]
-_DUPLICATE_ENTRY = 1062
 
 
 def product_row(product: Product) -> dict[str, Any]:
@@ -70,11 +69,6 @@ def assemble(heads: Rows, parts: Rows, costs: Rows, pictures: Rows) -> dict[str,
 def in_order(options: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
     """A variant's options as the product orders them: MySQL keeps a JSON object in an order of its own."""
     return {name: options[name] for name in names if name in options} | dict(options)
-
-
-def is_duplicate(error: sa.exc.IntegrityError) -> bool:
-    """Whether a row with this key is there already."""
-    return bool(error.orig and error.orig.args[0] == _DUPLICATE_ENTRY)
 
 
 def _variant(row: sa.Row[Any], names: Sequence[str], costs: Rows) -> Variant:

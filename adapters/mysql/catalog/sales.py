@@ -13,9 +13,11 @@ from adapters.mysql.clock import now
 from adapters.mysql.orders.units_sold import units_sold
 from adapters.mysql.tables.catalog import product_sales, products, variants
 from adapters.mysql.transactions import in_transaction
+from domain.actors import system_actor
+from domain.events import EventType
 
 PAGE = 500
-_TOLD = {"actor": "system:sales", "fields": ["popularity"]}
+_TOLD = {"actor": system_actor("sales"), "fields": ["popularity"]}
 
 
 def sold_lately(connection: sa.Connection, codes: Collection[str]) -> dict[str, int]:
@@ -66,5 +68,7 @@ def _count(connection: sa.Connection, codes: Collection[str], since: datetime) -
         statement = mysql_insert(product_sales)
         fresh = {name: statement.inserted[name] for name in ("units", "counted_at")}
         connection.execute(statement.on_duplicate_key_update(fresh), changed)
-        announce(connection, [ProductAnnouncement(str(row["product"]), "product.changed", _TOLD) for row in changed])
+        announce(
+            connection, [ProductAnnouncement(str(row["product"]), EventType.PRODUCT_CHANGED, _TOLD) for row in changed]
+        )
     return len(changed)

@@ -6,14 +6,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
-from adapters.mysql.catalog.rows import is_duplicate
 from adapters.mysql.catalog.taxonomy_changes import Kind, note_change
 from adapters.mysql.clock import now
+from adapters.mysql.constraints import PRIMARY, violated_key
 from adapters.mysql.tables.catalog import brands, categories, products
 from adapters.mysql.transactions import in_transaction
-from domain.errors import CodeTaken, NotFound, StaleVersion, TaxonomyInUse
+from domain.errors import CodeTaken, Fault, InvalidFields, NotFound, StaleVersion, TaxonomyInUse
 from schemas.catalog import Brand, Category
-from schemas.faults import Fault, InvalidFields
 from schemas.taxonomy import BrandPatch, CategoryPatch, NewBrand, NewCategory
 
 DEEPEST = 10  # levels of the tree
@@ -124,7 +123,7 @@ def _add(connection: sa.Connection, shelf: sa.Table, values: Mapping[str, Any]) 
     try:
         connection.execute(sa.insert(shelf).values(**values, created_at=moment, updated_at=moment))
     except sa.exc.IntegrityError as error:
-        if not is_duplicate(error):
+        if violated_key(error) != PRIMARY:
             raise
         raise CodeTaken(f"The code {values['code']} is taken.") from error
 

@@ -9,6 +9,7 @@ from adapters.mysql.catalog.events import ProductAnnouncement, announce
 from adapters.mysql.clock import now
 from adapters.mysql.tables.catalog import categories, products, taxonomy_changes
 from adapters.mysql.transactions import in_transaction
+from domain.events import EventType
 
 BATCH = 500
 
@@ -61,7 +62,7 @@ def _announce_next(connection: sa.Connection, limit: int) -> int | None:
         connection.execute(sa.delete(taxonomy_changes).where(this))
     else:
         connection.execute(sa.update(taxonomy_changes).where(this).values(after_product=codes[-1]))
-    announce(connection, [ProductAnnouncement(code, "product.changed", note.data) for code in codes])
+    announce(connection, [ProductAnnouncement(code, EventType.PRODUCT_CHANGED, note.data) for code in codes])
     return len(codes)
 
 

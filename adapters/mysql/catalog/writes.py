@@ -9,9 +9,11 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from adapters.mysql.bulk import insert_rows
 from adapters.mysql.catalog import rows
 from adapters.mysql.catalog.events import ProductAnnouncement, announce
+from adapters.mysql.constraints import PRIMARY, violated_key
 from adapters.mysql.tables.catalog import prices, product_images, products, variants
 from domain.catalog import ProductStatus
 from domain.errors import SkuTaken
+from domain.events import EventType
 from schemas.catalog import Product
 
 Origin = dict[str, tuple[str, int]]  # SKU → import id and line
@@ -50,7 +52,7 @@ def add_product(connection: sa.Connection, product: Product, told: Mapping[str, 
     try:
         connection.execute(sa.insert(products), rows.product_row(product))
     except sa.exc.IntegrityError as error:
-        if not rows.is_duplicate(error):
+        if violated_key(error) != PRIMARY:
             raise
         raise _taken(product.code) from error
     _put_parts(connection, [product], {})
@@ -96,12 +98,12 @@ def _statuses(connection: sa.Connection, codes: Sequence[str]) -> dict[str, str]
     return {row.code: row.status for row in found}
 
 
-def _event_type(product: Product, before: str | None) -> str:
+def _event_type(product: Product, before: str | None) -> EventType:
     if before is None:
-        return "product.created"
+        return EventType.PRODUCT_CREATED
     if product.status is ProductStatus.ARCHIVED and before != ProductStatus.ARCHIVED:
-        return "product.archived"
-    return "product.changed"
+        return EventType.PRODUCT_ARCHIVED
+    return EventType.PRODUCT_CHANGED
 
 
 def _clear(connection: sa.Connection, known: Sequence[Product]) -> None:

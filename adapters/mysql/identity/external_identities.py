@@ -3,7 +3,9 @@
 import sqlalchemy as sa
 
 from adapters.mysql.clock import now
+from adapters.mysql.constraints import PRIMARY, violated_key
 from adapters.mysql.tables.identity import external_identities
+from domain.errors import IdentityLinked
 
 
 class ExternalIdentities:
@@ -23,7 +25,12 @@ class ExternalIdentities:
         return next((str(row.user_id) for row in rows if row.subject == subject), None)
 
     def link(self, provider: str, subject: str, user_id: str, email: str) -> None:
-        """Let the subject sign in to the account from now on; raises IntegrityError when it is linked already."""
+        """Let the subject sign in to the account from now on; raises IdentityLinked when it does so already."""
         row = {"provider": provider, "subject": subject, "user_id": user_id, "email": email, "linked_at": now()}
-        with self._engine.begin() as connection:
-            connection.execute(sa.insert(external_identities).values(row))
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(sa.insert(external_identities).values(row))
+        except sa.exc.IntegrityError as error:
+            if violated_key(error) != PRIMARY:
+                raise
+            raise IdentityLinked("This sign-in belongs to an account already.") from error

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from adapters.mysql.clock import now
+from adapters.mysql.constraints import PRIMARY, violated_key
 from adapters.mysql.identity.grants import digest_of
 from adapters.mysql.tables.identity import oauth_clients
 from domain.errors import Conflict, InvalidRequest, NotFound
@@ -76,6 +77,8 @@ class OAuthClients:
             with self._engine.begin() as connection:
                 connection.execute(sa.insert(oauth_clients).values(row))
         except sa.exc.IntegrityError as error:
+            if violated_key(error) != PRIMARY:
+                raise
             raise Conflict("A client with this id exists.") from error
         return MadeOAuthClient(**self._known(new.client_id).model_dump(), client_secret=secret)
 

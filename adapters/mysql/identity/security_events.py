@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from adapters.mysql.clock import now
 from adapters.mysql.tables.identity import security_events
+from domain.events import SecurityEventType
 from schemas.security import SecurityEvent, SecurityEventPage
 
 _LONGEST_ACTOR = 100
@@ -19,7 +20,15 @@ class SecurityEvents:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def record(self, type: str, *, user_id: str | None, actor: str, address: str | None = None, **data: Any) -> None:  # noqa: A002 - the column's name
+    def record(
+        self,
+        type: SecurityEventType,  # noqa: A002 - the column's name
+        *,
+        user_id: str | None,
+        actor: str,
+        address: str | None = None,
+        **data: Any,
+    ) -> None:
         """Note that `actor` did `type` to the account `user_id`, calling from `address`; `data` holds no secret."""
         row = {
             "occurred_at": now(),

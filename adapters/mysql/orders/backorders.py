@@ -17,11 +17,12 @@ from adapters.mysql.history import Change, LockedOrder, append
 from adapters.mysql.orders.stock_ledger import Cause, Place, StockSheet
 from adapters.mysql.tables.stock import reservation_lines, reservations
 from adapters.mysql.transactions import TryAgain
+from domain.actors import SYSTEM_ACTOR
+from domain.events import EventType
 from domain.stock import MovementKind
 from schemas.stock import StockAllocated
 
 ACTIVE = "active"
-_SYSTEM = "system"
 
 
 @dataclass(frozen=True)
@@ -120,14 +121,16 @@ def fill_backorders(
             units = min(free, line.backordered)
             free -= units
             _fill(connection, line, units)
-            sheet.move(MovementKind.RESERVED, (sku, house), units, Cause(_SYSTEM, line.order_id, "backorder filled"))
+            sheet.move(
+                MovementKind.RESERVED, (sku, house), units, Cause(SYSTEM_ACTOR, line.order_id, "backorder filled")
+            )
             filled[line.order_id].append({"sku": sku, "quantity": units, "parcel": line.parcel})
     for order_id, lines in filled.items():
         left = sum(line.backordered for line in held(connection, order_id))
         change = Change(
             f"backorder:{uuid_utils.uuid7()}",
-            "order.backorder_filled",
-            _SYSTEM,
+            EventType.ORDER_BACKORDER_ALLOCATED,
+            SYSTEM_ACTOR,
             {"lines": lines, "backordered": left},
         )
         append(connection, orders[order_id], change)

@@ -7,6 +7,7 @@ from adapters.mysql.history import Change, append, lock_order
 from adapters.mysql.orders.reservations import ship
 from adapters.mysql.tables.orders import parcels
 from domain.errors import NotFound
+from domain.events import parcel_event
 from domain.fulfilment import ParcelStatus, may_become
 from domain.orders import fulfilment_status, status_after_parcels
 from schemas.fulfilment import ParcelResult, RecordParcel
@@ -38,7 +39,7 @@ class Parcels:
             after = list(standing.values())
             change = Change(
                 step=f"parcel-{command.number}:{command.status}{f':{command.round}' if command.round > 1 else ''}",
-                type=f"parcel.{command.status}",
+                type=parcel_event(command.status),
                 actor=command.actor,
                 data={"parcel": command.number, **_told(command), **command.data},
                 status=status_after_parcels(order.status, after),

@@ -5,6 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from adapters.mysql.constraints import violated_key
 from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.orders import views
 from adapters.mysql.orders.backorders import held
@@ -33,6 +34,9 @@ from schemas.orders import (
     TakeAvailable,
 )
 
+# A repeat violates either: both are of the same row, and the database says the one it has looked at first.
+_SAME_ORDER, _SAME_CART = "uq_orders_id", "uq_orders_cart_claim"
+
 
 class OrderStore:
     """The order service's tables; alone writes orders, their lines, parcels and events."""
@@ -56,12 +60,14 @@ class OrderStore:
             return placed
         try:
             in_transaction(self._engine, lambda connection: place(connection, command, self._hold))
-        except IntegrityError:
+        except IntegrityError as error:
+            if (key := violated_key(error)) not in (_SAME_ORDER, _SAME_CART):
+                raise
             placed = self._placed(order.order_id, asking)
-            if placed is None:
+            if placed is None and key == _SAME_CART:
                 raise CartChanged("This cart has been ordered already.", cart_version=order.cart_version) from None
-            return placed
-        placed = self._placed(order.order_id, asking)
+        else:
+            placed = self._placed(order.order_id, asking)
         assert placed is not None
         return placed
 

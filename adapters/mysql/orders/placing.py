@@ -1,6 +1,6 @@
 """Placing an order: the order, its parcels, its stock and the use of its voucher, in one transaction or not at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -14,8 +14,9 @@ from adapters.mysql.orders.stock import warehouse_countries
 from adapters.mysql.orders.stock_ledger import check_shortage, stock_sheet
 from adapters.mysql.orders.vouchers import take_use
 from adapters.mysql.tables.orders import order_lines, orders, parcels
+from domain.actors import SYSTEM_ACTOR, customer_actor
+from domain.events import EventType
 from domain.fulfilment import (
-    Allocation,
     Demand,
     ParcelStatus,
     Shortage,
@@ -24,53 +25,13 @@ from domain.fulfilment import (
     refuse_shortage,
     summed,
 )
-from domain.money import split
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
+from domain.parcels import plan_parcels
 from schemas.base import Money
 from schemas.checkout import CheckoutInput, OnShortage, PricedOrder
-from schemas.orders import ParcelLine, ParcelPlan, PlaceOrder
+from schemas.orders import ParcelPlan, PlaceOrder
 
 RESERVED_STEP = "reserve-stock"
-
-
-def plan_parcels(
-    allocations: Sequence[Allocation], quote: PricedOrder, countries: Mapping[str, str]
-) -> list[ParcelPlan]:
-    """One parcel per warehouse, and one more for what has yet to arrive; each carries its share of the order's total
-    by the value of its goods.
-
-    The shares add up to the total, so that capturing every parcel captures exactly what was authorized.
-    """
-    boxes = list(dict.fromkeys((a.warehouse, a.backordered) for a in sorted(allocations, key=lambda a: a.backordered)))
-    contents = [[a for a in allocations if (a.warehouse, a.backordered) == box] for box in boxes]
-    amounts, weights = shares(quote, [[(a.sku, a.quantity) for a in content] for content in contents])
-    return [
-        ParcelPlan(
-            number=number,
-            warehouse=house,
-            country=countries[house],
-            lines=[
-                ParcelLine(sku=a.sku, quantity=a.quantity, backordered=a.quantity if a.backordered else 0)
-                for a in content
-            ],
-            amount=amount,
-            weight_grams=weight,
-        )
-        for number, ((house, _), content, amount, weight) in enumerate(
-            zip(boxes, contents, amounts, weights, strict=True), start=1
-        )
-    ]
-
-
-def shares(quote: PricedOrder, contents: Sequence[Sequence[tuple[str, int]]]) -> tuple[list[int], list[int]]:
-    """Each parcel's share of the order's total, by the value of its goods, and its weight in grams.
-
-    A parcel's contents are SKUs with their units.
-    """
-    priced = {line.sku: line for line in quote.lines}
-    values = [sum(priced[sku].unit_price * units for sku, units in content) for content in contents]
-    weights = [sum(priced[sku].weight_grams * units for sku, units in content) for content in contents]
-    return split(quote.total, values), weights
 
 
 def place(connection: sa.Connection, command: PlaceOrder, hold: timedelta) -> None:
@@ -88,7 +49,11 @@ def place(connection: sa.Connection, command: PlaceOrder, hold: timedelta) -> No
     with stock_sheet(connection, {demand.sku for demand in demands}) as sheet:
         available, late = sheet.available(countries), sheet.backorderable
         short = refuse_shortage(summed(demands), everywhere(available), late, unless_partly=asking)
-        plans = plan_parcels(allocate(demands, available, late | {one.sku for one in short}), quote, countries)
+        allocations = allocate(demands, available, late | {one.sku for one in short})
+        plans = [
+            ParcelPlan.of(parcel, countries[parcel.warehouse])
+            for parcel in plan_parcels(allocations, quote.goods, quote.total)
+        ]
         reserve_parcels(connection, sheet, order.order_id, plans, hold)
         _insert_parcels(connection, order.order_id, plans)
         if quote.voucher_code:
@@ -155,7 +120,7 @@ def _append_placed(
     plans: Sequence[ParcelPlan],
     short: Sequence[Shortage],
 ) -> None:
-    actor = f"customer:{order.customer_id}"
+    actor = customer_actor(order.customer_id)
     late = {
         line.sku: sum(one.backordered for plan in plans for one in plan.lines if one.sku == line.sku)
         for line in quote.lines
@@ -171,10 +136,10 @@ def _append_placed(
     fresh = LockedOrder(
         order.order_id, OrderStatus.PENDING, PaymentStatus.NOT_PAID, FulfilmentStatus.UNFULFILLED, last_seq=0
     )
-    append(connection, fresh, Change("place", "order.placed", actor, data | told))
+    append(connection, fresh, Change("place", EventType.ORDER_PLACED, actor, data | told))
     houses = list(dict.fromkeys(plan.warehouse for plan in plans))
     append(
         connection,
         LockedOrder(fresh.id, fresh.status, fresh.payment_status, fresh.fulfilment_status, last_seq=1),
-        Change(RESERVED_STEP, "order.stock_reserved", "system", {"warehouses": houses, **told}),
+        Change(RESERVED_STEP, EventType.ORDER_STOCK_RESERVED, SYSTEM_ACTOR, {"warehouses": houses, **told}),
     )

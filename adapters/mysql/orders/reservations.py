@@ -14,14 +14,15 @@ from adapters.mysql.orders.stock_ledger import Cause, Place, StockSheet, stock_s
 from adapters.mysql.orders.vouchers import give_use_back
 from adapters.mysql.tables.stock import reservation_lines, reservations
 from adapters.mysql.transactions import in_transaction
+from domain.actors import SYSTEM_ACTOR
 from domain.errors import NotFound, UnknownReservation
+from domain.events import EventType
 from domain.stock import MovementKind
 from schemas.orders import ParcelPlan
 from schemas.stock import ReleaseStock, StockReleased
 
 RELEASED, SHIPPED = "released", "shipped"
 HOLD = timedelta(hours=48)
-_SYSTEM = "system"
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Reservations:
 
         Raises UnknownReservation for an order that never held anything.
         """
-        told = Change("release-stock", "order.stock_released", command.actor, {"reason": command.reason})
+        told = Change("release-stock", EventType.ORDER_STOCK_RELEASED, command.actor, {"reason": command.reason})
         released = in_transaction(self._engine, lambda connection: _release(connection, command.order_id, told))
         assert released is not None
         return released
@@ -52,7 +53,7 @@ class Reservations:
     def expire(self, order_id: str) -> StockReleased | None:
         """The same for a reservation past its expiry; None when it was extended, or ended, in the meantime."""
         reason = "the reservation has expired and nobody is at work on the order"
-        told = Change("expire-reservation", "order.reservation_expired", _SYSTEM, {"reason": reason})
+        told = Change("expire-reservation", EventType.ORDER_RESERVATION_EXPIRED, SYSTEM_ACTOR, {"reason": reason})
         return in_transaction(self._engine, lambda connection: _release(connection, order_id, told, if_overdue=True))
 
     def extend(self, order_id: str) -> timedelta:
@@ -116,7 +117,7 @@ def reserve_parcels(
     connection.execute(sa.insert(reservation_lines), [row | same for row in rows])
     for row in rows:
         there = row["quantity"] - row["backordered"]
-        sheet.move(MovementKind.RESERVED, (row["sku"], row["warehouse"]), there, Cause(_SYSTEM, order_id))
+        sheet.move(MovementKind.RESERVED, (row["sku"], row["warehouse"]), there, Cause(SYSTEM_ACTOR, order_id))
 
 
 def drop(connection: sa.Connection, sheet: StockSheet, lines: Sequence[Line], cause: Cause) -> None:

@@ -9,12 +9,15 @@ import sqlalchemy as sa
 from adapters.mysql.clock import now
 from adapters.mysql.history import Change, append, lock_orders, recorded
 from adapters.mysql.orders.backorders import Line, fill_backorders, held, orders_waiting
-from adapters.mysql.orders.placing import insert_lines, shares, sums_of
+from adapters.mysql.orders.placing import insert_lines, sums_of
 from adapters.mysql.orders.reservations import drop
 from adapters.mysql.orders.stock_ledger import Cause, Place, stock_sheet
 from adapters.mysql.orders.vouchers import give_use_back
 from adapters.mysql.tables.orders import order_lines, orders, parcels
+from domain.events import EventType
+from domain.fulfilment import Demand
 from domain.orders import OrderStatus
+from domain.parcels import shares
 from schemas.checkout import PricedOrder
 from schemas.orders import TakeAvailable
 from schemas.stock import StockAllocated
@@ -43,7 +46,7 @@ def take_available(connection: sa.Connection, command: TakeAvailable) -> list[St
         _write_smaller(connection, order_id, quote)
         _shrink_parcels(connection, order_id, quote, missing)
         data = {"decision": STEP.replace("-", "_"), "dropped": dropped, "total": quote.total_money.model_dump()}
-        change = Change(STEP, "order.decided", command.actor, data, status=OrderStatus.PENDING)
+        change = Change(STEP, EventType.ORDER_DECIDED, command.actor, data, status=OrderStatus.PENDING)
         append(connection, orders_held[order_id], change)
         return fill_backorders(connection, sheet, orders_held, freed.keys())
 
@@ -75,10 +78,10 @@ def _shrink_parcels(connection: sa.Connection, order_id: str, quote: PricedOrder
         for row in connection.execute(query)
     }
     kept = {number: lines for number, lines in left.items() if lines}
-    amounts, weights = shares(quote, [[(line["sku"], line["quantity"]) for line in lines] for lines in kept.values()])
+    contents = [[Demand(line["sku"], line["quantity"]) for line in lines] for lines in kept.values()]
     gone: Sequence[int] = [number for number in left if number not in kept]
     connection.execute(sa.delete(parcels).where(parcels.c.order_id == order_id, parcels.c.number.in_(gone)))
-    for (number, lines), amount, weight in zip(kept.items(), amounts, weights, strict=True):
+    for (number, lines), share in zip(kept.items(), shares(contents, quote.goods, quote.total), strict=True):
         this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == number)
-        contents = {"lines": lines, "amount": amount, "weight_grams": weight, "updated_at": now()}
-        connection.execute(sa.update(parcels).where(this).values(contents))
+        values = {"lines": lines, "amount": share.amount, "weight_grams": share.weight_grams, "updated_at": now()}
+        connection.execute(sa.update(parcels).where(this).values(values))

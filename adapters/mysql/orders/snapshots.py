@@ -10,6 +10,7 @@ from adapters.mysql.clock import aware
 from adapters.mysql.orders.views import order_summary
 from adapters.mysql.tables.identity import users
 from adapters.mysql.tables.orders import order_events, order_lines, orders
+from domain.events import EventType
 from domain.orders import FINAL_STATUSES, OrderStatus
 from schemas.order_search import FoundOrder, IndexedOrder
 
@@ -73,7 +74,7 @@ def _owed(connection: sa.Connection, blocked: Collection[str]) -> Mapping[str, l
         return {}
     said = (
         sa.select(order_events.c.order_id, order_events.c.data)
-        .where(order_events.c.order_id.in_(blocked), order_events.c.type == "order.compensation_blocked")
+        .where(order_events.c.order_id.in_(blocked), order_events.c.type == EventType.ORDER_COMPENSATION_BLOCKED)
         .order_by(order_events.c.seq)
     )
     return {row.order_id: list(row.data.get("owed", [])) for row in connection.execute(said)}

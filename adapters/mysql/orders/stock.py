@@ -8,17 +8,24 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from adapters.mysql.clock import aware
+from adapters.mysql.constraints import violated_key
 from adapters.mysql.history import lock_orders
-from adapters.mysql.idempotency import IdempotencyMismatch
 from adapters.mysql.orders.backorders import ACTIVE, fill_backorders, orders_waiting
 from adapters.mysql.orders.stock_ledger import Cause, Place, check_shortage, stock_sheet
 from adapters.mysql.tables.catalog import variants
 from adapters.mysql.tables.stock import reservation_lines, stock, stock_movements, stock_rules, warehouses
 from adapters.mysql.transactions import in_transaction
-from domain.errors import InvalidRequest, MoreThanShipped, NotFound, UnknownReservation
+from domain.errors import (
+    Fault,
+    IdempotencyMismatch,
+    InvalidFields,
+    InvalidRequest,
+    MoreThanShipped,
+    NotFound,
+    UnknownReservation,
+)
 from domain.fulfilment import Demand
 from domain.stock import MovementKind, StockRule
-from schemas.faults import Fault, InvalidFields
 from schemas.stock import (
     Movement,
     MovementPage,
@@ -32,6 +39,8 @@ from schemas.stock import (
     StockTotals,
     Warehouse,
 )
+
+_SAME_MOVEMENT = "uq_stock_movements_movement_key"
 
 
 @dataclass(frozen=True)
@@ -95,8 +104,8 @@ class Stock:
             return _same(before, sku, wanted)
         try:
             arrived = in_transaction(self._engine, lambda connection: _post(connection, sku, wanted, poster))
-        except sa.exc.IntegrityError:
-            if (before := self._posted(poster.movement_key)) is None:
+        except sa.exc.IntegrityError as error:
+            if violated_key(error) != _SAME_MOVEMENT or (before := self._posted(poster.movement_key)) is None:
                 raise
             return _same(before, sku, wanted)
         done = self._posted(poster.movement_key)

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from adapters.mysql.clock import now
+from adapters.mysql.constraints import PRIMARY, violated_key
 from adapters.mysql.tables.vouchers import voucher_redemptions, vouchers
 from domain.errors import CodeTaken, Conflict, NotFound, StaleVersion
 from domain.money import Money
@@ -29,7 +30,9 @@ class Vouchers:
         try:
             with self._engine.begin() as connection:
                 connection.execute(sa.insert(vouchers).values(values))
-        except IntegrityError:
+        except IntegrityError as error:
+            if violated_key(error) != PRIMARY:
+                raise
             raise CodeTaken(f"There is a voucher {new.code} already.", voucher=new.code) from None
         return self.get(new.code)
 

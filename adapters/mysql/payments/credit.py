@@ -9,13 +9,15 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, append, lock_order
-from adapters.mysql.idempotency import IdempotencyMismatch
 from adapters.mysql.payments.credit_balances import credit_balances, credit_of_order
 from adapters.mysql.payments.ledger import derived_status
 from adapters.mysql.tables.credit import credit_accounts, credit_entries
 from adapters.mysql.tables.orders import orders
 from adapters.mysql.transactions import in_transaction
+from domain.actors import SYSTEM_ACTOR
 from domain.credit import MOVES, CreditAccount, CreditKind, credit_to_authorize
+from domain.errors import IdempotencyMismatch
+from domain.events import EventType
 from schemas.base import Money
 from schemas.credit import (
     AuthorizeCredit,
@@ -29,10 +31,10 @@ from schemas.credit import (
 )
 
 _EVENT_TYPES = {
-    CreditKind.HOLD: "payment.credit_held",
-    CreditKind.RELEASE: "payment.credit_released",
-    CreditKind.CAPTURE: "payment.credit_captured",
-    CreditKind.REFUND: "payment.credit_refunded",
+    CreditKind.HOLD: EventType.PAYMENT_CREDIT_AUTHORIZED,
+    CreditKind.RELEASE: EventType.PAYMENT_CREDIT_VOIDED,
+    CreditKind.CAPTURE: EventType.PAYMENT_CREDIT_CAPTURED,
+    CreditKind.REFUND: EventType.PAYMENT_CREDIT_REFUNDED,
 }
 
 
@@ -148,7 +150,7 @@ class _Move:
     kind: CreditKind
     amount: int
     key: str
-    actor: str = "system"
+    actor: str = SYSTEM_ACTOR
     reason: str | None = None
     data: Mapping[str, object] = field(default_factory=dict)
 

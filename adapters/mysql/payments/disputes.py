@@ -9,8 +9,10 @@ from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.payments.ledger import derived_status, write_entry
 from adapters.mysql.tables.disputes import disputes
 from adapters.mysql.transactions import in_transaction
+from domain.actors import PROVIDER_ACTOR
 from domain.disputes import DisputeStatus
 from domain.errors import NotFound
+from domain.events import EventType
 from schemas.base import Money
 from schemas.disputes import (
     ActionTaken,
@@ -76,7 +78,7 @@ def _record(connection: sa.Connection, command: RecordDispute) -> DisputeRecorde
             provider_id=movement.provider_id,
             idempotency_key=f"dispute-{standing.dispute_id}:{movement.kind}:{movement.provider_id}",
         )
-        write_entry(connection, order, entry, "provider")
+        write_entry(connection, order, entry, PROVIDER_ACTOR)
     _tell(connection, command.order_id, standing, first=known is None)
     row = _find(connection, standing.dispute_id)
     assert row is not None
@@ -116,12 +118,12 @@ def _is_outdated(standing: DisputeStanding, known: sa.Row[Any]) -> bool:
 
 def _tell(connection: sa.Connection, order_id: str, standing: DisputeStanding, *, first: bool) -> None:
     """An event when it is opened, as an inquiry or as more than that, and one when it has come to its end."""
-    news: list[tuple[str, str, dict[str, object]]] = []
+    news: list[tuple[str, EventType, dict[str, object]]] = []
     if first or standing.is_open:
         kind = "inquiry" if standing.status.is_inquiry else "chargeback"
-        news.append((kind, "payment.disputed", {"inquiry": standing.status.is_inquiry}))
+        news.append((kind, EventType.PAYMENT_DISPUTED, {"inquiry": standing.status.is_inquiry}))
     if not standing.is_open:
-        news.append((f"closed:{standing.status}", "payment.dispute_closed", {"outcome": standing.status}))
+        news.append((f"closed:{standing.status}", EventType.PAYMENT_DISPUTE_CLOSED, {"outcome": standing.status}))
     for what, event_type, data in news:
         step = f"dispute-{standing.dispute_id}:{what}"
         if recorded(connection, order_id, step) is None:
@@ -132,7 +134,7 @@ def _tell(connection: sa.Connection, order_id: str, standing: DisputeStanding, *
                 **data,
             }
             status = derived_status(connection, order_id)
-            change = Change(step, event_type, "provider", told, payment_status=status)
+            change = Change(step, event_type, PROVIDER_ACTOR, told, payment_status=status)
             append(connection, lock_order(connection, order_id), change)
 
 

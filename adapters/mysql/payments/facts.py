@@ -15,6 +15,7 @@ from adapters.mysql.payments.refund_reversals import reverse
 from adapters.mysql.tables.orders import orders, parcels
 from adapters.mysql.tables.payments import payment_entries, refunds
 from adapters.mysql.transactions import in_transaction
+from domain.events import EventType
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
@@ -27,10 +28,10 @@ _LEFT = [status for status in ParcelStatus if status.has_left]
 _COMPARED = (EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID, EntryKind.REFUND)
 _OF_A_REFUND = (EntryKind.REFUND, EntryKind.REFUND_REVERSAL)
 _LATE_TYPES = {
-    EntryKind.AUTHORIZATION: "payment.authorized_late",
-    EntryKind.CAPTURE: "payment.captured_late",
-    EntryKind.VOID: "payment.returned_late",
-    EntryKind.REFUND: "payment.returned_late",
+    EntryKind.AUTHORIZATION: EventType.PAYMENT_ORPHAN_AUTHORIZED,
+    EntryKind.CAPTURE: EventType.PAYMENT_ORPHAN_CAPTURED,
+    EntryKind.VOID: EventType.PAYMENT_ORPHAN_RETURNED,
+    EntryKind.REFUND: EventType.PAYMENT_ORPHAN_RETURNED,
 }
 
 
@@ -217,6 +218,8 @@ def _correct_status(connection: sa.Connection, command: CorrectStatus) -> Paymen
     right = derived_status(connection, order.id)
     if order.payment_status != right and recorded(connection, order.id, command.idempotency_key) is None:
         data = {"was": order.payment_status, "is": right}
-        change = Change(command.idempotency_key, "payment.status_corrected", command.actor, data, payment_status=right)
+        change = Change(
+            command.idempotency_key, EventType.PAYMENT_STATUS_CORRECTED, command.actor, data, payment_status=right
+        )
         append(connection, order, change)
     return PaymentRecorded(payment_status=right)

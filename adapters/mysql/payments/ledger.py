@@ -8,6 +8,8 @@ from adapters.mysql.payments.credit_balances import credit_of_order
 from adapters.mysql.tables.disputes import disputes
 from adapters.mysql.tables.orders import orders
 from adapters.mysql.tables.payments import ledger_postings, payment_entries
+from domain.actors import SYSTEM_ACTOR
+from domain.events import EventType
 from domain.ledger import Account, EntryKind, postings
 from domain.orders import PaymentStatus
 from domain.payment_facts import status_by_ledger
@@ -16,11 +18,11 @@ from schemas.payments import PaymentEntry, PaymentRecorded, RecordDecline, Recor
 
 # What the provider keeps, and what a dispute moves, has no event of its own here: a dispute tells of itself.
 _EVENT_TYPES = {
-    EntryKind.AUTHORIZATION: "payment.authorized",
-    EntryKind.CAPTURE: "payment.captured",
-    EntryKind.VOID: "payment.voided",
-    EntryKind.REFUND: "payment.refunded",
-    EntryKind.REFUND_REVERSAL: "payment.refund_failed",
+    EntryKind.AUTHORIZATION: EventType.PAYMENT_AUTHORIZED,
+    EntryKind.CAPTURE: EventType.PAYMENT_CAPTURED,
+    EntryKind.VOID: EventType.PAYMENT_VOIDED,
+    EntryKind.REFUND: EventType.PAYMENT_REFUNDED,
+    EntryKind.REFUND_REVERSAL: EventType.PAYMENT_REFUND_FAILED,
 }
 
 
@@ -33,7 +35,7 @@ class Ledger:
     def record(self, command: RecordPayment) -> PaymentRecorded:
         """Write the entry, the order's derived payment status and the event together; a repeat changes nothing."""
         with self._engine.begin() as connection:
-            return write_entry(connection, lock_order(connection, command.order_id), command, "system")
+            return write_entry(connection, lock_order(connection, command.order_id), command, SYSTEM_ACTOR)
 
     def record_decline(self, command: RecordDecline) -> PaymentRecorded:
         """Note the refusal in the history; no money moved, so the ledger stays as it is."""
@@ -41,7 +43,9 @@ class Ledger:
             order = lock_order(connection, command.order_id)
             if recorded(connection, command.order_id, command.idempotency_key) is None:
                 data = {"code": command.code, "message": command.message}
-                append(connection, order, Change(command.idempotency_key, "payment.declined", "system", data))
+                append(
+                    connection, order, Change(command.idempotency_key, EventType.PAYMENT_DECLINED, SYSTEM_ACTOR, data)
+                )
             return PaymentRecorded(payment_status=order.payment_status)
 
     def has(self, provider_id: str, kind: EntryKind) -> bool:

@@ -1,0 +1,33 @@
+"""Who did something, as history, the ledgers and the audit log name them: what they are, then which of these."""
+
+SYSTEM_ACTOR = "system"
+PROVIDER_ACTOR = "provider"
+CARRIER_ACTOR = "carrier"
+GUEST_ACTOR = "guest"
+ORDER_ADMIN_ACTOR = "order-admin"
+"""Whoever runs the command of that name."""
+
+
+def customer_actor(customer_id: str) -> str:
+    """Somebody acting on an order of their own."""
+    return f"customer:{customer_id}"
+
+
+def user_actor(user_id: str) -> str:
+    """Somebody acting on an account of their own."""
+    return f"user:{user_id}"
+
+
+def staff_actor(user_id: str, role: str | None = None) -> str:
+    """Somebody acting for the shop, in the role that lets them."""
+    return f"staff:{user_id}:{role}" if role else f"staff:{user_id}"
+
+
+def service_actor(client_id: str) -> str:
+    """A program that acts for itself."""
+    return f"service:{client_id}"
+
+
+def system_actor(part: str) -> str:
+    """A part of ours that works without being asked."""
+    return f"{SYSTEM_ACTOR}:{part}"

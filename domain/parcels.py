@@ -1,0 +1,57 @@
+"""How an order is divided into parcels, and what of its total each of them carries."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from domain.fulfilment import Allocation, Demand
+from domain.money import split
+
+
+@dataclass(frozen=True)
+class Goods:
+    """What a unit of a SKU costs, in minor units, and weighs."""
+
+    unit_price: int
+    weight_grams: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a parcel carries of the order's total, and its weight."""
+
+    amount: int
+    weight_grams: int
+
+
+@dataclass(frozen=True)
+class PlannedParcel:
+    """What one warehouse is to ship of the order; numbers count from 1."""
+
+    number: int
+    warehouse: str
+    contents: tuple[Allocation, ...]
+    share: Share
+
+
+def plan_parcels(allocations: Sequence[Allocation], goods: Mapping[str, Goods], total: int) -> list[PlannedParcel]:
+    """One parcel per warehouse, and one more for what has yet to arrive there; the latter come last."""
+    contents: dict[tuple[str, bool], list[Allocation]] = {}
+    for one in sorted(allocations, key=lambda allocation: allocation.backordered):
+        contents.setdefault((one.warehouse, one.backordered), []).append(one)
+    demands = [[Demand(one.sku, one.quantity) for one in parcel] for parcel in contents.values()]
+    return [
+        PlannedParcel(number, warehouse, tuple(parcel), share)
+        for number, ((warehouse, _), parcel, share) in enumerate(
+            zip(contents, contents.values(), shares(demands, goods, total), strict=True), start=1
+        )
+    ]
+
+
+def shares(contents: Sequence[Sequence[Demand]], goods: Mapping[str, Goods], total: int) -> list[Share]:
+    """Each parcel's share of the order's total, by the value of its goods.
+
+    The shares add up to the total, so that capturing every parcel captures exactly what was authorized.
+    """
+    values = [sum(goods[one.sku].unit_price * one.quantity for one in parcel) for parcel in contents]
+    weights = [sum(goods[one.sku].weight_grams * one.quantity for one in parcel) for parcel in contents]
+    return [Share(amount, weight) for amount, weight in zip(split(total, values), weights, strict=True)]
