@@ -91,3 +91,24 @@ def order_feed(engine: sa.Engine, elasticsearch: Elasticsearch, prefix: str) -> 
         next_keys=lambda after, limit: order_snapshots.next_ids(engine, after, limit),
         documents=lambda ids: [order_document(order) for order in order_snapshots.snapshots(engine, ids)],
     )
+
+
+def rebuild(feed: Feed, on_page: Callable[[int], None] = lambda _count: None) -> str:
+    """Fill a fresh index, have searches ask it from one moment to the next, and answer its name.
+
+    What searches asked before stays, for those that still run; the next reindex removes it. When filling fails, the
+    half-made index is removed.
+    """
+    fresh = feed.index.create()
+    try:
+        after = None
+        while after != "":
+            after, count = feed.fill(fresh, after or "", PAGE)
+            on_page(count)
+        feed.index.refresh(fresh)
+        feed.index.compact(fresh)
+    except BaseException:
+        feed.index.drop(fresh)
+        raise
+    feed.index.switch_to(fresh)
+    return fresh

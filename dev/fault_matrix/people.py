@@ -13,8 +13,7 @@ from temporalio.service import RPCError
 
 from adapters.mysql.payments.ledger import Ledger
 from adapters.mysql.tables.orders import orders
-from adapters.mysql.tables.payment_reconciliation import payment_differences
-from adapters.mysql.tables.payments import refund_parts
+from adapters.mysql.tables.payments import payment_differences, refund_parts
 from domain.actors import customer_actor, staff_actor
 from domain.orders import OrderStatus, PaymentStatus
 from domain.reconciliation import DifferenceStatus

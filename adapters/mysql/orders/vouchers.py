@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from adapters.mysql.clock import now
 from adapters.mysql.constraints import PRIMARY, violated_key
-from adapters.mysql.tables.vouchers import voucher_redemptions, vouchers
+from adapters.mysql.tables.orders import voucher_redemptions, vouchers
 from domain.errors import CodeTaken, Conflict, NotFound, StaleVersion
 from domain.money import Money
 from domain.vouchers import Voucher, VoucherKind, refusal

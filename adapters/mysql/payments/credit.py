@@ -11,8 +11,8 @@ from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, append, lock_order
 from adapters.mysql.payments.credit_balances import credit_balances, credit_of_order
 from adapters.mysql.payments.ledger import derived_status
-from adapters.mysql.tables.credit import credit_accounts, credit_entries
 from adapters.mysql.tables.orders import orders
+from adapters.mysql.tables.payments import credit_accounts, credit_entries
 from adapters.mysql.transactions import in_transaction
 from domain.actors import SYSTEM_ACTOR
 from domain.credit import MOVES, CreditAccount, CreditKind, credit_to_authorize

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from adapters.mysql.tables.credit import credit_entries
+from adapters.mysql.tables.payments import credit_entries
 from domain.credit import CreditAccount, CreditKind, OrderCredit
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from adapters.mysql.clock import aware, naive, now
-from adapters.mysql.tables.payment_reconciliation import payment_differences, payment_reconciliations
+from adapters.mysql.tables.payments import payment_differences, payment_reconciliations
 from adapters.mysql.transactions import in_transaction
 from domain.errors import DifferenceDecided, NoRepair, NotFound
 from domain.orders import OrderStatus

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from adapters.mysql.clock import aware, naive, now
 from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.payments.ledger import derived_status, write_entry
-from adapters.mysql.tables.disputes import disputes
+from adapters.mysql.tables.payments import disputes
 from adapters.mysql.transactions import in_transaction
 from domain.actors import PROVIDER_ACTOR
 from domain.disputes import DisputeStatus

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert
 
 from adapters.mysql.clock import aware, now
-from adapters.mysql.tables.disputes import flagged_webhooks
+from adapters.mysql.tables.payments import flagged_webhooks
 from domain.errors import NotFound
 from schemas.webhooks import FlaggedWebhook, FlaggedWebhookPage, FlaggedWebhookView
 

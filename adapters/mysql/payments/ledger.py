@@ -5,9 +5,8 @@ import sqlalchemy as sa
 from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, LockedOrder, append, lock_order, recorded
 from adapters.mysql.payments.credit_balances import credit_of_order
-from adapters.mysql.tables.disputes import disputes
 from adapters.mysql.tables.orders import orders
-from adapters.mysql.tables.payments import ledger_postings, payment_entries
+from adapters.mysql.tables.payments import disputes, ledger_postings, payment_entries
 from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType
 from domain.ledger import Account, EntryKind, postings
