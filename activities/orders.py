@@ -10,8 +10,8 @@ from schemas.checkout import PricedOrder, PriceOrder
 from schemas.orders import OrderPlaced, OrderShortened, PlaceOrder, RecordStatus, StatusRecorded, TakeAvailable
 
 if TYPE_CHECKING:
-    from adapters.mysql.order_prices import OrderPrices
     from adapters.mysql.orders.orders import OrderStore
+    from adapters.mysql.orders.prices import OrderPrices
 
 
 class OrderActivities:

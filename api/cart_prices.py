@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from adapters.mysql.order_prices import OrderPrices
+from adapters.mysql.orders.prices import OrderPrices
 from api.cart_views import cart_view
 from api.deps import Services
 from api.quotes import Destination, ShownQuote

@@ -118,10 +118,10 @@ def _table(kind: Kind) -> sa.Table:
     return brands if kind == "brand" else categories
 
 
-def _add(connection: sa.Connection, shelf: sa.Table, values: Mapping[str, Any]) -> None:
+def _add(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
     moment = now()
     try:
-        connection.execute(sa.insert(shelf).values(**values, created_at=moment, updated_at=moment))
+        connection.execute(sa.insert(table).values(**values, created_at=moment, updated_at=moment))
     except sa.exc.IntegrityError as error:
         if violated_key(error) != PRIMARY:
             raise
@@ -129,8 +129,8 @@ def _add(connection: sa.Connection, shelf: sa.Table, values: Mapping[str, Any]) 
 
 
 def _locked(connection: sa.Connection, kind: Kind, code: str, expected: int | None) -> dict[str, Any]:
-    shelf = _table(kind)
-    row = connection.execute(sa.select(shelf).where(shelf.c.code == code).with_for_update()).mappings().one_or_none()
+    table = _table(kind)
+    row = connection.execute(sa.select(table).where(table.c.code == code).with_for_update()).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no such {kind}.")
     if expected is not None and row["version"] != expected:
@@ -147,27 +147,27 @@ def _change(
     expected: int | None,
     actor: str,
 ) -> dict[str, Any]:
-    shelf, before = _table(kind), _locked(connection, kind, code, expected)
+    table, before = _table(kind), _locked(connection, kind, code, expected)
     differing = {name: value for name, value in changes.items() if before[name] != value}
     if not differing:
         return before
     differing |= {"version": before["version"] + 1, "updated_at": now()}
-    connection.execute(sa.update(shelf).where(shelf.c.code == code).values(differing))
+    connection.execute(sa.update(table).where(table.c.code == code).values(differing))
     if shown := sorted(field for name, field in _SHOWN[kind].items() if name in differing):
         note_change(connection, kind, code, {"actor": actor, "fields": shown})
     return before | differing
 
 
 def _remove(connection: sa.Connection, kind: Kind, code: str, expected: int | None) -> None:
-    shelf = _table(kind)
+    table = _table(kind)
     _locked(connection, kind, code, expected)
     # Whoever puts something onto the shelf holds its row, so nothing comes onto it from here on.
     on_it = products.c.brand == code if kind == "brand" else products.c.category == code
     if connection.scalar(sa.select(products.c.code).where(on_it).limit(1)) is not None:
         raise TaxonomyInUse(f"There are products of this {kind}; move them first.")
-    if kind == "category" and connection.scalar(sa.select(shelf.c.code).where(shelf.c.parent == code).limit(1)):
+    if kind == "category" and connection.scalar(sa.select(table.c.code).where(table.c.parent == code).limit(1)):
         raise TaxonomyInUse("There are categories below it; move them first.")
-    connection.execute(sa.delete(shelf).where(shelf.c.code == code))
+    connection.execute(sa.delete(table).where(table.c.code == code))
 
 
 def _locked_tree(connection: sa.Connection) -> dict[str, str | None]:
