@@ -1,4 +1,4 @@
-"""What is done to the order itself: price it, place it, move it."""
+"""Orders: pricing, placing, status changes."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -35,12 +35,12 @@ class OrderActivities:
 
     @activity.defn
     def take_available(self, command: TakeAvailable) -> OrderShortened:
-        """Make the order as small as what there was for it."""
+        """Reduce the order to what was available."""
         with typed_failures():
             return self._orders.take_available(command)
 
     @activity.defn
     def record_status(self, command: RecordStatus) -> StatusRecorded:
-        """Move the order and append the event that says so."""
+        """Move the order to a status, with its event."""
         with typed_failures():
             return self._orders.record_status(command)

@@ -79,13 +79,13 @@ def status_by_ledger(total: int, sums: Mapping[EntryKind, int], credit: OrderCre
         authorized=sums.get(_K.AUTHORIZATION, 0) + credit.authorized,
         captured=sums.get(_K.CAPTURE, 0) + credit.captured,
         refunded=sums.get(_K.REFUND, 0) - sums.get(_K.REFUND_REVERSAL, 0) + taken_back + credit.refunded,
-        voided=sums.get(_K.VOID, 0) + credit.released,
+        voided=sums.get(_K.VOID, 0) + credit.voided,
     )
 
 
 @dataclass(frozen=True)
 class OrderLedger:
-    """What our own books say of an order; `owed` is what the goods that have left are worth, less what store credit
+    """What our own books say of an order; `amount_due` is what the goods that have left are worth, less what store credit
     pays of it.
     """
 
@@ -93,7 +93,7 @@ class OrderLedger:
     status: OrderStatus
     payment_status: PaymentStatus
     total: int
-    owed: int
+    amount_due: int
     entries: tuple[Entry, ...] = ()
     credit: OrderCredit = field(default_factory=OrderCredit)
 

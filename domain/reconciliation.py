@@ -21,7 +21,7 @@ class DifferenceKind(StrEnum):
     MISSING_IN_LEDGER = "missing_in_ledger"
     MISSING_AT_PROVIDER = "missing_at_provider"
     AMOUNT_MISMATCH = "amount_mismatch"
-    ORPHANED_HOLD = "orphaned_hold"
+    ORPHANED_AUTHORIZATION = "orphaned_authorization"
     ORPHANED_CHARGE = "orphaned_charge"
     NOT_CAPTURED = "not_captured"
     STATUS_MISMATCH = "status_mismatch"
@@ -32,11 +32,11 @@ class Repair(StrEnum):
     """What would make the books agree."""
 
     RECORD_MISSING = "record_missing"
-    VOID_HOLD = "void_hold"
+    VOID_AUTHORIZATION = "void_authorization"
     REFUND_CHARGE = "refund_charge"
-    CAPTURE_HOLD = "capture_hold"
+    CAPTURE_AUTHORIZATION = "capture_authorization"
     CORRECT_STATUS = "correct_status"
-    LOOK_BY_HAND = "look_by_hand"
+    NEEDS_OPERATOR = "needs_operator"
 
 
 class DifferenceStatus(StrEnum):
@@ -80,7 +80,7 @@ def due(books: OrderLedger, payment_id: str, payments: Payments) -> int:
     for other, made in payments.items():
         if made is not None and other != payment_id:
             others += min(books.committed(other), made.held + made.captured)
-    return max(0, books.owed - others)
+    return max(0, books.amount_due - others)
 
 
 def is_orphaned(payment_id: str, books: OrderLedger, payments: Payments) -> bool:
@@ -115,13 +115,15 @@ def is_suspicious(payment: PaymentMade, books: OrderLedger | None) -> bool:
         return payment.kept > 0
     sums_differ = any(_differs(payment, books, kind) for kind in (_K.AUTHORIZATION, _K.CAPTURE, _K.VOID))
     refunds_differ = payment.refunded != books.refunded()
-    needless = books.status in FINAL_STATUSES and payment.kept > 0 and (payment.held > 0 or payment.kept > books.owed)
+    needless = (
+        books.status in FINAL_STATUSES and payment.kept > 0 and (payment.held > 0 or payment.kept > books.amount_due)
+    )
     return sums_differ or refunds_differ or needless or _own_books(books)
 
 
 def is_suspicious_order(books: OrderLedger) -> bool:
     """Whether our own books alone give reason to ask the provider."""
-    return _own_books(books) or (books.status in FINAL_STATUSES and _net(books) > books.owed)
+    return _own_books(books) or (books.status in FINAL_STATUSES and _net(books) > books.amount_due)
 
 
 def _of_payment(payment: PaymentMade, books: OrderLedger, payments: Payments) -> list[Difference]:
@@ -148,9 +150,9 @@ def _orphaned(payment: PaymentMade, books: OrderLedger, payments: Payments) -> l
     captured = books.sum(_K.CAPTURE, payment_id)
     found = []
     if payment.held and payment.captured >= needed:
-        kind, ours = DifferenceKind.ORPHANED_HOLD, books.committed(payment_id) - captured
+        kind, ours = DifferenceKind.ORPHANED_AUTHORIZATION, books.committed(payment_id) - captured
         hold = (_K.AUTHORIZATION, payment_id, payment.held, ours, payment.held, late)
-        found.append(Difference(kind, payment_id, Repair.VOID_HOLD, *hold))
+        found.append(Difference(kind, payment_id, Repair.VOID_AUTHORIZATION, *hold))
     excess = payment.captured - payment.refunded - needed
     if excess > 0:
         kind, kept = DifferenceKind.ORPHANED_CHARGE, payment.captured - payment.refunded
@@ -173,7 +175,7 @@ def _mismatch(subject: str, payment_id: str, kind: EntryKind, theirs: int, ours:
         what,
         subject,
         # The ledger is added to and never changed: what it has too much of is for a person.
-        Repair.RECORD_MISSING if theirs > ours else Repair.LOOK_BY_HAND,
+        Repair.RECORD_MISSING if theirs > ours else Repair.NEEDS_OPERATOR,
         kind,
         payment_id,
         theirs,
@@ -207,12 +209,12 @@ def _refunds_only_here(books: OrderLedger, payments: Sequence[PaymentMade]) -> I
 def _of_order(order_id: str, books: OrderLedger, payments: Payments) -> Iterator[Difference]:
     captured = books.sum(_K.CAPTURE)
     if _lacks_capture(books):
-        missing = books.owed - captured
+        missing = books.amount_due - captured
         holding = next((one for one in payments.values() if one is not None and one.held >= missing), None)
         yield Difference(
             DifferenceKind.NOT_CAPTURED,
             order_id,
-            Repair.CAPTURE_HOLD if holding else Repair.LOOK_BY_HAND,
+            Repair.CAPTURE_AUTHORIZATION if holding else Repair.NEEDS_OPERATOR,
             _K.CAPTURE,
             holding.provider_id if holding else None,
             sum(one.captured for one in payments.values() if one is not None),
@@ -228,7 +230,7 @@ def _own_books(books: OrderLedger) -> bool:
 
 
 def _lacks_capture(books: OrderLedger) -> bool:
-    return books.status in FINAL_STATUSES and books.sum(_K.CAPTURE) < books.owed
+    return books.status in FINAL_STATUSES and books.sum(_K.CAPTURE) < books.amount_due
 
 
 def _wrong_status(books: OrderLedger) -> bool:
@@ -243,7 +245,7 @@ def _unknown(payment: PaymentMade) -> Difference:
     return Difference(
         DifferenceKind.UNKNOWN_ORDER,
         payment.provider_id,
-        Repair.LOOK_BY_HAND,
+        Repair.NEEDS_OPERATOR,
         payment_id=payment.provider_id,
         provider_amount=payment.kept,
         ledger_amount=0,

@@ -35,13 +35,13 @@ class FoundOrder(OrderSummary):
     """An order as MySQL has it now.
 
     `stuck` says that somebody must look at it: what could not be undone, or an open order in which nothing has
-    happened for longer than it should take (`ORDERS_STUCK_AFTER_HOURS`). `owed` names what could not be undone, and
+    happened for longer than it should take (`ORDERS_STUCK_AFTER_HOURS`). `needs_operator` names what could not be undone, and
     why, as long as that waits for somebody.
     """
 
     email: str
     stuck: bool
-    owed: list[str] = []
+    needs_operator: list[str] = []
 
 
 class FoundOrders(Payload):

@@ -71,7 +71,7 @@ class ShortLine(Payload):
 
 
 class OrderPlaced(Payload):
-    """The order is recorded and its stock is reserved in these parcels, for `hold_seconds` unless extended.
+    """The order is recorded and its stock is reserved in these parcels, for `reservation_seconds` unless extended.
 
     What is `short` was in line when it was placed, and its customer is to be asked.
     """
@@ -79,7 +79,7 @@ class OrderPlaced(Payload):
     order_id: str
     number: int
     parcels: list[ParcelPlan]
-    hold_seconds: int = 0
+    reservation_seconds: int = 0
     short: list[ShortLine] = []
 
 

@@ -43,7 +43,7 @@ class PaymentInput(Payload):
 
     With `may_retry` a refusal is not the end of it: it waits for another method, or to be let go. With
     `use_store_credit` as much of the amount as the customer has is held as that, and only the rest by card. A card's
-    hold lasts `hold_seconds` unless the provider says otherwise, and is renewed before it ends; 0 renews none. With
+    hold lasts `authorization_seconds` unless the provider says otherwise, and is renewed before it ends; 0 renews none. With
     `keep_method` the provider keeps the method for that.
     """
 
@@ -53,7 +53,7 @@ class PaymentInput(Payload):
     first: TryMethod
     may_retry: bool = False
     use_store_credit: bool = False
-    hold_seconds: int = 0
+    authorization_seconds: int = 0
     keep_method: bool = False
 
 
@@ -162,14 +162,14 @@ class PaymentOutcome(StrEnum):
     PENDING = "pending"
 
 
-HOLD_EXPIRED = "hold_expired"
+AUTHORIZATION_EXPIRED = "authorization_expired"
 """The code of a capture that comes after the bank has let go of the money."""
 
 
 class ProviderResult(Payload):
     """One answer of the provider; `code` and `message` are the bank's words for a refusal, `action` is what it wants.
 
-    The amount of a refusal is what was held for a moment and has been given back already. A hold lasts `hold_seconds`
+    The amount of a refusal is what was held for a moment and has been given back already. A hold lasts `authorization_seconds`
     from now, and can be held anew by this `payment_method` where it was kept for a `customer` of the provider's. Its
     `risk` is the provider's own assessment: `normal`, `elevated`, `highest`. The `fee` is what the provider keeps of
     what was taken. What is held `captures_once` is let go of with the first capture, however little that takes.
@@ -183,7 +183,7 @@ class ProviderResult(Payload):
     message: str | None = None
     action: PaymentAction | None = None
     risk: str | None = None
-    hold_seconds: int | None = None
+    authorization_seconds: int | None = None
     payment_method: str | None = None
     customer: str | None = None
     captures_once: bool = False

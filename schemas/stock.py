@@ -43,7 +43,7 @@ class ExtendReservation(Payload):
 class ReservationExtended(Payload):
     """For how many seconds from now it is held; 0 when nothing is held any more."""
 
-    hold_seconds: int
+    reservation_seconds: int
 
 
 class CheckAllocation(Payload):

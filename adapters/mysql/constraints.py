@@ -1,4 +1,4 @@
-"""Which unique key a statement has violated, so that one violation is never taken for another."""
+"""Which unique key a statement has violated, so that no violation is taken for another."""
 
 import re
 

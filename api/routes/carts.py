@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Header, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from adapters.carts.store import Asked, CartStore
+from adapters.carts.store import ChangeRequest, CartStore
 from api.cart_views import shown_cart
 from api.deps import AppSettings, CartDesk, services_of
 from api.errors import HttpProblem, problems
@@ -46,20 +46,20 @@ async def _owner(request: Request, x_cart_token: Annotated[str | None, Header()]
 
 async def _asked(
     if_match: Annotated[str | None, Header()] = None, idempotency_key: Annotated[str | None, Header()] = None
-) -> Asked:
+) -> ChangeRequest:
     key = idempotency_key.strip() if idempotency_key is not None else None
     if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
         raise HttpProblem(400, "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 printable characters.")
     if if_match is None or if_match.strip() == "*":
-        return Asked(None, key)
+        return ChangeRequest(None, key)
     tag = _ETAG.fullmatch(if_match.strip())
     if tag is None:
         raise HttpProblem(400, "invalid_if_match", 'If-Match takes one ETag of this cart, for instance "3".')
-    return Asked(int(tag[1]), key)
+    return ChangeRequest(int(tag[1]), key)
 
 
 Owner = Annotated[str, Depends(_owner)]
-UnderVersion = Annotated[Asked, Depends(_asked)]
+UnderVersion = Annotated[ChangeRequest, Depends(_asked)]
 Line = Annotated[str, Path(description="a SKU")]
 
 

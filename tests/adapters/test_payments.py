@@ -12,7 +12,7 @@ from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
 from domain.errors import Misuse, OutcomeUnknown, ProviderUnavailable
 from schemas.payments import (
-    HOLD_EXPIRED,
+    AUTHORIZATION_EXPIRED,
     AbandonPayment,
     AuthorizePayment,
     CapturePayment,
@@ -121,7 +121,7 @@ def test_bank_that_wants_to_see_its_customer_holds_nothing_yet(
         ("redirect_to_url", False) if back else ("use_stripe_sdk", True)
     )
     assert str(asked.action.client_secret).startswith(f"{asked.provider_id}_secret_")
-    assert provider.authorize(command) == asked == provider.look(look(command, asked))
+    assert provider.authorize(command) == asked == provider.retrieve(look(command, asked))
     assert journal(command.order_id) == []
 
 
@@ -131,14 +131,14 @@ def test_what_the_customer_told_their_bank_is_seen_by_looking(
     command = authorization("pm_card_authenticationRequired")
     asked = provider.authorize(command)
     authenticate(asked, "succeeded")
-    seen = provider.look(look(command, asked))
+    seen = provider.retrieve(look(command, asked))
     assert (seen.outcome, seen.amount) == (SUCCEEDED, 5000)
     assert provider.abandon(abandon(command, asked)) == seen, "what is confirmed is not given up"
     assert journal(command.order_id) == [("authorization", 5000)]
     other = authorization("pm_card_authenticationRequired")
     refused = provider.authorize(other)
     authenticate(refused, "failed")
-    seen = provider.look(look(other, refused))
+    seen = provider.retrieve(look(other, refused))
     assert (seen.outcome, seen.code, seen.amount) == (DECLINED, "authentication_failed", 0)
     assert seen.message
 
@@ -181,7 +181,7 @@ def test_a_card_that_is_captured_once_says_so(provider: PaymentProvider, journal
     held = provider.authorize(command)
     assert held.captures_once
     assert held.provider_id is not None
-    assert provider.look(RetrievePayment(order_id=command.order_id, provider_id=held.provider_id)).captures_once
+    assert provider.retrieve(RetrievePayment(order_id=command.order_id, provider_id=held.provider_id)).captures_once
     with pytest.raises(Misuse):
         provider.capture(capture(command, held, 2000, final=False))
     assert provider.capture(capture(command, held, 2000, final=True, step=2)).amount == 2000
@@ -259,7 +259,7 @@ def test_key_used_for_another_request_leaves_a_doubt_that_asking_ends(provider: 
 def test_a_method_that_was_kept_holds_anew_without_its_customer(provider: PaymentProvider, journal: Journal) -> None:
     first = authorization(keep_method=True)
     held = provider.authorize(first)
-    assert (held.outcome, held.hold_seconds, held.payment_method) == (SUCCEEDED, 7 * 86_400, "pm_card_visa")
+    assert (held.outcome, held.authorization_seconds, held.payment_method) == (SUCCEEDED, 7 * 86_400, "pm_card_visa")
     assert held.customer is not None
     anew = first.model_copy(
         update={
@@ -281,7 +281,7 @@ def test_capture_after_void_takes_nothing(provider: PaymentProvider, journal: Jo
     held = provider.authorize(command)
     provider.void(void(command, held))
     answer = provider.capture(capture(command, held, 5000, final=True))
-    assert (answer.outcome, answer.code, answer.amount) == (DECLINED, HOLD_EXPIRED, 0)
+    assert (answer.outcome, answer.code, answer.amount) == (DECLINED, AUTHORIZATION_EXPIRED, 0)
     assert journal(command.order_id) == [("authorization", 5000), ("void", 5000)]
 
 
@@ -296,7 +296,7 @@ def test_a_hold_that_has_run_out_is_a_result(
     httpx2.post(f"{settings.stripe_api_base}/_control/later/{held.provider_id}").raise_for_status()
     late = capture(command, held, 1000, final=True, step=2).model_copy(update={"captured": before})
     answer = provider.capture(late)
-    assert (answer.outcome, answer.code) == (DECLINED, HOLD_EXPIRED)
+    assert (answer.outcome, answer.code) == (DECLINED, AUTHORIZATION_EXPIRED)
     assert journal(command.order_id)[-1] == ("void", 5000 - before)
 
 

@@ -62,7 +62,7 @@ def owed_of(api: httpx2.Client, staff: dict[str, str], order_id: str) -> list[st
         assert time.monotonic() < deadline
         time.sleep(0.1)
     (found,) = items
-    owed: list[str] = found["owed"]
+    owed: list[str] = found["needs_operator"]
     return owed
 
 

@@ -18,8 +18,10 @@ def entry(kind: EntryKind, amount: int = 100, of: str = "pi_1") -> Entry:
     return Entry(kind, amount, of)
 
 
-def books(status: OrderStatus, payment: PaymentStatus, *entries: Entry, owed: int = 0, total: int = 100) -> OrderLedger:
-    return OrderLedger("o", status, payment, total, owed, entries)
+def books(
+    status: OrderStatus, payment: PaymentStatus, *entries: Entry, amount_due: int = 0, total: int = 100
+) -> OrderLedger:
+    return OrderLedger("o", status, payment, total, amount_due, entries)
 
 
 def made(authorized: int = 0, captured: int = 0, held: int = 0, refunds: Any = (), of: str = "pi_1") -> PaymentMade:
@@ -34,16 +36,16 @@ HELD, CAPTURED, VOIDED = made(100, 0, 100), made(100, 100), made(100)
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (books(S.DELIVERED, P.CAPTURED, *PAID, owed=100), [CAPTURED]),
+        (books(S.DELIVERED, P.CAPTURED, *PAID, amount_due=100), [CAPTURED]),
         (books(S.CONFIRMED, P.AUTHORIZED, entry(A)), [HELD]),
         (books(S.FAILED, P.NOT_PAID), [made()]),
         (books(S.CANCELLED, P.VOIDED, entry(A), entry(V)), [VOIDED]),
         # What was given back on purpose is no excess, nor is what a cancelled order's goods that left have cost.
-        (books(S.DELIVERED, P.REFUNDED, *PAID, entry(R, of="re_1"), owed=100), [made(100, 100, refunds=[100])]),
-        (books(S.CANCELLED, P.CAPTURED, entry(A), entry(C, 60), entry(V, 40), owed=60), [made(100, 60)]),
+        (books(S.DELIVERED, P.REFUNDED, *PAID, entry(R, of="re_1"), amount_due=100), [made(100, 100, refunds=[100])]),
+        (books(S.CANCELLED, P.CAPTURED, entry(A), entry(C, 60), entry(V, 40), amount_due=60), [made(100, 60)]),
         (books(S.DELIVERED, P.CAPTURED, total=0), []),
-        (books(S.DELIVERED, P.DISPUTED, *PAID, owed=100), [CAPTURED]),
-        (books(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(V, of="pi_0"), *PAID, owed=100), [CAPTURED]),
+        (books(S.DELIVERED, P.DISPUTED, *PAID, amount_due=100), [CAPTURED]),
+        (books(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(V, of="pi_0"), *PAID, amount_due=100), [CAPTURED]),
     ],
 )
 def test_books_that_agree(ours: OrderLedger, theirs: list[PaymentMade]) -> None:
@@ -63,7 +65,7 @@ D = DifferenceKind
     [
         (books(S.CONFIRMED, P.NOT_PAID), HELD, D.MISSING_IN_LEDGER, A, Repair.RECORD_MISSING, 100, False),
         (
-            books(S.DELIVERED, P.AUTHORIZED, entry(A), owed=100),
+            books(S.DELIVERED, P.AUTHORIZED, entry(A), amount_due=100),
             CAPTURED,
             D.MISSING_IN_LEDGER,
             C,
@@ -72,7 +74,7 @@ D = DifferenceKind
             False,
         ),
         (
-            books(S.DELIVERED, P.CAPTURED, *PAID, owed=100),
+            books(S.DELIVERED, P.CAPTURED, *PAID, amount_due=100),
             made(100, 100, refunds=[30]),
             D.MISSING_IN_LEDGER,
             R,
@@ -90,11 +92,11 @@ D = DifferenceKind
             False,
         ),
         (
-            books(S.DELIVERED, P.PARTIALLY_REFUNDED, *PAID, entry(R, 30, "re_9"), owed=100),
+            books(S.DELIVERED, P.PARTIALLY_REFUNDED, *PAID, entry(R, 30, "re_9"), amount_due=100),
             CAPTURED,
             D.MISSING_AT_PROVIDER,
             R,
-            Repair.LOOK_BY_HAND,
+            Repair.NEEDS_OPERATOR,
             0,
             False,
         ),
@@ -108,32 +110,48 @@ D = DifferenceKind
             False,
         ),
         # Held or taken for an order that has ended: known to the ledger, a person decides; never known, it is late.
-        (books(S.CANCELLED, P.AUTHORIZED, entry(A)), HELD, D.ORPHANED_HOLD, A, Repair.VOID_HOLD, 100, False),
-        (books(S.FAILED, P.NOT_PAID), HELD, D.ORPHANED_HOLD, A, Repair.VOID_HOLD, 100, True),
+        (
+            books(S.CANCELLED, P.AUTHORIZED, entry(A)),
+            HELD,
+            D.ORPHANED_AUTHORIZATION,
+            A,
+            Repair.VOID_AUTHORIZATION,
+            100,
+            False,
+        ),
+        (books(S.FAILED, P.NOT_PAID), HELD, D.ORPHANED_AUTHORIZATION, A, Repair.VOID_AUTHORIZATION, 100, True),
         (books(S.CANCELLED, P.CAPTURED, *PAID), CAPTURED, D.ORPHANED_CHARGE, C, Repair.REFUND_CHARGE, 100, False),
         (books(S.CANCELLED, P.NOT_PAID), CAPTURED, D.ORPHANED_CHARGE, C, Repair.REFUND_CHARGE, 100, True),
         # A second payment of an order that another has paid for.
         (
-            books(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(C, of="pi_0"), owed=100),
+            books(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(C, of="pi_0"), amount_due=100),
             HELD,
-            D.ORPHANED_HOLD,
+            D.ORPHANED_AUTHORIZATION,
             A,
-            Repair.VOID_HOLD,
+            Repair.VOID_AUTHORIZATION,
             100,
             True,
         ),
         (
-            books(S.DELIVERED, P.AUTHORIZED, entry(A), owed=100),
+            books(S.DELIVERED, P.AUTHORIZED, entry(A), amount_due=100),
             HELD,
             D.NOT_CAPTURED,
             C,
-            Repair.CAPTURE_HOLD,
+            Repair.CAPTURE_AUTHORIZATION,
             100,
             False,
         ),
-        (books(S.DELIVERED, P.NOT_PAID, owed=100), made(), D.NOT_CAPTURED, C, Repair.LOOK_BY_HAND, 100, False),
+        (books(S.DELIVERED, P.NOT_PAID, amount_due=100), made(), D.NOT_CAPTURED, C, Repair.NEEDS_OPERATOR, 100, False),
         # The ledger has lost a payment that the order's goods need: it is never given back.
-        (books(S.DELIVERED, P.CAPTURED, owed=100), CAPTURED, D.MISSING_IN_LEDGER, A, Repair.RECORD_MISSING, 100, False),
+        (
+            books(S.DELIVERED, P.CAPTURED, amount_due=100),
+            CAPTURED,
+            D.MISSING_IN_LEDGER,
+            A,
+            Repair.RECORD_MISSING,
+            100,
+            False,
+        ),
     ],
 )
 def test_one_cause_is_one_difference(
@@ -167,7 +185,7 @@ FAILED = PaymentMade("pi_1", "o", "EUR", 100, 100, failed_refunds=(RefundFailed(
 
 
 def test_a_refund_that_failed_after_it_was_done() -> None:
-    ours = books(S.DELIVERED, P.PARTIALLY_REFUNDED, *GIVEN, owed=100)
+    ours = books(S.DELIVERED, P.PARTIALLY_REFUNDED, *GIVEN, amount_due=100)
     assert is_suspicious(FAILED, ours)
     (found,) = compare("o", ours, {"pi_1": FAILED})
     assert (found.kind, found.effect, found.repair) == (D.MISSING_IN_LEDGER, BACK, Repair.RECORD_MISSING)
@@ -175,7 +193,7 @@ def test_a_refund_that_failed_after_it_was_done() -> None:
 
 
 def test_a_refund_that_failed_and_is_booked_as_such_is_no_difference() -> None:
-    ours = books(S.DELIVERED, P.CAPTURED, *GIVEN, entry(BACK, 30, "re_1"), owed=100)
+    ours = books(S.DELIVERED, P.CAPTURED, *GIVEN, entry(BACK, 30, "re_1"), amount_due=100)
     assert compare("o", ours, {"pi_1": FAILED}) == []
     assert not is_suspicious(FAILED, ours)
     assert not is_suspicious_order(ours)
@@ -188,17 +206,17 @@ def test_money_of_a_cancelled_order_whose_refund_failed_is_for_a_person() -> Non
 
 
 def test_a_wrong_status_alone() -> None:
-    ours = books(S.DELIVERED, P.AUTHORIZED, *PAID, owed=100)
+    ours = books(S.DELIVERED, P.AUTHORIZED, *PAID, amount_due=100)
     assert compare("o", ours, {"pi_1": CAPTURED}) == [Difference(D.STATUS_MISMATCH, "o", Repair.CORRECT_STATUS)]
 
 
 def test_a_payment_the_provider_never_had() -> None:
-    ours = books(S.DELIVERED, P.CAPTURED, *PAID, owed=100)
+    ours = books(S.DELIVERED, P.CAPTURED, *PAID, amount_due=100)
     (found,) = compare("o", ours, {"pi_1": None})
-    assert (found.kind, found.effect, found.repair) == (D.MISSING_AT_PROVIDER, A, Repair.LOOK_BY_HAND)
+    assert (found.kind, found.effect, found.repair) == (D.MISSING_AT_PROVIDER, A, Repair.NEEDS_OPERATOR)
 
 
 def test_a_payment_of_no_order() -> None:
     (found,) = compare("o", None, {"pi_1": HELD})
-    assert (found.kind, found.repair, found.provider_amount) == (D.UNKNOWN_ORDER, Repair.LOOK_BY_HAND, 100)
+    assert (found.kind, found.repair, found.provider_amount) == (D.UNKNOWN_ORDER, Repair.NEEDS_OPERATOR, 100)
     assert compare("o", None, {"pi_1": VOIDED}) == []

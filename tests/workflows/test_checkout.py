@@ -191,7 +191,7 @@ async def test_parcel_on_its_way_blocks_the_undoing_until_an_operator_settles_it
     await order.until(OrderStatus.SHIPPED)
     await order.handle.cancel()
     await order.until(OrderStatus.COMPENSATION_BLOCKED)
-    assert "has left" in str(order.events()[-1].data["owed"])
+    assert "has left" in str(order.events()[-1].data["needs_operator"])
     decision = SettleCompensation(actor="staff:test", reason="the customer keeps it", retry=False)
     await order.handle.execute_update(CheckoutWorkflow.settle_compensation, decision)
     assert (await order.handle.result()).status is OrderStatus.CANCELLED

@@ -57,7 +57,7 @@ async def owed(order: Any, times: int) -> list[str]:
     async with asyncio.timeout(20):
         while len(said := [one for one in order.events() if one.type == "order.compensation_blocked"]) < times:
             await asyncio.sleep(0.05)
-    return list(said[-1].data["owed"])
+    return list(said[-1].data["needs_operator"])
 
 
 def effects(journal: Journal, order: Any) -> list[str]:

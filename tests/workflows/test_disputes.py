@@ -241,7 +241,7 @@ async def test_a_part_has_left_and_it_is_lost(place: Any, make_product: Any, ban
     order, name, taken = await one_has_left(place, make_product, bank)
     await bank.decide(name, "lost")
     await order.until(OrderStatus.COMPENSATION_BLOCKED)
-    assert "Parcel 1 has left" in order.events()[-1].data["owed"][0]
+    assert "Parcel 1 has left" in order.events()[-1].data["needs_operator"][0]
     settled = SettleCompensation(actor="staff:1:support", reason="written off", retry=False)
     await order.handle.execute_update(CheckoutWorkflow.settle_compensation, settled)
     await order.handle.result()
@@ -259,7 +259,7 @@ async def test_what_was_asked_before_it_was_closed_does_not_open_it_again(
     await order.delivered()
     name = await bank.dispute(order)
     await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
-    before = DisputeProvider(connections.settings).look(RetrieveDispute(dispute_id=name))
+    before = DisputeProvider(connections.settings).retrieve(RetrieveDispute(dispute_id=name))
     await bank.decide(name, "lost")
     await bank.handle(name).result()
     kept = Disputes(connections.engine)

@@ -207,14 +207,19 @@ CASES: dict[str, Case] = {
         [(D.ORPHANED_CHARGE, R.REFUND_CHARGE)],
         "refunded",
     ),
-    "cancelled and held": ("held", held_and_cancelled, [(D.ORPHANED_HOLD, R.VOID_HOLD)], "voided"),
+    "cancelled and held": ("held", held_and_cancelled, [(D.ORPHANED_AUTHORIZATION, R.VOID_AUTHORIZATION)], "voided"),
     "captured behind our back": (
         "held",
         extra_capture,
         [(D.MISSING_IN_LEDGER, R.RECORD_MISSING)],
         "partially_captured",
     ),
-    "delivered and never captured": ("held", delivered_on_credit, [(D.NOT_CAPTURED, R.CAPTURE_HOLD)], "captured"),
+    "delivered and never captured": (
+        "held",
+        delivered_on_credit,
+        [(D.NOT_CAPTURED, R.CAPTURE_AUTHORIZATION)],
+        "captured",
+    ),
     "voided behind our back": ("held", voided_by_hand, [(D.MISSING_IN_LEDGER, R.RECORD_MISSING)], "voided"),
 }
 
@@ -291,7 +296,7 @@ async def test_what_no_repair_can_help_is_dismissed_until_it_changes(
     late = (await run(skipping)).late
     assert books.order_id not in {one.order_id for one in late}, "what nobody can find covers nothing"
     (found,) = [one for one in books.differences() if one.kind is D.MISSING_AT_PROVIDER]
-    assert found.proposed_repair is R.LOOK_BY_HAND
+    assert found.proposed_repair is R.NEEDS_OPERATOR
     assert (await books.decide(found, DecisionAction.APPLY)).code == "no_repair"
     told = (await books.decide(found, DecisionAction.DISMISS)).difference
     assert told is not None
@@ -369,7 +374,7 @@ async def test_late_money_whose_webhook_was_lost_is_given_back_by_itself(
     assert books.effects() == ["authorization", "void"]
     assert order.event_types()[-2:] == ["payment.orphan_authorized", "payment.orphan_returned"]
     (closed,) = books.differences()
-    assert (closed.kind, closed.status, closed.actor) == (D.ORPHANED_HOLD, S.REPAIRED, "system")
+    assert (closed.kind, closed.status, closed.actor) == (D.ORPHANED_AUTHORIZATION, S.REPAIRED, "system")
     assert intent not in {one.payment_id for one in (await run(skipping)).late}
 
 

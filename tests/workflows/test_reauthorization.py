@@ -226,7 +226,7 @@ async def test_what_has_left_and_is_not_paid_for_waits_for_an_operator(
     assert effects(provider_journal, order) == ["authorization", "void"]
     assert order.view().payment.held.amount == 0
     blocked = [event for event in order.events() if event.type == "order.compensation_blocked"]
-    assert "has left" in str(blocked[-1].data["owed"])
+    assert "has left" in str(blocked[-1].data["needs_operator"])
 
 
 async def test_what_is_held_anew_is_what_has_not_left_and_refunds_go_back_to_each_payment(

@@ -117,7 +117,7 @@ async def test_credit_covers_what_it_can_and_the_card_pays_the_rest(
     assert view.payment_status is PaymentStatus.REFUNDED
     assert parts(view) == [(0, total, total), (0, total - 900, total - 900), (0, 900, 900)]
     assert mine.stands() == (900, 0)
-    assert mine.moves() == [(CreditKind.HOLD, 900), (CreditKind.CAPTURE, 900), (CreditKind.REFUND, 900)]
+    assert mine.moves() == [(CreditKind.AUTHORIZE, 900), (CreditKind.CAPTURE, 900), (CreditKind.REFUND, 900)]
 
 
 async def test_credit_for_all_of_it_needs_no_card_and_no_provider(
@@ -167,7 +167,7 @@ async def test_after_a_decline_the_credit_stays_held_for_another_card(
     view = await order.delivered()
     total = view.total.amount
     assert at_provider(provider_journal, order) == [("authorization", total - 900), ("capture", total - 900)]
-    assert mine.moves() == [(CreditKind.HOLD, 900), (CreditKind.CAPTURE, 900)]
+    assert mine.moves() == [(CreditKind.AUTHORIZE, 900), (CreditKind.CAPTURE, 900)]
 
 
 @pytest.mark.parametrize("window", [WINDOW, {}], ids=["nobody pays in time", "no second try"])
@@ -180,7 +180,7 @@ async def test_what_fails_for_good_gives_the_credit_back(
     await skip(skipping, timedelta(seconds=window.get("payment_retry_seconds", 0)))
     assert (await order.handle.result()).status is OrderStatus.FAILED
     assert mine.stands() == (900, 0)
-    assert mine.moves() == [(CreditKind.HOLD, 900), (CreditKind.RELEASE, 900)]
+    assert mine.moves() == [(CreditKind.AUTHORIZE, 900), (CreditKind.VOID, 900)]
     assert order.view().payment_status is PaymentStatus.NOT_PAID
 
 
@@ -250,7 +250,7 @@ async def test_holds_at_the_same_moment_never_promise_a_cent_twice(
 
     def hold(order: Any) -> int:
         command = AuthorizeCredit(order_id=order.input.order_id, idempotency_key=f"test:{order.input.order_id}")
-        return max(credit.hold(command).amount, credit.hold(command).amount)  # a repeat holds nothing more
+        return max(credit.authorize(command).amount, credit.authorize(command).amount)  # a repeat holds nothing more
 
     held = await asyncio.gather(*(asyncio.to_thread(hold, order) for order in orders))
     assert sum(held) == 5000

@@ -195,7 +195,7 @@ class CheckoutWorkflow:
         placed = await workflow.execute_local_activity_method(
             OrderActivities.place_order, command, summary="record the order with its stock", **STORE
         )
-        self._keeper.start(placed.hold_seconds)
+        self._keeper.start(placed.reservation_seconds)
         houses = ", ".join(parcel.warehouse for parcel in placed.parcels)
         self._book.show(OrderStatus.PENDING, f"placed as no. {placed.number}, stock reserved in {houses}")
         if late := sum(parcel.backordered for parcel in placed.parcels):

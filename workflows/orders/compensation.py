@@ -24,13 +24,13 @@ class Compensation:
         self._settlement: SettleCompensation | None = None
 
     def settle(self, decision: SettleCompensation) -> None:
-        """An operator has looked at what is owed."""
+        """An operator has looked at what is needs_operator."""
         self._settlement = decision
 
     def check_blocked(self) -> None:
         """Raise ApplicationError unless something waits for an operator."""
         if not self._blocked:
-            raise ApplicationError("Nothing is owed for this order.", type="nothing_blocked")
+            raise ApplicationError("Nothing is needs_operator for this order.", type="nothing_blocked")
 
     async def compensate_all(self) -> None:
         """Returns when everything is undone, or settled by hand."""
@@ -43,11 +43,13 @@ class Compensation:
 
     async def _ask_operator(self, blocked: list[Blocked], attempt: int) -> SettleCompensation:
         self._blocked = blocked
-        owed = [f"{one.name}: {one.why}" for one in blocked]
-        self._timeline.owe(owed)
+        needs_operator = [f"{one.name}: {one.why}" for one in blocked]
+        self._timeline.owe(needs_operator)
         workflow.upsert_search_attributes([COMPENSATION_BLOCKED.value_set(True)])
         status, event_type = OrderStatus.COMPENSATION_BLOCKED, EventType.ORDER_COMPENSATION_BLOCKED
-        await self._book.record_if_placed(f"blocked-{attempt}", status, event_type, SYSTEM_ACTOR, {"owed": owed})
+        await self._book.record_if_placed(
+            f"blocked-{attempt}", status, event_type, SYSTEM_ACTOR, {"needs_operator": needs_operator}
+        )
         await workflow.wait_condition(lambda: self._settlement is not None)
         decision, self._settlement, self._blocked = self._settlement, None, []
         assert decision is not None

@@ -59,7 +59,7 @@ class PaymentAttempts:
             first=self._method(self._order.payment_method, self._order.payment_return_url),
             may_retry=bool(self._window),
             use_store_credit=self._order.use_store_credit,
-            hold_seconds=self._order.authorization_seconds,
+            authorization_seconds=self._order.authorization_seconds,
             keep_method=keep_method,
         )
         await self._desk.start(payment)

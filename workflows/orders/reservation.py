@@ -31,9 +31,9 @@ class StockReservation:
         self._task: asyncio.Task[None] | None = None
         self.reserving = False
 
-    def start(self, hold_seconds: int) -> None:
+    def start(self, reservation_seconds: int) -> None:
         """Extend from now on."""
-        self._task = asyncio.create_task(self._keep(hold_seconds))
+        self._task = asyncio.create_task(self._keep(reservation_seconds))
 
     def stop(self) -> None:
         """Nothing is held any more: everything has left or was released."""
@@ -63,10 +63,12 @@ class StockReservation:
             self._timeline.add(f"{released.units} unit(s) released")
         await signal_allocations(released.arrived)
 
-    async def _keep(self, hold_seconds: int) -> None:
-        while hold_seconds > 0:
-            await workflow.sleep(timedelta(seconds=hold_seconds * _EXTEND_AFTER), summary="extend the reservation")
-            hold_seconds = await self._extend()
+    async def _keep(self, reservation_seconds: int) -> None:
+        while reservation_seconds > 0:
+            await workflow.sleep(
+                timedelta(seconds=reservation_seconds * _EXTEND_AFTER), summary="extend the reservation"
+            )
+            reservation_seconds = await self._extend()
 
     async def _extend(self) -> int:
         try:
@@ -81,4 +83,4 @@ class StockReservation:
                 raise
             self._timeline.add("⚠ the reservation is gone")
             return 0
-        return extended.hold_seconds
+        return extended.reservation_seconds

@@ -9,7 +9,7 @@ from temporalio import workflow
 from activities.payments import PaymentActivities
 from domain.ledger import EntryKind
 from schemas.payments import (
-    HOLD_EXPIRED,
+    AUTHORIZATION_EXPIRED,
     AbandonPayment,
     AuthorizePayment,
     CaptureParcel,
@@ -186,10 +186,10 @@ class CardPayment:
         the answer when that cannot be either.
         """
         step = f"capture-{parcel.parcel}"
-        result = ProviderResult(outcome=PaymentOutcome.DECLINED, code=HOLD_EXPIRED)
+        result = ProviderResult(outcome=PaymentOutcome.DECLINED, code=AUTHORIZATION_EXPIRED)
         if not self._standing.lapsed:
             result = await self._take(step, parcel, amount)
-        if result.code == HOLD_EXPIRED:
+        if result.code == AUTHORIZATION_EXPIRED:
             await self._lapse(step)
             renewed = await self.renew()
             if renewed.outcome is not _SUCCEEDED:
@@ -272,11 +272,11 @@ class CardPayment:
 
     def _of(self, result: ProviderResult) -> _Hold:
         # By the provider's own clock from now on, so that it does not matter whether ours agrees with it.
-        lasts = timedelta(seconds=result.hold_seconds or self._payment.hold_seconds)
+        lasts = timedelta(seconds=result.authorization_seconds or self._payment.authorization_seconds)
         ends = workflow.now() + lasts - min(_LONGEST_MARGIN, lasts * _MARGIN)
         return _Hold(
             provider_id=self._attempted,
-            renew_at=ends if self._payment.hold_seconds else None,
+            renew_at=ends if self._payment.authorization_seconds else None,
             payment_method=result.payment_method or "",
             customer=result.customer,
             captures_once=result.captures_once,

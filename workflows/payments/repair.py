@@ -77,11 +77,11 @@ class PaymentRepairWorkflow:
         if found is None:
             return _RESOLVED
         money_back.late = found.late
-        if found.repair in (Repair.VOID_HOLD, Repair.REFUND_CHARGE):
+        if found.repair in (Repair.VOID_AUTHORIZATION, Repair.REFUND_CHARGE):
             await money_back.give_back(lambda now: _excess(now, difference))
         elif found.repair is Repair.CORRECT_STATUS:
             await self._correct_status(difference)
-        elif found.repair is Repair.CAPTURE_HOLD:
+        elif found.repair is Repair.CAPTURE_AUTHORIZATION:
             await self._capture(found, examined)
         payment = (await money_back.examine()).payments.get(found.payment_id or "")
         if payment is not None:
@@ -124,5 +124,6 @@ def _excess(examined: Examined, difference: PaymentDifference) -> Excess:
     of_payment = [one for one in examined.differences if one.payment_id == difference.payment_id]
     amounts = {one.kind: one.repair_amount for one in of_payment}
     return Excess(
-        hold=amounts.get(DifferenceKind.ORPHANED_HOLD, 0), charge=amounts.get(DifferenceKind.ORPHANED_CHARGE, 0)
+        hold=amounts.get(DifferenceKind.ORPHANED_AUTHORIZATION, 0),
+        charge=amounts.get(DifferenceKind.ORPHANED_CHARGE, 0),
     )

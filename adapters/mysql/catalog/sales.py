@@ -20,7 +20,7 @@ from domain.orders import SOLD_STATUSES
 PAGE = 500
 # An order's id is made when its customer asks, its row a little later.
 _IDS_ARE_OLDER = timedelta(days=1)
-_TOLD = {"actor": system_actor("sales"), "fields": ["popularity"]}
+_EVENT_DATA = {"actor": system_actor("sales"), "fields": ["popularity"]}
 
 
 def sold_lately(connection: sa.Connection, codes: Collection[str]) -> dict[str, int]:
@@ -30,17 +30,17 @@ def sold_lately(connection: sa.Connection, codes: Collection[str]) -> dict[str, 
 
 
 class ProductSales:
-    """Counts anew, page by page; a count depends on the orders alone, so counting twice changes nothing."""
+    """Counts page by page; a count depends on the orders alone, so counting twice changes nothing."""
 
     def __init__(self, engine: sa.Engine, window: timedelta) -> None:
         self._engine = engine
         self._window = window
 
     def count(self, heartbeat: Callable[[str, int], object], after: str = "", changed: int = 0) -> int:
-        """Count what each product after this code has sold, and announce those that sold more or less than before.
+        """Count what each product after this code has sold, and announce those whose count has changed.
 
-        Each page is one transaction, after which `heartbeat` hears how far it came and how many have changed so
-        far; given back to a later call, that one goes on from there. Answers how many it were in all.
+        Each page is one transaction, after which `heartbeat` is called with the last code and the count so far; passed
+        to a later call, they make it continue from there. Answers the whole count.
         """
         since = now() - self._window
         while codes := self._next(after):
@@ -72,7 +72,8 @@ def _count(connection: sa.Connection, codes: Collection[str], since: datetime) -
         fresh = {name: statement.inserted[name] for name in ("units", "counted_at")}
         connection.execute(statement.on_duplicate_key_update(fresh), changed)
         announce(
-            connection, [ProductAnnouncement(str(row["product"]), EventType.PRODUCT_CHANGED, _TOLD) for row in changed]
+            connection,
+            [ProductAnnouncement(str(row["product"]), EventType.PRODUCT_CHANGED, _EVENT_DATA) for row in changed],
         )
     return len(changed)
 
