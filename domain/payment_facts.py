@@ -85,8 +85,8 @@ def status_by_ledger(total: int, sums: Mapping[EntryKind, int], credit: OrderCre
 
 @dataclass(frozen=True)
 class OrderLedger:
-    """What our own books say of an order; `amount_due` is what the goods that have left are worth, less what store credit
-    pays of it.
+    """What our ledger says of an order; `amount_due` is the value of the dispatched goods, less what store credit pays of
+    it.
     """
 
     order_id: str

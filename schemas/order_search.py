@@ -34,9 +34,9 @@ class OrderQuery(Payload):
 class FoundOrder(OrderSummary):
     """An order as MySQL has it now.
 
-    `stuck` says that somebody must look at it: what could not be undone, or an open order in which nothing has
-    happened for longer than it should take (`ORDERS_STUCK_AFTER_HOURS`). `needs_operator` names what could not be undone, and
-    why, as long as that waits for somebody.
+    `stuck` is an order that staff must look at: its compensation is blocked, or nothing has happened in it for longer
+    than `ORDERS_STUCK_AFTER_HOURS`. `needs_operator` names what could not be compensated, and why, until that is
+    settled.
     """
 
     email: str

@@ -42,9 +42,9 @@ class PaymentInput(Payload):
     """What PaymentWorkflow is started with: hold this amount for this order.
 
     With `may_retry` a refusal is not the end of it: it waits for another method, or to be let go. With
-    `use_store_credit` as much of the amount as the customer has is held as that, and only the rest by card. A card's
-    hold lasts `authorization_seconds` unless the provider says otherwise, and is renewed before it ends; 0 renews none. With
-    `keep_method` the provider keeps the method for that.
+    `use_store_credit` as much of the amount as the customer has is held as that, and only the rest by card. An
+    authorization lasts `authorization_seconds` unless the provider says otherwise, and is renewed before it ends; 0
+    renews none. With `keep_method` the provider saves the method for that.
     """
 
     order_id: str
@@ -169,8 +169,8 @@ AUTHORIZATION_EXPIRED = "authorization_expired"
 class ProviderResult(Payload):
     """One answer of the provider; `code` and `message` are the bank's words for a refusal, `action` is what it wants.
 
-    The amount of a refusal is what was held for a moment and has been given back already. A hold lasts `authorization_seconds`
-    from now, and can be held anew by this `payment_method` where it was kept for a `customer` of the provider's. Its
+    The amount of a refusal is what was authorized for a moment and is voided already. An authorization lasts
+    `authorization_seconds` from now, and can be repeated by this `payment_method` where it was kept for a `customer` of the provider's. Its
     `risk` is the provider's own assessment: `normal`, `elevated`, `highest`. The `fee` is what the provider keeps of
     what was taken. What is held `captures_once` is let go of with the first capture, however little that takes.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PRODUCT = ("domain", "schemas", "adapters", "activities", "workflows", "workers", "api")
+PRODUCT = ("domain", "schemas", "adapters", "activities", "workflows", "temporal_clients", "workers", "api")
 DRIVERS = (
     "sqlalchemy",
     "pymysql",

@@ -38,8 +38,8 @@ class CartStore:
     """Every change is a compare-and-set on the version, which grows by one and never restarts in a cart's life.
 
     Once a change has returned, no process shows the cart as it was before; without Redis it may take two seconds
-    longer. Outages of MongoDB raise pymongo's errors: then the outcome of the change is unknown, and no cached cart is shown
-    until it is known.
+    longer. Outages of MongoDB raise pymongo's errors: then the outcome of the change is unknown, and no cached cart is
+    shown until it is known.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ class Feed:
         return written
 
     def differing(self) -> Iterator[str]:
-        """The keys whose state in the searched index differs from MySQL's or is missing, and those MySQL does not have."""
+        """The keys whose documents in the searched index differ from MySQL or are missing, and those MySQL lacks."""
         after = ""
         while keys := self.next_keys(after, PAGE):
             indexed = self.index.documents(keys)

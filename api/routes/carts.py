@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Header, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from adapters.carts.store import ChangeRequest, CartStore
+from adapters.carts.store import CartStore, ChangeRequest
 from api.cart_views import shown_cart
 from api.deps import AppSettings, CartDesk, services_of
 from api.errors import HttpProblem, problems

@@ -9,7 +9,7 @@ import redis
 import uuid_utils
 
 from adapters.carts.documents import Lifetimes
-from adapters.carts.store import ChangeRequest, CartStore, cart_id_of, ensure_cart_indexes
+from adapters.carts.store import CartStore, ChangeRequest, cart_id_of, ensure_cart_indexes
 from adapters.connections import Connections
 from domain.carts import MAX_LINES, guest_owner, user_owner
 from domain.errors import CartChanged, IdempotencyMismatch, InsufficientStock, InvalidRequest
