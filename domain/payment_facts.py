@@ -85,9 +85,7 @@ def status_by_ledger(total: int, sums: Mapping[EntryKind, int], credit: OrderCre
 
 @dataclass(frozen=True)
 class OrderLedger:
-    """What our ledger says of an order; `amount_due` is the value of the dispatched goods, less what store credit pays of
-    it.
-    """
+    """The ledger of an order; `amount_due` is the value of the dispatched goods, less what store credit pays of it."""
 
     order_id: str
     status: OrderStatus

@@ -170,9 +170,9 @@ class ProviderResult(Payload):
     """One answer of the provider; `code` and `message` are the bank's words for a refusal, `action` is what it wants.
 
     The amount of a refusal is what was authorized for a moment and is voided already. An authorization lasts
-    `authorization_seconds` from now, and can be repeated by this `payment_method` where it was kept for a `customer` of the provider's. Its
-    `risk` is the provider's own assessment: `normal`, `elevated`, `highest`. The `fee` is what the provider keeps of
-    what was taken. What is held `captures_once` is let go of with the first capture, however little that takes.
+    `authorization_seconds` from now, and can be repeated by this `payment_method` where it was saved for a `customer`
+    of the provider's. Its `risk` is the provider's own assessment: `normal`, `elevated`, `highest`. The `fee` is what
+    the provider keeps of what was taken. What is held `captures_once` is let go of with the first capture, however little that takes.
     """
 
     outcome: PaymentOutcome

@@ -173,12 +173,12 @@ class CartStore:
                 return _Outcome(made, changed=made is not now.cart)
         raise Conflict("The cart is being changed by too many at once.")
 
-    def _replace(self, now: Record, wanted: Record) -> Cart | None:
-        """Write what is wanted if the cart is still as it was; the cart it is then, the same one if nothing differs."""
-        if wanted == now:
+    def _replace(self, now: Record, changed: Record) -> Cart | None:
+        """Write the changed cart if MongoDB still has the present one, else None; the same cart if nothing differs."""
+        if changed == now:
             return now.cart
         written = moment()
-        cart = wanted.cart.model_copy(
+        cart = changed.cart.model_copy(
             update={
                 "id": now.cart.id if now.cart.version else str(uuid4()),
                 "version": now.cart.version + 1,
@@ -193,7 +193,7 @@ class CartStore:
             "checked_out_by": cart.checked_out_by,
             "updated_at": cart.updated_at,
             "expires_at": cart.expires_at,
-            **notes_values(now, wanted),
+            **notes_values(now, changed),
         }
         if now.cart.version:
             same = {"_id": cart.owner, "cart_id": cart.id, "version": now.cart.version}
