@@ -87,7 +87,7 @@ class PaymentReconciliationActivities:
             Phase.ENTRIES: self._entries,
             Phase.ORDERS: self._orders,
             Phase.FOUND_BEFORE: self._found_before,
-        }[start.phase]
+        }[Phase(start.phase)]
         while place.phase is start.phase:
             page = await _with_heartbeats(place, partial(read_page, began_at, place.cursor))
             found = [repair for suspect in page.suspects for repair in await self._compare(suspect, place)]
@@ -176,7 +176,7 @@ class PaymentReconciliationActivities:
         currencies = [payment.currency for payment in examined.payments.values() if payment is not None]
         still_open = self._differences.keep(
             suspect.order_id,
-            examined.books.status if examined.books else None,
+            examined.ledger.status if examined.ledger else None,
             currencies[0] if currencies else None,
             examined.differences,
             running=running or examined.busy,
@@ -185,7 +185,7 @@ class PaymentReconciliationActivities:
         orphaned = dict.fromkeys(
             difference.subject
             for difference in examined.differences
-            if difference.late and difference.subject in open_subjects
+            if difference.orphaned and difference.subject in open_subjects
         )
         failed = [difference for difference in examined.differences if difference.effect is EntryKind.REFUND_REVERSAL]
         return [
@@ -206,7 +206,7 @@ class PaymentReconciliationActivities:
         # Read again after the provider: what it has done is booked a moment later, never a moment before.
         ledger = self._facts.of_orders([order_id]).get(order_id)
         return Examined(
-            books=ledger,
+            ledger=ledger,
             payments=payments,
             differences=compare(order_id, ledger, payments),
             busy=self._facts.has_pending_refund(order_id),
@@ -230,15 +230,15 @@ async def _with_heartbeats(place: ReconciliationPlace, read: Callable[[], T]) ->
 
 
 def _next_place(place: ReconciliationPlace, page: _Page, found: Sequence[Automatic]) -> ReconciliationPlace:
-    so_far, phase = place.so_far, place.phase
+    so_far, phase = place.so_far, Phase(place.phase)
     orphaned = {
-        payment.payment_id: payment for payment in (*so_far.late, *found) if isinstance(payment, OrphanedPayment)
+        payment.payment_id: payment for payment in (*so_far.orphaned, *found) if isinstance(payment, OrphanedPayment)
     }
     failed = {
         refund.provider_id: refund for refund in (*so_far.failed_refunds, *found) if isinstance(refund, RefundSentBack)
     }
     changed: dict[str, object] = {
-        "late": list(orphaned.values())[:_MOST_AUTOMATIC],
+        "orphaned": list(orphaned.values())[:_MOST_AUTOMATIC],
         "failed_refunds": list(failed.values())[:_MOST_AUTOMATIC],
     }
     if phase is not Phase.FOUND_BEFORE:

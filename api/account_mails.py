@@ -11,8 +11,8 @@ from adapters.mysql.identity.account_mails import WaitingMails
 from adapters.mysql.identity.users import normalise_email
 from api.errors import Unavailable, is_temporal_away
 from schemas.account_mails import AccountMailInput, AccountMailKind
-from workflows.account_mails import AccountMailWorkflow
 from workflows.names import NOTIFICATIONS_QUEUE, account_mail_workflow_id
+from workflows.notifications import AccountMailWorkflow
 
 _PATIENCE_SECONDS = 3.0
 _log = structlog.get_logger(__name__)

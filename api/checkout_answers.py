@@ -11,6 +11,7 @@ from api.temporal import StillWorking
 from domain.carts import user_owner
 from domain.errors import BusinessError
 from domain.events import EventType
+from schemas.base import UnknownValue
 from schemas.checkout import CheckoutAnswer, CheckoutOutcome, CheckoutRequest, outcome_of_end
 from schemas.orders import Choice, OrderEvent, OrderView
 from schemas.users import Account
@@ -34,7 +35,7 @@ def checkout_answer(
 ) -> Answer:
     """The answer to the request and all its repeats; raises StillWorking while there is none."""
     told = told or first_told(order_id, everything.orders.history(order_id).items)
-    if told is None:
+    if told is None or isinstance(told.outcome, UnknownValue):  # the order itself shows it
         raise StillWorking
     if told.outcome in _GOES_ON:
         order = everything.orders.get(order_id)
@@ -46,6 +47,8 @@ def checkout_answer(
 
 def decision_answer(everything: Services, order: OrderView, told: CheckoutAnswer, choice: Choice) -> Answer:
     """What became of an order whose customer has decided."""
+    if isinstance(told.outcome, UnknownValue):
+        raise StillWorking
     if told.outcome in _GOES_ON or (choice is Choice.CANCEL and told.outcome is CheckoutOutcome.CANCELLED):
         latest = everything.orders.get(order.id) or order
         return Answer(200, latest.model_dump(mode="json"))
@@ -102,6 +105,6 @@ def _problem(told: CheckoutAnswer, shown: dict[str, object]) -> HttpProblem:
         CheckoutOutcome.REFUSED: (status_of_code(told.code), "refused", "The order cannot be placed."),
         CheckoutOutcome.CANCELLED: (409, "cancelled", "The order has been cancelled."),
     }
-    status, code, detail = by_outcome[told.outcome]
+    status, code, detail = by_outcome[CheckoutOutcome(told.outcome)]
     members = {**told.details, **shown, "order_id": told.order_id}
     return HttpProblem(status, told.code or code, told.message or detail, members=members)

@@ -10,6 +10,7 @@ from api.errors import HttpProblem
 from api.identity import SignedIn, bearer, signed_in
 from api.principals import Principal
 from domain.actors import staff_actor
+from schemas.base import Open
 from schemas.users import Account, Role
 
 Permission = Literal[
@@ -112,7 +113,7 @@ def acting(principal: Principal, permission: Permission) -> str:
     return staff_actor(principal.id, min(role for role in principal.roles if role in PERMISSIONS[permission]))
 
 
-def permissions_for_keys(roles: AbstractSet[Role]) -> frozenset[Permission]:
+def permissions_for_keys(roles: AbstractSet[Open[Role]]) -> frozenset[Permission]:
     """What an API key of an account with these roles can be made for."""
     return frozenset(name for name, holders in PERMISSIONS.items() if holders & roles) - NOT_FOR_API_KEYS
 

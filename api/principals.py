@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from domain.actors import service_actor, user_actor
+from schemas.base import Open
 from schemas.users import Role
 
 
@@ -18,7 +19,7 @@ class Principal:
 
     kind: Literal["person", "service"]
     id: str
-    roles: frozenset[Role]
+    roles: frozenset[Open[Role]]
     limits: AbstractSet[str] | None = None
 
     @property

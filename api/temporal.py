@@ -290,6 +290,8 @@ def _start_of(order: CheckoutInput) -> _StartOptions:
 def _refused(error: WorkflowUpdateFailedError) -> HttpProblem:
     cause = error.cause
     if isinstance(cause, ApplicationError):
+        if cause.type == "RuntimeError":  # Temporal's own: a worker of an earlier release cannot read it
+            return Unavailable()
         return HttpProblem(409, cause.type or "conflict", cause.message)
     return HttpProblem(409, "conflict", "The order cannot do this now.")
 

@@ -106,7 +106,7 @@ class AccessTokens:
 
     def issue(self, account: Account, client_id: str, scope: str, family_id: str | None = None) -> str:
         """A token for the account, used by the client, for the scope; revoked together with its family."""
-        roles = [role.value for role in account.roles]
+        roles = [str(role) for role in account.roles]
         return self._issue(account.id, client_id, scope, roles=roles, tv=account.token_version, fam=family_id)
 
     def issue_to_service(self, client_id: str, scope: str, roles: list[str]) -> str:

@@ -1,1 +1,1 @@
-"""The rules that would be true on paper: standard library only, no I/O."""
+"""Business rules: standard library only, no I/O."""

@@ -1,4 +1,4 @@
-"""Rules of the cart: how much goes in, how two carts become one, and what has changed since it was last looked at."""
+"""Rules of the cart: limits, merging, and changes since the customer last looked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def user_of(owner: str) -> str:
 
 
 class ChangeKind(StrEnum):
-    """What about a line is no longer as it was."""
+    """What has changed about a line."""
 
     PRICE = "price"
     AVAILABILITY = "availability"
@@ -46,7 +46,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True)
 class Standing:
-    """A SKU as it stands at a moment: its price, None when it is not for sale, and whether the units can be had."""
+    """A line at a moment: its price, None when it is not for sale, and whether its units are available."""
 
     price: Money | None
     available: bool
@@ -54,7 +54,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Change:
-    """What the customer last saw of a line and what is so now; of a line that is gone, its price and nothing."""
+    """A change of a line since the customer last saw it; for a line that is gone, from its last price to None."""
 
     sku: str
     kind: ChangeKind
@@ -63,7 +63,7 @@ class Change:
 
 
 def check_line(units: Units, sku: str, quantity: int) -> None:
-    """Raise InvalidRequest when the cart cannot hold so many units of the SKU, or no further line."""
+    """Raise InvalidRequest when the cart cannot hold this many units of the SKU, or another line."""
     if quantity > MAX_QUANTITY:
         raise InvalidRequest(f"A cart holds at most {MAX_QUANTITY} units of a product.", sku=sku, maximum=MAX_QUANTITY)
     if sku not in units and len(units) >= MAX_LINES:
@@ -71,13 +71,13 @@ def check_line(units: Units, sku: str, quantity: int) -> None:
 
 
 def check_stock(sku: str, quantity: int, room: int | None) -> None:
-    """Raise InsufficientStock when there is room for fewer units; no room given means that there is no such limit."""
+    """Raise InsufficientStock when there is room for fewer units; a `room` of None means no limit."""
     if room is not None and quantity > room:
-        raise InsufficientStock(f"Only {room} of {sku} can be had.", sku=sku, wanted=quantity, available=room)
+        raise InsufficientStock(f"Only {room} of {sku} are available.", sku=sku, wanted=quantity, available=room)
 
 
 def changes_of(sku: str, seen: Standing, now: Standing) -> list[Change]:
-    """What the customer has not seen of the line yet."""
+    """The changes of the line that the customer has not seen yet."""
     if now.price is None:
         return [Change(sku, ChangeKind.GONE, seen.price, None)] if seen.price is not None else []
     found = []
@@ -90,7 +90,7 @@ def changes_of(sku: str, seen: Standing, now: Standing) -> list[Change]:
 
 @dataclass(frozen=True)
 class Merged:
-    """Two carts as one: `units` of the customer's, and of the guest's what was `taken` over and what was `left`."""
+    """The result of a merge: the `units` of the one cart, and the guest's units that were `taken` over and `left`."""
 
     units: dict[str, int]
     taken: dict[str, int]
@@ -98,10 +98,9 @@ class Merged:
 
 
 def merge(own: Units, guests: Units, taken_before: Units, room: Units) -> Merged:
-    """Add the guest's units to the customer's, those that were taken before only once.
+    """Add the guest's units to the customer's; units taken before are not added again.
 
-    A line never exceeds MAX_QUANTITY or the `room` that is named for it, unless it did already. Lines for which there
-    is no place any more are left.
+    A line never exceeds MAX_QUANTITY or its `room`, unless it did already. Lines beyond MAX_LINES are left.
     """
     units, taken, left = dict(own), dict(taken_before), {}
     for sku, quantity in guests.items():
@@ -109,7 +108,7 @@ def merge(own: Units, guests: Units, taken_before: Units, room: Units) -> Merged
             left[sku] = quantity - taken.get(sku, 0)
             continue
         have, more = units.get(sku, 0), max(0, quantity - taken.get(sku, 0))
-        # At least one: what cannot be had now is shown so, and is not silently dropped.
+        # At least one: an unavailable product is shown as such and not dropped silently.
         most = min(MAX_QUANTITY, max(1, room.get(sku, MAX_QUANTITY)))
         wanted = max(have, min(have + more, most))
         if more and wanted:
@@ -119,6 +118,6 @@ def merge(own: Units, guests: Units, taken_before: Units, room: Units) -> Merged
 
 
 def without(units: Units, ordered: Units) -> dict[str, int]:
-    """What stays in the cart once these units have been ordered."""
+    """What remains in the cart once these units have been ordered."""
     remaining = {sku: quantity - ordered.get(sku, 0) for sku, quantity in units.items()}
     return {sku: quantity for sku, quantity in remaining.items() if quantity > 0}

@@ -1,4 +1,4 @@
-"""Words and rules of the catalog: what state a product is in, how it is taxed, what it costs at a moment."""
+"""Rules of the catalog: a product's status, its tax class and its price at a moment."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import Protocol
 
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
-"""When a price begins that nobody gave a beginning: before every price that has one, which therefore overrules it."""
+"""When a price without a beginning begins: before every price that has one, which therefore overrides it."""
 
 
 class ProductStatus(StrEnum):
-    """Drafts are being prepared, archived products are kept for the orders that name them; neither is for sale."""
+    """Drafts are being prepared, archived products remain for the orders that contain them; neither is for sale."""
 
     DRAFT = "draft"
     ACTIVE = "active"
@@ -19,7 +19,7 @@ class ProductStatus(StrEnum):
 
 
 class TaxClass(StrEnum):
-    """Which of a country's rates applies."""
+    """Which of a country's tax rates applies."""
 
     STANDARD = "standard"
     REDUCED = "reduced"
@@ -27,22 +27,22 @@ class TaxClass(StrEnum):
 
 
 class PriceWindow(Protocol):
-    """An amount in minor units that holds from a moment on, up to but not including another."""
+    """An amount in minor units, valid from a moment up to but not including another."""
 
     @property
-    def amount(self) -> int: ...  # noqa: D102
+    def amount(self) -> int: ...
     @property
-    def valid_from(self) -> datetime: ...  # noqa: D102
+    def valid_from(self) -> datetime: ...
     @property
-    def valid_to(self) -> datetime | None: ...  # noqa: D102
+    def valid_to(self) -> datetime | None: ...
 
 
 @dataclass(frozen=True)
 class PriceNow:
-    """What something costs at a moment, in minor units.
+    """The price at a moment, in minor units.
 
-    While a temporary price holds, `regular` is what it would cost without it (None when nothing else holds) and
-    `until` is when it ends.
+    While a temporary price is valid, `regular` is the price without it (None when there is none) and `until` is when
+    it ends.
     """
 
     amount: int
@@ -51,7 +51,7 @@ class PriceNow:
 
 
 def price_at(windows: Iterable[PriceWindow], moment: datetime) -> PriceNow | None:
-    """Of the prices of one SKU and currency that hold at the moment, the latest begun; None when none holds."""
+    """Of a SKU's prices in one currency that are valid at the moment, the one that began last; None when none is."""
     holding = [one for one in windows if one.valid_from <= moment and (one.valid_to is None or moment < one.valid_to)]
     if not holding:
         return None
@@ -63,7 +63,7 @@ def price_at(windows: Iterable[PriceWindow], moment: datetime) -> PriceNow | Non
 
 
 def is_gtin(digits: str) -> bool:
-    """Whether it is a GTIN-8, -12 (UPC), -13 (EAN) or -14 with a right check digit."""
+    """Whether it is a GTIN-8, -12 (UPC), -13 (EAN) or -14 with a correct check digit."""
     if len(digits) not in (8, 12, 13, 14) or not digits.isascii() or not digits.isdecimal():
         return False
     weighed = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(digits)))
@@ -71,5 +71,5 @@ def is_gtin(digits: str) -> bool:
 
 
 def variant_name(product: str, options: dict[str, str]) -> str:
-    """What a line of a cart or an order calls a variant: `Alba pan, 28 cm, red`."""
+    """The name of a variant in carts and orders: `Alba pan, 28 cm, red`."""
     return ", ".join([product, *options.values()])

@@ -1,7 +1,7 @@
-"""Store credit: what we owe a customer, moved between accounts and never made up; and its share of an order.
+"""Store credit: a customer's credit as double-entry postings, and its share of an order.
 
-Every move takes an amount from one account and gives it to another, so that all of a customer's accounts sum to zero
-per currency. Amounts are minor units; balances are sums over moves and nothing else.
+Every entry moves an amount from one account to another, so that all of a customer's accounts sum to zero per currency.
+Amounts are minor units; balances are sums over entries and nothing else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from domain.pricing import MIN_CHARGE
 
 
 class CreditKind(StrEnum):
-    """What a move of store credit records."""
+    """What an entry of store credit records."""
 
     GRANT = "grant"
     AUTHORIZE = "authorize"
@@ -22,9 +22,9 @@ class CreditKind(StrEnum):
 
 
 class CreditAccount(StrEnum):
-    """Where store credit is, or why it moved.
+    """An account of store credit.
 
-    `available` is the customer's to spend and `held` is kept for an order of theirs; `goodwill` is what was given, and
+    `available` can be spent by the customer and `held` is authorized for an order; `goodwill` is what was granted, and
     `spent` what was paid with it.
     """
 
@@ -46,7 +46,7 @@ MOVES: Mapping[CreditKind, tuple[CreditAccount, CreditAccount]] = {
 
 @dataclass(frozen=True)
 class OrderCredit:
-    """What moved of store credit for one order, in minor units of its currency."""
+    """The store credit of one order, in minor units of its currency."""
 
     authorized: int = 0
     voided: int = 0
@@ -55,14 +55,14 @@ class OrderCredit:
 
     @property
     def held(self) -> int:
-        """What is kept for the order and not yet taken."""
+        """What is authorized for the order and not captured yet."""
         return self.authorized - self.voided - self.captured
 
 
 def credit_to_authorize(total: int, available: int) -> int:
-    """How much credit an order of this total takes: all there is, up to the total.
+    """How much credit an order of this total uses: all that is available, up to the total.
 
-    What is left for the card is nothing, or an amount a card network takes.
+    What remains for the card is nothing, or an amount a card network accepts.
     """
     if available >= total:
         return total
@@ -70,9 +70,9 @@ def credit_to_authorize(total: int, available: int) -> int:
 
 
 def spread(amount: int, limits: Sequence[int]) -> list[int]:
-    """Divide an amount over places that take so much each, the first ones first; ValueError when it is too much.
+    """Divide an amount over parts with these limits, the first ones first; ValueError when it exceeds them all.
 
-    The card stands before store credit whenever money is taken or given back: its hold ends by itself, credit does not.
+    The card comes before store credit in captures and refunds: its authorization expires, store credit does not.
     """
     parts = []
     for limit in limits:

@@ -1,10 +1,10 @@
-"""Disputes: what the customer's bank has taken back, or only asks about, and what that means for us."""
+"""Disputes and inquiries of the customer's bank, and what they mean for the order."""
 
 from enum import StrEnum
 
 
 class DisputeStatus(StrEnum):
-    """Where a dispute stands, in the provider's words; `warning_…` is an inquiry, which has taken no money yet."""
+    """A dispute's status, with the provider's names; `warning_…` is an inquiry, which has withdrawn no money yet."""
 
     WARNING_NEEDS_RESPONSE = "warning_needs_response"
     WARNING_UNDER_REVIEW = "warning_under_review"
@@ -17,7 +17,7 @@ class DisputeStatus(StrEnum):
 
     @property
     def is_undecided(self) -> bool:
-        """The bank has not come to its verdict: nothing more is sent, nothing is given back."""
+        """The bank has not decided yet: nothing more is shipped and nothing refunded."""
         return self in _UNDECIDED
 
     @property
@@ -27,7 +27,7 @@ class DisputeStatus(StrEnum):
 
     @property
     def is_inquiry(self) -> bool:
-        """The bank asks before it takes anything."""
+        """The bank asks before it withdraws anything."""
         return self.value.startswith("warning_")
 
 

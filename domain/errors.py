@@ -1,4 +1,4 @@
-"""The failures business has a word for. Each carries a stable code and what a caller needs to act on it.
+"""Business errors and outages of other systems. Each has a stable code and what a caller needs to act on it.
 
 A BusinessError is a refusal: NotFound, InvalidRequest (understood, but not acceptable) or Conflict (what the caller saw
 is no longer so). The others are about somebody else's system. Unavailable: it is away, so retry. OutcomeUnknown: it
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 
 class BusinessError(Exception):
-    """A refusal with a reason; retrying the same thing gives the same refusal."""
+    """A refusal with a reason; a retry gives the same refusal."""
 
     code = "business_error"
 
@@ -21,13 +21,13 @@ class BusinessError(Exception):
 
 
 class NotFound(BusinessError):
-    """No such thing, or it belongs to somebody else: the two are not told apart."""
+    """It does not exist, or belongs to somebody else: the answer does not distinguish the two."""
 
     code = "not_found"
 
 
 class InvalidRequest(BusinessError):
-    """Well-formed, but it asks for something that cannot be."""
+    """Well-formed, but it cannot be fulfilled."""
 
     code = "invalid_request"
 
@@ -64,13 +64,13 @@ class UnknownShippingMethod(InvalidRequest):
 
 
 class UnknownReservation(InvalidRequest):
-    """Nothing is, or was ever, reserved for this order there: the id is wrong, or another's."""
+    """Nothing was ever reserved there for an order of this id."""
 
     code = "unknown_reservation"
 
 
 class PaymentMethodRequired(InvalidRequest):
-    """Store credit does not cover the order; `details` say what there is and what it costs."""
+    """Store credit does not cover the order; `details` have the available credit and the total."""
 
     code = "payment_method_required"
 
@@ -82,7 +82,7 @@ class EmptyCart(InvalidRequest):
 
 
 class InvalidLink(InvalidRequest):
-    """The mailed link is unknown, used or expired; which of them is not told."""
+    """The mailed link is unknown, used or expired; the answer does not say which."""
 
     code = "invalid_link"
 
@@ -100,7 +100,7 @@ class ImportFileChanged(InvalidRequest):
 
 
 class VoucherRefused(InvalidRequest):
-    """The code cannot be used on this order; `code` says why."""
+    """The voucher cannot be used for this order; `code` says why."""
 
     def __init__(self, message: str, code: str, **details: object) -> None:
         super().__init__(message, **details)
@@ -108,7 +108,7 @@ class VoucherRefused(InvalidRequest):
 
 
 class Conflict(BusinessError):
-    """What the caller saw is no longer so."""
+    """The state has changed since the caller read it, or rules the request out."""
 
     code = "conflict"
 
@@ -126,25 +126,25 @@ class CartChanged(Conflict):
 
 
 class QuoteChanged(Conflict):
-    """The order costs more than the customer was shown."""
+    """The order costs more than the quote."""
 
     code = "quote_changed"
 
 
 class QuoteExpired(Conflict):
-    """The price was shown too long ago to be ordered at."""
+    """The quote has expired."""
 
     code = "quote_expired"
 
 
 class StaleVersion(Conflict):
-    """Somebody else was faster: it has another version than the one the editor saw."""
+    """It was changed since: its version is not the one that the editor saw."""
 
     code = "stale_version"
 
 
 class SkuTaken(Conflict):
-    """The number belongs to another product: codes and SKUs are one namespace; `details["sku"]` names it."""
+    """The code or SKU belongs to another product: they share one namespace; `details["sku"]` names it."""
 
     code = "sku_taken"
 
@@ -162,38 +162,38 @@ class ImportTakenOver(Conflict):
 
 
 class TaxonomyInUse(Conflict):
-    """Products or further categories stand on the shelf."""
+    """The brand or category still has products or subcategories."""
 
     code = "taxonomy_in_use"
 
 
 class InsufficientStock(Conflict):
-    """A cart cannot take so many units; `details` name the SKU, the units wanted and those available."""
+    """A cart cannot hold this many units; `details` name the SKU, the units requested and available."""
 
     code = "insufficient_stock"
 
 
 class OutOfStock(Conflict):
-    """Not everything asked for can be reserved; `details["lines"]` names each SKU with wanted and available."""
+    """Not everything can be reserved; `details["lines"]` names each SKU with the units requested and available."""
 
     code = "out_of_stock"
 
 
 class BelowReserved(Conflict):
-    """A count would leave less than what is promised; `details` say how many units are on hand and reserved."""
+    """An adjustment would leave fewer units than are reserved; `details` have the units on hand and reserved."""
 
     code = "below_reserved"
 
 
 class MoreThanShipped(Conflict):
-    """More would come back from an order than went out to it; `details["returnable"]` is what still can."""
+    """More units would be restocked than were shipped; `details["returnable"]` is what still can be."""
 
     code = "more_than_shipped"
 
 
 class EmailTaken(Conflict):
-    """Another account has proven this address. No answer says so: whoever meets it is told that their link is invalid,
-    or to start again.
+    """Another account has verified this address. No answer reveals it: the caller learns that the link is invalid, or
+    is asked to start again.
     """
 
     code = "email_taken"
@@ -206,49 +206,49 @@ class IdentityLinked(Conflict):
 
 
 class AddressBookFull(Conflict):
-    """The account has as many addresses as it may."""
+    """The account has the maximum number of addresses."""
 
     code = "address_book_full"
 
 
 class LastAdmin(Conflict):
-    """Without an administrator nobody could appoint one."""
+    """The last administrator cannot be removed."""
 
     code = "last_admin"
 
 
 class RefundExceedsCaptured(Conflict):
-    """No more can be given back than was taken, less what was given back or is about to be."""
+    """The refund exceeds what was captured, less other refunds, done or in progress."""
 
     code = "refund_exceeds_captured"
 
 
 class PaymentDisputed(Conflict):
-    """The customer's bank has not decided yet whose the money is, so nothing of it can be given back."""
+    """The customer's bank has not decided a dispute yet, so nothing of the payment can be refunded."""
 
     code = "payment_disputed"
 
 
 class DifferenceDecided(Conflict):
-    """A difference between the books has been decided about, or is gone."""
+    """The difference has been decided already, or no longer exists."""
 
     code = "difference_decided"
 
 
 class NoRepair(Conflict):
-    """What would make the books agree is for a person to find."""
+    """The difference has no automatic repair."""
 
     code = "no_repair"
 
 
 class IllegalMove(Conflict):
-    """The order cannot go from its status to the one asked for."""
+    """The order cannot move from its status to the requested one."""
 
     code = "illegal_move"
 
 
 class Unavailable(Exception):
-    """Somebody else's system is away or asks for patience; `retry_after` is in seconds when it says."""
+    """Another system is unavailable or overloaded; `retry_after` is in seconds when it is given."""
 
     code = "unavailable"
 
@@ -258,22 +258,22 @@ class Unavailable(Exception):
 
 
 class ProviderUnavailable(Unavailable):
-    """The payment provider gave no answer, or one that does not say what it did; the outcome of the call is unknown."""
+    """The payment provider gave no answer, or an inconclusive one; the outcome of the call is unknown."""
 
     code = "provider_unavailable"
 
 
 class NothingDone(ProviderUnavailable):
-    """This call has certainly done nothing: it never got there, or was turned away at the door.
+    """The call has certainly done nothing: it never arrived, or was rejected before processing.
 
-    What an earlier call under the same key has done is another matter.
+    This says nothing about an earlier call under the same key.
     """
 
     code = "provider_did_nothing"
 
 
 class KeyRefused(NothingDone):
-    """The payment provider does not know our API key, or it may not do this: nothing is done until it is mended."""
+    """The payment provider rejects our API key or its permissions: nothing works until the key is corrected."""
 
     code = "provider_key_refused"
 
@@ -285,13 +285,13 @@ class CarrierUnavailable(Unavailable):
 
 
 class OutcomeUnknown(Exception):
-    """The call under this key will never be answered otherwise than with a failure that does not say what was done."""
+    """Every call under this key is answered with an error that does not say what was done."""
 
     code = "outcome_unknown"
 
 
 class Misuse(Exception):
-    """Somebody else's system says that our request is wrong; sending it again cannot help."""
+    """Another system says that our request is wrong; a retry cannot help."""
 
     def __init__(self, message: str, code: str = "misuse") -> None:
         super().__init__(message)

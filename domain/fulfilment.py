@@ -1,4 +1,4 @@
-"""Parcels: the ranks that keep a late or repeated carrier event from moving one backwards, and who ships what."""
+"""Parcels: statuses, their order, and the allocation of an order's lines to warehouses."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -9,9 +9,9 @@ from domain.errors import OutOfStock
 
 
 class ParcelStatus(StrEnum):
-    """What the carrier last told of a parcel, or what we know before it told anything.
+    """A parcel's status by the carrier's last event, or by our own records before there is one.
 
-    A parcel `on_hold` is not to leave: it has no booking, or none any more.
+    A parcel `on_hold` must not be dispatched: it has no booking, or none any more.
     """
 
     PLANNED = "planned"
@@ -26,13 +26,13 @@ class ParcelStatus(StrEnum):
     CANCELLED = "cancelled"
 
     @property
-    def has_left(self) -> bool:
+    def was_dispatched(self) -> bool:
         """The goods are out of the warehouse: the money may be captured, the booking no longer be cancelled."""
         return self in _ON_THE_WAY
 
     @property
     def is_stopped(self) -> bool:
-        """Nothing will ever move again: never taken by the carrier, or taken back."""
+        """It is final without delivery: refused by the carrier, or cancelled."""
         return self in (ParcelStatus.REFUSED, ParcelStatus.CANCELLED)
 
 
@@ -52,22 +52,22 @@ _ON_THE_WAY = frozenset(status for status, rank in _RANK.items() if 2 <= rank <=
 
 
 def moves_forward(current: ParcelStatus, told: ParcelStatus) -> bool:
-    """Whether what the carrier tells is news; carriers repeat themselves and deliver events out of order."""
+    """Whether an event moves the parcel forward; carriers repeat events and deliver them out of order."""
     return _RANK[told] > _RANK[current]
 
 
 def may_become(current: ParcelStatus, wanted: ParcelStatus) -> bool:
-    """Whether we may record it: what moves forward, and a booking that is taken back for a while or made again."""
+    """Whether the move may be recorded: any move forward, and a booking that is put on hold or released."""
     return moves_forward(current, wanted) or {current, wanted} == {ParcelStatus.BOOKED, ParcelStatus.ON_HOLD}
 
 
 def parcel_reference(order_id: str, parcel: int) -> str:
-    """What the carrier knows a parcel by; the way back from its webhook is `parcel_of_reference`."""
+    """The carrier's reference of a parcel; `parcel_of_reference` reads it back from a webhook."""
     return f"{order_id}-{parcel}"
 
 
 def parcel_of_reference(reference: str) -> tuple[str, int]:
-    """The order id and parcel number a carrier's reference stands for; raises ValueError for one that is not ours."""
+    """The order id and parcel number of a carrier's reference; raises ValueError for one that is not ours."""
     order_id, _, number = reference.rpartition("-")
     if not order_id or not number.isdigit():
         raise ValueError(f"{reference!r} is not a parcel reference")
@@ -76,7 +76,7 @@ def parcel_of_reference(reference: str) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class Demand:
-    """So many units of a SKU are wanted."""
+    """The units of a SKU that are needed."""
 
     sku: str
     quantity: int
@@ -84,7 +84,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class Allocation:
-    """So many units of a SKU come from a warehouse: now, or all of them once they have arrived there."""
+    """Units of a SKU allocated to a warehouse: in stock, or all of them on backorder there."""
 
     sku: str
     warehouse: str
@@ -94,7 +94,7 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Shortage:
-    """More is wanted of a SKU than can be had now."""
+    """A SKU of which fewer units are available than needed."""
 
     sku: str
     wanted: int
@@ -104,11 +104,11 @@ class Shortage:
 def allocate(
     demands: Sequence[Demand], available: Mapping[str, Mapping[str, int]], backorderable: Collection[str] = ()
 ) -> list[Allocation]:
-    """Decide which warehouse ships what: one parcel when one warehouse has everything, else as few as greed finds.
+    """Allocate the demands to warehouses: one parcel when one warehouse has everything, otherwise greedily few.
 
-    `available[warehouse][sku]` is in units, warehouses in order of preference. Two lines of one SKU are served
-    as one demand. What is missing of a backorderable SKU is to arrive at the preferred warehouse. Raises OutOfStock
-    naming every other SKU that is short: all or nothing.
+    `available[warehouse][sku]` is in units, warehouses in order of preference. Two lines of one SKU are one demand.
+    Missing units of a backorderable SKU are allocated to the preferred warehouse. Raises OutOfStock naming every other
+    SKU that is short; nothing is allocated partly.
     """
     remaining = summed(demands)
     refuse_shortage(remaining, everywhere(available), backorderable if available else ())
@@ -125,7 +125,7 @@ def allocate(
 
 
 def summed(demands: Sequence[Demand]) -> dict[str, int]:
-    """Units wanted by SKU."""
+    """Units needed by SKU."""
     wanted: dict[str, int] = {}
     for demand in demands:
         wanted[demand.sku] = wanted.get(demand.sku, 0) + demand.quantity
@@ -141,7 +141,7 @@ def everywhere(available: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
 
 
 def shortages(wanted: Mapping[str, int], totals: Mapping[str, int], backorderable: Collection[str]) -> list[Shortage]:
-    """Every SKU of which more is wanted than all warehouses have, unless it may be late."""
+    """Every SKU of which all warehouses together have too few, unless it can be backordered."""
     return [
         Shortage(sku, quantity, max(0, totals.get(sku, 0)))
         for sku, quantity in sorted(wanted.items())
@@ -156,8 +156,8 @@ def refuse_shortage(
     *,
     unless_partly: bool = False,
 ) -> list[Shortage]:
-    """Raise OutOfStock naming every SKU that is short; with `unless_partly` only if there is nothing of any, and else
-    answer what is short.
+    """Raise OutOfStock naming every SKU that is short; with `unless_partly` only when nothing is available at all, and
+    otherwise return what is short.
     """
     short = shortages(wanted, totals, backorderable)
     something = len(short) < len(wanted) or any(one.available for one in short)

@@ -1,7 +1,7 @@
-"""Double entry: every effect at the payment provider moves money between accounts, and what moves sums to zero.
+"""Double-entry ledger: every effect at the payment provider is a set of postings that sum to zero.
 
 Amounts are minor units of the order's currency; what an account receives is positive. Balances are sums over postings
-and nothing else, so the books can be wrong only where a posting is missing.
+and nothing else, so the ledger can be wrong only where a posting is missing.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,11 @@ class EntryKind(StrEnum):
 
 
 class Account(StrEnum):
-    """Where money is, or why it moved.
+    """An account of the ledger.
 
-    `held` is on hold at a bank for us, against what the customer `promised`. `provider` is what the payment provider
-    owes us, which came from `sales` and went back as `refunds`, was `disputed`, or kept by the provider as `fees`. A
-    refund that its bank sends back is reversed.
+    `held` is authorized at a bank, against what the customer `promised`. `provider` is what the payment provider owes
+    us: it comes from `sales` and is reduced by `refunds`, `disputed` amounts and the provider's `fees`. A refund that
+    the bank returns is reversed.
     """
 
     HELD = "held"
@@ -56,7 +56,7 @@ _MOVES: Mapping[EntryKind, tuple[tuple[Account, Account], ...]] = {
 
 
 def postings(kind: EntryKind, amount: int) -> dict[Account, int]:
-    """What an effect of this amount adds to each account it touches; it sums to zero. Raises ValueError below zero."""
+    """What an effect of this amount adds to each account; it sums to zero. Raises ValueError for a negative amount."""
     if amount < 0:
         raise ValueError(f"{kind} of {amount}: what goes back is an effect of its own")
     added: dict[Account, int] = {}
@@ -67,8 +67,8 @@ def postings(kind: EntryKind, amount: int) -> dict[Account, int]:
 
 
 def refundable(captured: int, refunded: int, under_way: int, disputed: int = 0) -> int:
-    """How much may still be given back, when refunds of `under_way` have been asked for and not come to their end.
+    """How much can still be refunded while refunds of `under_way` are in progress.
 
-    What a bank has taken back in a dispute the customer has already.
+    What the bank has withdrawn in a dispute, the customer has already.
     """
     return captured - refunded - under_way - disputed

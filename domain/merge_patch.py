@@ -1,4 +1,4 @@
-"""JSON merge patch, RFC 7396: what is named is replaced, what is null is removed, the rest stays as it was."""
+"""JSON merge patch, RFC 7396: named members are replaced, null removes a member, the rest stays."""
 
 from collections.abc import Mapping
 from typing import Any

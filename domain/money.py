@@ -1,4 +1,4 @@
-"""Money in integer minor units: the only place that rounds."""
+"""Money in integer minor units, and all rounding of it."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -19,7 +19,7 @@ class Money:
 
     @classmethod
     def zero(cls, currency: str) -> Self:
-        """Nothing, in a currency."""
+        """An amount of zero in a currency."""
         return cls(0, currency)
 
     def __add__(self, other: "Money") -> "Money":
@@ -43,17 +43,17 @@ class Money:
 
 
 def round_half_up(numerator: int, denominator: int) -> int:
-    """numerator / denominator to the nearest integer, halves away from zero; no floating point on the way."""
+    """numerator / denominator to the nearest integer, halves away from zero, without floating point."""
     sign = -1 if (numerator < 0) != (denominator < 0) else 1
     quotient, remainder = divmod(abs(numerator), abs(denominator))
     return sign * (quotient + (1 if 2 * remainder >= abs(denominator) else 0))
 
 
 def split(total: int, weights: list[int]) -> list[int]:
-    """Share `total` minor units in proportion to `weights`, losing nothing: the parts always add up to the total.
+    """Split `total` minor units in proportion to `weights`; the parts always add up to the total.
 
-    The largest remainders get the odd units (Hamilton's method), the earlier one on a tie. All weights
-    zero puts everything on the first. Raises ValueError for no or negative weights.
+    The largest remainders get the remaining units (Hamilton's method), the earlier one on a tie. If all weights are
+    zero, the first part gets everything. Raises ValueError for no or negative weights.
     """
     if not weights or min(weights) < 0:
         raise ValueError("weights must be one or more non-negative integers")

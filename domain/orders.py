@@ -1,4 +1,4 @@
-"""The life of an order: its statuses, the one table of allowed moves, what is derived from its parcels and money."""
+"""The order's statuses: allowed moves, and what is derived from its parcels and payments."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -8,7 +8,7 @@ from domain.fulfilment import ParcelStatus
 
 
 class OrderStatus(StrEnum):
-    """Where the order stands, as the customer is told."""
+    """The order's status, as shown to the customer."""
 
     PENDING = "pending"
     AWAITING_PAYMENT = "awaiting_payment"
@@ -18,7 +18,6 @@ class OrderStatus(StrEnum):
     PROCESSING = "processing"
     SHIPPED = "shipped"
     DELIVERED = "delivered"
-    CLOSED = "closed"
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"
     FAILED = "failed"
@@ -26,7 +25,7 @@ class OrderStatus(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """Where the money stands, derived from the payments ledger."""
+    """The payment status, derived from the payments ledger."""
 
     NOT_PAID = "not_paid"
     AUTHORIZED = "authorized"
@@ -39,7 +38,7 @@ class PaymentStatus(StrEnum):
 
 
 class FulfilmentStatus(StrEnum):
-    """Where the goods stand, derived from the parcels."""
+    """The fulfilment status, derived from the parcels."""
 
     UNFULFILLED = "unfulfilled"
     PARTIALLY_SHIPPED = "partially_shipped"
@@ -56,34 +55,34 @@ ALLOWED_MOVES: dict[OrderStatus, set[OrderStatus]] = {
     _S.PENDING: {_S.AWAITING_PAYMENT, _S.AWAITING_CUSTOMER, _S.ON_HOLD, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
     _S.AWAITING_PAYMENT: {_S.ON_HOLD, _S.CONFIRMED, _S.PROCESSING, _S.FAILED, *_WAYS_OUT},
     _S.AWAITING_CUSTOMER: {_S.PENDING, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
-    # A parcel that could not be stopped any more leaves all the same.
+    # A parcel that could not be stopped any more is dispatched all the same.
     _S.ON_HOLD: {
         *(_S.CONFIRMED, _S.AWAITING_PAYMENT, _S.PROCESSING, _S.SHIPPED, _S.DELIVERED, _S.FAILED),
         *_WAYS_OUT,
     },
-    # Back to awaiting its payment goes an order that waits for goods longer than its customer's bank holds the money.
+    # An order whose authorization expires while it waits for goods awaits its payment again.
     _S.CONFIRMED: {_S.PROCESSING, _S.AWAITING_PAYMENT, _S.ON_HOLD, _S.FAILED, *_WAYS_OUT},
     _S.PROCESSING: {  # a carrier may skip scans
         *(_S.SHIPPED, _S.DELIVERED, _S.AWAITING_PAYMENT, _S.ON_HOLD, _S.FAILED),
         *_WAYS_OUT,
     },
     _S.SHIPPED: {_S.DELIVERED, _S.AWAITING_PAYMENT, *_WAYS_OUT},
-    _S.DELIVERED: {_S.CLOSED, _S.COMPENSATION_BLOCKED},  # it was never paid for
-    _S.CLOSED: set(),
+    _S.DELIVERED: {_S.COMPENSATION_BLOCKED},  # it was never paid for
     _S.CANCELLING: {_S.CANCELLED, _S.FAILED, _S.COMPENSATION_BLOCKED},
     _S.CANCELLED: set(),
     _S.FAILED: set(),
     _S.COMPENSATION_BLOCKED: {_S.CANCELLING, _S.CANCELLED, _S.FAILED},
 }
 
-FINAL_STATUSES = frozenset({_S.DELIVERED, _S.CLOSED, _S.CANCELLED, _S.FAILED})
+FINAL_STATUSES = frozenset({_S.DELIVERED, _S.CANCELLED, _S.FAILED})
 WAITING_STATUSES = frozenset({_S.AWAITING_PAYMENT, _S.AWAITING_CUSTOMER})
-SOLD_STATUSES = frozenset({_S.CONFIRMED, _S.PROCESSING, _S.SHIPPED, _S.DELIVERED, _S.CLOSED})
-"""Nothing goes on until the customer has done something."""
+"""The order waits for its customer."""
+
+SOLD_STATUSES = frozenset({_S.CONFIRMED, _S.PROCESSING, _S.SHIPPED, _S.DELIVERED})
 
 
 def check_move(current: OrderStatus, target: OrderStatus) -> None:
-    """Raise IllegalMove with a sentence unless the order may go from `current` to `target`; staying is allowed."""
+    """Raise IllegalMove unless the order may move from `current` to `target`; staying is allowed."""
     if target != current and target not in ALLOWED_MOVES[current]:
         raise IllegalMove(
             f"An order that is {current} cannot become {target}.", current=current.value, target=target.value
@@ -91,7 +90,7 @@ def check_move(current: OrderStatus, target: OrderStatus) -> None:
 
 
 def payment_status(authorized: int, captured: int, refunded: int, voided: int) -> PaymentStatus:
-    """The payment status told by the ledger's sums, all in minor units and ≥ 0."""
+    """The payment status by the ledger's sums, all in minor units and ≥ 0."""
     if refunded and refunded >= captured:
         return PaymentStatus.REFUNDED
     if refunded:
@@ -106,10 +105,10 @@ def payment_status(authorized: int, captured: int, refunded: int, voided: int) -
 
 
 def fulfilment_status(parcels: Sequence[ParcelStatus]) -> FulfilmentStatus:
-    """The fulfilment status told by the status of every parcel the order needs, `PLANNED` for those not yet booked."""
+    """The fulfilment status by the statuses of all the order's parcels, `PLANNED` for those not booked yet."""
     standing = [parcel for parcel in parcels if not parcel.is_stopped]
     delivered = sum(parcel is ParcelStatus.DELIVERED for parcel in standing)
-    moving = sum(parcel.has_left for parcel in standing)
+    moving = sum(parcel.was_dispatched for parcel in standing)
     if standing and delivered == len(standing):
         return FulfilmentStatus.DELIVERED
     if delivered:
@@ -120,19 +119,20 @@ def fulfilment_status(parcels: Sequence[ParcelStatus]) -> FulfilmentStatus:
 
 
 def status_after_parcels(current: OrderStatus, parcels: Sequence[ParcelStatus]) -> OrderStatus:
-    """Where the order stands once its parcels stand so.
+    """The order's status with its parcels in these statuses.
 
-    An order being taken back is not moved by a parcel, and one on hold only by a parcel that has left all the same.
+    A parcel does not move an order that is being cancelled, and moves one on hold only when it was dispatched
+    all the same.
     """
     if current not in (_S.CONFIRMED, _S.PROCESSING, _S.SHIPPED, _S.ON_HOLD):
         return current
-    if current is _S.ON_HOLD and not any(parcel.has_left for parcel in parcels):
+    if current is _S.ON_HOLD and not any(parcel.was_dispatched for parcel in parcels):
         return current
     goods = fulfilment_status(parcels)
     if goods is FulfilmentStatus.DELIVERED:
         return _S.DELIVERED
     standing = [parcel for parcel in parcels if not parcel.is_stopped]
-    if current is _S.SHIPPED or (standing and all(parcel.has_left for parcel in standing)):
+    if current is _S.SHIPPED or (standing and all(parcel.was_dispatched for parcel in standing)):
         return _S.SHIPPED
     waiting = (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD)
     return _S.PROCESSING if any(parcel not in waiting for parcel in parcels) else current

@@ -1,4 +1,4 @@
-"""What is known of an order's payments: what the provider did, and what our own books say. Amounts are minor units."""
+"""An order's payments at the provider and in our own records. Amounts are minor units."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _OF_A_PAYMENT = frozenset({_K.AUTHORIZATION, _K.CAPTURE, _K.VOID})
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the ledger. A refund's `provider_id` is the refund's own, every other's the payment's."""
+    """An entry of the ledger. `provider_id` is that of the refund for a refund, and of the payment otherwise."""
 
     kind: EntryKind
     amount: int
@@ -22,7 +22,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class RefundMade:
-    """A refund as the provider has it; `refund_id` is what we called it when we asked for it."""
+    """A refund at the provider; `refund_id` is our id of it."""
 
     provider_id: str
     amount: int
@@ -31,7 +31,7 @@ class RefundMade:
 
 @dataclass(frozen=True)
 class RefundFailed:
-    """A refund that has failed at the provider, perhaps after it had called it done, and the bank's word for it."""
+    """A refund that failed at the provider, possibly after it had succeeded, with the bank's code."""
 
     provider_id: str
     code: str
@@ -39,7 +39,7 @@ class RefundFailed:
 
 @dataclass(frozen=True)
 class PaymentMade:
-    """One payment as the provider has it: so much was ever held, of which so much was taken and is still held."""
+    """A payment at the provider: the amounts authorized, captured, still held and refunded."""
 
     provider_id: str
     order_id: str
@@ -53,7 +53,7 @@ class PaymentMade:
 
     @property
     def kept(self) -> int:
-        """What we hold or have of it now."""
+        """What is held or captured of it, less refunds."""
         return self.held + self.captured - self.refunded
 
     def done(self, kind: EntryKind) -> int:
@@ -67,10 +67,10 @@ class PaymentMade:
 
 
 def status_by_ledger(total: int, sums: Mapping[EntryKind, int], credit: OrderCredit) -> PaymentStatus:
-    """What the sums over the provider's effects and over store credit make of an order that costs so much.
+    """The payment status of an order with this total, by the sums over the provider's effects and store credit.
 
-    What a bank has taken back for good counts as given back. Credit counts once the card has come up for the rest:
-    until then the order is not paid for.
+    What a bank has withdrawn in a dispute counts as refunded. Store credit counts once the card covers the rest: until
+    then the order is not paid.
     """
     if sums.get(_K.AUTHORIZATION, 0) + credit.authorized < total:
         credit = OrderCredit()
@@ -85,7 +85,7 @@ def status_by_ledger(total: int, sums: Mapping[EntryKind, int], credit: OrderCre
 
 @dataclass(frozen=True)
 class OrderLedger:
-    """The ledger of an order; `amount_due` is the value of the dispatched goods, less what store credit pays of it."""
+    """An order in our records; `amount_due` is the value of its dispatched goods, less what store credit pays of it."""
 
     order_id: str
     status: OrderStatus
@@ -96,29 +96,29 @@ class OrderLedger:
     credit: OrderCredit = field(default_factory=OrderCredit)
 
     def sum(self, kind: EntryKind, provider_id: str | None = None) -> int:
-        """The sum of the entries of this kind, of one payment or of all."""
+        """The sum of the entries of this kind, for one payment or all."""
         return sum(one.amount for one in self.entries if one.kind is kind and provider_id in (None, one.provider_id))
 
     def refunded(self, provider_id: str | None = None) -> int:
-        """What was given back and has not come back to us since, by one refund or by all."""
+        """What was refunded, less reversals, by one refund or all."""
         return self.sum(_K.REFUND, provider_id) - self.sum(_K.REFUND_REVERSAL, provider_id)
 
     def committed(self, provider_id: str) -> int:
-        """How much of this payment the ledger has as held or captured."""
+        """How much of this payment is authorized or captured by the ledger."""
         return self.sum(_K.AUTHORIZATION, provider_id) - self.sum(_K.VOID, provider_id)
 
     @property
     def payments(self) -> list[str]:
-        """The payments the ledger knows."""
+        """The payments in the ledger."""
         return list(dict.fromkeys(one.provider_id for one in self.entries if one.kind in _OF_A_PAYMENT))
 
     @property
     def derived_status(self) -> PaymentStatus:
-        """What the payment status must be by the sums. An order that costs nothing is paid for as it is."""
+        """The payment status by the sums. An order with a total of zero keeps its status."""
         if self.total == 0 and not self.entries:
             return self.payment_status
         return status_by_ledger(self.total, {kind: self.sum(kind) for kind in EntryKind}, self.credit)
 
 
 Payments = Mapping[str, PaymentMade | None]
-"""All payments of an order, None for one that the provider does not have."""
+"""All payments of an order by id; None for one that the provider does not have."""

@@ -1,8 +1,8 @@
-"""What an order costs: lines, discount, shipping and tax, pure.
+"""The price of an order: lines, discount, shipping and tax.
 
-A currency's prices are without tax or with it, as `TAX_INCLUDED` says; lines, discount and shipping are shown the same
-way. Tax is rounded once per line and once for shipping (see `domain.tax`), after the discount, which is spread over
-the lines so that each can be invoiced and refunded alone.
+Prices of a currency include tax or not, as in `TAX_INCLUDED`; so do lines, discount and shipping. Tax is rounded once
+per line and once for shipping (see `domain.tax`), after the discount, which is distributed over the lines so that each
+can be invoiced and refunded alone.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,16 +16,16 @@ from domain.shipping import shipping_price
 from domain.tax import tax_of, tax_rate
 from domain.vouchers import Voucher
 
-# Whether prices of a currency are shown with tax. Where nothing is said they are without.
+# Whether prices in a currency include tax; the default is that they do not.
 TAX_INCLUDED: dict[str, bool] = {"EUR": False, "USD": False, "GBP": True}
 
-MIN_CHARGE = 50  # minor units; less is no charge a card network takes. Nothing at all needs none.
-MAX_ORDER_AMOUNT = 99_999_999  # minor units; the most a card network takes in one charge (Stripe: eight digits)
+MIN_CHARGE = 50  # minor units; the least a card network charges. A total of zero needs no charge.
+MAX_ORDER_AMOUNT = 99_999_999  # minor units; the most a card network charges at once (Stripe: eight digits)
 
 
 @dataclass(frozen=True)
 class PricedItem:
-    """One cart line with what the catalog says of it; weight in grams, price per unit as the currency shows it."""
+    """A cart line with its catalog data; weight in grams, unit price with or without tax as for the currency."""
 
     sku: str
     name: str
@@ -37,7 +37,7 @@ class PricedItem:
 
 @dataclass(frozen=True)
 class QuoteLine:
-    """One line of a quote: subtotal = quantity × unit price; discount and tax are the line's own shares."""
+    """A line of a quote: subtotal = quantity × unit price; discount and tax are for the whole line."""
 
     item: PricedItem
     subtotal: Money
@@ -47,10 +47,10 @@ class QuoteLine:
 
 @dataclass(frozen=True)
 class Quote:
-    """What the order costs.
+    """The price of an order.
 
-    Without tax in the prices: total = subtotal - discount + shipping + tax; with it the same without the tax, which
-    is then inside. `shipping` is the tariff, what a voucher takes off it is in `discount`.
+    total = subtotal - discount + shipping + tax; without the tax when prices include it. `shipping` is the tariff; a
+    voucher's reduction of it is part of `discount`.
     """
 
     lines: tuple[QuoteLine, ...]
@@ -69,10 +69,10 @@ def quote(
     voucher: Voucher | None = None,
     at: datetime | None = None,
 ) -> Quote:
-    """Price a cart for a destination (ISO 3166 alpha-2), with a voucher at a moment.
+    """Price a cart for a destination (ISO 3166-1 alpha-2), with a voucher at a moment.
 
     Raises UnknownShippingMethod, VoucherRefused, or InvalidRequest for no lines, mixed currencies, a quantity below 1,
-    or a total past what a card takes.
+    or a total above what a card can be charged.
     """
     currency = _currency(items)
     included = TAX_INCLUDED.get(currency, False)
@@ -109,7 +109,7 @@ def check_one_payment(total: Money) -> None:
 
 
 def unit_price(tiers: Sequence[tuple[int, int]], quantity: int) -> int | None:
-    """The price per unit for so many units: that of the largest tier (least quantity, amount) that they reach."""
+    """The unit price at this quantity: that of the highest tier (minimum quantity, amount) it reaches."""
     reached = [(least, amount) for least, amount in tiers if least <= quantity]
     return max(reached)[1] if reached else None
 

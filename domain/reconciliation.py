@@ -1,7 +1,7 @@
-"""Payments compared three ways: what the provider did, what the ledger says, where the order stands.
+"""Payment reconciliation: provider, ledger and order compared.
 
-Pure rules over sums in minor units. What is found is a difference between two books, with the repair that would make
-them agree; whether it is applied is decided elsewhere.
+Pure rules over sums in minor units. A difference comes with the repair that would resolve it; whether it is applied is
+decided elsewhere.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,33 +16,33 @@ _K = EntryKind
 
 
 class DifferenceKind(StrEnum):
-    """What is wrong; where it is about one kind of effect, the difference names it."""
+    """The kind of a difference; where it concerns one kind of effect, the difference names it."""
 
     MISSING_IN_LEDGER = "missing_in_ledger"
     MISSING_AT_PROVIDER = "missing_at_provider"
     AMOUNT_MISMATCH = "amount_mismatch"
     ORPHANED_AUTHORIZATION = "orphaned_authorization"
-    ORPHANED_CHARGE = "orphaned_charge"
+    ORPHANED_CAPTURE = "orphaned_capture"
     NOT_CAPTURED = "not_captured"
     STATUS_MISMATCH = "status_mismatch"
     UNKNOWN_ORDER = "unknown_order"
 
 
 class Repair(StrEnum):
-    """What would make the books agree."""
+    """The repair that would resolve a difference."""
 
     RECORD_MISSING = "record_missing"
     VOID_AUTHORIZATION = "void_authorization"
-    REFUND_CHARGE = "refund_charge"
+    REFUND_CAPTURE = "refund_capture"
     CAPTURE_AUTHORIZATION = "capture_authorization"
     CORRECT_STATUS = "correct_status"
-    NEEDS_OPERATOR = "needs_operator"
+    MANUAL_REVIEW = "manual_review"
 
 
 class DifferenceStatus(StrEnum):
-    """Where a difference stands.
+    """The status of a difference.
 
-    While the order's workflows are at work it is watched only: their next step may make it go away.
+    While the order's workflows are running it is only watched: their next step may resolve it.
     """
 
     OPEN = "open"
@@ -55,9 +55,9 @@ class DifferenceStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing the books disagree on. `subject` is a payment's or refund's id at the provider, or the order's.
+    """One difference. `subject` is the provider's id of a payment or refund, or the order's id.
 
-    `late` is money that arrived when nobody waited for it any more, which is given back without asking a person.
+    `orphaned` is money that arrived when nobody waited for it any more, which is given back without asking a person.
     """
 
     kind: DifferenceKind
@@ -68,11 +68,11 @@ class Difference:
     provider_amount: int | None = None
     ledger_amount: int | None = None
     repair_amount: int = 0
-    late: bool = False
+    orphaned: bool = False
 
 
 def due(books: OrderLedger, payment_id: str, payments: Payments) -> int:
-    """How much of this payment the order needs: what its goods that have left cost, less what other payments cover.
+    """How much of this payment the order needs: the value of its dispatched goods, less what other payments cover.
 
     Another payment covers what both the ledger and the provider have of it.
     """
@@ -84,16 +84,16 @@ def due(books: OrderLedger, payment_id: str, payments: Payments) -> int:
 
 
 def is_orphaned(payment_id: str, books: OrderLedger, payments: Payments) -> bool:
-    """Whether money has arrived that the ledger never knew, for an order at its end that needs none of it."""
+    """Whether it is an orphaned payment: unknown to the ledger, for an order that has ended and needs none of it."""
     payment = payments[payment_id]
     unknown = payment is not None and payment.kept > 0 and books.committed(payment_id) == 0
     return unknown and books.status in FINAL_STATUSES and due(books, payment_id, payments) == 0
 
 
 def compare(order_id: str, books: OrderLedger | None, payments: Payments) -> list[Difference]:
-    """Everything wrong with an order.
+    """All differences of an order.
 
-    What follows from another difference is not told beside it.
+    What follows from another difference is not reported as well.
     """
     if books is None:
         return [_unknown(one) for one in payments.values() if one is not None and one.kept]
@@ -110,7 +110,7 @@ def compare(order_id: str, books: OrderLedger | None, payments: Payments) -> lis
 
 
 def is_suspicious(payment: PaymentMade, books: OrderLedger | None) -> bool:
-    """Whether a payment, seen without the order's others, is worth the full comparison."""
+    """Whether a payment, seen without the order's others, needs the full comparison."""
     if books is None:
         return payment.kept > 0
     sums_differ = any(_differs(payment, books, kind) for kind in (_K.AUTHORIZATION, _K.CAPTURE, _K.VOID))
@@ -122,7 +122,7 @@ def is_suspicious(payment: PaymentMade, books: OrderLedger | None) -> bool:
 
 
 def is_suspicious_order(books: OrderLedger) -> bool:
-    """Whether our own books alone give reason to ask the provider."""
+    """Whether our own records alone give reason to ask the provider."""
     return _own_books(books) or (books.status in FINAL_STATUSES and _net(books) > books.amount_due)
 
 
@@ -142,22 +142,22 @@ def _of_payment(payment: PaymentMade, books: OrderLedger, payments: Payments) ->
 
 
 def _orphaned(payment: PaymentMade, books: OrderLedger, payments: Payments) -> list[Difference]:
-    """Money of an order at its end that has no goods to pay for."""
+    """Money of an ended order that has no goods to pay for."""
     if books.status not in FINAL_STATUSES:
         return []
     payment_id = payment.provider_id
-    needed, late = due(books, payment_id, payments), is_orphaned(payment_id, books, payments)
+    needed, orphaned = due(books, payment_id, payments), is_orphaned(payment_id, books, payments)
     captured = books.sum(_K.CAPTURE, payment_id)
     found = []
     if payment.held and payment.captured >= needed:
         kind, ours = DifferenceKind.ORPHANED_AUTHORIZATION, books.committed(payment_id) - captured
-        hold = (_K.AUTHORIZATION, payment_id, payment.held, ours, payment.held, late)
+        hold = (_K.AUTHORIZATION, payment_id, payment.held, ours, payment.held, orphaned)
         found.append(Difference(kind, payment_id, Repair.VOID_AUTHORIZATION, *hold))
     excess = payment.captured - payment.refunded - needed
     if excess > 0:
-        kind, kept = DifferenceKind.ORPHANED_CHARGE, payment.captured - payment.refunded
-        charge = (_K.CAPTURE, payment_id, kept, captured, excess, late)
-        found.append(Difference(kind, payment_id, Repair.REFUND_CHARGE, *charge))
+        kind, kept = DifferenceKind.ORPHANED_CAPTURE, payment.captured - payment.refunded
+        charge = (_K.CAPTURE, payment_id, kept, captured, excess, orphaned)
+        found.append(Difference(kind, payment_id, Repair.REFUND_CAPTURE, *charge))
     return found
 
 
@@ -175,7 +175,7 @@ def _mismatch(subject: str, payment_id: str, kind: EntryKind, theirs: int, ours:
         what,
         subject,
         # The ledger is added to and never changed: what it has too much of is for a person.
-        Repair.RECORD_MISSING if theirs > ours else Repair.NEEDS_OPERATOR,
+        Repair.RECORD_MISSING if theirs > ours else Repair.MANUAL_REVIEW,
         kind,
         payment_id,
         theirs,
@@ -189,7 +189,7 @@ def _gone(payment_id: str, books: OrderLedger) -> list[Difference]:
 
 
 def _failed_refunds(books: OrderLedger, payments: Sequence[PaymentMade]) -> Iterator[Difference]:
-    """Refunds that our books call done and that have failed since: their money is on our side again."""
+    """Refunds that the ledger has as done and that have failed since: their money was returned to us."""
     for payment in payments:
         for failed in payment.failed_refunds:
             booked, back = books.sum(_K.REFUND, failed.provider_id), books.sum(_K.REFUND_REVERSAL, failed.provider_id)
@@ -214,7 +214,7 @@ def _of_order(order_id: str, books: OrderLedger, payments: Payments) -> Iterator
         yield Difference(
             DifferenceKind.NOT_CAPTURED,
             order_id,
-            Repair.CAPTURE_AUTHORIZATION if holding else Repair.NEEDS_OPERATOR,
+            Repair.CAPTURE_AUTHORIZATION if holding else Repair.MANUAL_REVIEW,
             _K.CAPTURE,
             holding.provider_id if holding else None,
             sum(one.captured for one in payments.values() if one is not None),
@@ -245,7 +245,7 @@ def _unknown(payment: PaymentMade) -> Difference:
     return Difference(
         DifferenceKind.UNKNOWN_ORDER,
         payment.provider_id,
-        Repair.NEEDS_OPERATOR,
+        Repair.MANUAL_REVIEW,
         payment_id=payment.provider_id,
         provider_amount=payment.kept,
         ledger_amount=0,

@@ -1,4 +1,4 @@
-"""Shipping methods: who they reach and what a parcel of a weight costs."""
+"""Shipping methods: their destinations and tariffs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Tariff:
 
 @dataclass(frozen=True)
 class ShippingMethod:
-    """A way to send a parcel: per zone and currency a tariff, and the heaviest order it takes, in grams."""
+    """A shipping method: a tariff per zone and currency, and the heaviest order it accepts, in grams."""
 
     code: str
     name: str
@@ -26,7 +26,7 @@ class ShippingMethod:
     tariffs: Mapping[str, Mapping[str, Tariff]] = field(default_factory=dict)
 
     def price(self, country: str, grams: int, currency: str) -> Money | None:
-        """What it costs, or None when it does not go there, is not offered in the currency, or the goods weigh more."""
+        """The price, or None when the destination or currency is not offered, or the order is too heavy."""
         tariff = self.tariffs.get(zone_of(country), {}).get(currency)
         if tariff is None or grams > self.max_grams:
             return None
@@ -36,7 +36,7 @@ class ShippingMethod:
 
 @dataclass(frozen=True)
 class ShippingOption:
-    """A method that is open to an order, with its price."""
+    """A method that is available for an order, with its price."""
 
     code: str
     name: str
@@ -44,7 +44,7 @@ class ShippingOption:
 
 
 def zone_of(country: str) -> str:
-    """`eu` where we deliver with tax, `world` everywhere else."""
+    """`eu` where we charge tax, `world` everywhere else."""
     return "eu" if country in RATES else "world"
 
 
@@ -54,7 +54,7 @@ SHIPPING_METHODS: dict[str, ShippingMethod] = {
         ShippingMethod(
             "standard",
             "Standard, 2-4 days",
-            max_grams=10_000_000,  # in as many boxes as it takes
+            max_grams=10_000_000,  # in as many parcels as needed
             tariffs={
                 "eu": {"EUR": Tariff(390, 50), "USD": Tariff(450, 60), "GBP": Tariff(350, 45)},
                 "world": {"EUR": Tariff(1490, 400), "USD": Tariff(1690, 450), "GBP": Tariff(1290, 350)},
@@ -80,14 +80,14 @@ SHIPPING_METHODS: dict[str, ShippingMethod] = {
 
 
 def shipping_options(country: str, grams: int, currency: str) -> list[ShippingOption]:
-    """What an order of this weight can be sent by, the cheapest first."""
+    """The methods available for an order of this weight, cheapest first."""
     priced = ((method, method.price(country, grams, currency)) for method in SHIPPING_METHODS.values())
     options = [ShippingOption(method.code, method.name, price) for method, price in priced if price is not None]
     return sorted(options, key=lambda option: option.price.amount)
 
 
 def shipping_price(code: str, country: str, grams: int, currency: str) -> Money:
-    """What this method costs; raises UnknownShippingMethod naming those that are open to the order."""
+    """The price of this method; raises UnknownShippingMethod naming those that are available."""
     method = SHIPPING_METHODS.get(code)
     price = method.price(country, grams, currency) if method else None
     if price is None:

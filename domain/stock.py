@@ -1,4 +1,4 @@
-"""What stock means: what each kind of movement does, and when a SKU can be had, cannot, or runs low."""
+"""Stock: the effect of each kind of movement, and when a SKU is available, out of stock or low."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from domain.events import EventType
 
 
 class MovementKind(StrEnum):
-    """Why a balance changed; each change is one row of the ledger."""
+    """The kind of a stock movement; each is one row of the ledger."""
 
     RECEIVED = "received"
     RESERVED = "reserved"
@@ -30,7 +30,7 @@ EFFECTS: dict[MovementKind, tuple[int, int]] = {
 
 @dataclass(frozen=True)
 class StockRule:
-    """What the shop wants of a SKU: sold beyond what is there or not, and when to say that it runs low (0: never)."""
+    """The stock settings of a SKU: whether it can be backordered, and from how many units it is low (0: never)."""
 
     backorderable: bool = False
     low_stock_at: int = 0
@@ -38,24 +38,24 @@ class StockRule:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a SKU stands, over all warehouses, in units."""
+    """The availability of a SKU over all warehouses, in units."""
 
     available: int
     rule: StockRule
 
     @property
     def sellable(self) -> bool:
-        """A unit can be ordered now, from stock or on backorder. The search index has the same rule in SQL."""
+        """It can be ordered now, from stock or on backorder. The search index has the same rule in SQL."""
         return self.available > 0 or self.rule.backorderable
 
     @property
     def low(self) -> bool:
-        """There is as little as the shop wanted to hear of."""
+        """The available units are at or below the threshold."""
         return 0 < self.rule.low_stock_at >= self.available
 
 
 def flips(before: Standing, after: Standing) -> list[EventType]:
-    """The types of the events that tell of the change; none when nothing a customer or a buyer cares about flipped."""
+    """The types of the events for the change; none when neither availability nor low stock changed."""
     found = []
     if before.sellable != after.sellable:
         found.append(EventType.STOCK_BACK if after.sellable else EventType.STOCK_OUT)

@@ -1,4 +1,4 @@
-"""Value-added tax by country and class, on prices without it or inside prices with it.
+"""Value-added tax by country and class, added to net prices or included in gross prices.
 
 Rounding: tax is rounded half up to the minor unit once per line and once for shipping, never on a total, so that an
 invoice's lines add up to its total to the cent (Directive 2006/112/EC leaves the method to the member states; per
@@ -9,7 +9,7 @@ from domain.catalog import TaxClass
 from domain.money import BASIS_POINTS, Money, round_half_up
 
 # (standard, reduced) in basis points; the reduced rate is the one on food and books. Source: European Commission,
-# "VAT rates applied in the Member States"; a country that is not here is delivered to without tax.
+# "VAT rates applied in the Member States"; orders to other countries are without tax.
 RATES: dict[str, tuple[int, int]] = {
     "AT": (2000, 1000),
     "BE": (2100, 600),
@@ -35,7 +35,7 @@ def tax_rate(country: str, tax_class: TaxClass) -> int:
 
 
 def tax_of(amount: Money, rate: int, *, included: bool) -> Money:
-    """The tax on an amount without it, or the tax inside an amount that includes it."""
+    """The tax on a net amount, or the tax included in a gross amount."""
     if included:
         return Money(round_half_up(amount.amount * rate, BASIS_POINTS + rate), amount.currency)
     return amount.share(rate)

@@ -1,4 +1,4 @@
-"""Voucher codes: what they take off an order, and when they may be used."""
+"""Voucher codes: their discount, and when they can be used."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{2,39}")
 
 
 class VoucherKind(StrEnum):
-    """What is taken off: a share of the goods, an amount of them, or the shipping."""
+    """The kind of discount: a share of the goods, an amount, or the shipping."""
 
     PERCENT = "percent"
     AMOUNT = "amount"
@@ -21,9 +21,9 @@ class VoucherKind(StrEnum):
 
 @dataclass(frozen=True)
 class Voucher:
-    """One code with its terms. `basis_points` is for percent, `amount` for amount; both ends of its time in UTC.
+    """A code with its terms. `basis_points` is for percent, `amount` for amount; its validity is in UTC.
 
-    How often it may still be used is not known here: uses are taken where they are counted, with the order.
+    Limits of use are not checked here but where uses are counted, with the order.
     """
 
     code: str
@@ -36,7 +36,7 @@ class Voucher:
     active: bool = True
 
     def check(self, goods: Money, at: datetime) -> None:
-        """Raise VoucherRefused unless it may be used on goods of this value at this moment."""
+        """Raise VoucherRefused unless it can be used for goods of this value at this moment."""
         if not self.active:
             raise refusal("voucher_unknown")
         if self.valid_from and at < self.valid_from:
@@ -50,7 +50,7 @@ class Voucher:
             raise refusal("voucher_minimum_not_reached", minimum=self.minimum.amount)
 
     def off_goods(self, lines: list[Money]) -> list[Money]:
-        """What is taken off each line, never more than the line; the parts add up to what the code is worth."""
+        """The discount of each line, never more than the line; the parts add up to the voucher's discount."""
         amounts = [line.amount for line in lines]
         whole = sum(amounts)
         if self.kind is VoucherKind.PERCENT:
@@ -61,7 +61,7 @@ class Voucher:
         return [Money(part, line.currency) for part, line in zip(parts, lines, strict=True)]
 
     def off_shipping(self, shipping: Money) -> Money:
-        """What is taken off the shipping."""
+        """The discount on shipping."""
         return shipping if self.kind is VoucherKind.FREE_SHIPPING else Money.zero(shipping.currency)
 
 
@@ -77,15 +77,15 @@ _WHY = {
 
 
 def refusal(code: str, **details: object) -> VoucherRefused:
-    """The failure for one of the reasons a voucher is not taken."""
+    """The error for one of the reasons a voucher is refused."""
     return VoucherRefused(_WHY[code], code, **details)
 
 
 def voucher_code(typed: str) -> str:
-    """The code as it is stored: upper case; raises VoucherRefused for what cannot be one.
+    """The code as stored, in upper case; raises VoucherRefused for what cannot be one.
 
-    Only plain ASCII is a code. Letters of other scripts that look like it are refused rather than mapped, so that
-    two codes that look alike are never one.
+    Only plain ASCII is accepted. Similar letters of other scripts are refused rather than mapped, so that two codes
+    that look alike are never the same.
     """
     code = typed.strip().upper() if typed.isascii() else ""
     if not _CODE.fullmatch(code):

@@ -1,11 +1,11 @@
-"""Whether what a webhook says of a payment's money can be true, as far as our own books know."""
+"""Whether the amounts of a webhook can be true by our own ledger."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Told:
-    """A payment as a webhook tells of it, in minor units; `final` when it says that nothing more can be captured."""
+    """A payment according to a webhook, in minor units; `final` when nothing more can be captured."""
 
     amount: int
     currency: str
@@ -15,9 +15,9 @@ class Told:
 
 @dataclass(frozen=True)
 class Booked:
-    """The same payment in our books; `settled` when nothing of it is held any more, so that they cannot lag behind.
+    """The same payment in our ledger; `settled` when nothing is authorized any more: the ledger cannot lag behind.
 
-    `amounts` is what was held, or, of a payment they do not know yet, what it may be for.
+    `amounts` is what was authorized or, for a payment the ledger does not have yet, what it may be for.
     """
 
     amounts: tuple[int, ...]
@@ -27,10 +27,10 @@ class Booked:
 
 
 def differences(told: Told, booked: Booked) -> dict[str, dict[str, object]]:
-    """What disagrees, by field; nothing when it fits, or may fit once our books have caught up.
+    """The contradictions by field; nothing when the webhook fits, or may fit once the ledger has caught up.
 
-    A webhook may be late, or faster than the answer to our own call: of what was captured it may know less than the
-    books, unless it is the last word, and more, unless the books are closed. More than was held it never can.
+    A webhook may be late, or earlier than the answer to our own call: its captured amount may be below the ledger's
+    unless it is final, and above it unless the ledger is settled, but never above what was authorized.
     """
     found: dict[str, dict[str, object]] = {}
     if told.currency != booked.currency:

@@ -1,1 +1,1 @@
-"""What crosses a boundary: frozen Pydantic messages without behaviour."""
+"""What crosses a process boundary: frozen Pydantic messages without behaviour."""

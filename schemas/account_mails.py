@@ -1,4 +1,4 @@
-"""Mails about an account: what each is for, and what Temporal is told of it – no address, no link."""
+"""Account mails: their kinds, and what Temporal gets of each, which is neither an address nor a link."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from schemas.base import Payload
 
 
 class AccountMailKind(StrEnum):
-    """What a mail is for; of those with a link, it is also what the link may be used for."""
+    """The purpose of a mail and, where it has a link, of the link."""
 
     WELCOME = "welcome"  # sent as VERIFY_EMAIL, or as ALREADY_REGISTERED when the address is another account's
     VERIFY_EMAIL = "verify_email"
@@ -23,19 +23,19 @@ WITH_LINK = frozenset({AccountMailKind.VERIFY_EMAIL, AccountMailKind.RESET_PASSW
 
 
 class AccountMailInput(Payload):
-    """Send this waiting mail; the workflow id is `account-mail-<mail_id>`."""
+    """Send this queued mail; the workflow id is `account-mail-<mail_id>`."""
 
     mail_id: str
 
 
 class AccountMailSent(Payload):
-    """What became of it; `message_id` is None when there was nothing to say, or it had been said before."""
+    """The result; `message_id` is None when there was nothing to send, or it had been sent before."""
 
     message_id: str | None = None
 
 
 class WaitingMail(Payload):
-    """A mail that waits to be sent. Without a user id it is for whoever the address belongs to, if anybody."""
+    """A mail that is to be sent. Without a user id it goes to the owner of the address, if there is one."""
 
     id: str
     kind: AccountMailKind
@@ -44,7 +44,7 @@ class WaitingMail(Payload):
 
 
 class LinkToken(Payload):
-    """What a mailed link stood for when it was used."""
+    """The account, purpose and address of a mailed link that has been used."""
 
     user_id: str
     purpose: AccountMailKind

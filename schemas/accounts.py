@@ -1,4 +1,4 @@
-"""What the owner of an account sends about it."""
+"""Requests of an account's owner about the account."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ MailedCode = Annotated[SecretStr, Field(min_length=20, max_length=200)]
 
 
 class ChangeProfile(Request):
-    """`PATCH /v1/users/me`: what is left out stays."""
+    """`PATCH /v1/users/me`: fields left out stay as they are."""
 
     name: Text | None = None
     marketing_emails: Annotated[bool, Field(strict=True)] | None = None
@@ -26,7 +26,7 @@ class ChangePassword(Request):
 
 
 class ChangeEmail(Request):
-    """`POST /v1/users/me/email`: nothing changes until the link mailed to the new address is used."""
+    """`POST /v1/users/me/email`: the address changes once the link mailed to the new address is used."""
 
     email: EmailStr
     password: KnownPassword
@@ -45,7 +45,7 @@ class VerifyEmail(Request):
 
 
 class EmailVerified(Payload):
-    """The address that is now proven to be the account's."""
+    """The address that is now verified."""
 
     email: str
 
@@ -57,7 +57,7 @@ class AskForPasswordReset(Request):
 
 
 class ResetPassword(Request):
-    """`PUT /v1/password-resets`. The code stands in the body, because addresses end up in logs."""
+    """`PUT /v1/password-resets`. The code is sent in the body, because URLs end up in logs."""
 
     token: MailedCode
     password: NewPassword

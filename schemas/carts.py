@@ -1,4 +1,4 @@
-"""The cart: MongoDB's document as a message, and what is shown of it."""
+"""The cart: the MongoDB document as a message, and its views."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,31 +7,31 @@ from pydantic import Field
 
 from domain.carts import ChangeKind, Standing
 from domain.money import Money as DomainMoney
-from schemas.base import Money, Payload, Quantity, Request, Sku
+from schemas.base import Money, Open, Payload, Quantity, Request, Sku
 
 
 class SetQuantity(Request):
-    """`PUT /v1/cart/items/{sku}`: so many units, not so many more."""
+    """`PUT /v1/cart/items/{sku}`: the quantity of the line, whatever it was before."""
 
     quantity: Quantity
 
 
 class AddToCart(Request):
-    """`POST /v1/cart/items`: so many units more."""
+    """`POST /v1/cart/items`: units to add to the line."""
 
     sku: Sku
     quantity: Quantity = 1
 
 
 class GuestToken(Payload):
-    """`POST /v1/cart/guest-token`: what a guest sends as `X-Cart-Token`; who has it has the cart."""
+    """`POST /v1/cart/guest-token`: the `X-Cart-Token` of a guest, which gives access to the cart."""
 
     token: str
-    days: Annotated[int, Field(description="after so many days without a change its cart is empty")]
+    days: Annotated[int, Field(description="Days without a change after which the cart is emptied.")]
 
 
 class SeenLine(Payload):
-    """What the customer last saw of a line: its price, None when it was not for sale, and whether it could be had."""
+    """A line as the customer last saw it: its price, None when it was not for sale, and whether it was available."""
 
     price: Money | None
     available: bool
@@ -39,16 +39,16 @@ class SeenLine(Payload):
 
     @property
     def standing(self) -> Standing:
-        """The same in the domain's words."""
+        """The same as a domain value."""
         price = None if self.price is None else DomainMoney(self.price.amount, self.price.currency)
         return Standing(price, self.available)
 
 
 class Cart(Payload):
-    """One owner's cart; `items` maps SKU to units, `seen` to what was last seen of it.
+    """An owner's cart; `items` maps each SKU to its units, `seen` to the line as the customer last saw it.
 
-    `version` grows by one with every change. `id` is the document's own: a cart that expired and is begun anew has
-    another. Before anything was put into it, it is at version 0 and its id is its owner's.
+    `version` grows by one with every change. `id` belongs to the document: a new cart after an expired one has another.
+    A cart into which nothing was ever put has version 0 and its owner's id.
     """
 
     id: str
@@ -62,9 +62,9 @@ class Cart(Payload):
 
 
 class CartOffer(Payload):
-    """A SKU as a cart shows it now; `price` is None when it is not for sale.
+    """A SKU as a cart shows it; `price` is None when it is not for sale.
 
-    `room` is how many units a cart may ask for, None when it may be sold beyond what is there.
+    `room` is how many units a cart may hold, None for a SKU that can be backordered.
     """
 
     sku: str
@@ -74,34 +74,34 @@ class CartOffer(Payload):
     room: int | None
 
     def has(self, quantity: int) -> bool:
-        """Whether so many units can be had."""
+        """Whether this many units are available."""
         return self.price is not None and (self.room is None or self.room >= quantity)
 
     def standing(self, quantity: int) -> Standing:
-        """How a line of so many units stands."""
+        """The price and availability of a line of this many units."""
         price = None if self.price is None else DomainMoney(self.price.amount, self.price.currency)
         return Standing(price, self.has(quantity))
 
 
 class CartLineView(Payload):
-    """One line with what the catalog says now; without prices, and not part of the subtotal, when it is gone."""
+    """A line with its current price. A product that is no longer for sale has no prices and is not in the subtotal."""
 
     sku: str
     name: str
     quantity: int
     unit_price: Money | None
     line_total: Money | None
-    available: Annotated[bool, Field(description="whether so many units can be had now")]
+    available: Annotated[bool, Field(description="Whether this quantity is available now.")]
 
 
 class CartChangeView(Payload):
-    """What is no longer as the customer last saw it: `from` and `to` are prices, or whether it can be had.
+    """A change since the customer last saw the line: `from` and `to` are prices, or whether it is available.
 
-    `gone` is no longer for sale: `from` is its last price, `to` is null.
+    A line that is `gone` is no longer for sale: `from` is its last price and `to` is null.
     """
 
     sku: str
-    kind: ChangeKind
+    kind: Open[ChangeKind]
     before: Annotated[Money | bool | None, Field(alias="from")]
     after: Annotated[Money | bool | None, Field(alias="to")]
 
@@ -109,7 +109,7 @@ class CartChangeView(Payload):
 class CartView(Payload):
     """`GET /v1/cart`; `subtotal` is net, before shipping and tax.
 
-    `changes` stay until the customer has taken note of them: of a line by changing it, of all by acknowledging them.
+    `changes` remain until the customer acknowledges them: for one line by changing it, for all with one request.
     """
 
     id: str
@@ -121,7 +121,7 @@ class CartView(Payload):
 
 
 class CompleteCart(Payload):
-    """The cart at this version has become an order: what was ordered is taken out of it."""
+    """Remove from the cart what was ordered from it at this version."""
 
     owner: str
     cart_id: str
@@ -130,7 +130,7 @@ class CompleteCart(Payload):
 
 
 class CartsReminded(Payload):
-    """What a run of the reminder did: carts looked at, and mails begun."""
+    """The result of a reminder run: carts examined and mails started."""
 
     carts: int
     mails: int

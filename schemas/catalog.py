@@ -1,21 +1,22 @@
-"""The catalog's truth: products with their variants, prices and images, and what a variant is offered for now."""
+"""The catalog: products with their variants, prices and images, and a variant's current offer."""
 
 from datetime import datetime
 
 from domain.catalog import ProductStatus, TaxClass
 from domain.money import Money as DomainMoney
 from domain.pricing import PricedItem, unit_price
-from schemas.base import Money, Payload
+from schemas.base import Money, Open, Payload
 
-BASE_CURRENCY = "EUR"  # what prices are shown in unless somebody asks for another currency
+BASE_CURRENCY = "EUR"  # the currency of prices unless another is requested
 
 AttributeValue = str | int | float | bool | list[str]
 
 
 class Price(Payload):
-    """What one unit costs, in minor units, from a moment on, for whoever orders at least `min_quantity` units.
+    """The price of one unit, in minor units, from `valid_from` on, for at least `min_quantity` units.
 
-    Of several that hold for one `min_quantity` the latest begun counts. Whether tax is inside depends on the currency.
+    Of several that are valid for one `min_quantity`, the one that began last applies. Whether tax is included depends
+    on the currency.
     """
 
     amount: int
@@ -26,7 +27,7 @@ class Price(Payload):
 
 
 class Variant(Payload):
-    """What can be bought and is kept in stock: one SKU. Weight in grams, dimensions in millimetres."""
+    """What is sold and stocked: one SKU. Weight in grams, dimensions in millimetres."""
 
     sku: str
     options: dict[str, str] = {}
@@ -48,11 +49,11 @@ class Image(Payload):
 
 
 class Product(Payload):
-    """A product with everything that belongs to it; `brand` and `category` are codes.
+    """A product with its variants and images; `brand` and `category` are codes.
 
-    `code` is its own number, in one namespace with the SKUs: a product of one variant may share it with that variant.
-    `version` is one more with each change of the product or of anything in it. `popularity` is what staff or a file
-    says; where products are sorted or weighed by it, the units sold lately are added.
+    `code` shares one namespace with the SKUs: a product with one variant may have the same code as its variant.
+    `version` grows by one with each change of the product or its parts. `popularity` is set by staff or an import;
+    recent sales are added to it where products are sorted or ranked by popularity.
     """
 
     code: str
@@ -62,8 +63,8 @@ class Product(Payload):
     category: str
     attributes: dict[str, AttributeValue] = {}
     options: list[str] = []
-    tax_class: TaxClass = TaxClass.STANDARD
-    status: ProductStatus = ProductStatus.ACTIVE
+    tax_class: Open[TaxClass] = TaxClass.STANDARD
+    status: Open[ProductStatus] = ProductStatus.ACTIVE
     popularity: int = 0
     variants: list[Variant]
     images: list[Image] = []
@@ -73,7 +74,7 @@ class Product(Payload):
 
 
 class Brand(Payload):
-    """Who makes it."""
+    """A manufacturer or label."""
 
     code: str
     name: str
@@ -81,7 +82,7 @@ class Brand(Payload):
 
 
 class Category(Payload):
-    """A shelf of the shop; the tree is made by `parent`."""
+    """A group of products; `parent` makes them a tree."""
 
     code: str
     name: str
@@ -91,21 +92,21 @@ class Category(Payload):
 
 
 class Announced(Payload):
-    """How many products were announced because of a price that began or ended, and because of a shelf that changed."""
+    """How many products had an event published because a price began or ended, or a brand or category changed."""
 
     by_prices: int = 0
     by_taxonomy: int = 0
 
 
 class SalesCounted(Payload):
-    """How many products sold more or less than when it was counted last."""
+    """How many products' sales differ from the last count."""
 
     changed: int
 
 
 class Offer(Payload):
-    """One SKU as a cart or an order sees it now. `price` is that of one unit, None when there is none in the currency
-    asked for; `tiers` are all prices there are now, (least quantity, amount) each.
+    """The current offer for a SKU. `price` is for one unit, None when there is none in the requested currency; `tiers`
+    are all current prices as (minimum quantity, amount).
     """
 
     sku: str
@@ -119,11 +120,11 @@ class Offer(Payload):
 
     @property
     def for_sale(self) -> bool:
-        """Whether it can be put into a cart and ordered."""
+        """Whether it can be ordered."""
         return self.active and self.price is not None
 
     def price_for(self, quantity: int) -> Money | None:
-        """The price of a unit to who orders so many."""
+        """The unit price at this quantity."""
         if self.price is None:
             return None
         amount = unit_price(self.tiers, quantity)

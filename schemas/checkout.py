@@ -1,4 +1,4 @@
-"""Placing an order: what the customer sends, what the workflow is given, what it first answers."""
+"""Checkout: the customer's request, the workflow's input and its first answer."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,7 +11,8 @@ from domain.carts import user_owner
 from domain.orders import OrderStatus
 from domain.parcels import Goods
 from domain.pricing import TAX_INCLUDED, Quote, QuoteLine
-from schemas.base import Address, Currency, Money, Payload, Quantity, Request, Sku, Text
+from schemas.addresses import ShippingAddress
+from schemas.base import Address, Currency, Money, Open, Payload, Request, Text
 from schemas.carts import CompleteCart
 from schemas.catalog import BASE_CURRENCY
 from schemas.payments import PaymentMethodToken, ReturnUrl
@@ -29,28 +30,28 @@ QuoteToken = Annotated[str, Field(min_length=1, max_length=4000, description="`q
 
 
 class OnShortage(StrEnum):
-    """What a customer wants when only a part of the cart can be had: to be told so, or to be asked."""
+    """What happens when only part of the cart is available: the order is refused, or the customer decides."""
 
     REFUSE = "refuse"
     ASK = "ask"
 
 
 class CheckoutRequest(Request):
-    """`POST /v1/checkouts`: check out this version of my cart.
+    """`POST /v1/checkouts`: check out this version of the cart.
 
-    When only a part can be had by now, `on_shortage` decides: `refuse` places no order and says what is short; `ask`
-    places one that holds what there is, and waits for `POST /v1/orders/{id}/decision`.
+    When only part of it is available, `refuse` places no order and names what is short; `ask` places an order that
+    reserves what is available and waits for `POST /v1/orders/{id}/decision`.
     """
 
     cart_version: Annotated[int, Field(ge=1, strict=True)]
-    shipping_address: Address
+    shipping_address: ShippingAddress
     shipping_method: Text = "standard"
     payment_method: Annotated[
-        PaymentMethodToken | None, Field(description="May be missing where store credit covers the order.")
+        PaymentMethodToken | None, Field(description="Optional when store credit covers the order.")
     ] = None
     payment_return_url: ReturnUrl | None = None
     use_store_credit: Annotated[
-        bool, Field(strict=True, description="Pay with store credit first; the method is asked for the rest.")
+        bool, Field(strict=True, description="Use store credit first; the payment method pays the rest.")
     ] = False
     discount_code: Text | None = None
     currency: ShopCurrency = BASE_CURRENCY
@@ -65,19 +66,19 @@ class CheckoutRequest(Request):
 
 
 class OrderLineInput(Payload):
-    """So many units of a SKU."""
+    """A SKU and its quantity."""
 
-    sku: Sku
-    quantity: Quantity
+    sku: str
+    quantity: int
 
 
 class CheckoutInput(Payload):
-    """Everything CheckoutWorkflow needs to know; the order id is a UUIDv7 chosen by the API.
+    """The input of CheckoutWorkflow; the order id is a UUIDv7 chosen by the API.
 
-    `approved_total` is what the customer has agreed to, in minor units: more is never asked for. After a refused
-    payment the order waits `payment_retry_seconds` for another method; one that is partly out of stock waits
-    `decision_seconds` for what its customer says. A card's hold lasts `authorization_seconds` unless its provider says
-    otherwise, and is renewed before it ends; 0 renews none.
+    `approved_total` is what the customer has agreed to, in minor units: the order is never charged more. After a
+    declined payment the order waits `payment_retry_seconds` for another method; one that is partly out of stock waits
+    `decision_seconds` for the decision of its customer. A card authorization lasts `authorization_seconds` unless the
+    provider says otherwise, and is renewed before it expires; 0 renews none.
     """
 
     order_id: str
@@ -102,7 +103,7 @@ class CheckoutInput(Payload):
     review: ReviewRules = ReviewRules()
 
     def price_command(self, lines: list[OrderLineInput], voucher_code: str | None) -> "PriceOrder":
-        """To price these lines for where the order goes."""
+        """The command that prices these lines for the order's destination."""
         return PriceOrder(
             lines=lines,
             country=self.shipping_address.country,
@@ -112,13 +113,13 @@ class CheckoutInput(Payload):
         )
 
     def cart_command(self) -> CompleteCart:
-        """To empty the cart that was ordered."""
+        """The command that removes the ordered items from the cart."""
         owner = user_owner(self.customer_id)
         return CompleteCart(owner=owner, cart_id=self.cart_id, version=self.cart_version, order_id=self.order_id)
 
 
 class CheckoutOutcome(StrEnum):
-    """The first thing a customer can be told about an order."""
+    """The first answer about an order."""
 
     AUTHORIZED = "authorized"
     ACTION_REQUIRED = "action_required"
@@ -138,15 +139,15 @@ _OUTCOMES = {
 
 
 def outcome_of_end(code: str) -> CheckoutOutcome:
-    """What a customer is told first of an order that ended for this reason before they were told anything."""
+    """The first answer about an order that ended for this reason before any other answer."""
     return _OUTCOMES.get(code, CheckoutOutcome.REFUSED)
 
 
 class CheckoutAnswer(Payload):
-    """The first answer of a checkout; `code` and `message` say why it is not `authorized`."""
+    """The first answer to a checkout; `code` and `message` say why it is not `authorized`."""
 
     order_id: str
-    outcome: CheckoutOutcome
+    outcome: Open[CheckoutOutcome]
     code: str | None = None
     message: str | None = None
     details: dict[str, object] = {}
@@ -161,7 +162,7 @@ class CheckoutResult(Payload):
     """How the order ended."""
 
     order_id: str
-    status: OrderStatus
+    status: Open[OrderStatus]
     reason: str | None = None
 
 
@@ -193,9 +194,9 @@ class PricedLine(Payload):
 
 
 class PricedOrder(Payload):
-    """The quote an order is placed at, minor units of one currency.
+    """The price of an order, in minor units of one currency.
 
-    total = subtotal - discount + shipping + tax, or the same without the tax when it is included in the prices.
+    total = subtotal - discount + shipping + tax; without the tax when prices include it.
     """
 
     currency: str
@@ -230,7 +231,7 @@ class PricedOrder(Payload):
 
     @property
     def total_money(self) -> Money:
-        """The total as an amount with its currency."""
+        """The total with its currency."""
         return Money(amount=self.total, currency=self.currency)
 
 

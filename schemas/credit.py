@@ -1,4 +1,4 @@
-"""Store credit: granted by staff, held and spent by orders, shown to its customer. Amounts are minor units."""
+"""Store credit: granted by staff, authorized and captured for orders, shown to its customer, in minor units."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,29 +7,29 @@ from pydantic import Field, StringConstraints
 
 from domain.credit import CreditKind
 from domain.orders import PaymentStatus
-from schemas.base import Money, Payload, Request
+from schemas.base import Money, Open, Payload, Request
 from schemas.checkout import ShopCurrency
 
 
 class CreditAmount(Request):
-    """So much, in minor units of a currency we sell in."""
+    """An amount in minor units of a currency we sell in."""
 
     amount: Annotated[int, Field(gt=0, le=10**8, strict=True)]
     currency: ShopCurrency
 
 
 class GrantCredit(Request):
-    """`POST /v1/ops/customers/{id}/credit`: give a customer store credit."""
+    """`POST /v1/ops/customers/{id}/credit`: grant a customer store credit."""
 
     amount: CreditAmount
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 class CreditEntry(Payload):
-    """One move of store credit: what staff gave, or what an order held, took or gave back."""
+    """An entry of store credit: a grant by staff, or an authorization, capture, void or refund for an order."""
 
     id: int
-    kind: CreditKind
+    kind: Open[CreditKind]
     amount: Money
     order_id: str | None = None
     reason: str | None = None
@@ -38,14 +38,14 @@ class CreditEntry(Payload):
 
 
 class CreditBalance(Payload):
-    """What a customer can spend in one currency, and what is held for their orders."""
+    """A customer's available credit in one currency, and what is authorized for their orders."""
 
     available: Money
     held: Money
 
 
 class CreditStatement(Payload):
-    """A customer's store credit by currency, and a keyset page of its moves, newest first."""
+    """A customer's store credit by currency, and a keyset page of its entries, newest first."""
 
     balances: list[CreditBalance]
     items: list[CreditEntry]
@@ -53,10 +53,10 @@ class CreditStatement(Payload):
 
 
 class OwnCreditEntry(Payload):
-    """The same move as its customer sees it: who of us did it is nobody's business."""
+    """The same entry as the customer sees it, without the staff member."""
 
     id: int
-    kind: CreditKind
+    kind: Open[CreditKind]
     amount: Money
     order_id: str | None = None
     reason: str | None = None
@@ -75,14 +75,14 @@ class OwnCreditStatement(Payload):
 
 
 class AuthorizeCredit(Payload):
-    """Keep credit of the order's customer for it: all there is, up to the order's total."""
+    """Authorize store credit for the order: all that is available, up to the order's total."""
 
     order_id: str
     idempotency_key: str
 
 
 class CaptureCredit(Payload):
-    """Take so much of what is held, because this parcel has left."""
+    """Capture this amount, because this parcel was dispatched."""
 
     order_id: str
     idempotency_key: str
@@ -91,7 +91,7 @@ class CaptureCredit(Payload):
 
 
 class VoidCredit(Payload):
-    """Give back what is still held; nothing when nothing is."""
+    """Void what is still authorized, if anything."""
 
     order_id: str
     idempotency_key: str
@@ -99,7 +99,7 @@ class VoidCredit(Payload):
 
 
 class CreditMoved(Payload):
-    """How much moved, and the order's payment status after it."""
+    """The amount of the entry, and the order's payment status after it."""
 
     amount: int
     payment_status: PaymentStatus

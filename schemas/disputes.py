@@ -1,4 +1,4 @@
-"""Disputes: how the provider says they stand, what we keep of them, what operators do about them."""
+"""Disputes: their state at the provider, our record of them, and what operators do about them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from domain.disputes import DisputeStatus
 from domain.ledger import EntryKind
 from domain.orders import PaymentStatus
-from schemas.base import Money, Payload, Request
+from schemas.base import Money, Open, Payload, Request
 from schemas.payments import ProviderCommand
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
@@ -22,33 +22,33 @@ def _readable(text: str) -> str:
 
 
 class EvidenceRequest(Request):
-    """`POST /v1/ops/disputes/{id}/evidence`: what speaks for us, as one text that the bank will read."""
+    """`POST /v1/ops/disputes/{id}/evidence`: our evidence, as one text for the bank."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=20_000), AfterValidator(_readable)]
-    reason: Reason = Field(description="Why it is sent, for the record.")
+    reason: Reason = Field(description="Why it is submitted, for the record.")
 
 
 class DisputeDecisionRequest(Request):
-    """`POST /v1/ops/disputes/{id}/accept` and `/release`: why."""
+    """`POST /v1/ops/disputes/{id}/accept` and `/release`: the reason."""
 
     reason: Reason
 
 
 class DisputeInput(Payload):
-    """What DisputeWorkflow is started with: nothing but a name, because everything else the provider is asked."""
+    """The input of DisputeWorkflow: the id alone, because everything else is retrieved from the provider."""
 
     dispute_id: str
     reminder_hours: int = 48
 
 
 class RetrieveDispute(Payload):
-    """Ask the provider how the dispute stands."""
+    """Retrieve the dispute from the provider."""
 
     dispute_id: str
 
 
 class DisputeMovement(Payload):
-    """Money that the dispute has moved; `provider_id` is the movement's own id there."""
+    """A movement of money by the dispute; `provider_id` is the provider's id of the movement."""
 
     provider_id: str
     kind: EntryKind
@@ -56,9 +56,9 @@ class DisputeMovement(Payload):
 
 
 class DisputeStanding(Payload):
-    """A dispute as the provider has it now; without `order_id` it is of no order of ours.
+    """A dispute as retrieved from the provider; without `order_id` it belongs to no order of ours.
 
-    It is no older than `asked_at`; None in what an earlier release has asked.
+    It is no older than `asked_at`; None when an earlier release retrieved it.
     """
 
     dispute_id: str
@@ -74,7 +74,7 @@ class DisputeStanding(Payload):
 
     @property
     def is_open(self) -> bool:
-        """Undecided, or won and the money has yet to come back."""
+        """Undecided, or won and the money has not been returned yet."""
         return self.status.is_undecided or (self.status is DisputeStatus.WON and self._is_money_due)
 
     @property
@@ -93,9 +93,9 @@ class DisputeAction(StrEnum):
 
 
 class ActionTaken(Payload):
-    """Who did what about a dispute, when and why; `text` is the evidence."""
+    """An action on a dispute: who, when and why; `text` is the evidence."""
 
-    action: DisputeAction
+    action: Open[DisputeAction]
     actor: str
     reason: str
     at: datetime
@@ -105,7 +105,7 @@ class ActionTaken(Payload):
 class DisputeView(Payload):
     """A dispute as staff see it.
 
-    `frozen` says that nothing of the order leaves the warehouse; `overdue` that evidence is still wanted and too late.
+    `frozen`: the order's parcels are on hold. `overdue`: evidence is still required and its date has passed.
     """
 
     id: str
@@ -113,7 +113,7 @@ class DisputeView(Payload):
     payment_id: str
     amount: Money
     reason: str
-    status: DisputeStatus
+    status: Open[DisputeStatus]
     open: bool
     frozen: bool
     evidence_due_at: datetime | None = None
@@ -131,21 +131,21 @@ class DisputePage(Payload):
 
 
 class RecordDispute(Payload):
-    """Keep how a dispute stands, with its money, its events and the order's payment status; repeat-safe."""
+    """Record the dispute's state, its ledger entries and events, and the order's payment status; repeat-safe."""
 
     order_id: str
     standing: DisputeStanding
 
 
 class DisputeRecorded(Payload):
-    """The dispute as it is kept now, and the order's payment status after it."""
+    """The dispute as recorded, and the order's payment status after it."""
 
     dispute: DisputeView
     payment_status: PaymentStatus
 
 
 class NoteAction(Payload):
-    """Keep what was done about a dispute; repeat-safe by `key`."""
+    """Record an action on a dispute; repeat-safe by `key`."""
 
     dispute_id: str
     key: str
@@ -156,34 +156,34 @@ class NoteAction(Payload):
 
 
 class SubmitEvidence(ProviderCommand):
-    """Tell the provider, and through it the bank, what speaks for us."""
+    """Submit our evidence to the provider, which passes it to the bank."""
 
     dispute_id: str
     text: str
 
 
 class AcceptDispute(ProviderCommand):
-    """Give in: the dispute is lost."""
+    """Accept the dispute: it is lost."""
 
     dispute_id: str
 
 
-# --- what operators ask of DisputeWorkflow, by update
+# --- updates of DisputeWorkflow, by operators
 
 
 class OperatorDecision(Payload):
-    """Who wants something done about a dispute, and why; `text` is the evidence."""
+    """An operator's decision about a dispute, and why; `text` is the evidence."""
 
     actor: str
     reason: str
     text: str | None = None
 
 
-# --- what DisputeWorkflow tells the order, by signal
+# --- signals of DisputeWorkflow to the order
 
 
 class DisputeUpdated(Payload):
-    """Whether nothing more is to leave because of this dispute, and whether it is lost."""
+    """Whether this dispute puts the order's parcels on hold, and whether it is lost."""
 
     dispute_id: str
     frozen: bool
@@ -191,7 +191,7 @@ class DisputeUpdated(Payload):
 
 
 class DisputeEnded(Payload):
-    """How the dispute ended; without a status it was of no order of ours."""
+    """How the dispute ended; without a status it belonged to no order of ours."""
 
     dispute_id: str
     status: DisputeStatus | None = None

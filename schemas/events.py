@@ -1,9 +1,9 @@
-"""What goes over Kafka: the data of a CloudEvents 1.0 event in binary mode."""
+"""Events on Kafka: the data of a CloudEvents 1.0 event in binary mode."""
 
 from datetime import datetime
 
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
-from schemas.base import Payload
+from schemas.base import Open, Payload
 
 ORDERS_TOPIC = "orders.status.v1"
 PAYMENTS_TOPIC = "payments.v1"
@@ -14,12 +14,12 @@ EVENT_TYPE_SUFFIX = ".v1"
 
 
 def dead_letters(topic: str) -> str:
-    """The topic that takes what a consumer of `topic` could not read."""
+    """The topic for messages that a consumer of `topic` could not read."""
     return f"{topic}.dlq"
 
 
 class Event(Payload):
-    """What every event has; `type` is an EventType, or one that a newer release knows, without what it travels with."""
+    """The fields of every event; `type` is an EventType, or one of a newer release, without its CloudEvents prefix."""
 
     event_id: str
     type: str
@@ -27,23 +27,23 @@ class Event(Payload):
 
     @property
     def source(self) -> str:
-        """The CloudEvents source: which collection the subject is in."""
+        """The CloudEvents source: the collection of the subject."""
         raise NotImplementedError
 
     @property
     def aggregate_id(self) -> str:
-        """What it is about: the subject and the Kafka key, so that events about one thing stay in order."""
+        """The subject and the Kafka key, so that events about one subject stay in order."""
         raise NotImplementedError
 
 
 class OrderStatusChanged(Event):
-    """Each committed change of an order, key = order id; `seq` is gap-free from 1 within the order."""
+    """A committed change of an order. Key: order id; `seq` counts from 1 within the order, without gaps."""
 
     order_id: str
     seq: int
-    status: OrderStatus
-    payment_status: PaymentStatus
-    fulfilment_status: FulfilmentStatus
+    status: Open[OrderStatus]
+    payment_status: Open[PaymentStatus]
+    fulfilment_status: Open[FulfilmentStatus]
     actor: str
     data: dict[str, object] = {}
 
@@ -59,10 +59,11 @@ class OrderStatusChanged(Event):
 
 
 class ProductChanged(Event):
-    """Something about a product is no longer as it was: `product.*` its data, `stock.*` whether it can be had.
+    """A change of a product: `product.*` of its data, `stock.*` of its availability.
 
-    Key = product code. `revision` grows by one with each event of a product, in the order of commits; whoever wants
-    the state reads it from the owner.
+    Key: product code. `revision` grows by one with each event of a product, in the order of commits; the state is
+    read from the owning service. Types: product.created, product.changed, product.archived,
+    product.price_changed, stock.low, stock.out, stock.back.
     """
 
     product: str

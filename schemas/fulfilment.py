@@ -1,14 +1,14 @@
-"""Parcels: what a warehouse is told, what the carrier tells, what the order is told."""
+"""Parcels: commands to the carrier, its answers and events, and signals to the order."""
 
 from datetime import datetime
 
 from domain.fulfilment import ParcelStatus
-from schemas.base import Address, Payload
+from schemas.base import Address, Open, Payload
 from schemas.orders import ParcelPlan
 
 
 class FulfilmentInput(Payload):
-    """What FulfilmentWorkflow is started with: one parcel from one warehouse."""
+    """The input of FulfilmentWorkflow: one parcel from one warehouse."""
 
     order_id: str
     parcel: ParcelPlan
@@ -19,13 +19,13 @@ class FulfilmentInput(Payload):
 
 
 class HoldParcel(Payload):
-    """The parcel is not to leave, or may leave again."""
+    """Put the parcel on hold, or release it."""
 
     on: bool
 
 
 class BookShipment(Payload):
-    """Ask the carrier to take the parcel; the idempotency key is `<workflow id>:book`."""
+    """Book the parcel with the carrier; the idempotency key is `<workflow id>:book`."""
 
     order_id: str
     parcel: ParcelPlan
@@ -35,7 +35,7 @@ class BookShipment(Payload):
 
 
 class ShipmentBooked(Payload):
-    """The carrier's answer: taken, with its ids; or refused for good, with its reason."""
+    """The carrier's answer: accepted, with its ids; or refused for good, with the reason."""
 
     accepted: bool
     shipment_id: str | None = None
@@ -46,23 +46,23 @@ class ShipmentBooked(Payload):
 
 
 class CancelShipment(Payload):
-    """Call the booking back."""
+    """Cancel the booking."""
 
     shipment_id: str
     idempotency_key: str
 
 
 class ShipmentCancelled(Payload):
-    """Whether the carrier could still stop it; False once the parcel has left."""
+    """Whether the carrier could still cancel it; False once the parcel was dispatched."""
 
     cancelled: bool
 
 
 class RecordParcel(Payload):
-    """Write what became of the parcel, the order's derived status and the event, in one transaction.
+    """Record the parcel's status, the order's derived status and the event, in one transaction.
 
-    When `status` says that the goods have left, their reservation becomes a shipment in the same transaction.
-    Repeat-safe by (order, parcel, status, round): a parcel that was on hold is booked in another round.
+    When the goods have left the warehouse, their reservation becomes a shipment in the same transaction. Repeat-safe
+    by (order, parcel, status, round): a parcel that was on hold is booked in another round.
     """
 
     order_id: str
@@ -78,19 +78,19 @@ class RecordParcel(Payload):
 
 
 class CarrierEvent(Payload):
-    """A verified webhook of the carrier about one shipment."""
+    """A verified webhook of the carrier about a shipment."""
 
     event_id: str
-    status: ParcelStatus
+    status: Open[ParcelStatus]
     occurred_at: datetime
     location: str | None = None
 
 
 class ParcelUpdated(Payload):
-    """What FulfilmentWorkflow tells the order of its parcel."""
+    """The signal of FulfilmentWorkflow to the order about its parcel."""
 
     number: int
-    status: ParcelStatus
+    status: Open[ParcelStatus]
     tracking_number: str | None = None
     code: str | None = None
     message: str | None = None

@@ -1,4 +1,4 @@
-"""Telling the customer: one event to one recipient over one channel."""
+"""Notifications of customers: one event to one recipient over one channel."""
 
 from schemas.base import Payload
 
@@ -14,7 +14,7 @@ class NotificationInput(Payload):
 
 
 class NotificationSent(Payload):
-    """The mail server took the message; `repeated` when an earlier attempt had already sent it."""
+    """The mail server accepted the message; `repeated` when an earlier attempt had already sent it."""
 
     message_id: str
     repeated: bool = False

@@ -1,4 +1,4 @@
-"""OAuth 2: the applications that ask for tokens, and what they are answered."""
+"""OAuth 2: registered applications and token responses."""
 
 import re
 from datetime import datetime
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from schemas.base import Payload, Request, Text
+from schemas.base import Open, Payload, Request, Text
 from schemas.users import Role
 
 GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
@@ -18,7 +18,7 @@ _APP_SCHEME = re.compile(r"^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+$")
 
 
 def _redirect_uri(value: str) -> str:
-    """https, http on this machine, or an app's own reversed-domain scheme (RFC 8252); nothing that can be misread."""
+    """https, http on this machine, or an app's own reversed-domain scheme (RFC 8252); nothing ambiguous."""
     problem = "a redirect URI is https, http on a loopback address or an app's own com.example.app scheme"
     if not _SAFE_URI.fullmatch(value):
         raise ValueError(f"{problem}, in URI characters and without a fragment")
@@ -47,14 +47,14 @@ class TokenResponse(Payload):
 
 
 class OAuthClient(Payload):
-    """A registered application as its administrators see it; a confidential one has a secret to authenticate with."""
+    """A registered application as administrators see it; a confidential client authenticates with a secret."""
 
     client_id: str
     name: str
     grant_types: list[str]
     redirect_uris: list[str]
     scope: str
-    roles: list[Role]
+    roles: list[Open[Role]]
     first_party: bool
     is_confidential: bool
     active: bool
@@ -62,20 +62,20 @@ class OAuthClient(Payload):
 
 
 class MadeOAuthClient(OAuthClient):
-    """A client that has just been made or given another secret: the one time that it is told."""
+    """A new client, or one with a new secret: the only time the secret is shown."""
 
     client_secret: str | None = None
 
 
 class OAuthClientList(Payload):
-    """`GET /v1/oauth-clients`, in the order of their ids."""
+    """`GET /v1/oauth-clients`, ordered by id."""
 
     items: list[OAuthClient]
     next_cursor: str | None = None
 
 
 class NewOAuthClient(Request):
-    """`POST /v1/oauth-clients`; `roles` are what a service account may do when it acts for itself."""
+    """`POST /v1/oauth-clients`; `roles` apply when a service account acts for itself."""
 
     client_id: ClientId
     name: Text
@@ -97,7 +97,7 @@ class NewOAuthClient(Request):
 
 
 class ChangeOAuthClient(Request):
-    """`PATCH /v1/oauth-clients/{client_id}`: what is given is replaced, what is left out stays."""
+    """`PATCH /v1/oauth-clients/{client_id}`: given fields are replaced, fields left out stay."""
 
     name: Text | None = None
     redirect_uris: Annotated[list[RedirectUri], Field(max_length=20)] | None = None

@@ -1,4 +1,4 @@
-"""What staff look for among the orders, and what they find."""
+"""Order search for staff: queries and results."""
 
 from datetime import datetime
 from typing import Annotated
@@ -6,19 +6,19 @@ from typing import Annotated
 from pydantic import Field
 
 from domain.orders import OrderStatus
-from schemas.base import Payload
+from schemas.base import Open, Payload
 from schemas.orders import OrderSummary
 
 
 class OrderQuery(Payload):
-    """Which orders; whatever is given must all fit."""
+    """The search criteria; an order must match all that are given."""
 
     q: Annotated[
         str,
         Field(
             max_length=200,
             description="Number, order id, e-mail address, SKU, name of a product, city or postal code; the last word "
-            "may be unfinished.",
+            "may be incomplete.",
             examples=["berlin kettle"],
         ),
     ] = ""
@@ -26,17 +26,17 @@ class OrderQuery(Payload):
     email: Annotated[str | None, Field(max_length=254)] = None
     sku: Annotated[str | None, Field(max_length=64)] = None
     status: OrderStatus | None = None
-    stuck: Annotated[bool | None, Field(description="Only those that need somebody, or only the others.")] = None
+    stuck: Annotated[bool | None, Field(description="Only orders that need an operator, or only the others.")] = None
     cursor: Annotated[str | None, Field(max_length=500, pattern=r"^[A-Za-z0-9_-]+$")] = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
 class FoundOrder(OrderSummary):
-    """An order as MySQL has it now.
+    """An order as MySQL has it.
 
-    `stuck` is an order that staff must look at: its compensation is blocked, or nothing has happened in it for longer
-    than `ORDERS_STUCK_AFTER_HOURS`. `needs_operator` names what could not be compensated, and why, until that is
-    settled.
+    `stuck`: it needs an operator, because its compensation is blocked or because nothing has happened in an open order
+    for `ORDERS_STUCK_AFTER_HOURS`. `needs_operator` names the steps that could not be compensated, and why,
+    until an operator has dealt with them.
     """
 
     email: str
@@ -45,22 +45,22 @@ class FoundOrder(OrderSummary):
 
 
 class FoundOrders(Payload):
-    """`GET /v1/ops/orders`: the stuck first, what cannot be undone before all, each newest first."""
+    """`GET /v1/ops/orders`: blocked compensation first, then other stuck orders, then the rest, newest first."""
 
     items: list[FoundOrder]
     next_cursor: str | None = None
 
 
 class IndexedOrder(Payload):
-    """What the index knows of an order as of its event `last_seq`: what is searched and nothing else.
+    """The index document of an order as of its event `last_seq`: only the fields that are searched.
 
-    Of somebody who has closed the account neither e-mail address nor place is kept.
+    For a closed account it has neither e-mail address nor place.
     """
 
     id: str
     number: int
     last_seq: int
-    status: OrderStatus
+    status: Open[OrderStatus]
     email: str | None
     city: str | None
     postal_code: str | None

@@ -1,4 +1,4 @@
-"""The order: what is recorded of it and what is shown of it."""
+"""The order: its commands, records and views."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,21 +10,21 @@ from domain.events import EventType
 from domain.fulfilment import ParcelStatus
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from domain.parcels import PlannedParcel
-from schemas.base import Address, Money, Payload, Request, Text
+from schemas.base import Address, Money, Open, Payload, Request, Text
 from schemas.checkout import CheckoutInput, PricedOrder
 from schemas.payments import PaymentAction
 from schemas.stock import StockAllocated
 
 
 class PlaceOrder(Payload):
-    """Record the order and reserve its stock, both or neither; repeat-safe by order id."""
+    """Record the order and reserve its stock, in one transaction; repeat-safe by order id."""
 
     order: CheckoutInput
     quote: PricedOrder
 
 
 class ParcelPlan(Payload):
-    """What one warehouse, standing in `country`, ships of the order. `amount` is its share of the order's total."""
+    """The part of the order that one warehouse, in `country`, ships. `amount` is its share of the order's total."""
 
     number: int
     warehouse: str
@@ -50,12 +50,12 @@ class ParcelPlan(Payload):
 
     @property
     def backordered(self) -> int:
-        """Units that had yet to arrive when the order was placed: the parcel waits for them."""
+        """Units on backorder when the order was placed: the parcel waits for them."""
         return sum(line.backordered for line in self.lines)
 
 
 class ParcelLine(Payload):
-    """So many units of a SKU in a parcel; `backordered` of them have yet to arrive in the warehouse."""
+    """A line of a parcel; `backordered` of its units have to arrive in the warehouse first."""
 
     sku: str
     quantity: int
@@ -63,7 +63,7 @@ class ParcelLine(Payload):
 
 
 class ShortLine(Payload):
-    """More was wanted of a SKU than could be had."""
+    """A SKU of which fewer units are available than were ordered."""
 
     sku: str
     wanted: int
@@ -73,7 +73,7 @@ class ShortLine(Payload):
 class OrderPlaced(Payload):
     """The order is recorded and its stock is reserved in these parcels, for `reservation_seconds` unless extended.
 
-    What is `short` was in line when it was placed, and its customer is to be asked.
+    What is `short` is on backorder until the customer has decided.
     """
 
     order_id: str
@@ -84,7 +84,7 @@ class OrderPlaced(Payload):
 
 
 class TakeAvailable(Payload):
-    """Make the order as small as this quote, without what is short; repeat-safe."""
+    """Reduce the order to this quote, without what is short; repeat-safe."""
 
     order_id: str
     short: list[ShortLine]
@@ -93,16 +93,16 @@ class TakeAvailable(Payload):
 
 
 class OrderShortened(Payload):
-    """The order as it is now, and parcels of other orders that have all their goods with what it let go."""
+    """The reduced order, and the parcels of other orders whose goods are complete with what it released."""
 
     placed: OrderPlaced
     arrived: list[StockAllocated] = []
 
 
 class Shortage(Payload):
-    """What cannot be had now of an order, and until when its customer may decide.
+    """What is out of stock of an order, and until when its customer may decide.
 
-    `take_available_total` is what the order costs without it; null when that is too little to be an order.
+    `take_available_total` is the total without it; null when the rest is too little for an order.
     """
 
     lines: list[ShortLine]
@@ -111,7 +111,7 @@ class Shortage(Payload):
 
 
 class Choice(StrEnum):
-    """What a customer wants of an order that is partly out of stock."""
+    """A customer's choice about an order that is partly out of stock."""
 
     TAKE_AVAILABLE = "take_available"
     WAIT = "wait"
@@ -119,20 +119,20 @@ class Choice(StrEnum):
 
 
 class DecisionRequest(Request):
-    """`POST /v1/orders/{id}/decision`: take what there is, wait for all of it, or have nothing."""
+    """`POST /v1/orders/{id}/decision`: take what is available, wait for everything, or cancel."""
 
     choice: Choice
 
 
 class Decision(Payload):
-    """The same, with who says so (`customer:<id>`)."""
+    """The same with the actor (`customer:<id>`)."""
 
-    choice: Choice
+    choice: Open[Choice]
     actor: str
 
 
 class Awaiting(Payload):
-    """What an order waits for from its customer, and until when; all empty when it waits for nothing."""
+    """What the order waits for from its customer, and until when; all empty when it waits for nothing."""
 
     payment_action: PaymentAction | None = None
     retry_until: datetime | None = None
@@ -140,7 +140,7 @@ class Awaiting(Payload):
 
 
 class RecordStatus(Payload):
-    """Move the order to a status and say so in one event; `step` makes a repeat a no-op."""
+    """Move the order to a status and append the event, in one transaction; `step` makes a repeat a no-op."""
 
     order_id: str
     step: str
@@ -153,7 +153,7 @@ class RecordStatus(Payload):
 
 
 class StatusRecorded(Payload):
-    """The event that tells of the move."""
+    """The event that was appended."""
 
     event_id: str
     seq: int
@@ -161,7 +161,7 @@ class StatusRecorded(Payload):
 
 
 class OrderLineView(Payload):
-    """One line of an order as shown."""
+    """A line of an order."""
 
     sku: str
     name: str
@@ -174,31 +174,31 @@ class OrderLineView(Payload):
 
 
 class ParcelView(Payload):
-    """One parcel of an order as shown."""
+    """A parcel of an order."""
 
     number: int
     warehouse: str
-    status: ParcelStatus
+    status: Open[ParcelStatus]
     tracking_number: str | None = None
     tracking_url: str | None = None
     lines: list[ParcelLine]
 
 
 class OrderSummary(Payload):
-    """An order as one row of a list."""
+    """An order in a list."""
 
     id: str
     number: int
-    status: OrderStatus
-    payment_status: PaymentStatus
-    fulfilment_status: FulfilmentStatus
+    status: Open[OrderStatus]
+    payment_status: Open[PaymentStatus]
+    fulfilment_status: Open[FulfilmentStatus]
     total: Money
     created_at: datetime
     updated_at: datetime
 
 
 class PaymentPart(Payload):
-    """What the books say of one way of paying: on hold, taken, and given back of that."""
+    """The amounts of one way of paying: authorized and not captured yet, captured, and refunded of that."""
 
     held: Money
     captured: Money
@@ -206,9 +206,9 @@ class PaymentPart(Payload):
 
 
 class PaymentBalance(PaymentPart):
-    """The same of all an order's money, and of each way it is paid.
+    """The amounts of the whole order, and of each way of paying.
 
-    `disputed` is what the customer's bank has taken back, for now or for good.
+    `disputed` is what the customer's bank has withdrawn in a dispute, for now or for good.
     """
 
     disputed: Money
@@ -219,7 +219,7 @@ class PaymentBalance(PaymentPart):
 class OrderView(OrderSummary, Awaiting):
     """An order in full, `GET /v1/orders/{id}`.
 
-    `subtotal` is before the discount. Tax comes on top of it unless `tax_included`: then it is inside every amount.
+    `subtotal` is before the discount. Tax is added to it unless `tax_included`: then every amount includes it.
     """
 
     customer_id: str
@@ -247,14 +247,14 @@ class OrderPage(Payload):
 
 
 class OrderEvent(Payload):
-    """One entry of an order's history; `seq` starts at 1 and has no gaps."""
+    """An event of an order's history; `seq` starts at 1 and has no gaps."""
 
     id: str
     seq: int
     type: str
-    status: OrderStatus
-    payment_status: PaymentStatus
-    fulfilment_status: FulfilmentStatus
+    status: Open[OrderStatus]
+    payment_status: Open[PaymentStatus]
+    fulfilment_status: Open[FulfilmentStatus]
     actor: str
     occurred_at: datetime
     data: dict[str, object] = {}
@@ -276,7 +276,7 @@ class CancelRequest(Request):
 class CancelOrder(Payload):
     """Cancel the order on behalf of an actor (`customer:<id>`, `staff:<id>:<role>` or `service:<client id>`).
 
-    `only_waiting` means only while it waits for its customer: another checkout of the same cart takes its place.
+    `only_waiting` means only while it waits for its customer: another checkout of the same cart replaces it.
     """
 
     actor: str
@@ -288,11 +288,11 @@ class SettlementRequest(Request):
     """`POST /v1/ops/orders/{id}/compensation`."""
 
     reason: Text
-    retry: Annotated[bool, Field(description="True tries the undo again; False records it as settled by hand.")]
+    retry: Annotated[bool, Field(description="`true` retries the compensation; `false` records it as settled.")]
 
 
 class SettleCompensation(Payload):
-    """What an operator decides about undoing steps that could not be undone: try again, or settled by hand."""
+    """An operator's decision about steps that could not be compensated: retry, or settled manually."""
 
     actor: str
     reason: str

@@ -1,4 +1,4 @@
-"""Payments compared between provider, ledger and orders: runs, what they found, what is decided about it."""
+"""Payment reconciliation between provider, ledger and orders: runs, differences and decisions."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,11 +10,11 @@ from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from domain.payment_facts import OrderLedger, PaymentMade
 from domain.reconciliation import Difference, DifferenceKind, DifferenceStatus, Repair
-from schemas.base import Payload, Request
+from schemas.base import Open, Payload, Request
 
 
 class Phase(StrEnum):
-    """What a run looks at, one after the other: the provider's books, ours, and what earlier runs have found."""
+    """The phases of a run, in order: the provider's records, our own, and the differences of earlier runs."""
 
     PAYMENTS = "payments"
     REFUNDS = "refunds"
@@ -25,28 +25,28 @@ class Phase(StrEnum):
 
     @property
     def next(self) -> "Phase":
-        """What follows."""
+        """The phase after this one."""
         phases = list(Phase)
         return phases[phases.index(self) + 1]
 
 
 class OrphanedPayment(Payload):
-    """Money that arrived when nobody waited for it any more."""
+    """An orphaned payment: money for an order that has ended or does not need it."""
 
     order_id: str
     payment_id: str
 
 
 class RefundSentBack(Payload):
-    """A refund that our books call done and that has failed at the provider since."""
+    """A refund that the ledger has as done and that has failed at the provider since."""
 
     order_id: str
     provider_id: str
 
 
 class PaymentsReconciled(Payload):
-    """What a run has looked at, how many differences are open after it, and what it has begun to put right by itself:
-    late money is given back, a refund that has failed is booked as such.
+    """What a run has examined, how many differences are open after it, and the repairs it starts itself: orphaned
+    payments are returned and failed refunds recorded.
     """
 
     payments: int = 0
@@ -55,75 +55,75 @@ class PaymentsReconciled(Payload):
     orders: int = 0
     open: int = 0
     watched: int = 0
-    late: list[OrphanedPayment] = []
+    orphaned: list[OrphanedPayment] = []
     failed_refunds: list[RefundSentBack] = []
 
 
 class ReconciliationPlace(Payload):
-    """How far a run is: when it began, its phase, the cursor within that, and what it has counted so far."""
+    """The progress of a run: when it began, its phase, the cursor within that, and its counts so far."""
 
     began_at: datetime | None = None
-    phase: Phase = Phase.PAYMENTS
+    phase: Open[Phase] = Phase.PAYMENTS
     cursor: str | None = None
     so_far: PaymentsReconciled = PaymentsReconciled()
 
 
 class ExaminePayments(Payload):
-    """Look at an order anew, on all sides: all payments the ledger knows, and those named."""
+    """Examine an order at provider and ledger: all payments in the ledger, and those named."""
 
     order_id: str
     payment_ids: list[str] = []
 
 
 class Examined(Payload):
-    """What stands where at this moment, and what is wrong with it. `busy` while a refund of the order is under way."""
+    """The current state on all sides, and the differences. `busy` while a refund of the order is in progress."""
 
-    books: OrderLedger | None
+    ledger: OrderLedger | None
     payments: dict[str, PaymentMade | None]
     differences: list[Difference]
     busy: bool = False
 
 
 class CatchUp(Payload):
-    """Write into the ledger whatever it lacks of what the provider did; once, however often it is asked for.
+    """Record in the ledger what it lacks of the provider's effects; repeat-safe.
 
-    `late` money is told to the customer as such.
+    `orphaned` money is told to the customer as such.
     """
 
     payment: PaymentMade
     key: str
     actor: str
-    late: bool = False
+    orphaned: bool = False
 
 
 class CaughtUp(Payload):
-    """What was written: kind of effect and amount in minor units."""
+    """The entries recorded: kind and amount in minor units."""
 
     recorded: list[tuple[EntryKind, int]]
     payment_status: PaymentStatus
 
 
 class CorrectStatus(Payload):
-    """Make the order's payment status what the ledger's sums say."""
+    """Set the order's payment status to what the ledger's sums give."""
 
     order_id: str
     idempotency_key: str
     actor: str
 
 
-# --- late money
+# --- orphaned payments
 
 
 class OrphanedPaymentInput(Payload):
-    """What OrphanedPaymentWorkflow is started with; a payment `given_up` is no longer the order's, whatever its status."""
+    """Starts OrphanedPaymentWorkflow; the order no longer waits for a payment that is `abandoned`."""
 
     order_id: str
     payment_id: str
-    given_up: bool = False
+    abandoned: bool = False
 
 
 class OrphanedPaymentResult(Payload):
-    """What was given back, in minor units."""
+    """What was returned, in minor units."""
 
     voided: int = 0
     refunded: int = 0
@@ -134,7 +134,7 @@ class OrphanedPaymentResult(Payload):
 
 
 class DecisionAction(StrEnum):
-    """What an operator wants done about a difference."""
+    """An operator's decision about a difference."""
 
     APPLY = "apply"
     DISMISS = "dismiss"
@@ -143,12 +143,12 @@ class DecisionAction(StrEnum):
 class DifferenceDecisionRequest(Request):
     """`POST /v1/ops/reconciliation/payments/differences/{id}/decision`."""
 
-    action: Annotated[DecisionAction, Field(description="Apply the proposed repair, or leave it as it is for good.")]
+    action: Annotated[DecisionAction, Field(description="Apply the proposed repair, or dismiss the difference.")]
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
 class DecideDifference(Payload):
-    """The same with who decides it; what PaymentRepairWorkflow is started with."""
+    """The same with the actor; the input of PaymentRepairWorkflow."""
 
     decision_id: str
     difference_id: int
@@ -158,7 +158,7 @@ class DecideDifference(Payload):
 
 
 class DecisionAnswer(Payload):
-    """What came of a decision: the difference as it stands then, or why nothing was begun."""
+    """The result of a decision: the difference after it, or why nothing was started."""
 
     difference: "PaymentDifference | None" = None
     code: str | None = None
@@ -166,32 +166,32 @@ class DecisionAnswer(Payload):
 
 
 class PaymentDifference(Payload):
-    """One thing provider, ledger and order disagree on. Amounts are minor units of `currency`."""
+    """One difference between provider, ledger and order. Amounts are minor units of `currency`."""
 
     id: int
-    kind: DifferenceKind
-    effect: EntryKind | None = None
-    subject: Annotated[str, Field(description="A payment's or refund's id at the provider, or the order's id.")]
+    kind: Open[DifferenceKind]
+    effect: Open[EntryKind] | None = None
+    subject: Annotated[str, Field(description="The provider's id of the payment or refund, or the order's id.")]
     order_id: str
     payment_id: str | None = None
-    order_status: OrderStatus | None = None
+    order_status: Open[OrderStatus] | None = None
     currency: str | None = None
     provider_amount: int | None = None
     ledger_amount: int | None = None
-    proposed_repair: Repair
+    proposed_repair: Open[Repair]
     repair_amount: int = 0
-    status: DifferenceStatus
+    status: Open[DifferenceStatus]
     first_seen_at: datetime
     last_seen_at: datetime
-    decision: DecisionAction | None = None
+    decision: Open[DecisionAction] | None = None
     reason: str | None = None
     actor: str | None = None
     decided_at: datetime | None = None
-    note: Annotated[str | None, Field(description="Why a repair did not lead to an end.")] = None
+    note: Annotated[str | None, Field(description="Why a repair did not succeed.")] = None
 
 
 class SettleDifference(Payload):
-    """How a repair ended: `repaired`, `resolved_itself`, or `open` again with a note."""
+    """The result of a repair: `repaired`, `resolved_itself`, or `open` again with a note."""
 
     difference_id: int
     status: DifferenceStatus
@@ -199,7 +199,7 @@ class SettleDifference(Payload):
 
 
 class PaymentReconciliation(Payload):
-    """One whole run."""
+    """A complete run."""
 
     id: int
     started_at: datetime
@@ -212,7 +212,7 @@ class PaymentReconciliation(Payload):
 
 
 class PaymentDifferencePage(Payload):
-    """`GET /v1/ops/reconciliation/payments`: the open ones first, then the newest; with the last whole run."""
+    """`GET /v1/ops/reconciliation/payments`: open differences first, then the newest; with the last complete run."""
 
     items: list[PaymentDifference]
     last_run: PaymentReconciliation | None = None

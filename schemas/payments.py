@@ -1,4 +1,4 @@
-"""Money: commands to the provider, what it answered, what the ledger keeps. Amounts are minor units."""
+"""Payments: commands to the provider, its answers, and ledger entries. Amounts are minor units."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,28 +9,32 @@ from pydantic import Field, StringConstraints
 from domain.events import EventType
 from domain.ledger import EntryKind
 from domain.orders import PaymentStatus
-from schemas.base import Payload, Request
+from schemas.base import Open, Payload, Request
 
 PaymentMethodToken = Annotated[str, StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,64}$")]
 ReturnUrl = Annotated[
     str,
     StringConstraints(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[!-~]*)?$", max_length=1000),
-    Field(description="Where the bank's page leads back to; without it the provider's own dialogue is used."),
+    Field(description="Where the bank's page returns to; without it the provider's own dialogue is used."),
 ]
 
 
-class RetryPayment(Request):
-    """`POST /v1/orders/{id}/payment`: another method, for an order whose payment is still open."""
+class RetryPaymentRequest(Request):
+    """`POST /v1/orders/{id}/payment`: another payment method for an order whose payment is still open."""
 
     payment_method: PaymentMethodToken
     payment_return_url: ReturnUrl | None = None
 
 
-class TryMethod(Payload):
-    """One attempt, counted from 1. A bank that wants to see its customer first waits for them so many seconds.
+class RetryPayment(Payload):
+    """The same, as an update of CheckoutWorkflow."""
 
-    There is no method where store credit was enough when the customer last looked.
-    """
+    payment_method: str
+    payment_return_url: str | None = None
+
+
+class TryMethod(Payload):
+    """An attempt to pay, counted from 1; without a method where store credit was expected to cover the order."""
 
     attempt: int = 1
     payment_method: str | None
@@ -39,12 +43,12 @@ class TryMethod(Payload):
 
 
 class PaymentInput(Payload):
-    """What PaymentWorkflow is started with: hold this amount for this order.
+    """Starts PaymentWorkflow: authorize this amount for this order.
 
-    With `may_retry` a refusal is not the end of it: it waits for another method, or to be let go. With
-    `use_store_credit` as much of the amount as the customer has is held as that, and only the rest by card. An
-    authorization lasts `authorization_seconds` unless the provider says otherwise, and is renewed before it ends; 0
-    renews none. With `keep_method` the provider saves the method for that.
+    With `may_retry` a decline does not end it: it waits for another method, or to be voided. With `use_store_credit`
+    as much of the amount as the customer has is authorized as store credit, and only the rest by card. A card's
+    authorization lasts `authorization_seconds` unless the provider says otherwise, and is renewed before it expires;
+    0 renews none. With `keep_method` the provider keeps the method for that.
     """
 
     order_id: str
@@ -58,9 +62,9 @@ class PaymentInput(Payload):
 
 
 class PaymentAction(Payload):
-    """What the bank wants of its customer, as the provider gave it: a page to open or a secret for its own dialogue.
+    """What the customer has to do for the bank, from the provider: a page to open, or a secret for its own dialogue.
 
-    Of the type `processing` it wants nothing: it has not decided yet.
+    With the type `processing` there is nothing to do: the bank has not decided yet.
     """
 
     type: str
@@ -70,10 +74,10 @@ class PaymentAction(Payload):
 
 
 class ProviderCommand(Payload):
-    """A deed at the provider. Its key is `<workflow id>:<step>`, and an automatic retry keeps it.
+    """A call that changes something at the provider. Its key is `<workflow id>:<step>`; automatic retries keep it.
 
-    With `unknown_since` an earlier attempt under another key may have done it, at that time or later: the provider is
-    asked first, and only what it does not know is sent.
+    With `unknown_since` the outcome of an earlier attempt under another key, made at that time or later, is unknown:
+    the provider is asked first, and only what it does not know is sent.
     """
 
     order_id: str
@@ -82,18 +86,18 @@ class ProviderCommand(Payload):
 
     @property
     def step(self) -> str:
-        """What all attempts have in common, whatever their keys."""
+        """The part of the key that all attempts share."""
         return self.idempotency_key.partition("#")[0]
 
     def asking_first(self, attempt: int, since: datetime) -> Self:
-        """The same deed under another key, once the provider has been asked."""
+        """The same call under another key, sent once the provider has been asked."""
         return self.model_copy(update={"idempotency_key": f"{self.step}#{attempt}", "unknown_since": since})
 
 
 class AuthorizePayment(ProviderCommand):
-    """Hold the amount. With `keep_method` the provider keeps the method, for a `customer` that it names in its answer.
+    """Authorize the amount. With `keep_method` the provider saves the method, for a `customer` that its answer names.
 
-    `off_session` is without the customer, by a method that was kept.
+    `off_session` is without the customer, with a saved method.
     """
 
     amount: int
@@ -106,7 +110,7 @@ class AuthorizePayment(ProviderCommand):
 
 
 class RetrievePayment(Payload):
-    """Ask the provider how the payment stands, which was to hold so much."""
+    """Retrieve the payment, which was to authorize this amount."""
 
     order_id: str
     provider_id: str
@@ -115,7 +119,7 @@ class RetrievePayment(Payload):
 
 
 class AbandonPayment(ProviderCommand):
-    """Stop waiting for the customer's bank: cancel what was not authenticated, unless it was meanwhile."""
+    """Abandon an attempt: cancel a payment that was not authenticated, unless it was meanwhile."""
 
     provider_id: str
     amount: int | None = None
@@ -123,7 +127,7 @@ class AbandonPayment(ProviderCommand):
 
 
 class CapturePayment(ProviderCommand):
-    """Take this much of the hold; `final` gives the rest of the hold back. So much was `captured` of it before."""
+    """Capture this amount; `final` voids the rest of the authorization. `captured` is what was captured before."""
 
     provider_id: str
     amount: int
@@ -133,13 +137,13 @@ class CapturePayment(ProviderCommand):
 
 
 class VoidPayment(ProviderCommand):
-    """Give back what is held and not captured."""
+    """Void what is authorized and not captured."""
 
     provider_id: str
 
 
 class RefundPayment(ProviderCommand):
-    """Give back so much of what was captured."""
+    """Refund this amount of what was captured."""
 
     provider_id: str
     refund_id: str
@@ -147,14 +151,14 @@ class RefundPayment(ProviderCommand):
 
 
 class RetrieveRefund(Payload):
-    """Ask the provider how a refund stands, by its id there."""
+    """Retrieve a refund by its id at the provider."""
 
     order_id: str
     provider_id: str
 
 
 class PaymentOutcome(StrEnum):
-    """What the provider said. A refusal is a result; an outage is an exception and is retried."""
+    """The provider's answer. A decline is a result; an outage is an exception and is retried."""
 
     SUCCEEDED = "succeeded"
     DECLINED = "declined"
@@ -163,16 +167,17 @@ class PaymentOutcome(StrEnum):
 
 
 AUTHORIZATION_EXPIRED = "authorization_expired"
-"""The code of a capture that comes after the bank has let go of the money."""
+"""The code of a capture after the authorization has expired."""
 
 
 class ProviderResult(Payload):
-    """One answer of the provider; `code` and `message` are the bank's words for a refusal, `action` is what it wants.
+    """An answer of the provider; `code` and `message` are the bank's for a decline, `action` is for the customer.
 
-    The amount of a refusal is what was authorized for a moment and is voided already. An authorization lasts
-    `authorization_seconds` from now, and can be repeated by this `payment_method` where it was saved for a `customer`
-    of the provider's. Its `risk` is the provider's own assessment: `normal`, `elevated`, `highest`. The `fee` is what
-    the provider keeps of what was taken. What is held `captures_once` is let go of with the first capture, however little that takes.
+    The amount of a decline is what was authorized for a moment and voided already. An authorization lasts
+    `authorization_seconds` from now, and the amount can be authorized again by this `payment_method` where it was kept
+    for a `customer` of the provider's. Its `risk` is the provider's own assessment: `normal`, `elevated`, `highest`.
+    The `fee` is what the provider keeps of a capture. An authorization that `captures_once` ends with its first
+    capture, however small.
     """
 
     outcome: PaymentOutcome
@@ -190,10 +195,10 @@ class ProviderResult(Payload):
 
 
 class RecordPayment(Payload):
-    """Write one ledger entry with its event and the derived payment status; repeat-safe by idempotency key.
+    """Record a ledger entry with its event and the derived payment status; repeat-safe by idempotency key.
 
-    What the provider keeps of it, its `fee`, is an entry of its own in the same transaction.
-    The event is the kind's own unless `event_type` names another.
+    The provider's `fee` is an entry of its own in the same transaction. The event type is the kind's own unless
+    `event_type` names another.
     """
 
     order_id: str
@@ -208,7 +213,7 @@ class RecordPayment(Payload):
 
 
 class RecordDecline(Payload):
-    """Note in the order's history that the bank said no; no money moved, so the ledger stays as it is."""
+    """Record a decline in the order's history; no money moved, so the ledger stays as it is."""
 
     order_id: str
     idempotency_key: str
@@ -223,7 +228,7 @@ class PaymentRecorded(Payload):
 
 
 class PaymentEntry(Payload):
-    """One line of the payments ledger."""
+    """An entry of the payments ledger."""
 
     kind: EntryKind
     amount: int
@@ -233,46 +238,44 @@ class PaymentEntry(Payload):
     occurred_at: datetime
 
 
-# --- what PaymentWorkflow and CheckoutWorkflow tell each other, by signal
+# --- signals between PaymentWorkflow and CheckoutWorkflow
 
 
 class CaptureParcel(Payload):
-    """The parcel has left: take its share of the money; `final` when no other parcel can follow.
+    """The parcel was dispatched: capture its share; `final` when no other parcel can follow.
 
-    Where the hold lets go of the rest with that, it is held anew, unless the order is being taken back.
+    Where the authorization ends with that capture, the rest is reauthorized, unless the order is being compensated.
     """
 
     parcel: int
     amount: int
     final: bool
-    taken_back: bool = False
+    compensating: bool = False
 
 
 class VoidAuthorization(Payload):
-    """The order will not go on: void the hold."""
+    """The order will not continue: void the authorization."""
 
     reason: str
 
 
 class VoidAuthorizations(Payload):
-    """Give back all that is held for the order, whose PaymentWorkflow cannot."""
+    """Void all authorizations of an order whose PaymentWorkflow cannot."""
 
     order_id: str
     reason: str
 
 
 class PaymentUpdated(Payload):
-    """What PaymentWorkflow tells the order: `step` is `authorize`, `capture-<n>` or `void`.
+    """The signal of PaymentWorkflow to the order: `step` is `authorize`, `capture-<n>` or `void`.
 
-    `reauthorize-<n>` is told only when the bank does not hold the money any longer: the order is to be paid anew.
-
-    Of an attempt to authorize, which `attempt` counts, it may tell twice: that the bank wants its customer, and what
-    came of it.
+    `reauthorize-<n>` is sent only when the authorization could not be renewed: the order has to be paid again.
+    An attempt to authorize, counted by `attempt`, may be signalled twice: the customer has to act, and the outcome.
     """
 
     step: str
-    outcome: PaymentOutcome
-    payment_status: PaymentStatus
+    outcome: Open[PaymentOutcome]
+    payment_status: Open[PaymentStatus]
     amount: int = 0
     code: str | None = None
     message: str | None = None
@@ -282,16 +285,16 @@ class PaymentUpdated(Payload):
 
 
 class PaymentAnswer(Payload):
-    """What came of a method the customer gave."""
+    """The outcome of a payment method that the customer gave."""
 
-    outcome: PaymentOutcome
+    outcome: Open[PaymentOutcome]
     code: str | None = None
     message: str | None = None
     retry_until: datetime | None = None
 
 
 class PaymentResult(Payload):
-    """How the money of the order ended."""
+    """The order's payment status at the end."""
 
     order_id: str
     payment_status: PaymentStatus

@@ -1,4 +1,4 @@
-"""Words that people write and other people's pages, mails and spreadsheets show: plain text, and nothing that acts."""
+"""Text that people write and that pages, mails and spreadsheets show: plain text without markup or formulas."""
 
 import re
 import unicodedata
@@ -7,18 +7,18 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
-# What a browser would take for a tag, a comment or a declaration; `a < b` and `<3` are none.
+# What a browser would parse as a tag, a comment or a declaration; `a < b` and `<3` are none.
 _TAG = re.compile(r"<\s*[/!?]?\s*[A-Za-z!-]")
-# A spreadsheet calculates a cell that begins so.
+# A spreadsheet evaluates a cell that begins with one of these.
 _FORMULA_SIGNS = "=+-@\t\r＝＋－＠"
-# Invisible signs that turn the direction of what follows around.
+# Invisible characters that change the direction of the text after them.
 _TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _NEVER_SHOWN = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def _one_line(value: Any) -> Any:
-    """Before anything is stripped, so that a tab at the end is told and not lost."""
-    # Whatever is refused is not printable, and most text is.
+    """Before anything is stripped, so that a tab at the end is reported."""
+    # Everything refused is unprintable, and most text is printable.
     if isinstance(value, str) and not value.isprintable() and any(_is_control(character) for character in value):
         raise PydanticCustomError("control_characters", "Control characters are not allowed.")
     return value
@@ -52,13 +52,13 @@ def _short(most: int) -> StringConstraints:
 
 
 Name = Annotated[str, _short(200), BeforeValidator(_one_line), AfterValidator(_no_html), AfterValidator(_no_formula)]
-"""What something is called: one line, at most 200 characters."""
+"""A name: one line of at most 200 characters."""
 
 Label = Annotated[str, _short(100), BeforeValidator(_one_line), AfterValidator(_no_html), AfterValidator(_no_formula)]
-"""A short name: of a brand, a category, an option, an attribute."""
+"""A short name: of a brand, a category, an option or an attribute."""
 
 Value = Annotated[str, _short(200), BeforeValidator(_one_line), AfterValidator(_no_html)]
-"""One line that is no name and may begin with a sign, such as `-20 °C`."""
+"""One line that is not a name and may begin with a sign, such as `-20 °C`."""
 
 Prose = Annotated[
     str,
@@ -66,4 +66,4 @@ Prose = Annotated[
     BeforeValidator(_lines),
     AfterValidator(_no_html),
 ]
-"""Several lines of plain text, perhaps none."""
+"""Several lines of plain text; may be empty."""

@@ -1,4 +1,4 @@
-"""What staff and imports send about products: every field checked here, and what must fit together beside it."""
+"""Products as staff and imports send them: the fields, and the checks across fields."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -28,10 +28,10 @@ from schemas.product_fields import (
 
 
 class NewPrice(Request):
-    """What one unit costs, in minor units. Without `valid_from` it is the regular price, which any other overrules
-    while that holds; without `valid_to` it has no end. Of several that hold at a moment the latest begun counts.
+    """The price of one unit, in minor units. Without `valid_from` it is the regular price, which any other overrides
+    while that is valid; without `valid_to` it does not end. Of several valid prices, the one that began last applies.
 
-    With a `min_quantity` it is the price of each unit for whoever orders at least so many of the SKU.
+    With a `min_quantity` it is the unit price for orders of at least that many units of the SKU.
     """
 
     amount: MinorUnits
@@ -42,7 +42,7 @@ class NewPrice(Request):
 
     @property
     def begins(self) -> datetime:
-        """The moment from which it holds."""
+        """The moment from which it is valid."""
         return self.valid_from or ALWAYS
 
     @model_validator(mode="after")
@@ -53,7 +53,7 @@ class NewPrice(Request):
 
 
 class NewVariant(Request):
-    """What can be bought and is kept in stock. Weight in grams, dimensions in millimetres."""
+    """What is sold and stocked. Weight in grams, dimensions in millimetres."""
 
     sku: Sku
     options: dict[Label, Value] = {}
@@ -70,12 +70,12 @@ class NewImage(Request):
     """A picture of the product, or of one variant when it names a SKU."""
 
     url: Url
-    alt: Annotated[Name | None, Field(description="What it shows, for those who cannot see it.")] = None
+    alt: Annotated[Name | None, Field(description="Alternative text: what the picture shows.")] = None
     sku: Sku | None = None
 
 
 class OneVariant(Request):
-    """How a product of one variant is given without a list: what would stand in the variant."""
+    """The fields of the only variant, given in the product itself instead of a list."""
 
     price: NewPrice | None = None
     weight_grams: Grams | None = None
@@ -86,10 +86,10 @@ class OneVariant(Request):
 
 
 class NewProduct(OneVariant):
-    """A whole product. `code` (or `sku`) is its number; `brand` and `category` are codes.
+    """A complete product. `code` (or `sku`) identifies it; `brand` and `category` are codes.
 
-    A simple product leaves `variants` out and gives `price`, `weight_grams` and the like directly: its one variant
-    has the product's number as SKU. Otherwise every variant has a value for each of `options`, no two the same.
+    A simple product leaves `variants` out and gives `price`, `weight_grams` etc. directly: its only variant has the
+    product's code as SKU. Otherwise every variant has a value for each of `options`, and no two have the same.
     """
 
     code: Annotated[Sku, Field(validation_alias=AliasChoices("code", "sku"))]
@@ -107,10 +107,10 @@ class NewProduct(OneVariant):
 
 
 class ProductPatch(OneVariant):
-    """What is to change, as a JSON merge patch (RFC 7396): a field left out stays, null means its default, attributes
-    are merged one by one (null removes one), and every other list or object is replaced as a whole.
+    """A JSON merge patch (RFC 7396): a field left out stays, null resets it to its default, attributes are merged one
+    by one (null removes one), and every other list or object is replaced as a whole.
 
-    A variant that `variants` no longer names is kept for the orders that know it, but no longer active. `price`,
+    A variant that `variants` no longer names is deactivated, and remains for the orders that contain it. `price`,
     `weight_grams`, the dimensions and `barcode` are those of a product with one variant; `price` without `valid_from`
     is the new regular price of its currency.
     """
@@ -129,11 +129,11 @@ class ProductPatch(OneVariant):
 
 
 class InvalidProduct(InvalidFields):
-    """The product as a whole is not acceptable."""
+    """The product is invalid."""
 
 
 def checked(data: Mapping[str, Any]) -> NewProduct:
-    """The product these JSON values describe; raises InvalidProduct with everything that is wrong with it."""
+    """The product these JSON values describe; raises InvalidProduct with all its faults."""
     try:
         product = NewProduct.model_validate(data)
     except ValidationError as error:
@@ -144,13 +144,13 @@ def checked(data: Mapping[str, Any]) -> NewProduct:
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """What pydantic found, field by field; what was sent is not repeated."""
+    """Pydantic's errors, field by field, without the input."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     return [Fault(pointer="/".join(map(str, one["loc"])), code=one["type"], detail=one["msg"]) for one in found]
 
 
 def misfits(product: NewProduct) -> Iterator[Fault]:
-    """What each field alone does not show: parts of the product that do not fit together."""
+    """Faults that no field shows alone: parts of the product that do not fit together."""
     if len(set(product.options)) < len(product.options):
         yield Fault(pointer="options", code="duplicate_option", detail="Each option is named once.")
     yield from _misfits_of_variants(product) if product.variants else _misfits_of_only_variant(product)
@@ -188,7 +188,7 @@ def _misfits_of_options(product: NewProduct) -> Iterator[Fault]:
     looks: set[tuple[str, ...]] = set()
     for place, variant in enumerate(product.variants):
         if not variant.active:
-            continue  # it may be from a time when the product had other options
+            continue  # it may date from a time when the product had other options
         pointer = f"variants/{place}/options"
         if variant.options.keys() != set(product.options):
             detail = f"A variant has a value for each option of the product: {', '.join(product.options) or 'none'}."
@@ -215,7 +215,7 @@ _OF_VARIANT = tuple(NewVariant.model_fields.keys() - {"options", "prices"})
 
 
 def product_of(new: NewProduct, at: datetime, before: Product | None = None) -> Product:
-    """The product this makes at a moment; one that takes the place of another keeps the day of its creation."""
+    """The product at this moment; one that replaces another keeps its creation time."""
     return Product(
         **{name: getattr(new, name) for name in _OF_PRODUCT},
         variants=[_variant(variant, new.options) for variant in new.variants] or [_only_variant(new)],

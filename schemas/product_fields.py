@@ -1,4 +1,4 @@
-"""What a single field of a product may hold."""
+"""The types of a product's fields."""
 
 import re
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ def _gtin(digits: str) -> str:
 
 
 def _web_address(url: str) -> str:
-    if _PLAIN_ADDRESS.fullmatch(url):  # most are, and taking one apart costs four times as much
+    if _PLAIN_ADDRESS.fullmatch(url):  # most are, and parsing one costs four times as much
         return url
     try:
         parts = urlsplit(url)
@@ -62,7 +62,7 @@ def _web_address(url: str) -> str:
 
 
 def _attribute(value: Any) -> Any:
-    """By hand, because a union would tell of each of its types that the value is not of it."""
+    """By hand, because a union would report an error for each of its types."""
     if isinstance(value, list) and len(value) <= _MOST_VALUES:
         return [_text(one) for one in value]
     if isinstance(value, str):
@@ -86,7 +86,7 @@ Grams = Annotated[int, Field(ge=0, le=1_000_000, strict=True)]
 Millimetres = Annotated[int, Field(ge=1, le=20_000, strict=True)]
 MinorUnits = Annotated[int, Field(ge=0, le=10_000_000_000, strict=True)]
 MinQuantity = Annotated[int, Field(ge=1, le=999, strict=True)]
-_POPULARITY = "What staff or a file says; the units sold lately are added where products are sorted or weighed by it."
+_POPULARITY = "Set by staff or an import; recent sales are added where products are sorted or ranked by it."
 Popularity = Annotated[int, Field(ge=0, le=2_000_000_000, strict=True, description=_POPULARITY)]
 KnownCurrency = Annotated[Currency, AfterValidator(_known_currency)]
 Moment = Annotated[AwareDatetime, AfterValidator(_moment)]

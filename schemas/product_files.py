@@ -1,4 +1,4 @@
-"""What a file says of products, whatever its format, and how that is laid over what there is.
+"""Products in a file of any format, and how they are applied to existing products.
 
 A product in a file is the body of `POST /v1/products`. A field that the file does not name stays as it is.
 """
@@ -15,12 +15,12 @@ Place = Callable[[str, Mapping[str, Any]], tuple[int, str]]
 """Pointer into a whole product, and that product → line and name of the field in the file."""
 _DIRECT = frozenset(OneVariant.model_fields)
 MOST_FAULTS = 100
-"""So many are told of one product: a line of a hundred kilobytes can hold tens of thousands."""
+"""The most faults reported for one product: a line of a hundred kilobytes can have tens of thousands."""
 
 
 @dataclass(frozen=True)
 class RowFault:
-    """What is wrong with a line: the field as the file calls it, a stable code, a sentence."""
+    """A fault in a line: the field as named in the file, a stable code, and a sentence."""
 
     line: int
     field: str
@@ -30,10 +30,10 @@ class RowFault:
 
 @dataclass
 class FileProduct:
-    """What the file says of one product.
+    """One product in the file.
 
     `lines` are those of its variants in their order, `end` is the number of bytes up to its end. `partial` data names
-    attributes and currencies one by one, as columns do; else what is given replaces what was there.
+    attributes and currencies one by one, as columns do; otherwise the given values replace the existing ones.
     """
 
     end: int
@@ -46,17 +46,17 @@ class FileProduct:
     _told: set[tuple[int, str]] = field(default_factory=set, init=False, repr=False)
 
     def refuse(self, pointer: str, code: str, message: str, whole: Mapping[str, Any] | None = None) -> None:
-        """Note what is wrong at a place of the product, as `note` does."""
+        """Note a fault at a place of the product, as `note` does."""
         line, name = self.place(pointer, whole or {}) if self.place else (self.lines[0], pointer)
         self.note(RowFault(line, name, code, message))
 
     def note(self, fault: RowFault) -> None:
-        """Of several faults of one field the first is told; past the most that are told, only that there are more."""
+        """Keep the first fault of each field; past MOST_FAULTS, only a note that there are more."""
         if len(self._told) > MOST_FAULTS or (fault.line, fault.field) in self._told:
             return
         self._told.add((fault.line, fault.field))
         if len(self._told) > MOST_FAULTS:
-            fault = RowFault(fault.line, "", "and_more", f"And more: the first {MOST_FAULTS} of this product are told.")
+            fault = RowFault(fault.line, "", "and_more", f"And more: the first {MOST_FAULTS} are listed.")
         self.faults.append(fault)
 
     @property
@@ -84,7 +84,7 @@ def as_edit(product: Product) -> dict[str, Any]:
 
 
 def laid_over(before: Product | None, given: FileProduct) -> dict[str, Any]:
-    """The whole product as the file wants it, unchecked: what it names, over what there is."""
+    """The complete product after the file is applied to the existing one, unchecked."""
     data = dict(given.data or {})
     if "sku" in data and "code" not in data:
         data["code"] = data.pop("sku")
@@ -116,7 +116,7 @@ def _variant(known: Mapping[str, Any], given: Any, partial: bool) -> Any:
 
 
 def _described(known: list[dict[str, Any]], given: Any) -> Any:
-    """A picture given by its address alone keeps what was said of it."""
+    """A picture given by its URL alone keeps its description."""
     if not isinstance(given, list):
         return given
     by_url = {image["url"]: image for image in known}
@@ -127,7 +127,7 @@ def _described(known: list[dict[str, Any]], given: Any) -> Any:
 
 
 def _place_direct_fields(before: Product, data: dict[str, Any]) -> None:
-    """Put what stands in the product itself into its one variant; with several it stays, and is refused."""
+    """Move the fields of the only variant from the product into it; with several variants they stay and are refused."""
     direct = {name: data[name] for name in _DIRECT & data.keys()}
     if not direct or len(before.variants) != 1:
         return

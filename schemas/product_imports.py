@@ -1,16 +1,16 @@
-"""Imports of products: how far one has come, and what is wrong with which line."""
+"""Product imports: progress and errors."""
 
 from datetime import datetime
 from typing import Literal
 
-from schemas.base import Payload
+from schemas.base import Open, Payload
 
 ImportFormat = Literal["ndjson", "csv"]
 ImportState = Literal["running", "interrupted", "done", "failed"]
 
 
 class ProductImportError(Payload):
-    """What is wrong with a line: the field as the file calls it, empty for all of it; a stable code; a sentence."""
+    """An error in a line: the field as named in the file, empty for the whole line; a stable code; a sentence."""
 
     line: int
     field: str
@@ -19,23 +19,23 @@ class ProductImportError(Payload):
 
 
 class ImportFailure(Payload):
-    """Why a file was not taken at all."""
+    """Why a file was refused as a whole."""
 
     code: str
     message: str
 
 
 class ProductImport(Payload):
-    """How far an import has come.
+    """The progress of an import.
 
-    `rows` are those read, `failed` those of them that were not written; the other counts are products. `interrupted`
-    goes on when the same file is sent again with the same key; `failed` has written nothing.
+    `rows` counts the lines read, `failed` those of them that were not written; the other counts are products. An
+    `interrupted` import continues when the same file is sent again with the same key; a `failed` one wrote nothing.
     """
 
     id: str
     idempotency_key: str
-    state: ImportState
-    format: ImportFormat
+    state: Open[ImportState]
+    format: Open[ImportFormat]
     rows: int
     failed: int
     created: int
@@ -49,21 +49,21 @@ class ProductImport(Payload):
 
 
 class ProductImportReport(ProductImport):
-    """An import with the first of its errors; `errors_kept` of them can be read."""
+    """An import with its first errors; `errors_kept` of them can be read."""
 
     errors: list[ProductImportError]
     errors_kept: int
 
 
 class ProductImportPage(Payload):
-    """Imports, the newest first."""
+    """Imports, newest first."""
 
     items: list[ProductImport]
     next_cursor: str | None = None
 
 
 class ProductImportErrorPage(Payload):
-    """The errors of an import in the order of the lines."""
+    """The errors of an import, in the order of the lines."""
 
     items: list[ProductImportError]
     next_cursor: str | None = None

@@ -1,4 +1,4 @@
-"""What a product becomes by a patch."""
+"""Applying a merge patch to a product."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from schemas.product_edits import InvalidProduct, NewPrice, NewProduct, OneVaria
 
 
 def patched(product: Product, patch: ProductPatch) -> NewProduct:
-    """The product a JSON merge patch makes of this one; raises InvalidProduct with all that is not acceptable."""
+    """The product after a JSON merge patch; raises InvalidProduct with all its faults."""
     document = product.model_dump(mode="json", exclude={"version", "created_at", "updated_at"})
     given = patch.model_dump(mode="json", exclude_unset=True)
     of_variant = {name: given.pop(name) for name in OneVariant.model_fields if name in given}
@@ -21,7 +21,7 @@ def patched(product: Product, patch: ProductPatch) -> NewProduct:
 
 
 def _with_changed_variant(product: Product, patch: ProductPatch, given: dict[str, Any]) -> list[dict[str, Any]]:
-    """The variants after a change that names none of them, which only one active variant leaves no doubt about."""
+    """The variants after a change that names none of them; only a single active variant makes it unambiguous."""
     active = [variant for variant in product.variants if variant.active]
     faults = [
         Fault(pointer=name, code="null_not_allowed", detail="It has no default.")
@@ -41,7 +41,7 @@ def _with_changed_variant(product: Product, patch: ProductPatch, given: dict[str
 
 
 def _prices(variant: Variant, new: NewPrice) -> list[dict[str, Any]]:
-    """The prices with a new one in place of what begins at the same moment, or of what is the regular price now."""
+    """The prices with a new one, which replaces the price that begins at the same moment or the regular price."""
     moment = datetime.now(UTC)
     temporary = new.valid_from is not None or new.valid_to is not None
 

@@ -1,4 +1,4 @@
-"""A product's page: all that a storefront shows of it, and what staff sees beside that."""
+"""The product page: what a storefront shows, and what staff see in addition."""
 
 from datetime import datetime
 from typing import Annotated
@@ -6,31 +6,30 @@ from typing import Annotated
 from pydantic import Field
 
 from domain.catalog import ProductStatus, TaxClass
-from schemas.base import Money, Payload
+from schemas.base import Money, Open, Payload
 from schemas.catalog import AttributeValue, Image, Price
 
 
 class CategoryStep(Payload):
-    """One category on the way from the root of the tree."""
+    """One category of the path from the root."""
 
     code: str
     name: str
 
 
 class QuantityPrice(Payload):
-    """What a unit costs to who orders at least so many units of the SKU."""
+    """The unit price for at least this many units of the SKU."""
 
     min_quantity: int
     price: Money
 
 
 class Offered(Payload):
-    """What a SKU costs now, net, and whether it can be had.
+    """A SKU's current net price and availability.
 
-    While a temporary price holds, `regular_price` is what it would cost without it and `price_valid_until` is when it
-    ends; otherwise both are null. `price` is null where there is none in the currency: then it is not for sale.
-    `available` counts the units of all warehouses that nobody has reserved; a backorderable SKU can be ordered when
-    there are none.
+    While a temporary price is valid, `regular_price` is the price without it and `price_valid_until` is when it ends;
+    otherwise both are null. `price` is null where there is none in the currency: then the SKU is not for sale.
+    `available` counts the unreserved units of all warehouses; a backorderable SKU can be ordered when there are none.
     """
 
     sku: str
@@ -39,12 +38,12 @@ class Offered(Payload):
     price_valid_until: datetime | None = None
     quantity_prices: list[QuantityPrice] = []
     available: int = 0
-    in_stock: Annotated[bool, Field(description="Whether one can be ordered now, from stock or on backorder.")] = False
+    in_stock: Annotated[bool, Field(description="Whether it can be ordered now, from stock or on backorder.")] = False
     backorderable: bool = False
 
 
 class VariantView(Offered):
-    """One variant. Weight in grams, dimensions in millimetres."""
+    """A variant. Weight in grams, dimensions in millimetres."""
 
     options: dict[str, str] = {}
     weight_grams: int
@@ -53,15 +52,15 @@ class VariantView(Offered):
     height_mm: int | None = None
     barcode: str | None = None
     active: bool = True
-    prices: Annotated[list[Price] | None, Field(description="Every price, past and to come; for staff alone.")] = None
+    prices: Annotated[list[Price] | None, Field(description="All prices, past and future; for staff only.")] = None
 
 
 class ProductView(Offered):
     """`GET /v1/products/{sku}`.
 
-    What stands beside the variants for convenience – `sku`, prices, availability – is that of the SKU asked for, or
-    else of the first active variant. `brand` and `category` are codes, `category_path` leads from the root to the
-    category. `popularity` is what staff or a file says. `version` grows by one with every edit.
+    The product's own `sku`, prices and availability are those of the requested SKU, or else of the first active
+    variant. `brand` and `category` are codes, `category_path` leads from the root to the
+    category. `popularity` is set by staff or an import. `version` grows by one with every edit.
     """
 
     code: str
@@ -74,8 +73,8 @@ class ProductView(Offered):
     category_path: list[CategoryStep]
     attributes: dict[str, AttributeValue]
     options: list[str]
-    tax_class: TaxClass
-    status: ProductStatus
+    tax_class: Open[TaxClass]
+    status: Open[ProductStatus]
     popularity: int
     variants: list[VariantView]
     images: list[Image]

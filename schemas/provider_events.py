@@ -1,11 +1,11 @@
-"""What the payment provider tells by webhook."""
+"""Webhook events of the payment provider."""
 
 from schemas.base import Payload
 
 BRINGS_MONEY = frozenset(
     {"payment_intent.amount_capturable_updated", "payment_intent.succeeded", "charge.captured", "charge.succeeded"}
 )
-"""The types of webhooks that tell of money held or taken."""
+"""The event types of money authorized or captured."""
 
 
 class ProviderEvent(Payload):

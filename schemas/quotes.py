@@ -1,4 +1,4 @@
-"""Quotes: what a cart would cost, shown before it is ordered."""
+"""Quotes: the price of a cart before it is ordered."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -6,17 +6,18 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.base import Address, Country, Money, Payload, Request, Text
+from schemas.addresses import ShippingAddress
+from schemas.base import Country, Money, Payload, Request, Text
 from schemas.catalog import BASE_CURRENCY
 from schemas.checkout import ShopCurrency
 
 
 class QuoteRequest(Request):
-    """`POST /v1/quotes`: what would my cart cost, sent there? The country alone is enough to know."""
+    """`POST /v1/quotes`: the price of the cart for a destination, for which the country is enough."""
 
     cart_version: Annotated[int, Field(ge=1, strict=True)] | None = None
     country: Country | None = None
-    shipping_address: Address | None = None
+    shipping_address: ShippingAddress | None = None
     shipping_method: Text = "standard"
     discount_code: Text | None = None
     currency: ShopCurrency = BASE_CURRENCY
@@ -29,12 +30,12 @@ class QuoteRequest(Request):
 
     @property
     def destination(self) -> str:
-        """The country it goes to."""
+        """The destination country."""
         return self.shipping_address.country if self.shipping_address else self.country or ""
 
 
 class QuotedLine(Payload):
-    """One line; discount and tax are those of the whole line."""
+    """A line; discount and tax are for the whole line."""
 
     sku: str
     name: str
@@ -46,7 +47,7 @@ class QuotedLine(Payload):
 
 
 class QuotedShipping(Payload):
-    """A way to send it, and what that costs before any discount."""
+    """A shipping method with its price before any discount."""
 
     code: str
     name: str
@@ -54,10 +55,10 @@ class QuotedShipping(Payload):
 
 
 class QuoteView(Payload):
-    """What the cart costs until `expires_at`.
+    """The price of the cart, valid until `expires_at`.
 
-    total = subtotal - discount + shipping + tax, or the same without the tax when it is inside (`tax_included`).
-    `quote` is sent with the checkout; it is opaque. `hash` is the same as long as nothing of the price changes.
+    total = subtotal - discount + shipping + tax; without the tax when prices include it (`tax_included`). `quote` is
+    opaque and sent with the checkout. `hash` stays the same as long as the price does not change.
     """
 
     cart_version: int

@@ -1,4 +1,4 @@
-"""Giving money back: what staff ask for, what the workflow does about it, what is shown of it."""
+"""Refunds: requests by staff, the workflow's commands, and views."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,25 +8,25 @@ from pydantic import Field, StringConstraints
 
 from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType
-from schemas.base import Currency, Money, Payload, Request
+from schemas.base import Currency, Money, Open, Payload, Request
 
 
 class RefundAmount(Request):
-    """So much, in minor units of the order's currency."""
+    """An amount in minor units of the order's currency."""
 
     amount: Annotated[int, Field(gt=0, strict=True)]
     currency: Currency
 
 
 class RefundRequest(Request):
-    """`POST /v1/ops/orders/{id}/refunds`: give back so much, or without an amount all that is left."""
+    """`POST /v1/ops/orders/{id}/refunds`: refund this amount, or all that is left when there is none."""
 
     amount: RefundAmount | None = None
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
 class RefundStatus(StrEnum):
-    """Where a refund stands: asked for, given back, or refused by the provider."""
+    """The status of a refund: requested, refunded, or refused by the provider."""
 
     PENDING = "pending"
     SUCCEEDED = "succeeded"
@@ -34,9 +34,9 @@ class RefundStatus(StrEnum):
 
 
 class RefundInput(Payload):
-    """What RefundWorkflow is started with; `actor` is who decided it.
+    """The input of RefundWorkflow; `actor` is who decided it.
 
-    It is of the payment the order was paid by unless `payment_id` names another; so is `event_type`.
+    The order's own payment is refunded unless `payment_id` names another; `event_type` likewise overrides the event's.
     """
 
     refund_id: str
@@ -50,10 +50,10 @@ class RefundInput(Payload):
 
 
 class RefundView(Payload):
-    """A refund as shown: what goes back to the customer's card, and what comes back as store credit.
+    """A refund: what is refunded to the customer's card, and what as store credit.
 
-    A refund that was refused in part is `succeeded` with what was given back, and a `failure_code`. One that the bank
-    sent back after it had succeeded says since when we know: its money has not reached the customer.
+    A refund that was refused in part is `succeeded` with the amount refunded, and has a `failure_code`. `failed_at` is
+    set when the bank returned a refund after it had succeeded: the money has not reached the customer.
     """
 
     id: str
@@ -62,23 +62,23 @@ class RefundView(Payload):
     card: Money | None = None
     store_credit: Money | None = None
     reason: str
-    status: RefundStatus
+    status: Open[RefundStatus]
     actor: str
     failure_code: str | None = None
     created_at: datetime
     settled_at: datetime | None = None
     failed_at: Annotated[
-        datetime | None, Field(description="It had succeeded, and has failed since; give it back another way.")
+        datetime | None, Field(description="It had succeeded and has failed since; refund the customer another way.")
     ] = None
 
 
 def part_key(key: str, number: int) -> str:
-    """The idempotency key of a refund's part: the first has the refund's own."""
+    """The idempotency key of a part of a refund: the first part has the refund's own."""
     return key if number == 1 else f"{key}-{number}"
 
 
 class CardPart(Payload):
-    """What goes back to one payment of the provider's; an order whose hold was renewed has several."""
+    """The part of a refund from one payment; an order whose authorization was renewed has several payments."""
 
     number: int
     provider_id: str
@@ -86,7 +86,7 @@ class CardPart(Payload):
 
 
 class RefundOpened(Payload):
-    """A refund is noted, and what it takes can be promised to nobody else."""
+    """A refund is recorded, and its amount is no longer available to other refunds."""
 
     refund: RefundView
     parts: list[CardPart] | None = None
@@ -94,14 +94,14 @@ class RefundOpened(Payload):
 
     @property
     def card_parts(self) -> list[CardPart]:
-        """What the provider is asked for; one that was noted before there were parts is all of one payment."""
+        """The parts to refund at the provider; a refund from before there were parts is all from one payment."""
         if self.parts is None:
             return [CardPart(number=1, provider_id=self.provider_id, amount=self.refund.amount.amount)]
         return self.parts
 
 
 class PartSettled(Payload):
-    """What the provider did about a part: `provider_id` is its id there, `failure_code` why there is none."""
+    """The result of a part: `provider_id` is its id at the provider, `failure_code` why there is none."""
 
     number: int
     provider_id: str | None = None
@@ -109,7 +109,7 @@ class PartSettled(Payload):
 
 
 class SettleRefund(Payload):
-    """What the provider did. A part that is not named was not asked for; store credit follows what was given back."""
+    """The provider's results. A part that is not named was not requested; store credit follows what was refunded."""
 
     refund_id: str
     order_id: str
@@ -119,7 +119,7 @@ class SettleRefund(Payload):
 
 
 class RefundAnswer(Payload):
-    """What came of it: the refund, or why nothing was even begun."""
+    """The result: the refund, or why none was started."""
 
     refund: RefundView | None = None
     code: str | None = None
@@ -128,7 +128,7 @@ class RefundAnswer(Payload):
 
 
 class RefundList(Payload):
-    """All refunds of an order, oldest first, and how much may still be given back."""
+    """All refunds of an order, oldest first, and how much can still be refunded."""
 
     items: list[RefundView]
     refundable: Money
@@ -138,7 +138,7 @@ class RefundList(Payload):
 
 
 class FailedRefundInput(Payload):
-    """What FailedRefundWorkflow is started with: the provider's id of a refund, and ours where it is known."""
+    """The input of FailedRefundWorkflow: the provider's id of a refund, and ours where it is known."""
 
     order_id: str
     provider_id: str
@@ -146,7 +146,7 @@ class FailedRefundInput(Payload):
 
 
 class ReverseRefund(Payload):
-    """The provider says that this refund has failed: whatever the ledger has of it came back to us."""
+    """The provider says that this refund has failed: what the ledger has of it was returned to us."""
 
     order_id: str
     provider_id: str
@@ -156,7 +156,7 @@ class ReverseRefund(Payload):
 
 
 class RefundReversed(Payload):
-    """How much of it is booked as come back. `pending` while the refund's own workflow has yet to book anything."""
+    """The amount recorded as returned. `pending` until the refund's own workflow has recorded anything."""
 
     amount: int = 0
     currency: str = ""

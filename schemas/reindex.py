@@ -1,35 +1,36 @@
-"""Making a search index anew beside the one in use: what the workflow and its activities tell each other."""
+"""Reindexing: building a search index beside the one in use."""
 
 from typing import Literal
 
-from schemas.base import Payload
+from schemas.base import Open, Payload
 
 Subject = Literal["products", "orders"]
+Phase = Literal["starting", "filling", "verifying", "switched", "done", "removed"]
 
 
 class Reindex(Payload):
-    """Make the index of a subject anew; `chunk` is how many things one activity writes."""
+    """Rebuild the index of a subject; `chunk` is how many documents one activity writes."""
 
     subject: Subject
     chunk: int = 5000
 
 
 class MakeIndex(Payload):
-    """Make an empty index; `suffix` makes its name, so that a repeat makes no second."""
+    """Create an empty index; `suffix` determines its name, so that a repeat creates no second one."""
 
     subject: Subject
     suffix: str
 
 
 class IndexMade(Payload):
-    """The empty index, and how many things it is to hold."""
+    """The empty index, and how many documents it is to hold."""
 
     index: str
     total: int
 
 
 class FillIndex(Payload):
-    """Write the next `limit` things that follow `after` into the index."""
+    """Write the next `limit` documents after `after` into the index."""
 
     subject: Subject
     index: str
@@ -38,7 +39,7 @@ class FillIndex(Payload):
 
 
 class IndexFilled(Payload):
-    """How many were written; `after` is empty when none follow."""
+    """How many were written; `after` is empty when no more follow."""
 
     after: str
     count: int
@@ -52,17 +53,17 @@ class IndexNamed(Payload):
 
 
 class IndexVerified(Payload):
-    """How many documents the index holds, and how many of them it lacked at first."""
+    """How many documents the index holds, and how many of them were missing at first."""
 
     documents: int
     added: int
 
 
 class ReindexProgress(Payload):
-    """How far it is; `per_second` is the rate since filling began."""
+    """The progress; `per_second` is the rate since filling began."""
 
     subject: Subject
-    phase: Literal["starting", "filling", "verifying", "switched", "done", "removed"] = "starting"
+    phase: Open[Phase] = "starting"
     index: str | None = None
     done: int = 0
     total: int = 0
@@ -70,7 +71,7 @@ class ReindexProgress(Payload):
 
 
 class Reindexed(Payload):
-    """The index searches use now."""
+    """The index now in use."""
 
     index: str
     documents: int
@@ -78,7 +79,7 @@ class Reindexed(Payload):
 
 
 class ReindexStatus(Payload):
-    """`GET /v1/products:reindex`: the run that is going on, or the last one."""
+    """`GET /v1/products:reindex`: the current run, or the last one."""
 
     state: Literal["running", "completed", "failed", "cancelled"]
     run_id: str

@@ -1,21 +1,21 @@
-"""Orders that a person looks at before they go on."""
+"""Risk review: orders that staff check before they continue."""
 
 from enum import StrEnum
 
-from schemas.base import Payload, Request, Text
+from schemas.base import Open, Payload, Request, Text
 
 
 class Verdict(StrEnum):
-    """What becomes of an order that was looked at."""
+    """The verdict of a review."""
 
     APPROVE = "approve"
     DECLINE = "decline"
 
 
 class ReviewRules(Payload):
-    """Which orders are held, for how long, and what becomes of one that nobody decided about.
+    """Which orders are put on hold for review, for how long, and the verdict when nobody decides in time.
 
-    Orders of `total_from` minor units and more are held, whatever their currency; 0 holds none for its total.
+    Orders of `total_from` minor units or more are reviewed, whatever their currency; 0 reviews none for its total.
     """
 
     total_from: int = 0
@@ -24,15 +24,15 @@ class ReviewRules(Payload):
 
 
 class ReviewRequest(Request):
-    """`POST /v1/ops/orders/{id}/risk`: let the order go on, or take it back. The reason is for colleagues."""
+    """`POST /v1/ops/orders/{id}/risk`: release the order, or cancel it. The reason is internal."""
 
     verdict: Verdict
     reason: Text
 
 
 class Review(Payload):
-    """The same, with who says so (`staff:<id>:<role>`)."""
+    """The same with the actor (`staff:<id>:<role>`)."""
 
-    verdict: Verdict
+    verdict: Open[Verdict]
     reason: str
     actor: str

@@ -1,4 +1,4 @@
-"""What customers look for among the products, and what they find."""
+"""Product search: queries and results."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from domain.catalog import ProductStatus
-from schemas.base import Money, Payload
+from schemas.base import Money, Open, Payload
 from schemas.catalog import BASE_CURRENCY, AttributeValue
 
 Sort = Literal["relevance", "popularity", "price_asc", "price_desc", "newest"]
@@ -16,37 +16,37 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
 class ProductQuery(Payload):
-    """What to look for; no words means everything. Prices in minor units, both ends included."""
+    """The search criteria; without words everything matches. Prices in minor units, both ends included."""
 
     q: Annotated[
         str,
-        Field(max_length=200, description="What the customer types; typos are forgiven.", examples=["coffee grinder"]),
+        Field(max_length=200, description="What the customer types; typos are tolerated.", examples=["coffee grinder"]),
     ] = ""
     category: Annotated[
-        Choice | None, Field(description="Code or name; everything below it counts as well.", examples=["kitchen"])
+        Choice | None, Field(description="Code or name; categories below it are included.", examples=["kitchen"])
     ] = None
     brand: Annotated[Choice | None, Field(description="Code or name.", examples=["hearthwick"])] = None
     min_price: PriceEnd | None = None
     max_price: PriceEnd | None = None
-    currency: Annotated[Currency, Field(description="What prices are in; products without one in it stay out.")] = (
+    currency: Annotated[Currency, Field(description="The currency of prices; a product needs a price in it.")] = (
         BASE_CURRENCY
     )
     in_stock: bool | None = None
-    sort: Annotated[Sort | None, Field(description="Relevance when there are words, else popularity.")] = None
-    facets: Annotated[bool, Field(description="Count the choices; only the first page has them.")] = True
+    sort: Annotated[Sort | None, Field(description="By default relevance with words, else popularity.")] = None
+    facets: Annotated[bool, Field(description="Whether to count facets; only the first page has them.")] = True
     cursor: Annotated[str | None, Field(max_length=2000, pattern=r"^[A-Za-z0-9_-]+$")] = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
     @property
     def order(self) -> Sort:
-        """How hits are sorted when the customer does not say."""
+        """The sort order, by default when none is given."""
         return self.sort or ("relevance" if self.q.strip() else "popularity")
 
 
 class ProductHit(Payload):
-    """A product as a search result; `sku` is the variant a link should open, `price` that of its cheapest variant.
+    """A product as a search result; `sku` is the variant to link to, `price` that of the cheapest variant.
 
-    `highlight` is the name as HTML, what was found in `<em>`; None when it was found elsewhere.
+    `highlight` is the name as HTML with the matches in `<em>`; null when the match is in another field.
     """
 
     sku: str
@@ -61,7 +61,7 @@ class ProductHit(Payload):
 
 
 class FacetValue(Payload):
-    """One value of a facet, what it is called, and how many products have it."""
+    """A value of a facet with its label and the number of products."""
 
     value: str
     label: str
@@ -71,8 +71,8 @@ class FacetValue(Payload):
 class ProductPage(Payload):
     """`GET /v1/products`. `total` and the facets are those of the first page; later pages have no facets.
 
-    The facets are brand, category, price (`<from>-<to>` in minor units, both included) and in_stock; each counts what
-    choosing another of its values would give, all other choices kept.
+    The facets are brand, category, price (`<from>-<to>` in minor units, both included) and in_stock; each count is
+    what choosing that value would give, with all other choices unchanged.
     """
 
     items: list[ProductHit]
@@ -83,7 +83,7 @@ class ProductPage(Payload):
 
 
 class SuggestedTaxon(Payload):
-    """A brand or category whose name completes what was typed; `code` is what the search takes as filter."""
+    """A brand or category whose name completes what was typed; `code` is the value for the search filter."""
 
     kind: Literal["brand", "category"]
     code: str
@@ -91,17 +91,17 @@ class SuggestedTaxon(Payload):
 
 
 class Suggestions(Payload):
-    """`GET /v1/products/suggest`: names of products, and brands and categories."""
+    """`GET /v1/products/suggest`: product names, brands and categories."""
 
     items: list[str]
     shelves: list[SuggestedTaxon] = []
 
 
 class IndexedProduct(Payload):
-    """What the index knows of a product: its state at one revision, read in one snapshot.
+    """The index document of a product: its state at one revision, read in one snapshot.
 
-    `prices` holds, per currency, what the cheapest active variant costs now, in minor units; `sku` is the variant a
-    hit links to; `category_path` holds the codes from the root down, `category_names` what they are called.
+    `prices` holds the current price of the cheapest active variant per currency, in minor units; `sku` is the variant
+    a hit links to; `category_path` holds the codes from the root down, `category_names` their names.
     """
 
     revision: int
@@ -122,6 +122,6 @@ class IndexedProduct(Payload):
     prices: dict[str, int] = {}
     in_stock: bool
     popularity: int
-    status: ProductStatus
+    status: Open[ProductStatus]
     image_url: str | None = None
     created_at: datetime

@@ -1,41 +1,41 @@
-"""What is kept and shown of the security of accounts: states, keys, roles, the audit log."""
+"""Account security: states, API keys, roles and the audit log."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from schemas.base import Payload, Request, Text
+from schemas.base import Open, Payload, Request, Text
 from schemas.users import Account, Role, UserView
 
 
 class AccountState(Payload):
-    """What a token is checked against: the account as far as it decides what its bearer may do."""
+    """What a token is checked against: the part of the account that decides what its bearer may do."""
 
     active: bool
     token_version: int
-    roles: list[Role]
+    roles: list[Open[Role]]
 
     @classmethod
     def of(cls, account: Account) -> "AccountState":
-        """The part of an account that counts."""
+        """The state of this account."""
         return cls(active=account.active, token_version=account.token_version, roles=account.roles)
 
 
 class ManagedUser(UserView):
-    """An account as its administrators see it, `GET /v1/users/{id}`."""
+    """An account as administrators see it, `GET /v1/users/{id}`."""
 
     active: bool
 
 
 class SetRoles(Request):
-    """`PUT /v1/users/{id}/roles`: all the roles the account shall have."""
+    """`PUT /v1/users/{id}/roles`: all roles of the account."""
 
     roles: Annotated[list[Role], Field(max_length=len(Role))]
 
 
 class NewApiKey(Request):
-    """`POST /v1/users/me/api-keys`; `scopes` are permissions of the account, `days` until the key expires."""
+    """`POST /v1/users/me/api-keys`; `scopes` are permissions of the account, `days` is the key's lifetime."""
 
     name: Annotated[Text, Field(max_length=100)]
     scopes: Annotated[list[str], Field(min_length=1, max_length=50)]
@@ -43,7 +43,7 @@ class NewApiKey(Request):
 
 
 class ApiKey(Payload):
-    """A personal API key as shown; the secret is shown once, when it is made."""
+    """A personal API key; its secret is shown only once, when it is created."""
 
     id: str
     name: str
@@ -55,20 +55,20 @@ class ApiKey(Payload):
 
 
 class MadeApiKey(ApiKey):
-    """A key that has just been made: the one time that it is told."""
+    """A new key: the only time the secret is shown."""
 
     key: str
 
 
 class ApiKeyList(Payload):
-    """The account's keys that still open something, newest first."""
+    """The account's valid keys, newest first."""
 
     items: list[ApiKey]
     next_cursor: str | None = None
 
 
 class SecurityEvent(Payload):
-    """One line of the audit log."""
+    """An entry of the audit log."""
 
     id: int
     occurred_at: datetime

@@ -1,4 +1,4 @@
-"""Stock: what is posted and shown of it, and what orders hold."""
+"""Stock: movements, levels and views, and the reservations of orders."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -6,21 +6,21 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from domain.stock import MovementKind
-from schemas.base import Payload, Request, Text
+from schemas.base import Open, Payload, Request, Text
 
 MOST_UNITS = 1_000_000
 PostedKind = Literal["received", "adjusted", "restocked"]
 
 
 class StockAllocated(Payload):
-    """A parcel that waited for goods has all of them now."""
+    """All backordered goods of a parcel have arrived."""
 
     order_id: str
     parcel: int
 
 
 class ReleaseStock(Payload):
-    """Give back whatever the order still holds; repeat-safe."""
+    """Release what is still reserved for the order; repeat-safe."""
 
     order_id: str
     actor: str
@@ -28,33 +28,33 @@ class ReleaseStock(Payload):
 
 
 class StockReleased(Payload):
-    """So many units went back on sale, or to those who waited for them."""
+    """The units released: they are available again, or allocated to backorders."""
 
     units: int
     arrived: list[StockAllocated] = []
 
 
 class ExtendReservation(Payload):
-    """Hold the order's stock for another while."""
+    """Extend the order's reservation."""
 
     order_id: str
 
 
 class ReservationExtended(Payload):
-    """For how many seconds from now it is held; 0 when nothing is held any more."""
+    """The seconds from now until the reservation expires; 0 when nothing is reserved any more."""
 
     reservation_seconds: int
 
 
 class CheckAllocation(Payload):
-    """Ask what a parcel still lacks."""
+    """Find how many backordered units a parcel still waits for."""
 
     order_id: str
     parcel: int
 
 
 class AllocationMissing(Payload):
-    """Units that have yet to arrive before the parcel can leave."""
+    """Units that have to arrive before the parcel can be dispatched."""
 
     units: int
 
@@ -67,7 +67,7 @@ class StockLevel(Payload):
     on_hand: int
     reserved: int
     available: int
-    backordered: Annotated[int, Field(description="Units that orders wait for here.")] = 0
+    backordered: Annotated[int, Field(description="Units on backorder in this warehouse.")] = 0
 
 
 class StockTotals(Payload):
@@ -80,14 +80,14 @@ class StockTotals(Payload):
 
 
 class StockRules(Payload):
-    """What the shop wants of a SKU."""
+    """The stock settings of a SKU."""
 
-    backorderable: Annotated[bool, Field(description="Whether it may be sold beyond what is there.")] = False
-    low_stock_at: Annotated[int, Field(description="Tell when so few units, or fewer, are available; 0: never.")] = 0
+    backorderable: Annotated[bool, Field(description="Whether it can be ordered when none is available.")] = False
+    low_stock_at: Annotated[int, Field(description="Report low stock at this many available units; 0: never.")] = 0
 
 
 class SkuStock(Payload):
-    """`GET /v1/stock/{sku}`: every warehouse that has, or had, the SKU."""
+    """`GET /v1/stock/{sku}`: every warehouse that has or had the SKU."""
 
     sku: str
     items: list[StockLevel]
@@ -97,7 +97,7 @@ class SkuStock(Payload):
 
 
 class SetStockRules(Request):
-    """`PATCH /v1/stock/{sku}`: what is left out stays as it is."""
+    """`PATCH /v1/stock/{sku}`: fields left out stay as they are."""
 
     backorderable: Annotated[bool, Field(strict=True)] | None = None
     low_stock_at: Annotated[int, Field(ge=0, le=MOST_UNITS, strict=True)] | None = None
@@ -110,7 +110,7 @@ class SetStockRules(Request):
 
 
 class NewMovement(Request):
-    """`POST /v1/stock/{sku}/movements`: units that came, came back, or were counted."""
+    """`POST /v1/stock/{sku}/movements`: units received, restocked or adjusted."""
 
     kind: PostedKind
     warehouse: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -122,7 +122,7 @@ class NewMovement(Request):
     order_id: Annotated[
         str | None,
         Field(validate_default=True, pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
-        Field(description="Required for what was restocked, and only there: the order it came back from."),
+        Field(description="The order the units were returned from; required for `restocked`, and only there."),
     ] = None
 
     @field_validator("quantity")
@@ -158,7 +158,7 @@ class Movement(Payload):
     id: int
     sku: str
     warehouse: str
-    kind: MovementKind
+    kind: Open[MovementKind]
     quantity: int
     order_id: str | None = None
     reason: str | None = None
@@ -167,7 +167,7 @@ class Movement(Payload):
 
 
 class MovementPosted(Payload):
-    """The ledger row, and the parcels whose goods are complete with it."""
+    """The ledger row, and the parcels whose backordered goods have all arrived with it."""
 
     movement: Movement
     arrived: list[StockAllocated] = []
@@ -181,7 +181,7 @@ class MovementPage(Payload):
 
 
 class Warehouse(Payload):
-    """A place we ship from; the lowest `preference` ships first."""
+    """A location we ship from; the lowest `preference` ships first."""
 
     code: str
     name: str

@@ -1,4 +1,4 @@
-"""What is done to stock by the clock: reservations expire, and the books are checked against each other."""
+"""Scheduled work on stock: reservations expire, and levels are reconciled with the ledger."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,7 +9,7 @@ from schemas.base import Payload
 
 
 class ReservationsExpired(Payload):
-    """What one look at overdue reservations did; `running` are the first orders left to a workflow that still runs."""
+    """The result of a run over overdue reservations; `running` are the first orders left to their running workflow."""
 
     released: int
     units: int
@@ -18,37 +18,37 @@ class ReservationsExpired(Payload):
 
 
 class Balance(Payload):
-    """A sum as the level has it, and as the ledger adds up to."""
+    """A balance as the stock level has it, and as the sum of the ledger."""
 
     balance: int
     ledger: int
 
 
 class StockDifference(Payload):
-    """One SKU in one warehouse of which the books disagree, in units."""
+    """A SKU in one warehouse whose balances disagree, in units."""
 
     sku: str
     warehouse: str
     on_hand: Balance
     reserved: Balance
-    held_by_orders: Annotated[int, Field(description="What open reservations hold; must equal what is reserved.")]
+    held_by_orders: Annotated[int, Field(description="Units of open reservations; must equal `reserved`.")]
 
 
 class ReconcileStock(Payload):
-    """Check everything; the run is known by when it began."""
+    """Reconcile everything; a run is identified by its start time."""
 
     started_at: datetime
 
 
 class StockReconciled(Payload):
-    """What a run found."""
+    """The result of a run."""
 
     levels_checked: int
     differences_found: int
 
 
 class Reconciliation(Payload):
-    """One run; `differences` are the first of those found."""
+    """A run with its first differences."""
 
     id: int
     started_at: datetime

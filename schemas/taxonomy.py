@@ -1,4 +1,4 @@
-"""Brands and categories as staff edits them and everybody sees them."""
+"""Brands and categories: requests of staff, and public views."""
 
 from typing import Annotated, TypeVar
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 def _not_null(value: T | None) -> T:
     if value is None:
-        raise PydanticCustomError("null_not_allowed", "It can be left out, but not taken away.")
+        raise PydanticCustomError("null_not_allowed", "It can be left out, but not removed.")
     return value
 
 
@@ -25,20 +25,20 @@ SomePosition = Annotated[Position | None, AfterValidator(_not_null)]
 
 
 class NewBrand(Request):
-    """Who makes things; its code is what products and addresses name it by, and never changes."""
+    """A brand; its code identifies it in products and URLs, and never changes."""
 
     code: Code
     name: Label
 
 
 class BrandPatch(Request):
-    """What is to change."""
+    """The fields to change."""
 
     name: SomeLabel = None
 
 
 class NewCategory(Request):
-    """A shelf, under another or at the root; siblings stand in the order of `position`, then of their names."""
+    """A category below another or at the root; siblings are ordered by `position`, then by name."""
 
     code: Code
     name: Label
@@ -47,7 +47,7 @@ class NewCategory(Request):
 
 
 class CategoryPatch(Request):
-    """What is to change; a `parent` of null moves it to the root."""
+    """The fields to change; a `parent` of null moves it to the root."""
 
     name: SomeLabel = None
     parent: Code | None = None
@@ -62,20 +62,20 @@ class BrandPage(Payload):
 
 
 class CategoryNode(Category):
-    """A category with those below it."""
+    """A category with its subcategories."""
 
     children: list["CategoryNode"] = []
 
 
 class CategoryTree(Payload):
-    """`GET /v1/categories`: the roots, each with all that is below it. It is told whole."""
+    """`GET /v1/categories`: the complete tree, from the roots down."""
 
     items: list[CategoryNode]
     next_cursor: str | None = None
 
 
 def tree_of(categories: list[Category]) -> CategoryTree:
-    """The categories, in the order of siblings, as a tree."""
+    """The categories, given in the order of siblings, as a tree."""
     nodes = {category.code: CategoryNode(**category.model_dump()) for category in categories}
     roots: list[CategoryNode] = []
     for node in nodes.values():

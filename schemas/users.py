@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import EmailStr, Field, SecretStr
 
-from schemas.base import Payload, Request, Text
+from schemas.base import Open, Payload, Request, Text
 
 
 class Role(StrEnum):
-    """What an account may do; permissions per role are in `api/permissions.py`."""
+    """A role of an account; the permissions of each are in `api/permissions.py`."""
 
     CUSTOMER = "customer"
     SUPPORT = "support"
@@ -34,20 +34,20 @@ class UserView(Payload):
     email: str
     email_verified: bool
     name: str
-    roles: list[Role]
-    marketing_emails: Annotated[bool, Field(description="wants mails that it need not get: reminders of the cart")]
+    roles: list[Open[Role]]
+    marketing_emails: Annotated[bool, Field(description="Whether the customer wants optional mails: cart reminders.")]
     created_at: datetime
 
 
 class Account(Payload):
-    """An account as the store keeps it; the hash never leaves the identity code."""
+    """An account as stored; the hash never leaves the identity code."""
 
     id: str
     email: str
     email_verified: bool = False
     name: str
     password_hash: str | None
-    roles: list[Role]
+    roles: list[Open[Role]]
     token_version: int
     active: bool
     marketing_emails: bool = False
@@ -55,7 +55,7 @@ class Account(Payload):
 
 
 class MailWish(Payload):
-    """Where an account gets mails that it need not get, and whether it wants them; of a closed one nothing is left."""
+    """Where an account gets optional mails, and whether it wants them; a closed account has neither."""
 
     email: str
     wanted: bool

@@ -1,4 +1,4 @@
-"""Voucher codes as staff make them and as they are shown."""
+"""Voucher codes: requests of staff, and views."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -6,14 +6,14 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from domain.vouchers import VoucherKind
-from schemas.base import Currency, Payload, Request
+from schemas.base import Currency, Open, Payload, Request
 
 Uses = Annotated[int, Field(ge=1, le=10**9, strict=True)]
 Worth = Annotated[int, Field(ge=1, le=10**10, strict=True)]
 
 
 class VoucherTerms(Request):
-    """What a code is worth and when it may be used. Amounts in minor units of `currency`."""
+    """The value of a code and when it can be used. Amounts in minor units of `currency`."""
 
     kind: VoucherKind
     basis_points: Annotated[int, Field(ge=1, le=10_000, strict=True, description="1000 is ten percent.")] | None = None
@@ -48,10 +48,10 @@ class NewVoucher(VoucherTerms):
 
 
 class VoucherView(Payload):
-    """A voucher as staff see it; `uses` counts the orders that hold one now."""
+    """A voucher as staff see it; `uses` counts the orders that currently use it."""
 
     code: str
-    kind: VoucherKind
+    kind: Open[VoucherKind]
     basis_points: int = 0
     amount: int | None = None
     minimum: int | None = None

@@ -1,4 +1,4 @@
-"""Webhooks whose amounts our books contradict: kept for staff, acted on by nobody."""
+"""Webhooks whose amounts contradict our ledger: kept for staff and not acted on."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from schemas.base import Payload, Request
 
 
 class FlaggedWebhook(Payload):
-    """What a webhook told and our books do not: `differences` has both, by field."""
+    """A webhook that contradicts our ledger: `differences` has both values, by field."""
 
     event_id: str
     type: str
@@ -19,7 +19,7 @@ class FlaggedWebhook(Payload):
 
 
 class FlaggedWebhookView(FlaggedWebhook):
-    """The same as staff see it; `review` is what somebody found when they looked at it."""
+    """The same as staff see it; `review` is the finding of the staff member who reviewed it."""
 
     received_at: datetime
     reviewed: bool = False
@@ -29,13 +29,13 @@ class FlaggedWebhookView(FlaggedWebhook):
 
 
 class FlaggedWebhookPage(Payload):
-    """Those that nobody has looked at first, of these the newest; `next_cursor` is None on the last page."""
+    """Unreviewed webhooks first, newest first; `next_cursor` is null on the last page."""
 
     items: list[FlaggedWebhookView]
     next_cursor: str | None = None
 
 
 class ReviewRequest(Request):
-    """`POST /v1/ops/webhooks/flagged/{event_id}/review`: somebody has looked at it, and what they found."""
+    """`POST /v1/ops/webhooks/flagged/{event_id}/review`: mark it as reviewed, with the finding."""
 
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]

@@ -1,22 +1,22 @@
-"""Has mails about accounts sent that wait in MySQL, for whoever else than the API adds one."""
+"""Starts the sending of account mails that are pending in MySQL."""
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from schemas.account_mails import AccountMailInput
-from workflows.account_mails import AccountMailWorkflow
 from workflows.names import NOTIFICATIONS_QUEUE, account_mail_workflow_id
+from workflows.notifications import AccountMailWorkflow
 
 
 class MailClient:
-    """Talks to Temporal through the process's client."""
+    """Starts AccountMailWorkflows."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def start(self, mail_id: str, summary: str) -> bool:
-        """Begin to send the mail; False when that was begun before. Raises RPCError when Temporal is away."""
+        """Start sending the mail; False when that was started before. Raises RPCError when Temporal is away."""
         try:
             await self._client.start_workflow(
                 AccountMailWorkflow.run,

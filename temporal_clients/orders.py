@@ -1,4 +1,4 @@
-"""What Temporal is asked and told about orders from outside their workflows, by the API and by the keepers of stock."""
+"""What the API and the scheduled stock activities ask and signal of orders' workflows."""
 
 import logging
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class RunningOrders:
-    """Talks to Temporal through the process's client."""
+    """Which of an order's workflows run; wakes backordered parcels."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -46,17 +46,17 @@ class RunningOrders:
                 return True
         return False
 
-    async def signal_allocations(self, arrived: Iterable[StockAllocated]) -> None:
-        """Wake the parcels that have what they waited for. One that cannot be told looks by itself, so nothing is lost:
-        a failure is logged and no more.
+    async def signal_allocations(self, allocations: Iterable[StockAllocated]) -> None:
+        """Wake the parcels whose backorder is allocated. One that cannot be signalled checks by itself, so a failure is
+        logged and no more.
         """
-        for goods in arrived:
-            workflow_id = fulfilment_workflow_id(goods.order_id, goods.parcel)
+        for allocated in allocations:
+            workflow_id = fulfilment_workflow_id(allocated.order_id, allocated.parcel)
             handle = self._client.get_workflow_handle(workflow_id)
             try:
                 await handle.signal(FulfilmentWorkflow.stock_allocated, rpc_timeout=_QUICK)
             except (RPCError, RuntimeError) as error:  # a lazy client that cannot connect says so with a RuntimeError
-                _log.warning("%s could not be told that its goods are there: %s", workflow_id, error)
+                _log.warning("%s could not be signalled its allocation: %s", workflow_id, error)
 
     async def _runs(self, workflow_id: str) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""What is asked of Temporal about making a search index anew: start it, or join the run that is going on; its state."""
+"""Starts a reindex, or joins the one that runs, and reads its progress."""
 
 from datetime import timedelta
 from typing import Literal
@@ -21,7 +21,7 @@ _STATES: dict[WorkflowExecutionStatus, State] = {
 
 
 async def start_reindex(client: Client, subject: Subject) -> ReindexStatus:
-    """Start it unless it runs; answers how far it is."""
+    """Start it unless it runs; answers its progress."""
     await client.start_workflow(
         ReindexWorkflow.run,
         Reindex(subject=subject),
@@ -38,7 +38,7 @@ async def start_reindex(client: Client, subject: Subject) -> ReindexStatus:
 
 
 async def reindex_status(client: Client, subject: Subject) -> ReindexStatus | None:
-    """The run that is going on, or the last one; None when none is remembered."""
+    """The current run, or the last one; None when Temporal has none."""
     try:
         seen = await client.get_workflow_handle(reindex_workflow_id(subject)).describe(rpc_timeout=_QUICK)
     except RPCError as error:

@@ -76,7 +76,7 @@ def reindex(
     here: Annotated[bool, typer.Option("--here", help="In this process, without Temporal and a worker.")] = False,
     wait: WaitSeconds = 90,
 ) -> None:
-    """Make a search index again from MySQL, beside the one in use, and switch over when it is complete.
+    """Build a search index from MySQL, beside the one in use, and switch over when it is complete.
 
     It is the workflow reindex-products or reindex-orders; one that runs already is joined. Interrupting this command
     leaves it running.
@@ -183,7 +183,7 @@ def _role(stores: Connections, email: str, role: Role) -> Step:
         if account is None:
             raise StepFailed(f"No account has the address {email}; register it first (POST /v1/users).")
         changed = accounts.set_roles(account.id, [*account.roles, role])
-        now = [one.value for one in changed.roles]
+        now = [str(granted) for granted in changed.roles]
         log = SecurityEvents(stores.engine)
         log.record(
             SecurityEventType.ACCOUNT_ROLES_CHANGED,
@@ -195,7 +195,7 @@ def _role(stores: Connections, email: str, role: Role) -> Step:
         # An API may hold a copy of the old state for that long; the command is done when none does.
         time.sleep(LIFETIME_SECONDS)
         doubt = (
-            "" if account.email_verified else "; mind that it has not proven the address, which is anybody's to claim"
+            "" if account.email_verified else "; its email address is not verified, so anybody could have registered it"
         )
         return f"{account.email} ({account.id}) is {', '.join(now)}{doubt}"
 

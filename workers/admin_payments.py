@@ -1,4 +1,4 @@
-"""order-admin: whether the books of payments agree."""
+"""order-admin: compares provider, ledger and orders."""
 
 import asyncio
 from contextlib import suppress
@@ -23,18 +23,18 @@ _MOST_SHOWN = 50
 
 
 def reconcile_payments_step(stores: Connections, console: Console) -> Step:
-    """Have the workflow compare everything now, show how far it is and what it found; fails when the books disagree."""
+    """Run the reconciliation now, show its progress and result; fails when there are differences."""
 
     def act() -> str:
         found = asyncio.run(_followed(stores, console))
         if found.open:
             page = PaymentDifferences(stores.engine, stores.settings.reconciliation_grace).page(None, _MOST_SHOWN)
-            console.print(_table([one for one in page.items if one.status is DifferenceStatus.OPEN]))
+            console.print(_table([found for found in page.items if found.status is DifferenceStatus.OPEN]))
             raise StepFailed(
-                f"The books of payments disagree in {found.open} place(s). "
+                f"The reconciliation found {found.open} open difference(s). "
                 "GET /v1/ops/reconciliation/payments names them, and takes your decision about each."
             )
-        watched = f"; {found.watched} place(s) watched, because their orders are at work" if found.watched else ""
+        watched = f"; {found.watched} watched, because their orders are running" if found.watched else ""
         return f"provider, ledger and orders agree on {found.payments:,} payment(s), {found.orders:,} order(s){watched}"
 
     return Step(
@@ -45,7 +45,7 @@ def reconcile_payments_step(stores: Connections, console: Console) -> Step:
 
 
 async def _followed(stores: Connections, console: Console) -> PaymentsReconciled:
-    """Start the workflow, or join the run that somebody asked for before."""
+    """Start the workflow, or join the run that was started before."""
     client = await connect_temporal(stores.settings.temporal_address, stores.settings.temporal_namespace)
     handle: WorkflowHandle[PaymentReconciliationWorkflow, PaymentsReconciled] = await client.start_workflow(
         PaymentReconciliationWorkflow.run,
@@ -53,7 +53,7 @@ async def _followed(stores: Connections, console: Console) -> PaymentsReconciled
         task_queue=PAYMENTS_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        static_summary="asked for by order-admin",
+        static_summary="started by order-admin",
     )
     waiting = asyncio.create_task(handle.result())
     with console.status("Payments …") as status:
@@ -71,8 +71,8 @@ def _table(differences: list[PaymentDifference]) -> Table:
     for column in ("at the provider", "in the ledger"):
         table.add_column(column, justify="right")
     table.add_column("proposed repair")
-    for one in differences:
-        what = f"{one.kind} ({one.effect})" if one.effect else str(one.kind)
-        amounts = ("–" if amount is None else str(amount) for amount in (one.provider_amount, one.ledger_amount))
-        table.add_row(str(one.id), what, one.order_id, str(one.order_status), *amounts, one.proposed_repair)
+    for found in differences:
+        what = f"{found.kind} ({found.effect})" if found.effect else str(found.kind)
+        amounts = ("–" if amount is None else str(amount) for amount in (found.provider_amount, found.ledger_amount))
+        table.add_row(str(found.id), what, found.order_id, str(found.order_status), *amounts, found.proposed_repair)
     return table

@@ -1,4 +1,4 @@
-"""order-admin products: files of products into the shop and out of it, through the API as its service account."""
+"""order-admin products: import and export files of products through the API, as its service account."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 45  # longer than the lock of a sender that was cut off
 _ANSWER_SECONDS = 600.0
 _SHOWN_ERRORS = 20
-_Format = Annotated[FileFormat | None, typer.Option("--format", help="Unless the name of the file tells it.")]
+_Format = Annotated[FileFormat | None, typer.Option("--format", help="Needed when the file name does not show it.")]
 
 
 class ImportStopped(Exception):
@@ -52,15 +52,15 @@ def import_file(
     Ends with status 1 when a row was not written.
     """
     settings = settings_or_exit(console)
-    wanted = _Wanted(file, _form_of(file, form), key or _key_of(file, again), create_taxonomy)
+    upload = _Upload(file, _form_of(file, form), key or _key_of(file, again), create_taxonomy)
     try:
-        with _told():
-            report = _import(settings, wanted)
+        with _api_errors():
+            report = _import(settings, upload)
     except (ImportStopped, KeyboardInterrupt) as stopped:
         console.print(f"[red]✗[/red] {escape(str(stopped)) or 'Interrupted.'}", soft_wrap=True)
         console.print(
-            f"What was written stays. Go on with: order-admin products import {file} --key {wanted.key}"
-            + (" --create-shelves" if create_taxonomy else ""),
+            f"What was written stays. Continue with: order-admin products import {file} --key {upload.key}"
+            + (" --create-taxonomy" if create_taxonomy else ""),
             soft_wrap=True,
             markup=False,
         )
@@ -72,11 +72,11 @@ def import_file(
 
 @app.command("export")
 def export_file(file: Path, form: _Format = None) -> None:
-    """Write all products into a file, in the form that `import` takes. A connection that breaks is made anew."""
+    """Write all products into a file, in the form that `import` takes. A broken connection is opened again."""
     settings, kind = settings_or_exit(console), _form_of(file, form)
     part = file.with_name(f"{file.name}.part")
     try:
-        with _told(), service_client(settings, ORDER_ADMIN, timeout=_ANSWER_SECONDS) as client:
+        with _api_errors(), service_client(settings, ORDER_ADMIN, timeout=_ANSWER_SECONDS) as client:
             _receive(client, kind, part)
     except (ImportStopped, KeyboardInterrupt) as stopped:
         part.unlink(missing_ok=True)
@@ -95,7 +95,7 @@ def _receive(client: Any, form: FileFormat, part: Path) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _api_errors() -> Iterator[None]:
     """Have an API that cannot be reached, or says no, end the command with a sentence."""
     try:
         yield
@@ -107,7 +107,7 @@ def _told() -> Iterator[None]:
         raise ImportStopped(f"The API did not answer: {error or type(error).__name__}. {advice}") from error
 
 
-class _Wanted:
+class _Upload:
     """What to import; iterating reads the file from its beginning, so that it can be sent twice."""
 
     def __init__(self, file: Path, form: FileFormat, key: str, create_taxonomy: bool) -> None:
@@ -123,17 +123,17 @@ class _Wanted:
                 yield chunk
 
 
-def _import(settings: Settings, wanted: _Wanted) -> ProductImportReport:
+def _import(settings: Settings, upload: _Upload) -> ProductImportReport:
     with service_client(settings, ORDER_ADMIN) as client:
-        earlier = _find(client, wanted.key)
+        earlier = _find(client, upload.key)
         if earlier is not None and earlier.state == "done":
             console.print(f"This file was imported {earlier.updated_at:%Y-%m-%d %H:%M} UTC; --again does it once more.")
             return _report(client, earlier.id)
-    with _progress(settings, wanted), service_client(settings, ORDER_ADMIN, timeout=_ANSWER_SECONDS) as client:
+    with _progress(settings, upload), service_client(settings, ORDER_ADMIN, timeout=_ANSWER_SECONDS) as client:
         deadline, rows = time.monotonic() + _PATIENCE_SECONDS, 0
-        while (answer := _send(client, wanted)).status_code == httpx2.codes.CONFLICT:
-            # What an interrupted sender had sent may still be on its way into the shop: wait while that goes on.
-            found = _find(client, wanted.key)
+        while (answer := _send(client, upload)).status_code == httpx2.codes.CONFLICT:
+            # What an interrupted sender had sent may still be processed: wait until that has ended.
+            found = _find(client, upload.key)
             if found is not None and found.rows > rows:
                 deadline, rows = time.monotonic() + _PATIENCE_SECONDS, found.rows
             if time.monotonic() > deadline:
@@ -144,25 +144,25 @@ def _import(settings: Settings, wanted: _Wanted) -> ProductImportReport:
     return ProductImportReport.model_validate_json(answer.content)
 
 
-def _send(client: Any, wanted: _Wanted) -> httpx2.Response:
-    headers = {"Content-Type": _TYPES[wanted.form], "Idempotency-Key": wanted.key, "Content-Length": str(wanted.size)}
-    query = {"create_taxonomy": str(wanted.create_taxonomy).lower()}
-    answer: httpx2.Response = client.post("/v1/products:import", content=wanted, headers=headers, params=query)
+def _send(client: Any, upload: _Upload) -> httpx2.Response:
+    headers = {"Content-Type": _TYPES[upload.form], "Idempotency-Key": upload.key, "Content-Length": str(upload.size)}
+    query = {"create_taxonomy": str(upload.create_taxonomy).lower()}
+    answer: httpx2.Response = client.post("/v1/products:import", content=upload, headers=headers, params=query)
     return answer
 
 
 @contextmanager
-def _progress(settings: Settings, wanted: _Wanted) -> Iterator[None]:
+def _progress(settings: Settings, upload: _Upload) -> Iterator[None]:
     """Show what was sent and, as the API records it, what was done, until the block ends."""
     columns = (TextColumn("{task.description:<8}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
     done = threading.Event()
     with Progress(*columns, TextColumn("{task.fields[note]}"), console=console) as progress:
-        sent = progress.add_task("sent", total=wanted.size, note="")
-        written = progress.add_task("written", total=wanted.size, note="")
+        sent = progress.add_task("sent", total=upload.size, note="")
+        written = progress.add_task("written", total=upload.size, note="")
 
         def look() -> None:
-            found = _find(client, wanted.key)
-            progress.update(sent, completed=wanted.sent)
+            found = _find(client, upload.key)
+            progress.update(sent, completed=upload.sent)
             if found is not None:
                 note = f"{found.rows:,} rows, {found.failed:,} refused"
                 progress.update(written, completed=found.bytes_done, note=note)
@@ -172,7 +172,7 @@ def _progress(settings: Settings, wanted: _Wanted) -> Iterator[None]:
                 try:
                     look()
                 except (httpx2.HTTPError, ServiceAccountRefused, ImportStopped):
-                    continue  # the upload itself tells what is wrong
+                    continue  # the upload itself reports what is wrong
 
         with service_client(settings, ORDER_ADMIN) as client:
             watcher = threading.Thread(target=watch, daemon=True)
@@ -230,7 +230,7 @@ def _form_of(file: Path, form: FileFormat | None) -> FileFormat:
         return "csv"
     if file.suffix.lower() in (".ndjson", ".jsonl"):
         return "ndjson"
-    raise typer.BadParameter("Say --format csv or --format ndjson; the name of the file does not tell.")
+    raise typer.BadParameter("Add --format csv or --format ndjson; the file name does not show it.")
 
 
 def _key_of(file: Path, again: bool) -> str:

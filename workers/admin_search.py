@@ -1,4 +1,4 @@
-"""order-admin: the search indices. Set-up makes what is missing; `reindex` makes one anew under live traffic."""
+"""order-admin: the search indices. Set-up creates what is missing; `reindex` rebuilds one under live traffic."""
 
 import asyncio
 import time
@@ -33,13 +33,13 @@ def index_steps(stores: Connections, console: Console) -> list[Step]:
     """Each index this release asks, filled from MySQL unless it is there.
 
     A release with another mapping asks an index of another name: it is made here, before the release serves, while
-    the one before goes on with its own.
+    the one before continues with its own.
     """
     return [_ensured(stores, subject, feed, console) for subject, feed in feeds(stores).items()]
 
 
 def reindex_step(stores: Connections, subject: Subject, here: bool, console: Console) -> Step:
-    """Make an index anew: by the workflow where Temporal and a worker are there, else in this process."""
+    """Rebuild an index: by the workflow where Temporal and a worker run, else in this process."""
 
     def act() -> str:
         client = None if here else asyncio.run(_temporal(stores))
@@ -50,7 +50,7 @@ def reindex_step(stores: Connections, subject: Subject, here: bool, console: Con
     return Step(
         f"Search index of {subject}",
         act,
-        f"The index in use is as it was. {_START_HINT} The workflow reindex-{subject} in the Temporal Web UI tells"
+        f"The index in use is unchanged. {_START_HINT} The workflow reindex-{subject} in the Temporal Web UI shows"
         " more; `--here` does without it.",
     )
 
@@ -76,13 +76,13 @@ def outdated_step(stores: Connections) -> Step:
 def _ensured(stores: Connections, subject: Subject, feed: Feed, console: Console) -> Step:
     def act() -> str:
         there = feed.index.current()
-        said = f"{there} is there" if there else _built_here(subject, feed, console)
+        text = f"{there} is there" if there else _built_here(subject, feed, console)
         if left := feed.index.leftovers():
-            said += f"; {', '.join(left)} nobody searches (the next `order-admin reindex` removes it)"
+            text += f"; {', '.join(left)} no longer searched (the next `order-admin reindex` removes it)"
         # Kept, because the release before this one may still be asking it.
         if old := feed.index.outdated():
-            said += f"; {', '.join(old)} nobody needs once this release alone runs (`order-admin drop-outdated`)"
-        return said
+            text += f"; {', '.join(old)} not needed once this release alone runs (`order-admin drop-outdated`)"
+        return text
 
     return Step(
         f"Elasticsearch at {stores.settings.elasticsearch_url}, {subject}",
@@ -108,7 +108,7 @@ async def _temporal(stores: Connections) -> Client | None:
 
 
 async def _followed(stores: Connections, subject: Subject, console: Console) -> str:
-    """Start the workflow, or join the one that runs, and show how far it is until it ends."""
+    """Start the workflow, or join the one that runs, and show its progress until it ends."""
     client = await connect_temporal(stores.settings.temporal_address, stores.settings.temporal_namespace)
     status = await start_reindex(client, subject)
     began = time.monotonic()
@@ -116,7 +116,9 @@ async def _followed(stores: Connections, subject: Subject, console: Console) -> 
         task = progress.add_task(subject, total=None)
         while status.state == "running":
             if status.progress.phase == "starting" and time.monotonic() - began > _NO_WORKER_SECONDS:
-                progress.update(task, description=f"{subject}: no worker has begun; one must poll the queue `catalog`")
+                progress.update(
+                    task, description=f"{subject}: no worker has started it; one must poll the queue `catalog`"
+                )
             await asyncio.sleep(_LOOK_SECONDS)
             status = await reindex_status(client, subject) or status
             _advance(progress, task, status.progress)

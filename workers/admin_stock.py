@@ -1,4 +1,4 @@
-"""order-admin: whether the books of stock agree."""
+"""order-admin: compares stock ledger, balances and reservations."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ _MOST_SHOWN = 50
 
 
 def reconcile_step(stores: Connections, console: Console) -> Step:
-    """Compare everything, show and keep what was found; fails when the books disagree."""
+    """Compare everything, show and record the result; fails when there are differences."""
 
     def act() -> str:
         started, levels = datetime.now(UTC), 0
@@ -32,8 +32,8 @@ def reconcile_step(stores: Connections, console: Console) -> Step:
         if differences:
             console.print(_table(differences))
             raise StepFailed(
-                f"The books of stock disagree on {len(differences)} of {levels:,} levels. The ledger "
-                "(GET /v1/stock/{sku}/movements) tells what happened; put a level right by an adjustment, never by SQL."
+                f"{len(differences)} of {levels:,} stock levels differ. The ledger "
+                "(GET /v1/stock/{sku}/movements) shows what happened; correct a level by an adjustment, never by SQL."
             )
         return f"ledger, balances and reservations agree on {levels:,} levels"
 
@@ -50,9 +50,15 @@ def _table(differences: list[StockDifference]) -> Table:
         table.add_column(column)
     for column in ("on hand", "by the ledger", "reserved", "by the ledger", "held by orders"):
         table.add_column(column, justify="right")
-    for one in differences[:_MOST_SHOWN]:
-        sums = (one.on_hand.balance, one.on_hand.ledger, one.reserved.balance, one.reserved.ledger, one.held_by_orders)
-        table.add_row(one.sku, one.warehouse, *map(str, sums))
+    for found in differences[:_MOST_SHOWN]:
+        sums = (
+            found.on_hand.balance,
+            found.on_hand.ledger,
+            found.reserved.balance,
+            found.reserved.ledger,
+            found.held_by_orders,
+        )
+        table.add_row(found.sku, found.warehouse, *map(str, sums))
     if more := len(differences) - _MOST_SHOWN:
         table.caption = f"and {more} more" if more > 0 else None
     return table

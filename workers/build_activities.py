@@ -66,9 +66,9 @@ ActivitiesByQueue = dict[str, list[Callable[..., Any]]]
 def build_activities(connections: Connections, client: Client) -> ActivitiesByQueue:
     """Give every activity class its adapters."""
     engine, settings = connections.engine, connections.settings
-    hold = timedelta(hours=settings.reservation_hours)
-    orders = OrderActivities(OrderStore(engine, hold), OrderPrices(Catalog(engine), Vouchers(engine)))
-    reservations = Reservations(engine, hold)
+    term = timedelta(hours=settings.reservation_hours)
+    orders = OrderActivities(OrderStore(engine, term), OrderPrices(Catalog(engine), Vouchers(engine)))
+    reservations = Reservations(engine, term)
     stock = StockActivities(reservations)
     upkeep = StockUpkeepActivities(reservations, StockReconciliations(engine), RunningOrders(client))
     cart_store = CartStore(connections.mongo, connections.redis, lifetimes=Lifetimes.of_days(settings))
@@ -134,13 +134,13 @@ def _money(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
 
 
 def _books_of_payments(engine: sa.Engine, settings: Settings, client: Client) -> list[Callable[..., Any]]:
-    books = PaymentFactsReader(engine)
+    facts = PaymentFactsReader(engine)
     differences = PaymentDifferences(engine, settings.reconciliation_grace)
     look_back = timedelta(days=settings.reconciliation_days)
     reconciliation = PaymentReconciliationActivities(
-        PaymentListing(settings), books, differences, RunningOrders(client), look_back
+        PaymentListing(settings), facts, differences, RunningOrders(client), look_back
     )
-    repair = PaymentRepairActivities(books, differences)
+    repair = PaymentRepairActivities(facts, differences)
     return [
         reconciliation.examine_payments,
         reconciliation.reconcile_payments,

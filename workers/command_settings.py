@@ -1,4 +1,4 @@
-"""The settings of a command: what is missing or wrong is told by name, and the command ends."""
+"""The settings of a command: a missing or invalid one is named, and the command ends."""
 
 import typer
 from pydantic import ValidationError
@@ -18,6 +18,6 @@ def settings_or_exit(console: Console) -> Settings:
             name = ".".join(str(part) for part in fault["loc"]) or "Settings"
             console.print(f"[red]✗[/red] {escape(name)}: {escape(fault['msg'])}", soft_wrap=True)
         console.print(
-            "Set them in the environment or in .env; .env.example lists every one with its development value."
+            "Set them in the environment or in .env; .env.example lists all of them with their development values."
         )
         raise typer.Exit(1) from error

@@ -1,4 +1,4 @@
-"""Activities that call somebody else's system show that their worker lives, so that a killed one is noticed soon."""
+"""Activities that call outside systems send heartbeats, so that a killed worker is noticed soon."""
 
 import asyncio
 from contextlib import suppress
@@ -8,7 +8,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ActivityOutboundInterceptor, ExecuteActivityInput, Interceptor
 
-# An attempt that may take longer has a place to tell of, and tells it itself: that it lives would hide that it hangs.
+# An attempt that may take longer reports its place in heartbeats of its own; a plain one would hide that it hangs.
 _SHORT = timedelta(minutes=1)
 _BEATS = 3  # so many in the time after which a worker counts as dead
 

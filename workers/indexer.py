@@ -1,7 +1,7 @@
-"""search-indexer: hear on Kafka what changed and bring the search indices to it, for as long as it runs.
+"""search-indexer: consume changes from Kafka and keep the search indices up to date.
 
 An event says only that something changed: the state is read from MySQL and written under its version, so that repeated
-and disordered events, and several indexers at once, do no harm. What a batch tells twice is written once.
+and disordered events, and several indexers at once, do no harm. What a batch contains twice is written once.
 """
 
 import os
@@ -33,7 +33,7 @@ from workers.side_by_side import run_side_by_side
 
 log = structlog.get_logger(__name__)
 
-# A release with another mapping fills an index of its own, so it hears everything anew.
+# A release with another mapping fills an index of its own, so it consumes everything again.
 PRODUCTS_GROUP = f"search-indexer-products-v{INDEX_VERSION}"
 ORDERS_GROUP = f"search-indexer-orders-v{ORDERS_INDEX_VERSION}"
 
@@ -77,7 +77,7 @@ class Indexer:
     patience: Patience = field(default_factory=Patience)
 
     def follow(self, consumer: EventConsumer[EventT], stop: threading.Event) -> None:
-        """Consume until told to stop; a server that is away is waited for and nothing is committed."""
+        """Consume until asked to stop; an unavailable server is waited for, and nothing is committed."""
         while not stop.wait(self.patience.pause):
             batch: Batch[EventT] = Batch()
             try:
@@ -87,8 +87,8 @@ class Indexer:
             except AWAY as outage:
                 # Given back, so that polling goes on and the group keeps this member.
                 consumer.rewind_batch(batch)
-                said = (str(outage).splitlines() or [type(outage).__name__])[0][:300]
-                log.warning("cannot index; nothing is lost", error=said, retry_in=self.patience.lengthen())
+                text = (str(outage).splitlines() or [type(outage).__name__])[0][:300]
+                log.warning("cannot index; nothing is lost", error=text, retry_in=self.patience.lengthen())
             else:
                 if batch.last:  # an empty poll is no proof that the outage is over
                     self.patience.pause = 0.0
@@ -99,27 +99,27 @@ class Indexer:
         try:
             written = self.feed.update(keys)
         except WriteRefused as bug:
-            # Again and again would hold up all the others; the reindex after the repair brings these as well.
+            # Endless retries would delay all others; the reindex after the repair adds these as well.
             log.exception("documents are refused; the index lacks them", error=str(bug), keys=sorted(keys)[:20])
         else:
             log.debug("indexed", index=self.feed.index.alias, documents=written)
 
 
 def forget_closed_accounts(engine: sa.Engine, feed: Feed, stop: threading.Event) -> None:
-    """Have the index forget the person of an order soon after the account is closed; no event tells of that.
+    """Remove the person from the index of their orders soon after the account is closed; no event announces that.
 
-    Each look goes back behind the one before, because an indexer may have read an order just before the closing and
+    Each sweep overlaps the one before, because an indexer may have read an order just before the closing and
     written it just after the look.
     """
     since, patience = now() - _SWEEP_AT_START, Patience(pause=0.0)
     while not stop.wait(patience.pause or _SWEEP_SECONDS):
-        begun = now()
+        started = now()
         try:
             forget_since(engine, feed, since)
         except (*AWAY, WriteRefused) as outage:
             log.warning("cannot look for closed accounts", error=str(outage)[:300], retry_in=patience.lengthen())
         else:
-            since, patience.pause = begun - _SWEEP_AGAIN, 0.0
+            since, patience.pause = started - _SWEEP_AGAIN, 0.0
 
 
 def forget_since(engine: sa.Engine, feed: Feed, since: datetime) -> None:
@@ -131,7 +131,7 @@ def forget_since(engine: sa.Engine, feed: Feed, since: datetime) -> None:
 
 
 def threads(stores: Connections, stop: threading.Event) -> list[threading.Thread]:
-    """The work, a thread for each noun and one for what no event tells."""
+    """The work, a thread for each noun and one for what no event announces."""
     settings, engine = stores.settings, stores.engine
     products = product_feed(engine, stores.elasticsearch, settings.name_prefix)
     orders = order_feed(engine, stores.elasticsearch, settings.name_prefix)

@@ -1,4 +1,4 @@
-"""notification-worker: hear of order events on Kafka and start one NotificationWorkflow for each.
+"""notification-worker: consume order events from Kafka and start one NotificationWorkflow for each.
 
 It starts workflows and runs none: the order worker polls the notifications queue (ORDERS_TASK_QUEUES).
 """

@@ -1,4 +1,4 @@
-"""`order-worker`: polls the task queues it is told to (`ORDERS_TASK_QUEUES`; a laptop polls all of them)."""
+"""`order-worker`: polls the task queues in `ORDERS_TASK_QUEUES` (default: all)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

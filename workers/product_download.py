@@ -11,7 +11,7 @@ import httpx2
 
 FileFormat = Literal["csv", "ndjson"]
 Record = tuple[str, bytes]
-"""The code of the product, and the bytes of its line or of one of its rows."""
+"""The product's code, and the bytes of its line or row."""
 _CHUNK = 256 * 1024
 _TRIES = 10  # in a row that bring nothing
 _PAUSE_SECONDS = 1.0
@@ -43,9 +43,9 @@ class Download:
             time.sleep(pause)
 
     def _receive(self, progress: Callable[[int, int], object]) -> bool:
-        """Receive what is left; False when that does not fit to what has come, so that all is to be asked for anew."""
-        asked = {"format": self._form} | ({"after": self._last} if self._last else {})
-        with self._client.stream("GET", "/v1/products:export", params=asked) as answer:
+        """Receive the rest; False when it does not fit what was received and everything has to be requested again."""
+        query = {"format": self._form} | ({"after": self._last} if self._last else {})
+        with self._client.stream("GET", "/v1/products:export", params=query) as answer:
             if answer.status_code != httpx2.codes.OK:
                 answer.read()
                 raise self._refused(answer)
@@ -55,7 +55,7 @@ class Download:
                 if self._form == "csv":
                     header, records = _rows(_lines(answer))
                     if self._last and header != self._header:
-                        self._last, self._count = "", 0  # somebody has brought in another attribute or currency
+                        self._last, self._count = "", 0  # another attribute or currency was added meanwhile
                         return False
                     target.write(b"" if self._last else header)
                     self._header = header
@@ -64,7 +64,7 @@ class Download:
         return True
 
     def _written(self, records: Iterator[Record], target: BinaryIO) -> Iterator[str]:
-        """The products that were written, each once the next has begun or the answer is at its end."""
+        """The products that were written, each once the next has started or the response has ended."""
         code, held = "", b""
         for of, data in records:
             if of != code and held:

@@ -1,7 +1,7 @@
 """outbox-relay: carry committed events from MySQL to Kafka, in order, for as long as it runs.
 
-Any number of relays may run: each takes a partition of an outbox that no other holds. Orders and products have a
-thread each, so that an import of a hundred thousand products holds up no order.
+Any number of relays may run: each locks a partition of an outbox that no other has. Orders and products have a
+thread each, so that an import of a hundred thousand products delays no order.
 """
 
 import signal
@@ -26,7 +26,7 @@ _LONGEST_PAUSE = 15.0
 
 
 def relay(outbox: Outbox[EventT], publisher: EventPublisher, stop: threading.Event) -> None:
-    """Publish until told to stop; a server that is away is waited for, ever more patiently."""
+    """Publish until asked to stop; an unavailable server is waited for, at growing intervals."""
     pause = 0.0
     while not stop.wait(pause):
         try:

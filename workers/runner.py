@@ -21,11 +21,10 @@ from adapters.settings import Settings
 from temporal_clients.connection import connect_temporal
 from workers.build_activities import ActivitiesByQueue, build_activities
 from workers.heartbeats import Heartbeats
-from workflows.account_mails import AccountMailWorkflow
-from workflows.cart_reminders import CartReminderWorkflow
-from workflows.catalog_changes import CatalogChangesWorkflow
+from workers.unknown_values import UnknownValuesWait
+from workflows.catalog import CatalogChangesWorkflow, PopularityWorkflow
 from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
-from workflows.notifications import NotificationWorkflow
+from workflows.notifications import AccountMailWorkflow, CartReminderWorkflow, NotificationWorkflow
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.orders.fulfilment import FulfilmentWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
@@ -37,7 +36,6 @@ from workflows.payments.payment import PaymentWorkflow
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 from workflows.payments.refunds import RefundWorkflow
 from workflows.payments.repair import PaymentRepairWorkflow
-from workflows.popularity import PopularityWorkflow
 from workflows.reindex import ReindexWorkflow
 
 _RECONNECT_SECONDS = 1.0
@@ -62,32 +60,37 @@ WORKFLOWS: dict[str, list[type]] = {
 }
 
 
+def workflow_modules() -> set[str]:
+    """Every module and package below `workflows`, by its full name."""
+    return {module.name for module in pkgutil.walk_packages(workflows.__path__, "workflows.")}
+
+
 def new_sandbox_runner() -> SandboxedWorkflowRunner:
-    """The one sandbox, which imports the modules that define workflows anew for each run, and nothing else of ours.
+    """The one sandbox, which imports the modules that define workflows again for each run, and nothing else of ours.
 
     All the rest is pure and holds no state (tests/test_architecture.py sees to it). Imported once, it keeps one
     identity for every message class, and a run costs the worker much less.
     """
     defining = {workflow.__module__ for served in WORKFLOWS.values() for workflow in served}
-    others = {f"workflows.{module.name}" for module in pkgutil.iter_modules(workflows.__path__)} - defining
+    others = workflow_modules() - defining - {module.rpartition(".")[0] for module in defining}
     passed_through = ("schemas", "domain", "activities", "pydantic", "pydantic_core", *sorted(others))
-    # What is imported anew is read as bytecode, whatever the environment says of writing it.
+    # What is imported again is read as bytecode, whatever the environment says of writing it.
     sys.dont_write_bytecode = False
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed_through))
 
 
 def build_worker(
-    client: Client, queue: str, crew: ActivitiesByQueue, pool: ThreadPoolExecutor, settings: Settings
+    client: Client, queue: str, activities: ActivitiesByQueue, pool: ThreadPoolExecutor, settings: Settings
 ) -> Worker:
     """A worker for one task queue; `pool` must have a thread for every activity slot of all its workers."""
     return Worker(
         client,
         task_queue=queue,
         workflows=WORKFLOWS[queue],
-        activities=crew[queue],
+        activities=activities[queue],
         activity_executor=pool,
         workflow_runner=new_sandbox_runner(),
-        interceptors=[Heartbeats()],
+        interceptors=[Heartbeats(), UnknownValuesWait()],
         max_concurrent_workflow_tasks=settings.workflow_slots,
         max_concurrent_activities=settings.activity_slots,
         max_concurrent_local_activities=settings.local_activity_slots,
@@ -103,11 +106,11 @@ def threads_needed(settings: Settings, queues: Sequence[str]) -> int:
 async def run_workers(client: Client, connections: Connections, queues: Sequence[str], stop: asyncio.Event) -> None:
     """Poll the queues until `stop` is set, then let running activities finish within the grace period."""
     settings = connections.settings
-    crew = build_activities(connections, client)
+    activities = build_activities(connections, client)
     with ThreadPoolExecutor(threads_needed(settings, queues), thread_name_prefix="activity") as pool:
         async with AsyncExitStack() as stack:
             for queue in queues:
-                await stack.enter_async_context(build_worker(client, queue, crew, pool, settings))
+                await stack.enter_async_context(build_worker(client, queue, activities, pool, settings))
                 log.info("polling", queue=queue)
             await stop.wait()
             log.info("stopping", grace_seconds=settings.graceful_shutdown_seconds)

@@ -1,6 +1,6 @@
-"""What the engine does by the clock: the table of Temporal Schedules, and how the server is made to agree with it.
+"""The table of Temporal Schedules, and how the server is made to agree with it.
 
-To add one, write a row; `order-admin setup` makes it, gives a changed row effect, and removes a schedule whose row is
+To add one, write a row; `order-admin setup` creates it, applies a changed row, and removes a schedule whose row is
 gone. Each run must be repeat-safe and must mind only what is overdue, because a run may come late or not at all.
 """
 
@@ -27,8 +27,7 @@ from temporalio.types import MethodAsyncNoParam
 
 from adapters.settings import Settings
 from temporal_clients.connection import connect_temporal
-from workflows.cart_reminders import CartReminderWorkflow
-from workflows.catalog_changes import CatalogChangesWorkflow
+from workflows.catalog import CatalogChangesWorkflow, PopularityWorkflow
 from workflows.names import (
     CATALOG_QUEUE,
     NOTIFICATIONS_QUEUE,
@@ -36,11 +35,11 @@ from workflows.names import (
     PAYMENT_RECONCILIATION_ID,
     PAYMENTS_QUEUE,
 )
+from workflows.notifications import CartReminderWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
-from workflows.popularity import PopularityWorkflow
 
-_OWNER = "made_for"  # the memo by which a schedule of ours is told from a person's or another engine's
+_OWNER = "made_for"  # the memo that tells our schedules from a person's or another engine's
 _SHORTEST_CATCH_UP = timedelta(minutes=1)
 
 
@@ -61,7 +60,7 @@ SCHEDULES: tuple[Scheduled, ...] = (
         ReservationExpiryWorkflow.run,
         timedelta(minutes=5),
         ORDERS_QUEUE,
-        "give back what is reserved past its time for orders nobody is at work on",
+        "release expired reservations of orders whose workflow no longer runs",
     ),
     Scheduled(
         "stock-reconciliation",
@@ -85,11 +84,11 @@ SCHEDULES: tuple[Scheduled, ...] = (
         "remind customers who want it of what they left in their carts",
     ),
     Scheduled(
-        "catalog-news",
+        "catalog-changes",
         CatalogChangesWorkflow.run,
         timedelta(minutes=1),
         CATALOG_QUEUE,
-        "announce products whose price began or ended, and those whose shelf was renamed or moved",
+        "announce products whose price began or ended, and those whose brand or category was renamed or moved",
     ),
     Scheduled(
         "popularity",
@@ -112,33 +111,33 @@ async def ensure_schedules(settings: Settings, table: Sequence[Scheduled] = SCHE
         what = await _ensure(client, f"{prefix}{row.id}", row, _owner(prefix))
         if what != "was there":
             done.append(f"{row.id} {what}")
-    wanted = {f"{prefix}{row.id}" for row in table}
-    done += [f"{one.removeprefix(prefix)} removed" for one in await _remove_others(client, wanted, _owner(prefix))]
+    target = {f"{prefix}{row.id}" for row in table}
+    done += [f"{name.removeprefix(prefix)} removed" for name in await _remove_others(client, target, _owner(prefix))]
     return ", ".join(done) or f"{len(table)} of them were there"
 
 
 async def _ensure(client: Client, schedule_id: str, row: Scheduled, owner: str) -> str:
-    wanted = _schedule(schedule_id, row)
+    target = _schedule(schedule_id, row)
     try:
-        await client.create_schedule(schedule_id, wanted, memo={_OWNER: owner})
+        await client.create_schedule(schedule_id, target, memo={_OWNER: owner})
     except ScheduleAlreadyRunningError:
         handle = client.get_schedule_handle(schedule_id)
         before = _shape((await handle.describe()).schedule)
 
-        async def as_wanted(current: ScheduleUpdateInput) -> ScheduleUpdate:
-            wanted.state = current.description.schedule.state
-            return ScheduleUpdate(wanted)
+        async def with_current_state(current: ScheduleUpdateInput) -> ScheduleUpdate:
+            target.state = current.description.schedule.state
+            return ScheduleUpdate(target)
 
         # Always, because what a run is called is not worth comparing; the times of an interval do not move with it.
-        await handle.update(as_wanted)
-        return "was there" if before == _shape(wanted) else f"changed, every {row.every}"
+        await handle.update(with_current_state)
+        return "was there" if before == _shape(target) else f"changed, every {row.every}"
     return f"made, every {row.every}"
 
 
-async def _remove_others(client: Client, wanted: set[str], owner: str) -> list[str]:
+async def _remove_others(client: Client, target: set[str], owner: str) -> list[str]:
     removed = []
     async for listed in await client.list_schedules():
-        if listed.id in wanted or await listed.memo_value(_OWNER, None) != owner:
+        if listed.id in target or await listed.memo_value(_OWNER, None) != owner:
             continue
         try:
             await client.get_schedule_handle(listed.id).delete()

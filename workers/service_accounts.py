@@ -61,7 +61,7 @@ def ensure_service_accounts(
 ) -> dict[str, str]:
     """Have every account be as its line says, with the secret of the settings; what became of each, by client id.
 
-    A changed secret takes the place of the old one, which stops at once; tokens it got live on for their few minutes.
+    A changed secret replaces the old one at once; tokens that were issued stay valid for their few minutes.
     """
     return {account.client.client_id: _ensure(engine, settings, account) for account in accounts}
 

@@ -11,7 +11,7 @@ log = structlog.get_logger(__name__)
 def run_side_by_side(threads: Sequence[threading.Thread], stop: threading.Event) -> None:
     """Run them until they have ended; raises SystemExit(1) when one of them failed.
 
-    A thread that fails stops the others, so that the process ends and is started anew: one that went on with a part of
+    A thread that fails stops the others, so that the process ends and is restarted: one that went on with a part of
     its work would look healthy.
     """
     failed: list[str] = []

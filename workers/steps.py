@@ -37,7 +37,7 @@ def run_step(step: Step, console: Console, wait_seconds: float) -> None:
     with console.status(f"{step.title} …") as status:
         while True:
             try:
-                said = step.act()
+                outcome = step.act()
                 break
             except Exception as error:
                 waited = time.monotonic() - started
@@ -45,7 +45,7 @@ def run_step(step: Step, console: Console, wait_seconds: float) -> None:
                     raise StepFailed(f"{step.title}: {_short(error)}\n{step.advice}") from error
                 status.update(f"{step.title}: not there yet, {waited:.0f} of {wait_seconds:.0f} s")
                 time.sleep(_PAUSE_SECONDS)
-    console.print(f"[green]✓[/green] {escape(step.title)}: {escape(said)}", soft_wrap=True)
+    console.print(f"[green]✓[/green] {escape(step.title)}: {escape(outcome)}", soft_wrap=True)
 
 
 def is_away(error: BaseException) -> bool:

@@ -74,8 +74,8 @@ async def _missing_attributes(client: Client) -> "dict[str, IndexedValueType.Val
     known = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace), timeout=_RPC
     )
-    wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}
-    return {name: kind for name, kind in wanted.items() if name not in known.custom_attributes}
+    required = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}
+    return {name: kind for name, kind in required.items() if name not in known.custom_attributes}
 
 
 async def _add(client: Client, attributes: "dict[str, IndexedValueType.ValueType]") -> None:

@@ -27,8 +27,8 @@ def payment_workflow_id(order_id: str) -> str:
 
 
 def authorization_void_workflow_id(order_id: str) -> str:
-    """The id of the AuthorizationVoidWorkflow that gives back what the order holds."""
-    return f"hold-release-{order_id}"
+    """The id of the AuthorizationVoidWorkflow that voids what the order has authorized."""
+    return f"authorization-void-{order_id}"
 
 
 def fulfilment_workflow_id(order_id: str, parcel: int) -> str:
@@ -37,7 +37,7 @@ def fulfilment_workflow_id(order_id: str, parcel: int) -> str:
 
 
 def refund_workflow_id(refund_id: str) -> str:
-    """The id of the RefundWorkflow that gives money back."""
+    """The id of the RefundWorkflow that carries the refund out."""
     return f"refund-{refund_id}"
 
 
@@ -52,8 +52,8 @@ def dispute_workflow_id(dispute_id: str) -> str:
 
 
 def orphaned_payment_workflow_id(payment_id: str) -> str:
-    """The id of the OrphanedPaymentWorkflow that gives a payment of the provider's back."""
-    return f"late-money-{payment_id}"
+    """The id of the OrphanedPaymentWorkflow that returns a payment, by the provider's id of it."""
+    return f"orphaned-payment-{payment_id}"
 
 
 def payment_repair_workflow_id(decision_id: str) -> str:
@@ -62,16 +62,16 @@ def payment_repair_workflow_id(decision_id: str) -> str:
 
 
 PAYMENT_RECONCILIATION_ID = "payment-reconciliation"
-"""The id of the schedule, and of a run of PaymentReconciliationWorkflow that somebody asks for."""
+"""The id of the schedule, and of a run of PaymentReconciliationWorkflow that an operator starts."""
 
 
 def notification_workflow_id(event_id: str) -> str:
-    """The id of the NotificationWorkflow that tells of an event."""
+    """The id of the NotificationWorkflow that mails an event."""
     return f"notification-{event_id}"
 
 
 def account_mail_workflow_id(mail_id: str) -> str:
-    """The id of the AccountMailWorkflow that sends a waiting mail."""
+    """The id of the AccountMailWorkflow that sends a pending mail."""
     return f"account-mail-{mail_id}"
 
 
@@ -80,15 +80,15 @@ def reindex_workflow_id(subject: str) -> str:
     return f"reindex-{subject}"
 
 
-REINDEX_PROGRESS = "progress"  # the memo field in which a reindex says how far it is
+REINDEX_PROGRESS = "progress"  # the memo field with the progress of a reindex
 
 
-def catalog_changes_workflow_id(shelf: str, version: int) -> str:
-    """The id of the CatalogChangesWorkflow that tells of a change of a shelf, which this version came of."""
-    return f"catalog-news-{shelf}-{version}"
+def catalog_changes_workflow_id(taxon: str, version: int) -> str:
+    """The id of the CatalogChangesWorkflow that announces a change of a brand or category, at its new version."""
+    return f"catalog-changes-{taxon}-{version}"
 
 
-# The signal of whatever minds something of the payment provider's.
+# The signal of every workflow that follows something at the payment provider.
 PROVIDER_EVENT = "provider_event"
 
 # Signals that other workflows send to the order: by name, because the order's workflow imports its children.

@@ -22,7 +22,7 @@ class CallOptions(TypedDict):
 
 
 class LiveCallOptions(CallOptions):
-    """Options of a regular activity that gives signs of life."""
+    """Options of a regular activity that sends heartbeats."""
 
     heartbeat_timeout: timedelta
 
@@ -37,14 +37,14 @@ STORE = LocalOptions(
     ),
 )
 
-# A worker that was killed in the middle of a call is noticed by its silence (workers/heartbeats.py), long before
+# A worker that was killed in the middle of a call is noticed by missing heartbeats (workers/heartbeats.py), long before
 # the call has had its time.
-_SILENCE = timedelta(seconds=10)
+_HEARTBEAT = timedelta(seconds=10)
 
 # The payment provider: every attempt carries the same idempotency key, so a retry after a lost answer is safe.
 PROVIDER = LiveCallOptions(
     start_to_close_timeout=timedelta(seconds=40),
-    heartbeat_timeout=_SILENCE,
+    heartbeat_timeout=_HEARTBEAT,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=500), backoff_coefficient=2, maximum_interval=timedelta(seconds=30)
     ),
@@ -52,13 +52,13 @@ PROVIDER = LiveCallOptions(
 
 CARRIER = LiveCallOptions(
     start_to_close_timeout=timedelta(seconds=30),
-    heartbeat_timeout=_SILENCE,
+    heartbeat_timeout=_HEARTBEAT,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
     ),
 )
 
-# What the search server refuses once it refuses always; while it or MySQL is away the index waits.
+# What the search server refuses once it always refuses; while it or MySQL is away the index waits.
 _INDEX_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),
     backoff_coefficient=2,
@@ -72,7 +72,7 @@ INDEX_FILL = LiveCallOptions(
     retry_policy=_INDEX_RETRY,
 )
 
-# Many short transactions on our own store, each of which remembers where the next goes on.
+# Many short transactions on our own store, each of which records where the next continues.
 CATALOG_CHANGES = LiveCallOptions(
     start_to_close_timeout=timedelta(minutes=10),
     heartbeat_timeout=timedelta(seconds=30),
@@ -81,7 +81,7 @@ CATALOG_CHANGES = LiveCallOptions(
     ),
 )
 
-# Reads all books page by page. Its place is in its signs of life, which a worker holds back for most of the time-out.
+# Reads provider, ledger and orders page by page. Its place is in its heartbeats, which a worker throttles.
 RECONCILIATION = LiveCallOptions(
     start_to_close_timeout=timedelta(hours=2),
     heartbeat_timeout=timedelta(seconds=15),
@@ -90,7 +90,7 @@ RECONCILIATION = LiveCallOptions(
     ),
 )
 
-# The same for stock and for carts left alone; what one look has begun is not begun again.
+# The same for stock and for abandoned carts; what one run has started is not started again.
 STOCK_UPKEEP = CART_REMINDERS = LiveCallOptions(
     start_to_close_timeout=timedelta(minutes=30),
     heartbeat_timeout=timedelta(seconds=60),

@@ -1,4 +1,4 @@
-"""Calls to systems of other people that may be away for long: they are waited for, and an operator is called."""
+"""Calls to outside systems that may be unavailable for long: retried until answered, visible to an operator."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,69 +11,71 @@ from workflows.options import CallOptions
 from workflows.timeline import Timeline
 
 OPERATOR_AFTER = timedelta(minutes=15)
-_SHORTEST_ROUND, _LATER_ROUNDS = timedelta(minutes=1), timedelta(hours=2)
+_SHORTEST_ATTEMPT, _LATER_ATTEMPTS = timedelta(minutes=1), timedelta(hours=2)
 C = TypeVar("C")
 R = TypeVar("R")
 
 
 class Outage:
-    """One call and how long it has been waited for; what is owed because of it is shown until it is over.
+    """One call and for how long it is unanswered; that it needs an operator is shown until it is answered.
 
-    The attempts of an activity end after a round, so that the workflow hears that nobody answers, and go on in the
-    next one. That costs a call that is answered nothing.
+    An activity's own retries end after a while, so that the workflow learns that there is no answer, and go on in the
+    next activity. That costs an answered call nothing.
     """
 
     def __init__(self, summary: str, timeline: Timeline) -> None:
         self._summary = summary
         self._timeline = timeline
-        self._called = False
+        self._escalated = False
         self.began = workflow.now()
 
     @property
     def lasts(self) -> timedelta:
-        """For how long it has been tried."""
+        """For how long it has been unanswered."""
         return workflow.now() - self.began
 
-    async def attempt_round(self, deed: Callable[[Any, C], R], command: C, options: CallOptions) -> R:
-        """Try for a while; raises ActivityError when nobody has answered by then, see `unanswered`."""
-        patience = _LATER_ROUNDS if self._called else max(OPERATOR_AFTER - self.lasts, _SHORTEST_ROUND)
+    async def attempt(self, call: Callable[[Any, C], R], command: C, options: CallOptions) -> R:
+        """Retry for a while; raises ActivityError when there is no answer by then, see `unanswered`."""
+        limit = _LATER_ATTEMPTS if self._escalated else max(OPERATOR_AFTER - self.lasts, _SHORTEST_ATTEMPT)
         return await workflow.execute_activity_method(
-            deed, command, summary=self._summary, schedule_to_close_timeout=patience, **options
+            call, command, summary=self._summary, schedule_to_close_timeout=limit, **options
         )
 
-    def need_operator(self, why: str) -> None:
-        """Somebody must look at it; trying goes on."""
-        self._timeline.owe([f"{self._summary}: {why} since {self.began:%Y-%m-%d %H:%M:%S} UTC"], about=self._summary)
-        if not self._called:
-            self._called = True
-            workflow.logger.error("somebody must look at who does not answer", extra={"deed": self._summary})
+    def needs_operator(self, why: str) -> None:
+        """An operator has to look at it; retries go on."""
+        self._timeline.needs_operator(
+            [f"{self._summary}: {why} since {self.began:%Y-%m-%d %H:%M:%S} UTC"], about=self._summary
+        )
+        if not self._escalated:
+            self._escalated = True
+            workflow.logger.error("needs operator: a call is not answered", extra={"call": self._summary})
 
-    def over(self) -> None:
-        """There is an answer."""
-        if self._called:
-            self._called = False
-            self._timeline.owe([], about=self._summary)
-            self._timeline.add(f"{self._summary}: answered at last")
+    def answered(self) -> None:
+        """There is an answer; clear what is shown."""
+        if self._escalated:
+            self._escalated = False
+            self._timeline.needs_operator([], about=self._summary)
+            self._timeline.add(f"{self._summary}: answered")
 
 
 def unanswered(error: ActivityError) -> bool:
-    """Whether a round has ended without an answer."""
+    """Whether the retries of one activity have ended without an answer."""
     return error.retry_state is RetryState.TIMEOUT
 
 
 async def retry_until_answered(
-    deed: Callable[[Any, C], R], command: C, summary: str, timeline: Timeline, options: CallOptions
+    call: Callable[[Any, C], R], command: C, summary: str, timeline: Timeline, options: CallOptions
 ) -> R:
-    """Have it done however long that takes, always by the same command."""
+    """Retry the same command however long it takes."""
     outage = Outage(summary, timeline)
     while True:
         try:
-            answer = await outage.attempt_round(deed, command, options)
+            answer = await outage.attempt(call, command, options)
         except ActivityError as error:
             if not unanswered(error):
-                outage.over()
+                outage.answered()
                 raise
-            outage.need_operator("no answer")
+            outage.needs_operator("no answer")
         else:
-            outage.over()
+            outage.answered()
             return answer

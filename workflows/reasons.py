@@ -1,10 +1,9 @@
-"""Why a story stopped, read from the failure that stopped it."""
+"""Why a workflow stopped, read from the failure that stopped it."""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from temporalio import workflow
 from temporalio.exceptions import ApplicationError, TerminatedError
 
 CANCELLED = "cancelled"
@@ -22,15 +21,15 @@ class Reason:
 def reason_of(failure: BaseException) -> Reason:
     """The business reason inside a failure; activities and child workflows wrap it, a cancellation has none.
 
-    A child that somebody terminated has none either, and nobody has cancelled the order.
+    A child that was terminated has none either, and the order was not cancelled.
     """
     cause: BaseException | None = failure
     while cause is not None:
         if isinstance(cause, ApplicationError):
             details = cause.details[0] if cause.details and isinstance(cause.details[0], Mapping) else {}
             return Reason(cause.type or "failed", cause.message, details)
-        if isinstance(cause, TerminatedError) and workflow.patched("terminated-is-no-cancellation"):
-            return Reason("terminated", "A part of its work was stopped by hand.")
+        if isinstance(cause, TerminatedError):
+            return Reason("terminated", "A workflow of this order was terminated by hand.")
         if isinstance(cause, asyncio.CancelledError):
             break
         cause = cause.__cause__

@@ -1,7 +1,7 @@
-"""ReindexWorkflow makes a search index anew from MySQL beside the one in use, and switches over when it is complete.
+"""ReindexWorkflow builds a search index from MySQL beside the one in use, and switches over when it is complete.
 
-Searches never notice, changes made meanwhile are written to both. There is one at a time for each subject: its id says
-so. When it fails or is cancelled the half-made index is removed and the one in use stays as it was.
+Searches never notice, changes made meanwhile are written to both. There is one at a time for each subject, by its
+id. When it fails or is cancelled the incomplete index is removed and the one in use stays as it was.
 """
 
 import asyncio
@@ -31,17 +31,16 @@ class ReindexWorkflow:
     def __init__(self, command: Reindex) -> None:
         self._subject = command.subject
         self._progress = ReindexProgress(subject=command.subject)
-        self._begun = workflow.now()
-        self._half_made: IndexNamed | None = None
+        self._started = workflow.now()
+        self._incomplete: IndexNamed | None = None
 
     @workflow.run
     async def run(self, command: Reindex) -> Reindexed:
-        """Make the index anew."""
         try:
             return await self._rebuild(command)
         except (asyncio.CancelledError, FailureError):
-            if self._half_made is not None:
-                await shielded(self._remove(self._half_made))
+            if self._incomplete is not None:
+                await shielded(self._remove(self._incomplete))
             raise
 
     async def _rebuild(self, command: Reindex) -> Reindexed:
@@ -53,12 +52,12 @@ class ReindexWorkflow:
             **INDEX,
         )
         fresh = IndexNamed(subject=self._subject, index=made.index)
-        self._half_made = fresh
+        self._incomplete = fresh
         self._show(phase="filling", index=made.index, total=made.total)
         await self._fill(fresh, max(command.chunk, made.total // _MOST_CHUNKS))
         documents = await self._verify(fresh)
         # From here on it is too late to cancel: searches may ask the new index already, and the old one must go.
-        self._half_made = None
+        self._incomplete = None
         switching = asyncio.create_task(self._switch(fresh))
         try:
             await asyncio.shield(switching)
@@ -66,11 +65,11 @@ class ReindexWorkflow:
             await switching
         self._show(phase="done")
         return Reindexed(
-            index=fresh.index, documents=documents, seconds=round((workflow.now() - self._begun).total_seconds(), 3)
+            index=fresh.index, documents=documents, seconds=round((workflow.now() - self._started).total_seconds(), 3)
         )
 
     async def _fill(self, fresh: IndexNamed, chunk: int) -> None:
-        after, begun = "", workflow.now()
+        after, started = "", workflow.now()
         while True:
             filled = await workflow.execute_activity_method(
                 SearchActivities.fill_index,
@@ -79,7 +78,7 @@ class ReindexWorkflow:
                 **INDEX_FILL,
             )
             done = self._progress.done + filled.count
-            seconds = (workflow.now() - begun).total_seconds()
+            seconds = (workflow.now() - started).total_seconds()
             self._show(done=done, total=max(done, self._progress.total), per_second=int(done / max(seconds, 0.001)))
             after = filled.after
             if not after:
@@ -93,32 +92,32 @@ class ReindexWorkflow:
         verified = await workflow.execute_activity_method(
             SearchActivities.verify_index,
             fresh,
-            summary="does it hold everything?",
+            summary="compare every document with its row",
             **options,
         )
         await workflow.execute_activity_method(
-            SearchActivities.compact_index, fresh, summary="into one piece", **INDEX_FILL
+            SearchActivities.compact_index, fresh, summary="merge segments", **INDEX_FILL
         )
         return verified.documents
 
     async def _switch(self, fresh: IndexNamed) -> None:
         await workflow.execute_activity_method(
-            SearchActivities.switch_index, fresh, summary="searches ask it from here on", **INDEX
+            SearchActivities.switch_index, fresh, summary="move the search alias", **INDEX
         )
         self._show(phase="switched")
-        await workflow.sleep(_LAST_SEARCHES, summary="the last searches of the old index")
+        await workflow.sleep(_LAST_SEARCHES, summary="let searches of the old index end")
         await workflow.execute_activity_method(
-            SearchActivities.drop_leftovers, fresh, summary="nobody asks these any more", **INDEX
+            SearchActivities.drop_leftovers, fresh, summary="drop indices no longer searched", **INDEX
         )
 
-    async def _remove(self, half_made: IndexNamed) -> None:
+    async def _remove(self, incomplete: IndexNamed) -> None:
         await workflow.execute_activity_method(
-            SearchActivities.drop_index, half_made, summary="half-made; searches never asked it", **INDEX
+            SearchActivities.drop_index, incomplete, summary="drop the incomplete index", **INDEX
         )
         self._show(phase="removed")
 
     def _show(self, **changes: object) -> None:
-        """Tell the Web UI, and in the memo whoever asks while no worker is there to answer."""
+        """Show progress in the Web UI, and in the memo, which can be read while no worker runs."""
         self._progress = self._progress.model_copy(update=changes)
         now = self._progress
         share = 100 * now.done // now.total if now.total else 100

@@ -10,40 +10,40 @@ from temporalio import workflow
 T = TypeVar("T")
 
 
-async def shielded(deed: Coroutine[Any, Any, T]) -> T:
-    """Let the deed go on to its end by itself; a cancellation of who waits for it is felt at once.
+async def shielded(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Let it run to its end by itself; a cancellation of the waiter is felt at once.
 
     Awaited directly, a signal to another workflow takes a cancellation for its own, clears it, and returns as if
-    nothing had been asked: the order would then go on although it was cancelled.
+    nothing had happened: the order would then continue although it was cancelled.
     """
-    return await asyncio.shield(asyncio.create_task(deed))
+    return await asyncio.shield(asyncio.create_task(coroutine))
 
 
-async def run_to_completion(deed: Coroutine[Any, Any, T], tell: Callable[[str], None]) -> T:
-    """Wait for the deed until it is done, whatever cancellations arrive; each is told of, and not obeyed.
+async def run_to_completion(coroutine: Coroutine[Any, Any, T], note: Callable[[str], None]) -> T:
+    """Run it to completion, whatever cancellations arrive; each is noted, and not obeyed.
 
-    For what nobody else would finish: an order half taken back, money that is held, a refund that is promised, a parcel
-    that has left. Who wants one of these to stop has the order stop it.
+    For what nothing else would finish: an order half compensated, an authorization, a promised refund, a dispatched
+    parcel. To stop one of these, cancel the order.
     """
-    doing = asyncio.create_task(deed)
+    task = asyncio.create_task(coroutine)
     while True:
         try:
-            return await asyncio.shield(doing)
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if doing.done():
-                return doing.result()
-            tell("asked to stop by a cancellation: not obeyed, because nobody else would finish this")
+            if task.done():
+                return task.result()
+            note("cancellation ignored: nothing else would complete this; cancel the order instead")
 
 
-async def wait_until(moment: datetime, happened: Callable[[], bool], summary: str) -> bool:
-    """Whether it happens in time; needs no timer when it has happened already, or the moment is past."""
-    left = moment - workflow.now()
-    if happened():
+async def wait_until(moment: datetime, condition: Callable[[], bool], summary: str) -> bool:
+    """Whether the condition holds in time; starts no timer when it holds already, or the moment is past."""
+    remaining = moment - workflow.now()
+    if condition():
         return True
-    if left <= timedelta(0):
+    if remaining <= timedelta(0):
         return False
     try:
-        await workflow.wait_condition(happened, timeout=left, timeout_summary=summary)
+        await workflow.wait_condition(condition, timeout=remaining, timeout_summary=summary)
     except TimeoutError:
         return False
     return True

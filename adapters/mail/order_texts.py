@@ -192,7 +192,7 @@ class MailText:
 def write(order: OrderView, event: NotificationInput) -> MailText:
     """The mail for this event of this order; an event without a text of its own has a general one."""
     text = _EXPIRED.get(str(event.data.get("code"))) if event.type == EventType.ORDER_FAILED else None
-    if event.data.get("renewal"):
+    if event.data.get("reauthorization"):
         text = _REAUTHORIZED.get(event.type)
     text = text or _TEXTS.get(event.type, _OTHER)
     if event.type == EventType.ORDER_STOCK_RESERVED and event.data.get("backordered"):

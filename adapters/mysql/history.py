@@ -157,6 +157,6 @@ def _awaiting(status: OrderStatus, change: Change) -> dict[str, Any]:
 
 def _ending(status: OrderStatus, data: Mapping[str, object]) -> dict[str, Any]:
     """A failed or cancelled order records why, and releases its cart version so that the cart can be ordered again."""
-    if status not in FINAL_STATUSES or status in (OrderStatus.DELIVERED, OrderStatus.CLOSED):
+    if status not in FINAL_STATUSES or status is OrderStatus.DELIVERED:
         return {}
     return {"cart_claim": None, "failure_code": data.get("code")}

@@ -72,7 +72,7 @@ def document(product: IndexedProduct) -> dict[str, Any]:
     """What is indexed of a product; of one that is not for sale, nothing that completes or corrects what is typed."""
     found: dict[str, Any] = {
         "code": product.code,
-        "status": product.status.value,
+        "status": str(product.status),
         "numbers": sorted({number.upper() for number in (product.code, *product.skus, *product.barcodes)}),
         "sku": product.sku,
         "name": product.name,

@@ -55,7 +55,7 @@ def order_document(order: IndexedOrder) -> Document:
     source = {
         "id": order.id,
         "number": order.number,
-        "status": order.status.value,
+        "status": str(order.status),
         "email": fold(order.email) if order.email else None,
         "postal_code": fold(order.postal_code) if order.postal_code else None,
         "skus": sorted({sku.upper() for sku in order.skus}),

@@ -42,6 +42,6 @@ async def decide_about_order(
 
     async def decide(desk: OrderDesk, begun: Begun) -> Answer:
         told = await desk.decide(order.id, begun.resource_id, decision)
-        return await run_in_threadpool(decision_answer, everything, order, told, decision.choice)
+        return await run_in_threadpool(decision_answer, everything, order, told, wanted.choice)
 
     return await answer_once(everything, once, path_of(order, "decision"), order, wanted, decide)

@@ -14,7 +14,7 @@ from api.ownership import CustomersOrder
 from api.permissions import require
 from api.temporal import OrderDesk
 from schemas.orders import OrderView
-from schemas.payments import PaymentOutcome, RetryPayment
+from schemas.payments import PaymentOutcome, RetryPayment, RetryPaymentRequest
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 _EXAMPLE = {"mastercard": {"value": {"payment_method": "pm_card_mastercard"}}}
@@ -24,7 +24,7 @@ _EXAMPLE = {"mastercard": {"value": {"payment_method": "pm_card_mastercard"}}}
     "/{order_id}/payment", dependencies=[require("checkout:place")], response_model=OrderView, responses=RESPONSES
 )
 async def pay_order_again(
-    wanted: Annotated[RetryPayment, Body(openapi_examples=_EXAMPLE)],
+    wanted: Annotated[RetryPaymentRequest, Body(openapi_examples=_EXAMPLE)],
     order: CustomersOrder,
     everything: All,
     once: OnceInWorkflow,
@@ -34,9 +34,10 @@ async def pay_order_again(
     Answers with the order – confirmed, or with a new `payment_action` –, or with a 402 when this method was refused
     too; until `retry_until` there may be another.
     """
+    again = RetryPayment(payment_method=wanted.payment_method, payment_return_url=wanted.payment_return_url)
 
     async def pay(desk: OrderDesk, begun: Begun) -> Answer:
-        told = await desk.retry_payment(order.id, begun.resource_id, wanted)
+        told = await desk.retry_payment(order.id, begun.resource_id, again)
         if told.outcome is not PaymentOutcome.DECLINED:
             latest = await run_in_threadpool(everything.orders.get, order.id) or order
             return Answer(200, latest.model_dump(mode="json"))

@@ -20,7 +20,7 @@ from domain.errors import CodeTaken, InvalidRequest, NotFound
 from schemas.catalog import Brand, Category
 from schemas.product_fields import Code
 from schemas.taxonomy import BrandPage, BrandPatch, CategoryPatch, CategoryTree, NewBrand, NewCategory, tree_of
-from workflows.catalog_changes import CatalogChangesWorkflow
+from workflows.catalog import CatalogChangesWorkflow
 from workflows.names import CATALOG_QUEUE, catalog_changes_workflow_id
 
 router = APIRouter(tags=["catalog"])

@@ -30,7 +30,7 @@ from schemas.orders import OrderEvent, OrderView
 from schemas.refunds import RefundStatus
 
 _MOVES = (EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID, EntryKind.REFUND)
-_LEFT = [status for status in ParcelStatus if status.has_left]
+_LEFT = [status for status in ParcelStatus if status.was_dispatched]
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _stock(sides: Sides, order: OrderView | None, sku: str, there: int) -> Itera
     levels = Stock(sides.stores.engine).levels(sku)
     on_hand, reserved = sum(level.on_hand for level in levels), sum(level.reserved for level in levels)
     boxes = order.parcels if order is not None else []
-    left = sum(line.quantity for box in boxes if box.status.has_left for line in box.lines)
+    left = sum(line.quantity for box in boxes if ParcelStatus(box.status).was_dispatched for line in box.lines)
     if on_hand != there - left:
         yield f"stock: {on_hand} on hand, of {there} there were {left} shipped"
     if reserved:
@@ -225,7 +225,7 @@ def _goods(sides: Sides, order_id: str, order: OrderView | None) -> Iterator[str
     for number in ours or [1]:
         shipments = _json(f"{sides.carrier}/_ledger", reference=f"{order_id}-{number}")
         live = [one["status"] for one in shipments if not ParcelStatus(one["status"]).is_stopped]
-        if live != ([ours[number]] if number in ours and ours[number].has_left else []):
+        if live != ([ours[number]] if number in ours and ParcelStatus(ours[number]).was_dispatched else []):
             yield f"goods: parcel {number} is {ours.get(number)}, the carrier has {live}"
 
 
@@ -240,10 +240,10 @@ def _history(order: OrderView, history: list[OrderEvent]) -> Iterator[str]:
         yield f"history: the seqs are {[event.seq for event in history]}"
     for before, after in pairwise(history):
         try:
-            check_move(before.status, after.status)
+            check_move(OrderStatus(before.status), OrderStatus(after.status))
         except IllegalMove as illegal:
             yield f"history: {illegal}"
-    left = any(parcel.status.has_left for parcel in order.parcels)
+    left = any(ParcelStatus(parcel.status).was_dispatched for parcel in order.parcels)
     asked = any(event.status is OrderStatus.COMPENSATION_BLOCKED for event in history)
     if left and order.status is not OrderStatus.DELIVERED and not asked:
         yield f"history: goods of an order that is {order.status} have left, and no operator was asked"

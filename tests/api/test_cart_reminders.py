@@ -19,8 +19,8 @@ from dev.testbed import Testbed
 from schemas.carts import Cart, CartsReminded
 from temporal_clients.mails import MailClient
 from tests.conftest import eventually
-from workflows.cart_reminders import CartReminderWorkflow
 from workflows.names import NOTIFICATIONS_QUEUE
+from workflows.notifications import CartReminderWorkflow
 
 SUBJECT = "You left something in your cart"
 PASSWORD = "correct horse battery staple"

@@ -96,7 +96,7 @@ D = DifferenceKind
             CAPTURED,
             D.MISSING_AT_PROVIDER,
             R,
-            Repair.NEEDS_OPERATOR,
+            Repair.MANUAL_REVIEW,
             0,
             False,
         ),
@@ -120,8 +120,8 @@ D = DifferenceKind
             False,
         ),
         (books(S.FAILED, P.NOT_PAID), HELD, D.ORPHANED_AUTHORIZATION, A, Repair.VOID_AUTHORIZATION, 100, True),
-        (books(S.CANCELLED, P.CAPTURED, *PAID), CAPTURED, D.ORPHANED_CHARGE, C, Repair.REFUND_CHARGE, 100, False),
-        (books(S.CANCELLED, P.NOT_PAID), CAPTURED, D.ORPHANED_CHARGE, C, Repair.REFUND_CHARGE, 100, True),
+        (books(S.CANCELLED, P.CAPTURED, *PAID), CAPTURED, D.ORPHANED_CAPTURE, C, Repair.REFUND_CAPTURE, 100, False),
+        (books(S.CANCELLED, P.NOT_PAID), CAPTURED, D.ORPHANED_CAPTURE, C, Repair.REFUND_CAPTURE, 100, True),
         # A second payment of an order that another has paid for.
         (
             books(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(C, of="pi_0"), amount_due=100),
@@ -141,7 +141,7 @@ D = DifferenceKind
             100,
             False,
         ),
-        (books(S.DELIVERED, P.NOT_PAID, amount_due=100), made(), D.NOT_CAPTURED, C, Repair.NEEDS_OPERATOR, 100, False),
+        (books(S.DELIVERED, P.NOT_PAID, amount_due=100), made(), D.NOT_CAPTURED, C, Repair.MANUAL_REVIEW, 100, False),
         # The ledger has lost a payment that the order's goods need: it is never given back.
         (
             books(S.DELIVERED, P.CAPTURED, amount_due=100),
@@ -202,7 +202,7 @@ def test_a_refund_that_failed_and_is_booked_as_such_is_no_difference() -> None:
 def test_money_of_a_cancelled_order_whose_refund_failed_is_for_a_person() -> None:
     ours = books(S.CANCELLED, P.CAPTURED, *PAID, entry(R, of="re_1"), entry(BACK, of="re_1"))
     (found,) = compare("o", ours, {"pi_1": FAILED})
-    assert (found.kind, found.repair, found.late) == (D.ORPHANED_CHARGE, Repair.REFUND_CHARGE, False)
+    assert (found.kind, found.repair, found.late) == (D.ORPHANED_CAPTURE, Repair.REFUND_CAPTURE, False)
 
 
 def test_a_wrong_status_alone() -> None:
@@ -213,10 +213,10 @@ def test_a_wrong_status_alone() -> None:
 def test_a_payment_the_provider_never_had() -> None:
     ours = books(S.DELIVERED, P.CAPTURED, *PAID, amount_due=100)
     (found,) = compare("o", ours, {"pi_1": None})
-    assert (found.kind, found.effect, found.repair) == (D.MISSING_AT_PROVIDER, A, Repair.NEEDS_OPERATOR)
+    assert (found.kind, found.effect, found.repair) == (D.MISSING_AT_PROVIDER, A, Repair.MANUAL_REVIEW)
 
 
 def test_a_payment_of_no_order() -> None:
     (found,) = compare("o", None, {"pi_1": HELD})
-    assert (found.kind, found.repair, found.provider_amount) == (D.UNKNOWN_ORDER, Repair.NEEDS_OPERATOR, 100)
+    assert (found.kind, found.repair, found.provider_amount) == (D.UNKNOWN_ORDER, Repair.MANUAL_REVIEW, 100)
     assert compare("o", None, {"pi_1": VOIDED}) == []

@@ -129,7 +129,7 @@ async def test_what_has_left_of_an_order_that_is_taken_back_is_taken_and_nothing
     total = order.view().total.amount
     amount = total if whole else 1500
     payment = order.client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(order.input.order_id))
-    gone = CaptureParcel(parcel=1, amount=amount, final=False, taken_back=True)
+    gone = CaptureParcel(parcel=1, amount=amount, final=False, compensating=True)
     await payment.signal(PaymentWorkflow.capture, gone)
     await payment.signal(PaymentWorkflow.release, VoidAuthorization(reason="the order was taken back"))
     assert (await payment.result()).payment_status is PaymentStatus.CAPTURED

@@ -13,7 +13,7 @@ from adapters.mysql.catalog.taxonomy import Taxonomy
 from adapters.mysql.tables.catalog import price_watermark, product_events
 from schemas.catalog import Announced, Brand, Price
 from schemas.taxonomy import BrandPatch
-from workflows.catalog_changes import CatalogChangesWorkflow
+from workflows.catalog import CatalogChangesWorkflow
 from workflows.names import CATALOG_QUEUE
 
 

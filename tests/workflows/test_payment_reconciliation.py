@@ -204,7 +204,7 @@ CASES: dict[str, Case] = {
     "cancelled and captured": (
         "delivered",
         captured_and_cancelled,
-        [(D.ORPHANED_CHARGE, R.REFUND_CHARGE)],
+        [(D.ORPHANED_CAPTURE, R.REFUND_CAPTURE)],
         "refunded",
     ),
     "cancelled and held": ("held", held_and_cancelled, [(D.ORPHANED_AUTHORIZATION, R.VOID_AUTHORIZATION)], "voided"),
@@ -296,7 +296,7 @@ async def test_what_no_repair_can_help_is_dismissed_until_it_changes(
     late = (await run(skipping)).late
     assert books.order_id not in {one.order_id for one in late}, "what nobody can find covers nothing"
     (found,) = [one for one in books.differences() if one.kind is D.MISSING_AT_PROVIDER]
-    assert found.proposed_repair is R.NEEDS_OPERATOR
+    assert found.proposed_repair is R.MANUAL_REVIEW
     assert (await books.decide(found, DecisionAction.APPLY)).code == "no_repair"
     told = (await books.decide(found, DecisionAction.DISMISS)).difference
     assert told is not None

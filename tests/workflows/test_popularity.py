@@ -21,8 +21,8 @@ from domain.orders import OrderStatus
 from schemas.product_files import as_edit
 from schemas.search import ProductQuery
 from tests.workflows.conftest import Order
+from workflows.catalog import PopularityWorkflow
 from workflows.names import CATALOG_QUEUE
-from workflows.popularity import PopularityWorkflow
 
 
 class Shop:

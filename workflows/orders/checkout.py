@@ -1,4 +1,4 @@
-"""CheckoutWorkflow is the order, from placing it to its last parcel, and back again when it cannot go on."""
+"""CheckoutWorkflow is the order, from placing it to its last parcel, and its compensation when it cannot continue."""
 
 import asyncio
 
@@ -22,8 +22,7 @@ from workflows.orders.compensation import Compensation
 from workflows.orders.dispute_hold import DisputeHold
 from workflows.orders.parcels import OrderParcels
 from workflows.orders.payment import OrderPayment
-from workflows.orders.payment_attempts import PaymentAttempts
-from workflows.orders.payment_renewal import PaymentRenewal
+from workflows.orders.payment_attempts import PaymentAttempts, Reauthorization
 from workflows.orders.records import OrderRecorder
 from workflows.orders.reservation import StockReservation
 from workflows.orders.risk_review import RiskReview
@@ -36,7 +35,7 @@ from workflows.waiting import run_to_completion
 
 @workflow.defn
 class CheckoutWorkflow:
-    """price → reserve (→ ask) → pay → confirm → fulfil → settle; the undo of each step is noted before the step."""
+    """price → reserve (→ ask) → pay → confirm → fulfil → settle; each step's compensation is noted before the step."""
 
     @workflow.init
     def __init__(self, order: CheckoutInput) -> None:
@@ -44,89 +43,89 @@ class CheckoutWorkflow:
         self._answers: list[CheckoutAnswer] = []
         self._saga = Saga()
         self._timeline = Timeline(f"Order {order.order_id}")
-        self._book = OrderRecorder(order.order_id, self._timeline)
-        self._compensation = Compensation(self._saga, self._book, self._timeline)
+        self._recorder = OrderRecorder(order.order_id, self._timeline)
+        self._compensation = Compensation(self._saga, self._recorder, self._timeline)
         self._payment = OrderPayment(order.order_id)
-        self._shortage = ShortageDecision(order, self._book, self._answers.append)
-        self._attempts = PaymentAttempts(order, self._payment, self._book, self._answers.append)
-        self._risk = RiskReview(order, self._book, self._timeline, self._answer_paid)
+        self._shortage = ShortageDecision(order, self._recorder, self._answers.append)
+        self._attempts = PaymentAttempts(order, self._payment, self._recorder, self._answers.append)
+        self._risk = RiskReview(order, self._recorder, self._timeline, self._answer_paid)
         self._parcels = OrderParcels(order)
-        self._hold = DisputeHold(self._parcels, self._book, self._charged_back)
-        self._renewal = PaymentRenewal(self._payment, self._attempts, self._parcels, self._book)
-        self._keeper = StockReservation(order.order_id, self._timeline)
-        self._story: asyncio.Task[None] | None = None
+        self._dispute_hold = DisputeHold(self._parcels, self._recorder, self._charged_back)
+        self._reauthorization = Reauthorization(self._payment, self._attempts, self._parcels, self._recorder)
+        self._reservation = StockReservation(order.order_id, self._timeline)
+        self._steps: asyncio.Task[None] | None = None
         self._result: CheckoutResult | None = None
         self._cancelled_by: CancelOrder | None = None
 
     @workflow.run
     async def run(self, order: CheckoutInput) -> CheckoutResult:
-        """Tell the story to its end; when it stops, take back what was done."""
-        # Before anything else: a killed worker may have placed the order without Temporal ever hearing of it.
-        self._saga.note("release the stock and the voucher", self._keeper.release)
-        self._story = asyncio.create_task(self._run_steps())
+        """Run the steps to the end; when they stop, compensate what was done."""
+        # Before anything else: a killed worker may have placed the order without Temporal recording it.
+        self._saga.add_compensation("release the stock and the voucher", self._reservation.release)
+        self._steps = asyncio.create_task(self._run_steps())
         if self._cancelled_by is not None:  # a handler may run before `run` does
-            self._story.cancel()
+            self._steps.cancel()
         try:
-            await self._story
+            await self._steps
             self._result = CheckoutResult(order_id=order.order_id, status=OrderStatus.DELIVERED)
         except (asyncio.CancelledError, FailureError) as failure:
-            # A cancellation that arrives now, or while an operator is waited for, must not leave it half undone.
+            # A cancellation that arrives now, or while an operator is waited for, must not leave it half compensated.
             self._result = await run_to_completion(self._compensate(reason_of(failure)), self._timeline.add)
-        self._keeper.stop()
+        self._reservation.stop()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result
 
-    # --- what the world tells and asks
+    # --- updates and signals
 
     @workflow.update
     async def first_answer(self) -> CheckoutAnswer:
-        """Stock is reserved and payment has its first answer, or the order has been taken back."""
-        return await self._told(0)
+        """Answers when stock is reserved and payment has its first answer, or the order has been compensated."""
+        return await self._answer(0)
 
     @workflow.update
     async def decide(self, decision: Decision) -> CheckoutAnswer:
-        """The customer of an order that is partly out of stock says what they want; answers what came of it."""
+        """The customer decides what they want of an order that is partly out of stock; answers the outcome."""
         if decision.choice is Choice.CANCEL:
-            self._cancelled_by = CancelOrder(actor=decision.actor, reason="not everything could be had")
+            self._cancelled_by = CancelOrder(actor=decision.actor, reason="not everything is available")
         self._shortage.decide(decision)
-        return await self._told(1)
+        return await self._answer(1)
 
     @decide.validator
     def _may_decide(self, decision: Decision) -> None:
-        self._check_stands()
+        self._check_not_compensating()
         self._shortage.check_may(decision.choice)
 
     @workflow.update
-    async def retry_payment(self, wanted: RetryPayment) -> PaymentAnswer:
+    async def retry_payment(self, request: RetryPayment) -> PaymentAnswer:
         """Try another method, while the order awaits its payment."""
-        return await self._attempts.retry_payment(wanted)
+        return await self._attempts.retry_payment(request)
 
     @retry_payment.validator
-    def _may_retry_payment(self, wanted: RetryPayment) -> None:  # noqa: ARG002 - a validator has its update's parameters
-        self._check_stands()
+    def _may_retry_payment(self, request: RetryPayment) -> None:  # noqa: ARG002 - a validator has its update's parameters
+        self._check_not_compensating()
         self._attempts.check_waiting()
 
     @workflow.update
     async def review(self, review: Review) -> CheckoutAnswer:
-        """An operator lets an order that is held go on, or not; answers what came of it."""
+        """Staff approve or decline an order that is on hold for review; answers the outcome."""
         self._risk.decide(review)
-        return await self._told(len(self._answers))
+        return await self._answer(len(self._answers))
 
     @review.validator
     def _may_review(self, review: Review) -> None:  # noqa: ARG002 - see above
-        self._check_stands()
+        self._check_not_compensating()
         self._risk.check_open()
 
     @workflow.update
     async def cancel(self, request: CancelOrder) -> CheckoutResult:
-        """Stop the order while nothing of it has to leave; answers when everything has been taken back.
+        """Cancel the order while nothing of it has to be dispatched; answers when everything has been compensated.
 
-        That is until its parcels are handed to the warehouse, and after that only while one of them waits for goods
-        and none has left.
+        That is until its parcels are handed to the warehouse, and after that only while one of them is backordered
+        and none was dispatched.
         """
         self._cancelled_by = request
-        if self._story is not None:
-            self._story.cancel()
+        if self._steps is not None:
+            self._steps.cancel()
         await workflow.wait_condition(lambda: self._result is not None)
         assert self._result is not None
         return self._result
@@ -142,7 +141,7 @@ class CheckoutWorkflow:
 
     @workflow.update
     def settle_compensation(self, decision: SettleCompensation) -> None:
-        """An operator has looked at what could not be undone: try it again, or it is settled by hand."""
+        """An operator has looked at what could not be compensated: retry it, or it is settled by hand."""
         self._compensation.settle(decision)
 
     @settle_compensation.validator
@@ -150,21 +149,21 @@ class CheckoutWorkflow:
         self._compensation.check_blocked()
 
     @workflow.signal(name=PAYMENT_UPDATED)
-    def payment_updated(self, told: PaymentUpdated) -> None:
-        """PaymentWorkflow has done, or was refused, a step."""
-        self._payment.hear(told)
+    def payment_updated(self, update: PaymentUpdated) -> None:
+        """PaymentWorkflow has completed a step, or was refused it."""
+        self._payment.apply(update)
 
     @workflow.signal(name=PARCEL_UPDATED)
-    def parcel_updated(self, told: ParcelUpdated) -> None:
-        """A FulfilmentWorkflow tells that its parcel has left, arrived, or will never leave."""
-        self._parcels.hear(told)
+    def parcel_updated(self, update: ParcelUpdated) -> None:
+        """A FulfilmentWorkflow reports that its parcel was dispatched, delivered, or never will be."""
+        self._parcels.apply(update)
 
     @workflow.signal(name=DISPUTE_UPDATED)
-    async def dispute_updated(self, told: DisputeUpdated) -> None:
-        """A DisputeWorkflow tells that the order's payment is disputed, or how that ended."""
-        await self._hold.hear(told)
+    async def dispute_updated(self, update: DisputeUpdated) -> None:
+        """A DisputeWorkflow reports that the order's payment is disputed, or how that ended."""
+        await self._dispute_hold.apply(update)
 
-    # --- the story
+    # --- the steps
 
     async def _run_steps(self) -> None:
         quote = await self._price()
@@ -190,51 +189,50 @@ class CheckoutWorkflow:
         return quote
 
     async def _reserve(self, quote: PricedOrder) -> OrderPlaced:
-        self._keeper.reserving = True
         command = PlaceOrder(order=self._order, quote=quote)
         placed = await workflow.execute_local_activity_method(
-            OrderActivities.place_order, command, summary="record the order with its stock", **STORE
+            OrderActivities.place_order, command, summary="place the order and reserve its stock", **STORE
         )
-        self._keeper.start(placed.reservation_seconds)
-        houses = ", ".join(parcel.warehouse for parcel in placed.parcels)
-        self._book.show(OrderStatus.PENDING, f"placed as no. {placed.number}, stock reserved in {houses}")
-        if late := sum(parcel.backordered for parcel in placed.parcels):
-            self._timeline.add(f"{late} unit(s) are backordered")
+        self._reservation.start(placed.reservation_seconds)
+        warehouses = ", ".join(parcel.warehouse for parcel in placed.parcels)
+        self._recorder.show(OrderStatus.PENDING, f"placed as no. {placed.number}, stock reserved in {warehouses}")
+        if backordered := sum(parcel.backordered for parcel in placed.parcels):
+            self._timeline.add(f"{backordered} unit(s) are backordered")
         return placed
 
     async def _pay(self, quote: PricedOrder, placed: OrderPlaced) -> PaymentUpdated | None:
         if quote.total == 0:
             self._timeline.add("nothing to pay")
             return None
-        self._saga.note("void the payment", self._payment.void)
-        reauthorized = len(placed.parcels) > 1 or any(parcel.backordered for parcel in placed.parcels)
-        paid = await self._attempts.until_authorized(quote, keep_method=reauthorized)
+        self._saga.add_compensation("void the payment", self._payment.void)
+        may_reauthorize = len(placed.parcels) > 1 or any(parcel.backordered for parcel in placed.parcels)
+        paid = await self._attempts.until_authorized(quote, keep_method=may_reauthorize)
         self._timeline.add(f"{money(quote.total, quote.currency)} authorized")
         return paid
 
     async def _confirm(self, quote: PricedOrder) -> None:
         paid = PaymentStatus.CAPTURED if quote.total == 0 else None
-        await self._book.record("confirm", OrderStatus.CONFIRMED, EventType.ORDER_CONFIRMED, payment_status=paid)
+        await self._recorder.record("confirm", OrderStatus.CONFIRMED, EventType.ORDER_CONFIRMED, payment_status=paid)
         self._answer_paid(CheckoutOutcome.AUTHORIZED)
 
     async def _fulfil(self, placed: OrderPlaced) -> None:
-        self._saga.note("call the parcels back", lambda: self._call_back(placed))
+        self._saga.add_compensation("cancel the parcels", lambda: self._cancel_parcels(placed))
         # The cart first, so that it is empty when the customer reads the answer; but beside the parcels, because
-        # its store may be away for as long as it likes without holding up one of them.
-        await asyncio.gather(self._empty_cart(), self._deliver_all(placed), self._renewal.keep_paid())
+        # its store may be away for long without delaying one of them.
+        await asyncio.gather(self._empty_cart(), self._deliver_all(placed), self._reauthorization.keep_paid())
 
     async def _deliver_all(self, placed: OrderPlaced) -> None:
         await self._parcels.start(placed)
-        self._book.show(OrderStatus.PROCESSING, f"{len(placed.parcels)} parcel(s) handed to the warehouse")
+        self._recorder.show(OrderStatus.PROCESSING, f"{len(placed.parcels)} parcel(s) handed to the warehouse")
         await asyncio.gather(*(self._deliver(parcel.number, parcel.amount) for parcel in placed.parcels))
 
     async def _deliver(self, number: int, amount: int) -> None:
-        """One parcel: its share of the money is captured once it has left, and only then."""
-        await self._parcels.left(number)
-        final = self._parcels.all_have_left()
+        """One parcel: its share of the payment is captured once it was dispatched, and only then."""
+        await self._parcels.dispatched(number)
+        final = self._parcels.all_dispatched()
         if final:
-            self._keeper.stop()
-        self._book.show(OrderStatus.SHIPPED if final else OrderStatus.PROCESSING, f"parcel {number} has left")
+            self._reservation.stop()
+        self._recorder.show(OrderStatus.SHIPPED if final else OrderStatus.PROCESSING, f"parcel {number} dispatched")
         await self._payment.capture(number, amount, final=final)
         self._timeline.add(f"parcel {number} captured")
         await self._parcels.delivered(number)
@@ -242,19 +240,19 @@ class CheckoutWorkflow:
 
     async def _settle(self) -> None:
         await self._payment.end()
-        self._book.show(OrderStatus.DELIVERED, "delivered and paid: nothing held, nothing owed")
+        self._recorder.show(OrderStatus.DELIVERED, "delivered and paid in full")
 
     async def _empty_cart(self) -> None:
         await workflow.execute_local_activity_method(
             CartActivities.complete_cart, self._order.cart_command(), summary="empty the cart", **STORE
         )
 
-    # --- the way back
+    # --- compensation
 
     async def _compensate(self, reason: Reason) -> CheckoutResult:
-        """Undo every step begun, last first, then say how the order ended."""
+        """Compensate every step begun, last first, then record how the order ended."""
         self._attempts.close()
-        self._hold.close()
+        self._dispute_hold.close()
         self._timeline.add(f"stopped: `{reason.code}` {reason.message}")
         cancelling = reason.code == CANCELLED
         by = self._cancelled_by
@@ -262,39 +260,39 @@ class CheckoutWorkflow:
         data: dict[str, object] = {"code": reason.code, "message": reason.message, **reason.details, **why}
         if cancelling:
             status = OrderStatus.CANCELLING
-            await self._book.record_if_placed("cancelling", status, order_event(status), actor, data)
+            await self._recorder.record_if_placed("cancelling", status, order_event(status), actor, data)
         await self._compensation.compensate_all()
         await self._payment.settle_by_hand()
         status = OrderStatus.CANCELLED if cancelling else OrderStatus.FAILED
-        await self._book.record_if_placed("end", status, order_event(status), actor, data)
+        await self._recorder.record_if_placed("end", status, order_event(status), actor, data)
         self._answers.append(CheckoutAnswer.refusing(self._order.order_id, reason.code, reason.message, reason.details))
         return CheckoutResult(order_id=self._order.order_id, status=status, reason=reason.code)
 
-    async def _call_back(self, placed: OrderPlaced) -> None:
-        """What leaves all the same is paid for; whether it stays so a person decides."""
-        gone = await self._parcels.call_back()
-        if not gone:
+    async def _cancel_parcels(self, placed: OrderPlaced) -> None:
+        """What was dispatched all the same is captured; an operator decides the rest."""
+        dispatched = await self._parcels.cancel_all()
+        if not dispatched:
             return
-        if workflow.patched("what-has-left-is-paid-for"):
-            for parcel in (one for one in placed.parcels if one.number in gone):
-                await self._payment.capture(parcel.number, parcel.amount, final=False, taken_back=True)
-        names = ", ".join(map(str, gone))
-        raise ApplicationError(f"Parcel {names} has left and cannot be called back.", type="parcel_left")
+        for parcel in placed.parcels:
+            if parcel.number in dispatched:
+                await self._payment.capture(parcel.number, parcel.amount, final=False, compensating=True)
+        names = ", ".join(map(str, dispatched))
+        raise ApplicationError(f"Parcel {names} was dispatched and cannot be cancelled.", type="parcel_dispatched")
 
     def _charged_back(self, reason: str) -> None:
-        if self._story is not None and self._cancelled_by is None and not self._saga.compensating:
+        if self._steps is not None and self._cancelled_by is None and not self._saga.compensating:
             self._cancelled_by = CancelOrder(actor=SYSTEM_ACTOR, reason=reason)
-            self._story.cancel()
+            self._steps.cancel()
 
     def _answer_paid(self, outcome: CheckoutOutcome) -> None:
         self._attempts.confirmed()
         self._answers.append(CheckoutAnswer(order_id=self._order.order_id, outcome=outcome))
 
-    async def _told(self, number: int) -> CheckoutAnswer:
-        """An answer stays what it was: every repeat of the request that it was for gets it."""
+    async def _answer(self, number: int) -> CheckoutAnswer:
+        """An answer never changes: every repeat of its request gets the same."""
         await workflow.wait_condition(lambda: len(self._answers) > number)
         return self._answers[number]
 
-    def _check_stands(self) -> None:
+    def _check_not_compensating(self) -> None:
         if self._cancelled_by is not None or self._saga.compensating:
-            raise ApplicationError("The order is being taken back.", type="too_late")
+            raise ApplicationError("The order is being cancelled or has failed.", type="too_late")

@@ -1,4 +1,4 @@
-"""Undoing what was done, until it is done: what cannot be undone waits, visible, for an operator."""
+"""Compensation until it is complete: what cannot be compensated waits, visible, for an operator."""
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -14,26 +14,26 @@ from workflows.timeline import Timeline
 
 
 class Compensation:
-    """Runs a saga's undos, and keeps what an operator decides about those that cannot succeed."""
+    """Runs a saga's compensations, and keeps what an operator decides about those that cannot succeed."""
 
-    def __init__(self, saga: Saga, book: OrderRecorder, timeline: Timeline) -> None:
+    def __init__(self, saga: Saga, recorder: OrderRecorder, timeline: Timeline) -> None:
         self._saga = saga
-        self._book = book
+        self._recorder = recorder
         self._timeline = timeline
         self._blocked: list[Blocked] = []
         self._settlement: SettleCompensation | None = None
 
     def settle(self, decision: SettleCompensation) -> None:
-        """An operator has looked at what is needs_operator."""
+        """Apply what an operator has decided."""
         self._settlement = decision
 
     def check_blocked(self) -> None:
         """Raise ApplicationError unless something waits for an operator."""
         if not self._blocked:
-            raise ApplicationError("Nothing is needs_operator for this order.", type="nothing_blocked")
+            raise ApplicationError("No compensation of this order is blocked.", type="nothing_blocked")
 
     async def compensate_all(self) -> None:
-        """Returns when everything is undone, or settled by hand."""
+        """Returns when everything is compensated, or settled by hand."""
         attempt = 0
         while blocked := await self._saga.compensate():
             attempt += 1
@@ -43,17 +43,17 @@ class Compensation:
 
     async def _ask_operator(self, blocked: list[Blocked], attempt: int) -> SettleCompensation:
         self._blocked = blocked
-        needs_operator = [f"{one.name}: {one.why}" for one in blocked]
-        self._timeline.owe(needs_operator)
+        reasons = [f"{compensation.name}: {compensation.why}" for compensation in blocked]
+        self._timeline.needs_operator(reasons)
         workflow.upsert_search_attributes([COMPENSATION_BLOCKED.value_set(True)])
         status, event_type = OrderStatus.COMPENSATION_BLOCKED, EventType.ORDER_COMPENSATION_BLOCKED
-        await self._book.record_if_placed(
-            f"blocked-{attempt}", status, event_type, SYSTEM_ACTOR, {"needs_operator": needs_operator}
+        await self._recorder.record_if_placed(
+            f"blocked-{attempt}", status, event_type, SYSTEM_ACTOR, {"needs_operator": reasons}
         )
         await workflow.wait_condition(lambda: self._settlement is not None)
         decision, self._settlement, self._blocked = self._settlement, None, []
         assert decision is not None
-        self._timeline.owe([])
-        self._timeline.add(f"{decision.actor}: {'try again' if decision.retry else 'settled'}, {decision.reason}")
+        self._timeline.needs_operator([])
+        self._timeline.add(f"{decision.actor}: {'retry' if decision.retry else 'settled by hand'}, {decision.reason}")
         workflow.upsert_search_attributes([COMPENSATION_BLOCKED.value_set(False)])
         return decision

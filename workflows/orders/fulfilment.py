@@ -1,4 +1,4 @@
-"""FulfilmentWorkflow is one parcel from one warehouse: booked, followed by the carrier's events, or called back."""
+"""FulfilmentWorkflow is one parcel from one warehouse: booked, followed by the carrier's events, or cancelled."""
 
 import asyncio
 from contextlib import suppress
@@ -28,10 +28,10 @@ from workflows.outage import retry_until_answered
 from workflows.timeline import Timeline
 from workflows.waiting import run_to_completion
 
-# Goods that arrive wake their parcel; should that get lost, it looks by itself, ever more seldom.
-_FIRST_LOOK, _SELDOMEST_LOOK = timedelta(hours=1), timedelta(days=1)
-# What the order acts on; the scans in between are the parcel's own history and cost the order nothing.
-_NEWS_FOR_THE_ORDER = frozenset({ParcelStatus.REFUSED, ParcelStatus.CANCELLED, ParcelStatus.DELIVERED})
+# An allocation wakes its parcel; should the signal get lost, it checks by itself, at growing intervals.
+_FIRST_CHECK, _LAST_CHECKS = timedelta(hours=1), timedelta(days=1)
+# What ends a parcel; the scans in between are the parcel's own history and cost the order nothing.
+_FINAL_FOR_THE_ORDER = frozenset({ParcelStatus.REFUSED, ParcelStatus.CANCELLED, ParcelStatus.DELIVERED})
 
 
 @workflow.defn
@@ -43,13 +43,13 @@ class FulfilmentWorkflow:
         self._job = job
         self._status = ParcelStatus.PLANNED
         self._shipment = ShipmentBooked(accepted=False)
-        self._news: list[CarrierEvent] = []
-        self._called_back = False
-        self._stock_allocated = False
+        self._carrier_events: list[CarrierEvent] = []
+        self._cancelled = False
+        self._allocation_signalled = False
         self._on_hold = job.on_hold
         self._too_late_to_hold = False
-        self._round = 1
-        self._stands_still = False
+        self._booking = 1
+        self._awaits_payment = False
         parcel = job.parcel
         self._timeline = Timeline(
             f"Parcel {parcel.number} of {job.parcels_in_order} from {parcel.warehouse}, {job.shipping_method}"
@@ -57,22 +57,22 @@ class FulfilmentWorkflow:
 
     @workflow.run
     async def run(self, job: FulfilmentInput) -> ParcelResult:
-        """Book the parcel, once its goods are there, and follow it to its end; the order alone can call it back."""
-        return await run_to_completion(self._bring(job), self._timeline.add)
+        """Book the parcel, once its goods are allocated, and follow it to its end; the order alone can cancel it."""
+        return await run_to_completion(self._fulfil(job), self._timeline.add)
 
-    async def _bring(self, job: FulfilmentInput) -> ParcelResult:
+    async def _fulfil(self, job: FulfilmentInput) -> ParcelResult:
         if job.parcel.backordered:
             await self._wait_for_allocation()
-            await workflow.wait_condition(lambda: self._called_back or not self._stands_still)
-        if not (self._called_back or self._on_hold):
+            await workflow.wait_condition(lambda: self._cancelled or not self._awaits_payment)
+        if not (self._cancelled or self._on_hold):
             await self._book()
-        while self._status not in _NEWS_FOR_THE_ORDER:
-            await workflow.wait_condition(lambda: bool(self._news) or self._called_back or self._hold_is_news())
-            if self._called_back:
-                await self._call_back()
-            while self._news:
-                await self._follow(self._news.pop(0))
-            if self._hold_is_news():
+        while self._status not in _FINAL_FOR_THE_ORDER:
+            await workflow.wait_condition(lambda: bool(self._carrier_events) or self._cancelled or self._hold_changed())
+            if self._cancelled:
+                await self._cancel()
+            while self._carrier_events:
+                await self._apply(self._carrier_events.pop(0))
+            if self._hold_changed():
                 await (self._put_on_hold() if self._on_hold else self._book())
         await workflow.wait_condition(workflow.all_handlers_finished)
         return ParcelResult(number=job.parcel.number, status=self._status)
@@ -80,56 +80,56 @@ class FulfilmentWorkflow:
     @workflow.signal
     def carrier_event(self, event: CarrierEvent) -> None:
         """A verified webhook of the carrier; it may arrive before our own booking call has answered."""
-        self._news.append(event)
+        self._carrier_events.append(event)
 
     @workflow.signal
     def stock_allocated(self) -> None:
-        """Whoever moved stock says that the parcel's goods are complete; the books are asked before it is believed."""
-        self._stock_allocated = True
+        """The parcel's backorder was allocated; MySQL is asked before it is believed."""
+        self._allocation_signalled = True
 
     @workflow.signal
-    def call_back(self) -> None:
-        """The order will not go on: stop the parcel if it can still be stopped."""
-        self._called_back = True
+    def cancel(self) -> None:
+        """The order is being compensated: stop the parcel if it can still be stopped."""
+        self._cancelled = True
 
     @workflow.signal
-    def hold(self, wanted: HoldParcel) -> None:
-        """The order says whether the parcel may leave; one that is booked is taken back from the carrier meanwhile."""
-        self._on_hold = wanted.on
+    def hold(self, request: HoldParcel) -> None:
+        """The order puts the parcel on hold or releases it; a booking is cancelled meanwhile."""
+        self._on_hold = request.on
 
     @workflow.signal
     def hold_for_payment(self) -> None:
-        """The order is not paid for at this moment: do not leave, whatever arrives."""
-        self._stands_still = True
-        self._timeline.add("waits for the order to be paid for")
+        """The order is not paid for at this moment: do not book, whatever is allocated."""
+        self._awaits_payment = True
+        self._timeline.add("waits for the payment of the order")
 
     @workflow.signal
-    def go_on(self) -> None:
+    def release_for_payment(self) -> None:
         """The order is paid for again."""
-        self._stands_still = False
+        self._awaits_payment = False
 
     async def _wait_for_allocation(self) -> None:
-        units, pause = -1, _FIRST_LOOK
-        while not self._called_back and (missing := await self._check_allocation()):
+        units, pause = -1, _FIRST_CHECK
+        while not self._cancelled and (missing := await self._check_allocation()):
             if missing != units:
                 self._timeline.add(f"waits for {missing} backordered unit(s)")
             units = missing
             with suppress(asyncio.TimeoutError):
                 await workflow.wait_condition(
-                    lambda: self._stock_allocated or self._called_back,
+                    lambda: self._allocation_signalled or self._cancelled,
                     timeout=pause,
-                    timeout_summary=f"{missing} unit(s) have yet to arrive",
+                    timeout_summary=f"{missing} unit(s) backordered",
                 )
-            pause = min(2 * pause, _SELDOMEST_LOOK)
-        if not self._called_back:
-            self._timeline.add("the goods are complete")
+            pause = min(2 * pause, _LAST_CHECKS)
+        if not self._cancelled:
+            self._timeline.add("backorder allocated")
 
     async def _check_allocation(self) -> int:
-        self._stock_allocated = False
+        self._allocation_signalled = False
         found = await workflow.execute_local_activity_method(
             StockActivities.check_allocation,
             CheckAllocation(order_id=self._job.order_id, parcel=self._job.parcel.number),
-            summary="look whether the goods are there",
+            summary="check the allocation",
             **STORE,
         )
         return found.units
@@ -151,19 +151,19 @@ class FulfilmentWorkflow:
         else:
             await self._record(ParcelStatus.REFUSED, CARRIER_ACTOR)
 
-    def _hold_is_news(self) -> bool:
+    def _hold_changed(self) -> bool:
         if self._on_hold:
             return self._status in (ParcelStatus.PLANNED, ParcelStatus.BOOKED) and not self._too_late_to_hold
         return self._status in (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD)
 
     async def _put_on_hold(self) -> None:
-        """Not booked, or no more: what the carrier has taken already cannot be kept back, and its own events tell."""
+        """Not booked, or its booking is cancelled; what the carrier has collected cannot be put on hold."""
         if self._status is ParcelStatus.BOOKED:
-            if not await self._cancel_booking(self._key("hold"), "keep the parcel back"):
+            if not await self._cancel_booking(self._key("hold"), "cancel the shipment: on hold"):
                 self._too_late_to_hold = True
-                self._timeline.add("too late to keep back: the carrier has it")
+                self._timeline.add("too late to hold: the carrier has collected it")
                 return
-            self._round += 1
+            self._booking += 1
         await self._record(ParcelStatus.ON_HOLD, SYSTEM_ACTOR)
 
     async def _cancel_booking(self, key: str, summary: str) -> bool:
@@ -173,33 +173,34 @@ class FulfilmentWorkflow:
         )
         return answer.cancelled
 
-    async def _follow(self, event: CarrierEvent) -> None:
-        """Apply what the carrier tells if it is news; late and repeated events never move a parcel backwards."""
-        if moves_forward(self._status, event.status):
-            await self._record(event.status, CARRIER_ACTOR, event)
+    async def _apply(self, event: CarrierEvent) -> None:
+        """Apply a carrier event if it moves the parcel forward; late and repeated ones never move it back."""
+        status = ParcelStatus(event.status)
+        if moves_forward(self._status, status):
+            await self._record(status, CARRIER_ACTOR, event)
 
-    async def _call_back(self) -> None:
-        self._called_back = False
-        if self._status.has_left:
+    async def _cancel(self) -> None:
+        self._cancelled = False
+        if self._status.was_dispatched:
             await self._signal_order()
             return
-        if self._status in (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD):  # the carrier knows nothing of it
+        if self._status in (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD):  # never booked at the carrier
             await self._record(ParcelStatus.CANCELLED, SYSTEM_ACTOR)
             return
-        if await self._cancel_booking(self._key("cancel"), "call the parcel back"):
+        if await self._cancel_booking(self._key("cancel"), "cancel the shipment"):
             await self._record(ParcelStatus.CANCELLED, SYSTEM_ACTOR)
         else:
-            # The carrier has it already; its own event says so in a moment.
-            self._timeline.add("too late to call back: the carrier has it")
-            await self._signal_order(left=True)
+            # The carrier has collected it; its own event follows.
+            self._timeline.add("too late to cancel: the carrier has collected it")
+            await self._signal_order(dispatched=True)
 
     async def _record(self, status: ParcelStatus, actor: str, event: CarrierEvent | None = None) -> None:
-        had_left = self._status.has_left
+        was_dispatched_before = self._status.was_dispatched
         command = RecordParcel(
             order_id=self._job.order_id,
             number=self._job.parcel.number,
             status=status,
-            round=self._round,
+            round=self._booking,
             shipment_id=self._shipment.shipment_id,
             tracking_number=self._shipment.tracking_number,
             tracking_url=self._shipment.tracking_url,
@@ -211,13 +212,13 @@ class FulfilmentWorkflow:
         await workflow.execute_local_activity_method(FulfilmentActivities.record_parcel, command, summary=text, **STORE)
         self._status = status
         self._timeline.add(text)
-        booked_late = status is ParcelStatus.BOOKED and self._job.parcel.backordered > 0
-        if status in _NEWS_FOR_THE_ORDER or (status.has_left and not had_left) or booked_late:
+        backorder_booked = status is ParcelStatus.BOOKED and self._job.parcel.backordered > 0
+        if status in _FINAL_FOR_THE_ORDER or (status.was_dispatched and not was_dispatched_before) or backorder_booked:
             await self._signal_order()
 
     def _key(self, step: str) -> str:
-        """One key per booking: a parcel that was kept back is booked anew."""
-        again = f"-{self._round}" if self._round > 1 else ""
+        """One key per booking: a parcel that was released is booked again."""
+        again = f"-{self._booking}" if self._booking > 1 else ""
         return f"{workflow.info().workflow_id}:{step}{again}"
 
     def _details(self, status: ParcelStatus, event: CarrierEvent | None) -> dict[str, object]:
@@ -225,15 +226,15 @@ class FulfilmentWorkflow:
             return {"code": self._shipment.code, "message": self._shipment.message}
         return {"location": event.location} if event and event.location else {}
 
-    async def _signal_order(self, *, left: bool = False) -> None:
+    async def _signal_order(self, *, dispatched: bool = False) -> None:
         parent = workflow.info().parent
         if parent is None:  # run alone, for instance in a test of this workflow
             return
-        told = ParcelUpdated(
+        update = ParcelUpdated(
             number=self._job.parcel.number,
-            status=ParcelStatus.DISPATCHED if left else self._status,
+            status=ParcelStatus.DISPATCHED if dispatched else self._status,
             tracking_number=self._shipment.tracking_number,
             code=self._shipment.code,
             message=self._shipment.message,
         )
-        await workflow.get_external_workflow_handle(parent.workflow_id).signal(PARCEL_UPDATED, told)
+        await workflow.get_external_workflow_handle(parent.workflow_id).signal(PARCEL_UPDATED, update)

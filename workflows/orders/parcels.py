@@ -1,4 +1,4 @@
-"""The order's side of the talk with its parcels: one FulfilmentWorkflow each, side by side."""
+"""The order's parcels: starts one FulfilmentWorkflow each, signals them, and knows their state."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,104 +19,107 @@ from workflows.waiting import shielded
 
 
 class OrderParcels:
-    """Starts a FulfilmentWorkflow per parcel and knows what each has told so far."""
+    """Starts a FulfilmentWorkflow per parcel and keeps the last update of each."""
 
     def __init__(self, order: CheckoutInput) -> None:
         self._order = order
-        self._told: dict[int, ParcelUpdated] = {}
+        self._updates: dict[int, ParcelUpdated] = {}
         self._starting: dict[int, asyncio.Task[ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]]] = {}
         self._children: dict[int, ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]] = {}
         self._count = 0
-        self._departed = 0
-        self._waiting: set[int] = set()
-        self._begun = False
+        self._dispatched = 0
+        self._backordered: set[int] = set()
+        self._started = False
         self.on_hold = False
 
-    def hear(self, told: ParcelUpdated) -> None:
-        """A parcel has its goods, has left, arrived, or will never leave."""
-        self._waiting.discard(told.number)
-        if told.status is not ParcelStatus.BOOKED:
-            self._told[told.number] = told
+    def apply(self, update: ParcelUpdated) -> None:
+        """A parcel was booked, dispatched, delivered, or will never be dispatched."""
+        self._backordered.discard(update.number)
+        if update.status is not ParcelStatus.BOOKED:
+            self._updates[update.number] = update
 
     @property
     def past_cancellation(self) -> bool:
-        """Whether a customer can no longer stop the order: its parcels are with the warehouse, none waits for goods."""
-        return self._begun and (not self._waiting or any(told.status.has_left for told in self._told.values()))
+        """Whether the order can no longer be cancelled: its parcels are with the warehouse and none is backordered."""
+        return self._started and (
+            not self._backordered
+            or any(ParcelStatus(update.status).was_dispatched for update in self._updates.values())
+        )
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
         """Whether the parcels have been handed to their warehouses."""
-        return self._begun
+        return self._started
 
-    def any_is_gone(self) -> bool:
-        """Whether one is past being stopped: it has left, or has come to its end."""
-        return any(number in self._told for number in self._starting)
+    def any_is_final(self) -> bool:
+        """Whether one can no longer be stopped: it was dispatched, or has ended."""
+        return any(number in self._updates for number in self._starting)
 
-    def all_are_gone(self) -> bool:
-        """Whether that is so of every parcel."""
-        return self._begun and all(number in self._told for number in self._starting)
+    def all_are_final(self) -> bool:
+        """Whether none can be stopped any more."""
+        return self._started and all(number in self._updates for number in self._starting)
 
     async def hold(self, *, on: bool) -> None:
-        """Have every parcel that has not left stay where it is, or go on."""
+        """Put every parcel that was not dispatched on hold, or release it."""
         for number, starting in self._starting.items():
             child = await asyncio.shield(starting)
-            if number not in self._told and not child.done():
+            if number not in self._updates and not child.done():
                 with suppress(FailureError):  # it has ended this very moment
                     await shielded(child.signal(FulfilmentWorkflow.hold, HoldParcel(on=on)))
 
     async def start(self, placed: OrderPlaced) -> None:
         """Hand every parcel to its warehouse."""
-        self._begun = True
+        self._started = True
         self._count = len(placed.parcels)
-        self._waiting = {parcel.number for parcel in placed.parcels if parcel.backordered}
+        self._backordered = {parcel.number for parcel in placed.parcels if parcel.backordered}
         for parcel in placed.parcels:
             self._starting[parcel.number] = asyncio.create_task(self._start(parcel))
         for number, starting in self._starting.items():
             # Shielded: a cancellation that arrives while a child starts must not leave us without its handle.
             self._children[number] = await asyncio.shield(starting)
 
-    async def left(self, number: int) -> None:
-        """Wait until the parcel is out of the warehouse; raises ApplicationError when the carrier refuses it."""
-        await workflow.wait_condition(lambda: number in self._told or self._ended(number))
-        if number not in self._told:
+    async def dispatched(self, number: int) -> None:
+        """Wait until the parcel is dispatched; raises ApplicationError when the carrier refuses it."""
+        await workflow.wait_condition(lambda: number in self._updates or self._ended(number))
+        if number not in self._updates:
             await self._children[number]  # raises the reason when the child failed
-        told = self._told[number]
-        if told.status.is_stopped:
+        update = self._updates[number]
+        if ParcelStatus(update.status).is_stopped:
             raise ApplicationError(
-                told.message or f"Parcel {number} was {told.status}.",
-                {"parcel": number, "carrier_code": told.code},
+                update.message or f"Parcel {number} was {update.status}.",
+                {"parcel": number, "carrier_code": update.code},
                 type="shipment_refused",
                 non_retryable=True,
             )
-        self._departed += 1
+        self._dispatched += 1
 
-    def all_have_left(self) -> bool:
-        """Whether every parcel's departure has been waited for: true once, for the last."""
-        return self._departed == self._count
+    def all_dispatched(self) -> bool:
+        """Whether every parcel's dispatch has been waited for: true once, for the last."""
+        return self._dispatched == self._count
 
     async def delivered(self, number: int) -> None:
-        """Wait until the parcel has arrived and its workflow has ended."""
+        """Wait until the parcel is delivered and its workflow has ended."""
         await workflow.wait_condition(
-            lambda: self._told[number].status is ParcelStatus.DELIVERED or self._ended(number)
+            lambda: self._updates[number].status is ParcelStatus.DELIVERED or self._ended(number)
         )
         await self._children[number]
 
-    async def call_back(self) -> list[int]:
-        """Stop every parcel; answers those that are on their way all the same. The undo of `start`."""
+    async def cancel_all(self) -> list[int]:
+        """Cancel every parcel; answers those that were dispatched all the same. The compensation of `start`."""
         for number, starting in self._starting.items():
             self._children[number] = await starting
         return [number for number in self._children if not await self._stop(number)]
 
     async def hold_for_payment(self) -> None:
-        """Have parcels that wait for their goods wait for the money as well; what is booked already is paid for."""
-        await self._tell_waiting(FulfilmentWorkflow.hold_for_payment)
+        """Have backordered parcels wait for the payment as well; what is booked already is paid for."""
+        await self._signal_backordered(FulfilmentWorkflow.hold_for_payment)
 
-    async def go_on(self) -> None:
-        """The money is there again."""
-        await self._tell_waiting(FulfilmentWorkflow.go_on)
+    async def release_for_payment(self) -> None:
+        """The payment is authorized again."""
+        await self._signal_backordered(FulfilmentWorkflow.release_for_payment)
 
-    async def _tell_waiting(self, signal: Callable[[FulfilmentWorkflow], None]) -> None:
-        for number in sorted(self._waiting & self._children.keys()):
+    async def _signal_backordered(self, signal: Callable[[FulfilmentWorkflow], None]) -> None:
+        for number in sorted(self._backordered & self._children.keys()):
             if not self._ended(number):
                 with suppress(FailureError):  # it has ended this very moment
                     await shielded(self._children[number].signal(signal))
@@ -134,18 +137,18 @@ class OrderParcels:
             ),
             id=fulfilment_workflow_id(self._order.order_id, parcel.number),
             task_queue=FULFILMENT_QUEUE,
-            # A parcel is called back by asking, so that the carrier hears of it; see `call_back`.
+            # A parcel is cancelled by signal, so that its shipment is cancelled at the carrier; see `cancel_all`.
             parent_close_policy=ParentClosePolicy.ABANDON,
             cancellation_type=ChildWorkflowCancellationType.ABANDON,
             static_summary=f"parcel {parcel.number} of {self._count} from {parcel.warehouse}",
         )
 
     async def _stop(self, number: int) -> bool:
-        if number not in self._told and not self._ended(number):
-            await shielded(self._children[number].signal(FulfilmentWorkflow.call_back))
-            await workflow.wait_condition(lambda: number in self._told or self._ended(number))
-        told = self._told.get(number)
-        if told is not None and not told.status.is_stopped:
+        if number not in self._updates and not self._ended(number):
+            await shielded(self._children[number].signal(FulfilmentWorkflow.cancel))
+            await workflow.wait_condition(lambda: number in self._updates or self._ended(number))
+        update = self._updates.get(number)
+        if update is not None and not ParcelStatus(update.status).is_stopped:
             return False
         await self._children[number]
         return True
@@ -154,9 +157,9 @@ class OrderParcels:
         return self._children[number].done()
 
 
-async def signal_allocations(arrived: Sequence[StockAllocated]) -> None:
-    """Wake the parcels, of whatever order, that have what they waited for; one that cannot be told looks by itself."""
-    for goods in arrived:
-        waiting = workflow.get_external_workflow_handle(fulfilment_workflow_id(goods.order_id, goods.parcel))
+async def signal_allocations(allocations: Sequence[StockAllocated]) -> None:
+    """Wake the parcels, of any order, whose backorder is allocated; one that cannot be signalled checks by itself."""
+    for allocated in allocations:
+        parcel = workflow.get_external_workflow_handle(fulfilment_workflow_id(allocated.order_id, allocated.parcel))
         with suppress(FailureError):
-            await shielded(waiting.signal(FulfilmentWorkflow.stock_allocated))
+            await shielded(parcel.signal(FulfilmentWorkflow.stock_allocated))

@@ -1,4 +1,4 @@
-"""The order's side of the talk with its PaymentWorkflow: ask by signal, wait for what it tells."""
+"""The order's payment: starts and signals its PaymentWorkflow, and waits for its updates."""
 
 import asyncio
 from collections import deque
@@ -26,120 +26,121 @@ from workflows.waiting import shielded
 
 
 class OrderPayment:
-    """Starts the order's PaymentWorkflow and speaks with it; knows what it has told so far."""
+    """Starts the order's PaymentWorkflow, signals it, and keeps its updates by step."""
 
     def __init__(self, order_id: str) -> None:
         self._order_id = order_id
-        self._told: dict[str, PaymentUpdated] = {}
-        self._of_attempts: deque[PaymentUpdated] = deque()
-        self._refused_renewals: deque[PaymentUpdated] = deque()
+        self._updates: dict[str, PaymentUpdated] = {}
+        self._attempt_updates: deque[PaymentUpdated] = deque()
+        self._declined_reauthorizations: deque[PaymentUpdated] = deque()
         self._starting: asyncio.Task[ChildWorkflowHandle[PaymentWorkflow, PaymentResult]] | None = None
         self._child: ChildWorkflowHandle[PaymentWorkflow, PaymentResult] | None = None
         self._unpaid: set[int] = set()
         self._known_dead = False
 
-    def hear(self, told: PaymentUpdated) -> None:
-        """The child has done a step, or was refused it."""
-        self._told[told.step] = told
-        if told.step.startswith("authorize"):
-            self._of_attempts.append(told)
-        elif told.step.startswith("reauthorize"):
-            self._refused_renewals.append(told)
+    def apply(self, update: PaymentUpdated) -> None:
+        """The child has completed a step, or was refused it."""
+        self._updates[update.step] = update
+        if update.step.startswith("authorize"):
+            self._attempt_updates.append(update)
+        elif update.step.startswith("reauthorize"):
+            self._declined_reauthorizations.append(update)
 
     async def start(self, payment: PaymentInput) -> None:
-        """Have the money held; `heard` says when there is an answer."""
+        """Have the payment authorized; `has_attempt_update` says when there is an answer."""
         # Shielded: a cancellation that arrives while the child starts must not leave us without its handle.
         self._starting = asyncio.create_task(self._start(payment))
         self._child = await asyncio.shield(self._starting)
 
-    def heard(self) -> bool:
-        """Whether an attempt has been told of that nobody has listened to, or none ever will be."""
-        return bool(self._of_attempts) or self._ended()
+    def has_attempt_update(self) -> bool:
+        """Whether there is an update of an attempt that was not read, or there never will be one."""
+        return bool(self._attempt_updates) or self._ended()
 
-    async def listen(self) -> PaymentUpdated:
-        """What is told next of an attempt; raises the reason when there will be nothing."""
-        await workflow.wait_condition(self.heard)
-        if self._of_attempts:
-            return self._of_attempts.popleft()
-        raise await self._silence("an attempt")
+    async def next_attempt_update(self) -> PaymentUpdated:
+        """The next update of an attempt; raises the reason when there will be none."""
+        await workflow.wait_condition(self.has_attempt_update)
+        if self._attempt_updates:
+            return self._attempt_updates.popleft()
+        raise await self._no_update("an attempt")
 
-    async def refused_renewal(self) -> PaymentUpdated | None:
-        """Wait until the bank will not hold the money any longer; None once no money is held any more.
+    async def declined_reauthorization(self) -> PaymentUpdated | None:
+        """Wait until the bank declines to reauthorize the amount; None once nothing is authorized any more.
 
-        Raises the reason when the payment has failed: what has yet to leave would leave unpaid.
+        Raises the reason when the payment has failed: what has yet to be dispatched would be unpaid.
         """
-        await workflow.wait_condition(lambda: bool(self._refused_renewals) or self._child is None or self._ended())
-        if self._refused_renewals:
-            return self._refused_renewals.popleft()
-        if self._child is not None and self._child.exception() and workflow.patched("a-dead-payment-stops-the-order"):
+        await workflow.wait_condition(
+            lambda: bool(self._declined_reauthorizations) or self._child is None or self._ended()
+        )
+        if self._declined_reauthorizations:
+            return self._declined_reauthorizations.popleft()
+        if self._child is not None and self._child.exception():
             await self._child
         return None
 
     async def try_method(self, method: TryMethod) -> None:
-        """Ask for another attempt, by another method."""
+        """Have another method tried."""
         assert self._child is not None
         await shielded(self._child.signal(PaymentWorkflow.try_method, method))
 
-    async def capture(self, parcel: int, amount: int, *, final: bool, taken_back: bool = False) -> None:
-        """Take the parcel's share, once; waits until it is taken. A parcel that costs nothing has none.
+    async def capture(self, parcel: int, amount: int, *, final: bool, compensating: bool = False) -> None:
+        """Capture the parcel's share, once; waits until it is captured. A parcel that costs nothing has none.
 
-        Raises ApplicationError when the bank has let go of the money and does not hold it anew.
+        Raises ApplicationError when the authorization has expired and the bank does not authorize the amount again.
         """
         step = f"capture-{parcel}"
-        if amount == 0 or step in self._told:
+        if amount == 0 or step in self._updates:
             return
         assert self._child is not None
         self._unpaid.add(parcel)
-        share = CaptureParcel(parcel=parcel, amount=amount, final=final, taken_back=taken_back)
+        share = CaptureParcel(parcel=parcel, amount=amount, final=final, compensating=compensating)
         if not self._ended():
             with suppress(FailureError):  # it has ended this very moment
                 await shielded(self._child.signal(PaymentWorkflow.capture, share))
-        await workflow.wait_condition(lambda: step in self._told or self._ended())
-        if step not in self._told:
-            raise await self._silence(step)
-        told = self._told[step]
-        if told.outcome is PaymentOutcome.DECLINED:
-            if workflow.patched("declined-captures-are-tried-again"):
-                del self._told[step]
-            message = f"Parcel {parcel} has left, and the bank does not pay for it: {told.message}"
+        await workflow.wait_condition(lambda: step in self._updates or self._ended())
+        if step not in self._updates:
+            raise await self._no_update(step)
+        update = self._updates[step]
+        if update.outcome is PaymentOutcome.DECLINED:
+            del self._updates[step]  # an operator may have it retried
+            message = f"Parcel {parcel} was dispatched and its capture was declined: {update.message}"
             raise ApplicationError(message, {"parcel": parcel}, type="capture_declined", non_retryable=True)
         self._unpaid.discard(parcel)
 
     async def void(self) -> None:
-        """Give back what is held; does nothing when nothing was ever held. The undo of `start`.
+        """Void what is authorized; does nothing when nothing ever was. The compensation of `start`.
 
-        Raises ApplicationError as long as a parcel that has left is to be paid for, and FailureError when the payment
-        has failed. Tried again after that, what is held is given back without it.
+        Raises ApplicationError as long as a dispatched parcel is not captured, and FailureError when the payment has
+        failed. Retried after that, what is authorized is voided without it.
         """
         if self._starting is None:
             return
         self._child = await self._starting
-        if self._unpaid and workflow.patched("what-has-left-keeps-the-hold"):
+        if self._unpaid:
             names = ", ".join(map(str, sorted(self._unpaid)))
-            message = f"Parcel {names} has left and is not paid for: what is held is kept."
+            message = f"Parcel {names} was dispatched and is not captured: the authorization is kept."
             raise ApplicationError(message, type="parcel_unpaid", non_retryable=True)
         if not self._ended():
-            hold = VoidAuthorization(reason="the order was taken back")
+            command = VoidAuthorization(reason="the order was compensated")
             with suppress(FailureError):  # it has ended this very moment
-                await shielded(self._child.signal(PaymentWorkflow.release, hold))
+                await shielded(self._child.signal(PaymentWorkflow.void, command))
         try:
-            await self._child  # it ends when nothing is held
+            await self._child  # it ends when nothing is authorized
         except FailureError:
-            if not (self._known_dead and workflow.patched("holds-are-let-go-without-their-payment")):
+            if not self._known_dead:
                 self._known_dead = True
                 raise
-            await self._release_anew()
+            await self._void_without_payment()
 
     async def settle_by_hand(self) -> None:
-        """What has left and could not be paid for is an operator's own affair now: hold nothing for it."""
+        """An operator has settled what was dispatched and not captured: authorize nothing for it any longer."""
         if self._unpaid:
             self._unpaid.clear()
-            self._known_dead = True  # nobody is asked once more
+            self._known_dead = True  # the failed payment is not asked again
             with suppress(FailureError):  # settled as well
                 await self.void()
 
     async def end(self) -> None:
-        """Wait until no money is held any more."""
+        """Wait until nothing is authorized any more."""
         if self._child is not None:
             await self._child
 
@@ -149,23 +150,23 @@ class OrderPayment:
             payment,
             id=payment_workflow_id(self._order_id),
             task_queue=PAYMENTS_QUEUE,
-            # Abandoned, not cancelled, when the order stops: money is given back by asking, never by killing its owner.
+            # Abandoned, not cancelled, when the order stops: it is asked to void, so that its ledger stays true.
             parent_close_policy=ParentClosePolicy.ABANDON,
             cancellation_type=ChildWorkflowCancellationType.ABANDON,
             static_summary=f"payment of {money(payment.amount, payment.currency)}",
         )
 
-    async def _release_anew(self) -> None:
+    async def _void_without_payment(self) -> None:
         await workflow.execute_child_workflow(
             AuthorizationVoidWorkflow.run,
-            VoidAuthorizations(order_id=self._order_id, reason="the order was taken back"),
+            VoidAuthorizations(order_id=self._order_id, reason="the order was compensated"),
             id=authorization_void_workflow_id(self._order_id),
             task_queue=PAYMENTS_QUEUE,
             parent_close_policy=ParentClosePolicy.ABANDON,
-            static_summary="let go of what a failed payment holds",
+            static_summary="void what a failed payment had authorized",
         )
 
-    async def _silence(self, step: str) -> Exception:
+    async def _no_update(self, step: str) -> Exception:
         assert self._child is not None
         await self._child  # raises the reason when the child failed
         return ApplicationError(f"The payment ended without an answer to {step}.", type="payment_ended")

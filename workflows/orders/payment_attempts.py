@@ -1,4 +1,4 @@
-"""How an order comes to its money: one attempt at a time, and a while in which the customer may give another method."""
+"""How an order is paid: one attempt at a time, and a window in which the customer may try another method."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,8 +18,9 @@ from schemas.payments import (
     RetryPayment,
     TryMethod,
 )
+from workflows.orders.parcels import OrderParcels
 from workflows.orders.payment import OrderPayment
-from workflows.orders.records import OrderRecorder, said
+from workflows.orders.records import OrderRecorder, rfc3339
 from workflows.waiting import wait_until
 
 _DECLINED, _SUCCEEDED = PaymentOutcome.DECLINED, PaymentOutcome.SUCCEEDED
@@ -27,28 +28,28 @@ _REMIND_AFTER = 0.5  # of the time there is
 
 
 class PaymentAttempts:
-    """After the first answer that is not a yes the order awaits its payment, its stock held, for a set time."""
+    """After a first attempt that did not succeed the order awaits its payment, its stock reserved, for a set time."""
 
     def __init__(
         self,
         order: CheckoutInput,
-        desk: OrderPayment,
-        book: OrderRecorder,
+        payment: OrderPayment,
+        recorder: OrderRecorder,
         answer_customer: Callable[[CheckoutAnswer], None],
     ) -> None:
         self._order = order
-        self._desk = desk
-        self._book = book
+        self._payment = payment
+        self._recorder = recorder
         self._answer_customer = answer_customer
         self._window = timedelta(seconds=order.payment_retry_seconds)
         self._number = 1
-        self._at_work = True
-        self._asked: TryMethod | None = None
+        self._attempt_running = True
+        self._requested: TryMethod | None = None
         self._remind_at: datetime | None = None
         self._ends: datetime | None = None
         self._answers: dict[int, PaymentAnswer] = {}
         self._closed = False
-        self._anew = False
+        self._after_reauthorization = False
 
     async def until_authorized(self, quote: PricedOrder, *, keep_method: bool) -> PaymentUpdated:
         """Raises `payment_declined` where there is no second try, and `payment_expired` when its time is over."""
@@ -62,136 +63,161 @@ class PaymentAttempts:
             authorization_seconds=self._order.authorization_seconds,
             keep_method=keep_method,
         )
-        await self._desk.start(payment)
+        await self._payment.start(payment)
         return await self._until_paid()
 
-    async def pay_for_reauthorization(self, told: PaymentUpdated) -> None:
-        """The bank lets go of the money of an order that has not left: it awaits its payment once more, as at first."""
-        self._closed, self._anew = False, True
+    async def pay_after_expiry(self, update: PaymentUpdated) -> None:
+        """The bank did not reauthorize what is not dispatched yet: the order awaits its payment once more."""
+        self._closed, self._after_reauthorization = False, True
         self._ends = self._remind_at = None
         if not self._window:
-            raise _declined(told)
-        await self._wait_for_customer(told)
+            raise _declined(update)
+        await self._wait_for_customer(update)
         await self._until_paid()
 
     async def _until_paid(self) -> PaymentUpdated:
-        while (told := await self._next_word()).outcome is not _SUCCEEDED:
-            if told.outcome is _DECLINED and not self._window:
-                raise _declined(told)
-            await self._wait_for_customer(told)
-        self._at_work = True  # nothing else can be tried any more
-        return told
+        while (update := await self._next_update()).outcome is not _SUCCEEDED:
+            if update.outcome is _DECLINED and not self._window:
+                raise _declined(update)
+            await self._wait_for_customer(update)
+        self._attempt_running = True  # no other method can be tried any more
+        return update
 
     def confirmed(self) -> None:
-        """The order goes on: whoever has given a method is told so."""
+        """The order is paid: every retry that waits gets its answer."""
         self._closed = True
         for number in range(1, self._number + 1):
             self._answers.setdefault(number, PaymentAnswer(outcome=_SUCCEEDED))
 
     def close(self) -> None:
-        """The order is taken back."""
+        """The order is being compensated."""
         self._closed = True
 
     @property
     def waiting(self) -> bool:
-        """Whether the customer may give a method: the order awaits its payment, and no attempt is at work."""
-        open_still = self._ends is not None and workflow.now() < self._ends
-        return open_still and not (self._at_work or self._closed)
+        """Whether the customer may try a method: the order awaits its payment, and no attempt is running."""
+        window_open = self._ends is not None and workflow.now() < self._ends
+        return window_open and not (self._attempt_running or self._closed)
 
     def check_waiting(self) -> None:
-        """Raise ApplicationError unless it is so."""
-        if self._ends is not None and self._at_work and not self._closed:
-            raise ApplicationError("A payment is being tried at this moment.", type="payment_in_progress")
+        """Raise ApplicationError unless the customer may try a method now."""
+        if self._ends is not None and self._attempt_running and not self._closed:
+            raise ApplicationError("Another payment attempt is in progress.", type="payment_in_progress")
         if not self.waiting:
-            raise ApplicationError("The order does not wait for a payment.", type="not_awaiting_payment")
+            raise ApplicationError("The order is not awaiting a payment.", type="not_awaiting_payment")
 
     def check_replaceable(self) -> None:
-        """The same for another checkout of its cart, which takes no order's place that was paid for once."""
+        """The same for another checkout of its cart, which replaces no order that was authorized once."""
         self.check_waiting()
-        if self._anew:
-            raise ApplicationError("The order stands.", type="not_awaiting_payment")
+        if self._after_reauthorization:
+            raise ApplicationError("The order was paid once and is kept.", type="not_awaiting_payment")
 
-    async def retry_payment(self, wanted: RetryPayment) -> PaymentAnswer:
-        """Try this method, and answer what came of it."""
+    async def retry_payment(self, request: RetryPayment) -> PaymentAnswer:
+        """Try this method, and return its outcome."""
         self._number += 1
-        number, self._at_work = self._number, True
-        self._asked = self._method(wanted.payment_method, wanted.payment_return_url)
+        number, self._attempt_running = self._number, True
+        self._requested = self._method(request.payment_method, request.payment_return_url)
         await workflow.wait_condition(lambda: number in self._answers or self._closed)
         if number not in self._answers:
-            raise ApplicationError("The order was taken back.", type="too_late")
+            raise ApplicationError("The order was cancelled or failed.", type="too_late")
         return self._answers[number]
 
-    # --- listening
+    # --- waiting for updates
 
-    async def _next_word(self) -> PaymentUpdated:
-        """What is told of the attempt at work, or of an earlier one that has come to the money after all."""
+    async def _next_update(self) -> PaymentUpdated:
+        """The next update of the running attempt, or of an earlier one that has succeeded after all."""
         while True:
-            await self._listen_while_there_is_time()
-            if self._asked is not None:
-                method, self._asked = self._asked, None
-                await self._desk.try_method(method)
+            await self._wait_within_window()
+            if self._requested is not None:
+                method, self._requested = self._requested, None
+                await self._payment.try_method(method)
                 continue
-            told = await self._desk.listen()
-            if told.attempt == self._number or told.outcome is _SUCCEEDED:
-                return told
+            update = await self._payment.next_attempt_update()
+            if update.attempt == self._number or update.outcome is _SUCCEEDED:
+                return update
 
-    async def _listen_while_there_is_time(self) -> None:
-        if self._at_work or self._ends is None:
-            await workflow.wait_condition(self._has_news)
+    async def _wait_within_window(self) -> None:
+        if self._attempt_running or self._ends is None:
+            await workflow.wait_condition(self._is_woken)
             return
         if self._remind_at is not None:
-            if await wait_until(self._remind_at, self._has_news, "remind the customer"):
+            if await wait_until(self._remind_at, self._is_woken, "remind the customer to pay"):
                 return
             self._remind_at = None
-            data = {"retry_until": said(self._ends)}
-            step = f"payment-reminder-{self._number}" if self._anew else "payment-reminder"
-            await self._book.record(step, OrderStatus.AWAITING_PAYMENT, EventType.ORDER_PAYMENT_REMINDER, data=data)
-        if not await wait_until(self._ends, self._has_news, "the payment's time is over"):
+            data = {"retry_until": rfc3339(self._ends)}
+            step = f"payment-reminder-{self._number}" if self._after_reauthorization else "payment-reminder"
+            await self._recorder.record(step, OrderStatus.AWAITING_PAYMENT, EventType.ORDER_PAYMENT_REMINDER, data=data)
+        if not await wait_until(self._ends, self._is_woken, "payment window closes"):
             raise ApplicationError("No payment was made in time.", type="payment_expired", non_retryable=True)
 
-    def _has_news(self) -> bool:
-        return self._asked is not None or self._desk.heard()
+    def _is_woken(self) -> bool:
+        return self._requested is not None or self._payment.has_attempt_update()
 
-    # --- telling
+    # --- answers
 
-    async def _wait_for_customer(self, told: PaymentUpdated) -> None:
-        """The order awaits its payment; the customer, and whoever looks at the order, sees what they can do."""
+    async def _wait_for_customer(self, update: PaymentUpdated) -> None:
+        """The order awaits its payment; its customer, and staff, see what can be done."""
         if self._ends is None and self._window:
             self._ends = workflow.now() + self._window
             self._remind_at = workflow.now() + self._window * _REMIND_AFTER
-        data: dict[str, object] = {"attempt": told.attempt}
+        data: dict[str, object] = {"attempt": update.attempt}
         if self._ends:
-            data["retry_until"] = said(self._ends)
-        if told.action:
-            data["payment_action"] = told.action.type  # the rest is for nobody but the customer
+            data["retry_until"] = rfc3339(self._ends)
+        if update.action:
+            data["payment_action"] = update.action.type  # the rest is for the customer alone
         else:
-            data |= {"code": told.code, "message": told.message}
-        attempt = told.step if told.step.startswith("reauthorize") else told.attempt
-        await self._book.record(
-            f"awaiting-payment-{attempt}-{told.outcome}",
+            data |= {"code": update.code, "message": update.message}
+        attempt = update.step if update.step.startswith("reauthorize") else update.attempt
+        await self._recorder.record(
+            f"awaiting-payment-{attempt}-{update.outcome}",
             OrderStatus.AWAITING_PAYMENT,
             EventType.ORDER_AWAITING_PAYMENT,
             data=data,
-            awaiting=Awaiting(payment_action=told.action, retry_until=self._ends),
+            awaiting=Awaiting(payment_action=update.action, retry_until=self._ends),
         )
-        self._at_work = False
-        answer = PaymentAnswer(outcome=told.outcome, code=told.code, message=told.message, retry_until=self._ends)
-        self._answers[told.attempt] = answer
+        self._attempt_running = False
+        answer = PaymentAnswer(outcome=update.outcome, code=update.code, message=update.message, retry_until=self._ends)
+        self._answers[update.attempt] = answer
         self._answer_customer(_first_answer(self._order.order_id, answer))
 
     def _method(self, token: str | None, return_url: str | None) -> TryMethod:
         seconds = self._order.authentication_seconds
         if self._window:
-            left = self._ends - workflow.now() if self._ends else self._window
-            seconds = max(1, min(seconds, int(left.total_seconds())))
+            remaining = self._ends - workflow.now() if self._ends else self._window
+            seconds = max(1, min(seconds, int(remaining.total_seconds())))
         return TryMethod(
             attempt=self._number, payment_method=token, return_url=return_url, authentication_seconds=seconds
         )
 
 
-def _declined(told: PaymentUpdated) -> ApplicationError:
-    message = told.message or "The bank declined the payment."
-    details = {"decline_code": told.code or "card_declined"}
+class Reauthorization:
+    """For an order that waits for goods longer than its customer's bank authorizes the payment for.
+
+    When the bank does not authorize the amount again, what has not been dispatched waits until it is paid for.
+    """
+
+    def __init__(
+        self, payment: OrderPayment, attempts: PaymentAttempts, parcels: OrderParcels, recorder: OrderRecorder
+    ) -> None:
+        self._payment = payment
+        self._attempts = attempts
+        self._parcels = parcels
+        self._recorder = recorder
+
+    async def keep_paid(self) -> None:
+        """Returns when no money is authorized any more; raises the reason when the customer does not pay in time."""
+        while (update := await self._payment.declined_reauthorization()) is not None:
+            await self._parcels.hold_for_payment()
+            await self._attempts.pay_after_expiry(update)
+            step = f"paid-again-{update.step}"
+            await self._recorder.record(step, OrderStatus.PROCESSING, EventType.ORDER_PAYMENT_RENEWED)
+            self._attempts.confirmed()
+            await self._parcels.release_for_payment()
+
+
+def _declined(update: PaymentUpdated) -> ApplicationError:
+    message = update.message or "The bank declined the payment."
+    details = {"decline_code": update.code or "card_declined"}
     return ApplicationError(message, details, type="payment_declined", non_retryable=True)
 
 
@@ -200,7 +226,7 @@ def _first_answer(order_id: str, answer: PaymentAnswer) -> CheckoutAnswer:
         return CheckoutAnswer(order_id=order_id, outcome=CheckoutOutcome.ACTION_REQUIRED)
     details: dict[str, object] = {"decline_code": answer.code or "card_declined"}
     if answer.retry_until:
-        details["retry_until"] = said(answer.retry_until)
+        details["retry_until"] = rfc3339(answer.retry_until)
     return CheckoutAnswer(
         order_id=order_id,
         outcome=CheckoutOutcome.DECLINED,

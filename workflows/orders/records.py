@@ -1,4 +1,4 @@
-"""How the order's story is written down: one event in the database, one line in the timeline, one search attribute."""
+"""How a change of the order is recorded: one event in MySQL, one line in the timeline, one search attribute."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ _NOT_PLACED = "not_found"
 
 
 class OrderRecorder:
-    """Writes for one order; a step is written once, however often it is run."""
+    """Records for one order; a step is recorded once, however often it runs."""
 
     def __init__(self, order_id: str, timeline: Timeline) -> None:
         self._order_id = order_id
@@ -37,7 +37,7 @@ class OrderRecorder:
         payment_status: PaymentStatus | None = None,
         awaiting: Awaiting | None = None,
     ) -> None:
-        """Move the order and say so."""
+        """Move the order to a status, with its event."""
         command = RecordStatus(
             order_id=self._order_id,
             step=step,
@@ -63,11 +63,11 @@ class OrderRecorder:
                 raise
 
     def show(self, status: OrderStatus, text: str) -> None:
-        """Say where the order stands in the Temporal Web UI; the database knows it already."""
+        """Show the status in the Temporal Web UI; MySQL has it already."""
         workflow.upsert_search_attributes([ORDER_STATUS.value_set(status)])
         self._timeline.add(text)
 
 
-def said(moment: datetime) -> str:
-    """A moment as events, and the API, say it."""
+def rfc3339(moment: datetime) -> str:
+    """A moment as events and the API write it."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Keeps an order's stock reserved for as long as the order lives, so that only a lost order's reservation expires."""
+"""The order's stock reservation: extended while the order runs, so that only a lost order's reservation expires."""
 
 import asyncio
 from datetime import timedelta
@@ -20,35 +20,32 @@ _EXTEND_AFTER = 0.75
 
 
 class StockReservation:
-    """Holds, and lets go.
+    """Extends and releases the reservation.
 
-    One timer at a time beside the order's story; an order that is done within its first hold sees it never fire.
+    One timer at a time beside the order's steps; it never fires for an order that completes within its first term.
     """
 
     def __init__(self, order_id: str, timeline: Timeline) -> None:
         self._order_id = order_id
         self._timeline = timeline
         self._task: asyncio.Task[None] | None = None
-        self.reserving = False
 
     def start(self, reservation_seconds: int) -> None:
-        """Extend from now on."""
-        self._task = asyncio.create_task(self._keep(reservation_seconds))
+        """Extend the reservation from now on."""
+        self._task = asyncio.create_task(self._keep_extending(reservation_seconds))
 
     def stop(self) -> None:
-        """Nothing is held any more: everything has left or was released."""
+        """Nothing is reserved any more: everything was dispatched or released."""
         if self._task is not None:
             self._task.cancel()
 
     async def release(self) -> None:
-        """Give back what the order holds, and the use of its voucher: the undo of placing it.
+        """Release the stock, and the use of the voucher: the compensation of placing the order.
 
-        Done also for an order that, as far as this run knows, has reserved nothing yet: a worker that was killed may
-        have placed it, and what a local activity did without Temporal hearing of it is in no history.
+        Runs also for an order that, as far as this run knows, has reserved nothing yet: a worker that was killed may
+        have placed it, and a local activity that Temporal never recorded is in no history.
         """
-        if not self.reserving and not workflow.patched("placed-by-a-killed-worker"):
-            return
-        command = ReleaseStock(order_id=self._order_id, actor=SYSTEM_ACTOR, reason="the order was taken back")
+        command = ReleaseStock(order_id=self._order_id, actor=SYSTEM_ACTOR, reason="the order was compensated")
         try:
             released = await workflow.execute_local_activity_method(
                 StockActivities.release_stock, command, summary="release the stock", **STORE
@@ -63,7 +60,7 @@ class StockReservation:
             self._timeline.add(f"{released.units} unit(s) released")
         await signal_allocations(released.arrived)
 
-    async def _keep(self, reservation_seconds: int) -> None:
+    async def _keep_extending(self, reservation_seconds: int) -> None:
         while reservation_seconds > 0:
             await workflow.sleep(
                 timedelta(seconds=reservation_seconds * _EXTEND_AFTER), summary="extend the reservation"
@@ -81,6 +78,6 @@ class StockReservation:
         except FailureError as failure:
             if reason_of(failure).code != UNKNOWN_RESERVATION:
                 raise
-            self._timeline.add("⚠ the reservation is gone")
+            self._timeline.add("⚠ the reservation has expired")
             return 0
         return extended.reservation_seconds

@@ -1,4 +1,4 @@
-"""An order that looks risky is held, its stock and its money with it, until a person or the clock has decided."""
+"""The risk review: a risky order is on hold, its stock and payment with it, until staff or the deadline decide."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,39 +13,39 @@ from domain.risk import reasons_to_review
 from schemas.checkout import CheckoutInput, CheckoutOutcome, PricedOrder
 from schemas.payments import PaymentUpdated
 from schemas.risk import Review, Verdict
-from workflows.orders.records import OrderRecorder, said
+from workflows.orders.records import OrderRecorder, rfc3339
 from workflows.timeline import Timeline
 from workflows.waiting import wait_until
 
 
 class RiskReview:
-    """Why it was held is told to operators alone, in the Web UI; its customer learns only that it is being checked."""
+    """Operators see the reasons in the Temporal Web UI; the customer learns only that the order is being checked."""
 
     def __init__(
         self,
         order: CheckoutInput,
-        book: OrderRecorder,
+        recorder: OrderRecorder,
         timeline: Timeline,
         answer_customer: Callable[[CheckoutOutcome], None],
     ) -> None:
         self._rules = order.review
-        self._book = book
+        self._recorder = recorder
         self._timeline = timeline
         self._answer_customer = answer_customer
         self._open = False
         self._review: Review | None = None
 
     def decide(self, review: Review) -> None:
-        """Somebody has looked at it."""
+        """Apply what staff have decided."""
         self._review = review
 
     def check_open(self) -> None:
-        """Raise ApplicationError unless the order waits to be looked at."""
+        """Raise ApplicationError unless the order waits for a review."""
         if not self._open or self._review is not None:
-            raise ApplicationError("The order does not wait for a review.", type="not_in_review")
+            raise ApplicationError("The order is not waiting for a review.", type="not_in_review")
 
     async def pass_through(self, quote: PricedOrder, paid: PaymentUpdated | None) -> None:
-        """Hold the order if it has to be; raises `risk_declined` when it must not go on."""
+        """Put the order on hold if it has to be reviewed; raises `risk_declined` when it is declined."""
         level = paid.risk if paid else None
         reasons = list(reasons_to_review(quote.total, self._rules.total_from, level))
         if reasons:
@@ -56,18 +56,20 @@ class RiskReview:
                 raise ApplicationError(
                     "The order could not be accepted.", details, type="risk_declined", non_retryable=True
                 )
-            await self._book.record("reviewed", OrderStatus.ON_HOLD, EventType.ORDER_REVIEW_PASSED, actor=review.actor)
+            await self._recorder.record(
+                "reviewed", OrderStatus.ON_HOLD, EventType.ORDER_REVIEW_PASSED, actor=review.actor
+            )
 
     async def _hold(self, reasons: list[str]) -> Review:
         until = workflow.now() + timedelta(seconds=self._rules.seconds)
         self._open = True
-        await self._book.record(
-            "hold", OrderStatus.ON_HOLD, EventType.ORDER_ON_HOLD, data={"review_until": said(until)}
+        await self._recorder.record(
+            "hold", OrderStatus.ON_HOLD, EventType.ORDER_ON_HOLD, data={"review_until": rfc3339(until)}
         )
-        self._timeline.add(f"held until {said(until)}: {'; '.join(reasons)}")
+        self._timeline.add(f"on hold until {rfc3339(until)}: {'; '.join(reasons)}")
         self._answer_customer(CheckoutOutcome.ON_HOLD)
-        decided = await wait_until(until, lambda: self._review is not None, "the review's time is over")
+        decided = await wait_until(until, lambda: self._review is not None, "review deadline")
         self._open = False
         if decided and self._review is not None:
             return self._review
-        return Review(verdict=self._rules.otherwise, reason="nobody decided in time", actor=SYSTEM_ACTOR)
+        return Review(verdict=self._rules.otherwise, reason="not reviewed in time", actor=SYSTEM_ACTOR)

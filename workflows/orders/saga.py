@@ -1,4 +1,4 @@
-"""The saga: note the undo before the deed, run the undos in reverse when the story stops."""
+"""The saga: a compensation is noted before its step, and all run in reverse when the order stops."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from workflows.reasons import reason_of
 
 @dataclass(frozen=True)
 class Blocked:
-    """An undo that cannot succeed, and why: what is still owed."""
+    """A compensation that cannot succeed, and why."""
 
     name: str
     why: str
@@ -23,30 +23,30 @@ class _Compensation:
 
 
 class Saga:
-    """The undos of the steps so far. Each undo must be repeat-safe and do nothing when its deed never happened."""
+    """The compensations of the steps so far. Each must be repeatable, and do nothing when its step never happened."""
 
     def __init__(self) -> None:
-        self._undos: list[_Compensation] = []
+        self._compensations: list[_Compensation] = []
         self.compensating = False
 
-    def note(self, name: str, undo: Callable[[], Awaitable[None]]) -> None:
-        """Remember how to undo the step that is about to begin."""
-        self._undos.append(_Compensation(name, undo))
+    def add_compensation(self, name: str, action: Callable[[], Awaitable[None]]) -> None:
+        """Note how to undo the step that is about to begin."""
+        self._compensations.append(_Compensation(name, action))
 
     async def compensate(self) -> list[Blocked]:
-        """Run the undos, last first. One that cannot succeed is kept for another `compensate`; the others still run.
+        """Run the compensations, last first. One that cannot succeed is kept for the next call; the others still run.
 
-        Outages are retried by each undo's own activity options, so what comes back here is final until a person acts.
+        Outages are retried by each action's own activity options, so what comes back here is final until a person acts.
         """
         self.compensating = True
         blocked: list[Blocked] = []
         kept: list[_Compensation] = []
-        while self._undos:
-            undo = self._undos.pop()
+        while self._compensations:
+            compensation = self._compensations.pop()
             try:
-                await undo.run()
+                await compensation.run()
             except FailureError as failure:
-                blocked.append(Blocked(undo.name, reason_of(failure).message))
-                kept.append(undo)
-        self._undos = list(reversed(kept))
+                blocked.append(Blocked(compensation.name, reason_of(failure).message))
+                kept.append(compensation)
+        self._compensations = list(reversed(kept))
         return blocked

@@ -1,4 +1,4 @@
-"""An order that is partly out of stock: its customer is asked what they want, and has so long to say so."""
+"""The shortage decision: what the customer of an order that is partly out of stock wants, within a set time."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -9,12 +9,12 @@ from temporalio.exceptions import ApplicationError, FailureError
 from activities.orders import OrderActivities
 from domain.events import EventType
 from domain.orders import OrderStatus
-from schemas.base import Money
+from schemas.base import Money, Open
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, OrderLineInput, PricedOrder
 from schemas.orders import Awaiting, Choice, Decision, OrderPlaced, Shortage, ShortLine, TakeAvailable
 from workflows.options import STORE
 from workflows.orders.parcels import signal_allocations
-from workflows.orders.records import OrderRecorder, said
+from workflows.orders.records import OrderRecorder, rfc3339
 from workflows.reasons import CANCELLED, reason_of
 from workflows.waiting import wait_until
 
@@ -23,13 +23,13 @@ _VOUCHER = "voucher_"  # how the codes begin that refuse a voucher, see domain/v
 
 
 class ShortageDecision:
-    """Until the customer has decided, what there is stays reserved and what is missing stays in line."""
+    """Until the customer decides, what is available stays reserved and what is missing waits like a backorder."""
 
     def __init__(
-        self, order: CheckoutInput, book: OrderRecorder, answer_customer: Callable[[CheckoutAnswer], None]
+        self, order: CheckoutInput, recorder: OrderRecorder, answer_customer: Callable[[CheckoutAnswer], None]
     ) -> None:
         self._order = order
-        self._book = book
+        self._recorder = recorder
         self._answer_customer = answer_customer
         self._decision: Decision | None = None
         self._smaller: PricedOrder | None = None
@@ -40,42 +40,42 @@ class ShortageDecision:
         """Whether the customer may decide now."""
         return self._open and self._decision is None
 
-    def check_may(self, choice: Choice) -> None:
+    def check_may(self, choice: Open[Choice]) -> None:
         """Raise ApplicationError unless the customer may choose this now."""
         if not self.waiting:
-            raise ApplicationError("The order does not wait for a decision.", type="not_awaiting_decision")
+            raise ApplicationError("The order is not awaiting a decision.", type="not_awaiting_decision")
         if choice is Choice.TAKE_AVAILABLE and self._smaller is None:
-            raise ApplicationError("What there is is too little to be an order.", type="choice_not_available")
+            raise ApplicationError("Too little is available to be ordered on its own.", type="choice_not_available")
 
     def decide(self, decision: Decision) -> None:
-        """The customer has said what they want."""
+        """Apply the customer's decision."""
         self._decision = decision
 
     async def settle(self, quote: PricedOrder, placed: OrderPlaced) -> tuple[PricedOrder, OrderPlaced]:
         """The order as its customer wants it, and what it costs.
 
-        Raises ApplicationError: `cancelled` when they rather have nothing, `decision_expired` when they do not say.
+        Raises ApplicationError: `cancelled` when they want none of it, `decision_expired` when they do not decide.
         """
-        self._smaller = await self._price_what_there_is(quote, placed.short)
+        self._smaller = await self._price_available(quote, placed.short)
         decision = await self._ask(placed.short)
         if decision.choice is Choice.CANCEL:
-            message = "The customer wants all of the order, or nothing."
+            message = "The customer cancelled, because not everything is available."
             raise ApplicationError(message, type=CANCELLED, non_retryable=True)
         if decision.choice is Choice.WAIT or self._smaller is None:
             data = {"decision": Choice.WAIT.value}
-            await self._book.record(
+            await self._recorder.record(
                 "wait", OrderStatus.PENDING, EventType.ORDER_DECIDED, actor=decision.actor, data=data
             )
             return quote, placed
         return self._smaller, await self._take_available(self._smaller, placed.short, decision.actor)
 
     async def _ask(self, short: Sequence[ShortLine]) -> Decision:
-        begun, window = workflow.now(), timedelta(seconds=self._order.decision_seconds)
-        ends = begun + window
+        started, window = workflow.now(), timedelta(seconds=self._order.decision_seconds)
+        ends = started + window
         total = self._smaller.total_money if self._smaller else None
         await self._record(
             EventType.ORDER_AWAITING_CUSTOMER,
-            {"short": [line.model_dump() for line in short], "decide_until": said(ends), **_price(total)},
+            {"short": [line.model_dump() for line in short], "decide_until": rfc3339(ends), **_price(total)},
             Shortage(lines=list(short), take_available_total=total, decide_until=ends),
         )
         self._open = True
@@ -83,9 +83,11 @@ class ShortageDecision:
             self._answer_customer(
                 CheckoutAnswer(order_id=self._order.order_id, outcome=CheckoutOutcome.DECISION_REQUIRED)
             )
-            if not await wait_until(begun + window * _REMIND_AFTER, self._has_decided, "remind the customer"):
-                await self._record(EventType.ORDER_DECISION_REMINDER, {"decide_until": said(ends)})
-                if not await wait_until(ends, self._has_decided, "the time to decide is over"):
+            if not await wait_until(
+                started + window * _REMIND_AFTER, self._has_decided, "remind the customer to decide"
+            ):
+                await self._record(EventType.ORDER_DECISION_REMINDER, {"decide_until": rfc3339(ends)})
+                if not await wait_until(ends, self._has_decided, "time to decide is over"):
                     message = "No decision was made in time."
                     raise ApplicationError(message, type="decision_expired", non_retryable=True)
         finally:
@@ -97,7 +99,7 @@ class ShortageDecision:
         return self._decision is not None
 
     async def _record(self, event: EventType, data: dict[str, object], shortage: Shortage | None = None) -> None:
-        await self._book.record(
+        await self._recorder.record(
             event.removeprefix("order.").replace("_", "-"),
             OrderStatus.AWAITING_CUSTOMER,
             event,
@@ -105,19 +107,19 @@ class ShortageDecision:
             awaiting=Awaiting(shortage=shortage) if shortage else None,
         )
 
-    async def _price_what_there_is(self, quote: PricedOrder, short: Sequence[ShortLine]) -> PricedOrder | None:
+    async def _price_available(self, quote: PricedOrder, short: Sequence[ShortLine]) -> PricedOrder | None:
         """What the order costs without what is missing, and without its voucher where that wants a larger order; None
-        when it is refused, for instance because so little cannot be charged.
+        when that is refused, for instance because the amount is below what can be charged.
         """
         missing = {line.sku: line.wanted - line.available for line in short}
-        left = [(line.sku, line.quantity - missing.get(line.sku, 0)) for line in quote.lines]
-        lines = [OrderLineInput(sku=sku, quantity=quantity) for sku, quantity in left if quantity > 0]
+        remaining = [(line.sku, line.quantity - missing.get(line.sku, 0)) for line in quote.lines]
+        lines = [OrderLineInput(sku=sku, quantity=quantity) for sku, quantity in remaining if quantity > 0]
         codes = [quote.voucher_code, None] if quote.voucher_code else [None]
         for code in codes:
             command = self._order.price_command(lines, code)
             try:
                 return await workflow.execute_local_activity_method(
-                    OrderActivities.price_order, command, summary="price what there is", **STORE
+                    OrderActivities.price_order, command, summary="price what is available", **STORE
                 )
             except FailureError as failure:
                 refusal = reason_of(failure).code
@@ -132,7 +134,7 @@ class ShortageDecision:
         shortened = await workflow.execute_local_activity_method(
             OrderActivities.take_available, command, summary="leave out what is missing", **STORE
         )
-        self._book.show(OrderStatus.PENDING, "the customer takes what there is")
+        self._recorder.show(OrderStatus.PENDING, "customer takes what is available")
         await signal_allocations(shortened.arrived)
         return shortened.placed
 

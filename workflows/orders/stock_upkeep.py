@@ -1,4 +1,4 @@
-"""The workflows that keep stock honest by the clock: reservations nobody minds expire, and the books are compared."""
+"""Scheduled workflows of the stock: lost orders' reservations expire, and ledger and balances are compared."""
 
 from temporalio import workflow
 
@@ -9,38 +9,36 @@ from workflows.options import STOCK_UPKEEP
 
 @workflow.defn
 class ReservationExpiryWorkflow:
-    """Gives back what is reserved for orders whose workflow is gone; an order at work extends its own."""
+    """Releases what is reserved for orders whose workflow no longer runs; a running order extends its own."""
 
     @workflow.run
     async def run(self) -> ReservationsExpired:
-        """Look once."""
         done = await workflow.execute_activity_method(
-            StockUpkeepActivities.expire_reservations, summary="reservations past their time", **STOCK_UPKEEP
+            StockUpkeepActivities.expire_reservations, summary="expired reservations", **STOCK_UPKEEP
         )
-        left = f"; left to workflows that are at work: {done.running_count}" if done.running_count else ""
+        kept = f"; kept for running workflows: {done.running_count}" if done.running_count else ""
         names = "".join(f"\n- `{order_id}`" for order_id in done.running)
         workflow.set_current_details(
-            f"**{done.released} reservation(s) expired**, {done.units} unit(s) given back{left}{names}"
+            f"**{done.released} reservation(s) expired**, {done.units} unit(s) released{kept}{names}"
         )
         return done
 
 
 @workflow.defn
 class StockReconciliationWorkflow:
-    """Proves that ledger, balances and reservations say the same, and keeps what was found."""
+    """Checks that ledger, balances and reservations agree, and records the result."""
 
     @workflow.run
     async def run(self) -> StockReconciled:
-        """Compare everything once."""
         found = await workflow.execute_activity_method(
             StockUpkeepActivities.reconcile_stock,
             ReconcileStock(started_at=workflow.now()),
             summary="ledger = balances = reservations?",
             **STOCK_UPKEEP,
         )
-        verdict = "⚠ **the books disagree**" if found.differences_found else "**the books agree**"
+        verdict = "⚠ **differences found**" if found.differences_found else "**no differences**"
         workflow.set_current_details(
             f"{verdict}: {found.differences_found} difference(s) in {found.levels_checked:,} level(s); "
-            "`GET /v1/ops/reconciliation` names them"
+            "`GET /v1/ops/reconciliation` lists them"
         )
         return found

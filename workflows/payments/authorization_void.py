@@ -1,4 +1,4 @@
-"""AuthorizationVoidWorkflow gives back what an order holds when its PaymentWorkflow has failed and cannot any more."""
+"""AuthorizationVoidWorkflow voids what an order has authorized when its PaymentWorkflow has failed and cannot."""
 
 from functools import partial
 
@@ -16,38 +16,38 @@ from workflows.waiting import run_to_completion
 
 @workflow.defn
 class AuthorizationVoidWorkflow:
-    """ask the provider → void what is held → book that → give store credit back; what was taken stays taken.
+    """examine → void what is authorized → record that → void store credit; captures stay as they are.
 
-    It knows the payments that our books know. One that was held and never booked is found by the reconciliation.
+    It knows the payments in our ledger. An authorization that was never recorded is found by the reconciliation.
     """
 
     @workflow.init
     def __init__(self, order: VoidAuthorizations) -> None:
         self._order = order
-        self._timeline = Timeline(f"Holds of order {order.order_id}")
+        self._timeline = Timeline(f"Authorizations of order {order.order_id}")
 
     @workflow.run
     async def run(self, order: VoidAuthorizations) -> None:
-        """Give it all back; raises ApplicationError where the provider refuses."""
-        await run_to_completion(self._let_go(order), self._timeline.add)
+        """Void all of it; raises ApplicationError where the provider refuses."""
+        await run_to_completion(self._void(order), self._timeline.add)
 
-    async def _let_go(self, order: VoidAuthorizations) -> None:
+    async def _void(self, order: VoidAuthorizations) -> None:
         examined = await FundsReturn(order.order_id, "", self._timeline).examine()
         for payment_id in sorted(examined.payments):
-            money_back = FundsReturn(order.order_id, payment_id, self._timeline)
-            await money_back.give_back(partial(_held, payment_id))
+            funds_return = FundsReturn(order.order_id, payment_id, self._timeline)
+            await funds_return.run(partial(_authorized, payment_id))
         command = VoidCredit(
             order_id=order.order_id,
-            idempotency_key=f"{workflow.info().workflow_id}:release-credit",
+            idempotency_key=f"{workflow.info().workflow_id}:void-credit",
             reason=order.reason,
         )
         await workflow.execute_local_activity_method(
-            CreditActivities.void_credit, command, summary="release store credit", **STORE
+            CreditActivities.void_credit, command, summary="void store credit", **STORE
         )
-        self._timeline.add("nothing is held any more")
+        self._timeline.add("nothing is authorized any more")
 
 
-def _held(payment_id: str, examined: Examined) -> Excess:
+def _authorized(payment_id: str, examined: Examined) -> Excess:
     payment = examined.payments[payment_id]
-    assert payment is not None, "it was found a moment ago"
-    return Excess(hold=payment.held)
+    assert payment is not None, "it was found by the first look"
+    return Excess(authorized=payment.held)

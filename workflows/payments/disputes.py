@@ -33,56 +33,57 @@ from workflows.payments.provider_calls import call_provider
 from workflows.timeline import Timeline, money
 from workflows.waiting import run_to_completion, shielded, wait_until
 
-_LOOK_EVERY = timedelta(days=1)  # should every webhook get lost
+_RETRIEVE_EVERY = timedelta(days=1)  # should every webhook get lost
 
 
 @workflow.defn
 class DisputeWorkflow:
-    """look (→ keep → tell the order) at every webhook, and once a day, until it is decided; operators act by update."""
+    """retrieve (→ record → signal the order) at every webhook, and daily, until it is decided; staff act by update."""
 
     @workflow.init
     def __init__(self, dispute: DisputeInput) -> None:
         self._dispute = dispute
         self._view: DisputeView | None = None
-        self._told: DisputeUpdated | None = None
+        self._status: DisputeStatus
+        self._last_update: DisputeUpdated | None = None
         self._seen_events: set[str] = set()
-        self._has_news = self._looked = False
+        self._has_event = self._retrieved = False
         self._reminded = self._missed = False
-        self._looking = asyncio.Lock()
+        self._retrieving = asyncio.Lock()
         self._timeline = Timeline(f"Dispute {dispute.dispute_id}")
 
     @workflow.run
     async def run(self, dispute: DisputeInput) -> DisputeEnded:
-        """Follow it to its end: parcels that it keeps back have nobody else to let them go."""
+        """Follow it to its end: nothing else would release the parcels that it holds."""
         return await run_to_completion(self._follow(dispute), self._timeline.add)
 
     async def _follow(self, dispute: DisputeInput) -> DisputeEnded:
-        await self._look()
+        await self._retrieve()
         while self._is_open():
-            look_at = workflow.now() + _LOOK_EVERY
-            if not await wait_until(self._next_moment(look_at), self._wakes, "evidence is due, or look again"):
-                await self._mind_deadline()
-            if self._has_news or workflow.now() >= look_at:
-                await self._look()
+            retrieve_at = workflow.now() + _RETRIEVE_EVERY
+            if not await wait_until(self._next_moment(retrieve_at), self._wakes, "evidence is due, or retrieve again"):
+                await self._check_deadline()
+            if self._has_event or workflow.now() >= retrieve_at:
+                await self._retrieve()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return DisputeEnded(dispute_id=dispute.dispute_id, status=self._view.status if self._view else None)
+        return DisputeEnded(dispute_id=dispute.dispute_id, status=self._status if self._view else None)
 
     @workflow.signal
     def provider_event(self, event: ProviderEvent) -> None:
-        """A verified webhook. It is never believed: it is a reason to ask the provider."""
+        """A verified webhook. It is never believed: it is a reason to retrieve the dispute."""
         if event.event_id not in self._seen_events:
             self._seen_events.add(event.event_id)
-            self._has_news = True
-            self._timeline.add(f"provider tells of `{event.type}`")
+            self._has_event = True
+            self._timeline.add(f"provider event `{event.type}`")
 
-    # --- what operators do
+    # --- operator actions
 
     @workflow.update
     async def submit_evidence(self, decision: OperatorDecision) -> DisputeView:
-        """Send the bank what speaks for us."""
+        """Send evidence to the customer's bank."""
         await self._undecided()
         command = SubmitEvidence(
-            order_id=self._standing.order_id,
+            order_id=self._current.order_id,
             dispute_id=self._dispute.dispute_id,
             text=decision.text or "",
             idempotency_key=self._key("evidence"),
@@ -94,14 +95,14 @@ class DisputeWorkflow:
     def _may_submit(self, decision: OperatorDecision) -> None:
         self._refuse_decided()
         if not decision.text:
-            raise ApplicationError("Evidence is a text.", type="invalid_request")
+            raise ApplicationError("Evidence needs a text.", type="invalid_request")
 
     @workflow.update
     async def accept(self, decision: OperatorDecision) -> DisputeView:
-        """Give in: the money stays with the customer."""
+        """Accept the dispute: the money stays with the customer."""
         await self._undecided()
         command = AcceptDispute(
-            order_id=self._standing.order_id,
+            order_id=self._current.order_id,
             dispute_id=self._dispute.dispute_id,
             idempotency_key=self._key("accept"),
         )
@@ -114,7 +115,7 @@ class DisputeWorkflow:
 
     @workflow.update
     async def release(self, decision: OperatorDecision) -> DisputeView:
-        """Let the parcels go although it is not decided."""
+        """Release the parcels although it is not decided."""
         await self._undecided()
         return await self._done(DisputeAction.RELEASED, decision)
 
@@ -131,118 +132,122 @@ class DisputeWorkflow:
             self._timeline.add(f"{action} refused: `{result.code}` {result.message}")
             raise ApplicationError(result.message or "The provider has refused it.", type="dispute_refused")
         await self._note(action, decision.actor, decision.reason, decision.text)
-        await self._look()
-        return self._standing
+        await self._retrieve()
+        return self._current
 
-    # --- how it stands
+    # --- state
 
-    async def _look(self) -> None:
-        """Ask the provider, keep what it says, and tell the order what follows for its parcels."""
-        async with self._looking:
-            self._has_news = False
-            look, text = RetrieveDispute(dispute_id=self._dispute.dispute_id), "ask how the dispute stands"
+    async def _retrieve(self) -> None:
+        """Retrieve and record the dispute, and signal the order what follows for its parcels."""
+        async with self._retrieving:
+            self._has_event = False
+            command, text = RetrieveDispute(dispute_id=self._dispute.dispute_id), "retrieve the dispute"
             standing = await retry_until_answered(
-                DisputeActivities.retrieve_dispute, look, text, self._timeline, PROVIDER
+                DisputeActivities.retrieve_dispute, command, text, self._timeline, PROVIDER
             )
             if standing.order_id is None:
-                self._timeline.add("of no order of ours")
-                workflow.logger.error("a dispute is of no order of ours", extra={"dispute": standing.dispute_id})
-                self._looked = True
+                self._timeline.add("no order of ours")
+                workflow.logger.error("a dispute belongs to no order of ours", extra={"dispute": standing.dispute_id})
+                self._retrieved = True
                 return
             kept = await workflow.execute_local_activity_method(
                 DisputeActivities.record_dispute,
                 RecordDispute(order_id=standing.order_id, standing=standing),
-                summary=f"it is {standing.status}",
+                summary=f"record {standing.status}",
                 **STORE,
             )
             self._show(kept.dispute, kept.payment_status)
-            self._looked = True
+            self._retrieved = True
             await self._signal_order()
 
     def _show(self, view: DisputeView, status: PaymentStatus) -> None:
         if self._view is None or self._view.status is not view.status:
             amount = money(view.amount.amount, view.amount.currency)
             self._timeline.add(f"{amount} of order `{view.order_id}`, `{view.reason}`: **{view.status}**")
-        self._view = view
+        self._keep(view)
         workflow.upsert_search_attributes([PAYMENT_STATUS.value_set(status)])
-        self._timeline.owe(self._owed(view))
+        self._timeline.needs_operator(self._actions_due(view))
 
-    def _owed(self, view: DisputeView) -> list[str]:
-        if not (view.open and view.status.needs_response):
+    def _actions_due(self, view: DisputeView) -> list[str]:
+        if not (view.open and self._status.needs_response):
             return []
         until = f"{view.evidence_due_at:%Y-%m-%d %H:%M} UTC" if view.evidence_due_at else "soon"
         return [f"evidence until {until}: `POST /v1/ops/disputes/{view.id}/evidence`, or `/accept`"]
 
     async def _signal_order(self) -> None:
-        """The order may have come to its end long ago: then there is nothing to stop."""
-        view = self._standing
-        told = DisputeUpdated(dispute_id=view.id, frozen=view.frozen, lost=view.status is DisputeStatus.LOST)
-        if told == self._told:
+        """The order may have ended long ago: then there is nothing to stop."""
+        view = self._current
+        update = DisputeUpdated(dispute_id=view.id, frozen=view.frozen, lost=view.status is DisputeStatus.LOST)
+        if update == self._last_update:
             return
-        self._told = told
+        self._last_update = update
         order = workflow.get_external_workflow_handle(order_workflow_id(view.order_id))
         with suppress(FailureError):
-            await shielded(order.signal(DISPUTE_UPDATED, told))
+            await shielded(order.signal(DISPUTE_UPDATED, update))
 
     # --- the deadline
 
-    def _next_moment(self, look_at: datetime) -> datetime:
-        due = self._standing.evidence_due_at
-        if due is None or not self._standing.status.needs_response or self._missed:
-            return look_at
+    def _next_moment(self, retrieve_at: datetime) -> datetime:
+        due = self._current.evidence_due_at
+        if due is None or not self._status.needs_response or self._missed:
+            return retrieve_at
         moment = due if self._reminded else due - timedelta(hours=self._dispute.reminder_hours)
-        return min(look_at, moment)
+        return min(retrieve_at, moment)
 
-    async def _mind_deadline(self) -> None:
-        """Call for evidence before it is due, and once more when it is too late."""
-        view = self._standing
+    async def _check_deadline(self) -> None:
+        """Escalate before evidence is due, and again when it is overdue."""
+        view = self._current
         due = view.evidence_due_at
-        if due is None or not view.status.needs_response:
+        if due is None or not self._status.needs_response:
             return
-        told = {"dispute": view.id, "order": view.order_id, "due": due.isoformat()}
+        fields = {"dispute": view.id, "order": view.order_id, "due": due.isoformat()}
         if workflow.now() >= due and not self._missed:
             self._reminded = self._missed = True
-            self._timeline.add("the evidence is overdue")
-            workflow.logger.error("the evidence for a dispute is overdue", extra=told)
+            self._timeline.add("evidence is overdue")
+            workflow.logger.error("the evidence for a dispute is overdue", extra=fields)
         elif workflow.now() >= due - timedelta(hours=self._dispute.reminder_hours) and not self._reminded:
             self._reminded = True
             self._timeline.add("evidence is due soon")
-            workflow.logger.error("evidence for a dispute is due soon", extra=told)
+            workflow.logger.error("evidence for a dispute is due soon", extra=fields)
             await self._note(DisputeAction.REMINDED, SYSTEM_ACTOR, f"evidence is due at {due:%Y-%m-%d %H:%M} UTC")
 
-    # --- small words
+    # --- notes
 
     async def _note(self, action: DisputeAction, actor: str, reason: str, text: str | None = None) -> None:
         key = "reminded" if action is DisputeAction.REMINDED else self._key(action)
         command = NoteAction(
             dispute_id=self._dispute.dispute_id, key=key, action=action, actor=actor, reason=reason, text=text
         )
-        self._view = await workflow.execute_local_activity_method(
+        noted = await workflow.execute_local_activity_method(
             DisputeActivities.note_dispute_action, command, summary=f"{action} by {actor}", **STORE
         )
+        self._keep(noted)
         self._timeline.add(f"{actor}: {action}, {reason}")
 
+    def _keep(self, view: DisputeView) -> None:
+        self._view, self._status = view, DisputeStatus(view.status)
+
     @property
-    def _standing(self) -> DisputeView:
-        assert self._view is not None, "whoever asks has seen it"
+    def _current(self) -> DisputeView:
+        assert self._view is not None, "retrieved before"
         return self._view
 
     def _is_open(self) -> bool:
         return self._view is not None and self._view.open
 
     def _wakes(self) -> bool:
-        return self._has_news or not self._is_open()
+        return self._has_event or not self._is_open()
 
     async def _undecided(self) -> None:
-        """Staff may read of it a moment before this workflow has; raises ApplicationError when it is decided."""
-        await workflow.wait_condition(lambda: self._looked)
+        """Staff may see it before this workflow has retrieved it; raises ApplicationError when it is decided."""
+        await workflow.wait_condition(lambda: self._retrieved)
         self._refuse_decided()
 
     def _refuse_decided(self) -> None:
-        if self._looked and (self._view is None or not self._view.status.is_undecided):
-            raise ApplicationError("The dispute is decided.", type="dispute_closed")
+        if self._retrieved and (self._view is None or not self._status.is_undecided):
+            raise ApplicationError("The dispute is already decided.", type="dispute_closed")
 
     def _key(self, step: str) -> str:
-        """Of a deed that an operator has asked for: the same for every repeat of their request."""
+        """Of an operator's action: the same for every repeat of their request."""
         update = workflow.current_update_info()
         return f"{workflow.info().workflow_id}:{step}{f':{update.id}' if update else ''}"

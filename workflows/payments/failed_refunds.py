@@ -1,4 +1,4 @@
-"""FailedRefundWorkflow books that a refund which had succeeded has come back to us, and calls for a person."""
+"""FailedRefundWorkflow records that a refund failed after it had succeeded, and calls an operator."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,7 +15,7 @@ from workflows.payments.provider_events import ProviderEventInbox, start_detache
 from workflows.timeline import Timeline, money
 from workflows.waiting import run_to_completion
 
-# The refund's own workflow may be about to book it; after that the reconciliation finds what it has booked.
+# The refund's own workflow may be about to record it; after that the reconciliation finds what it has recorded.
 _WAITS: Sequence[timedelta] = (
     timedelta(seconds=2),
     timedelta(seconds=20),
@@ -26,73 +26,73 @@ _WAITS: Sequence[timedelta] = (
 
 @workflow.defn
 class FailedRefundWorkflow:
-    """ask the provider → book the reversal, once → call for a person; does nothing where the refund stands."""
+    """retrieve → record the reversal, once → needs operator; does nothing where the refund has not failed."""
 
     @workflow.init
     def __init__(self, failed: FailedRefundInput) -> None:
         self._failed = failed
         self._timeline = Timeline(f"Refund {failed.provider_id} of order {failed.order_id}")
-        self._news = ProviderEventInbox(self._timeline, unread=True)
+        self._events = ProviderEventInbox(self._timeline, unread=True)
         self._result = RefundReversed()
 
     @workflow.run
-    async def run(self, failed: FailedRefundInput) -> RefundReversed:  # noqa: ARG002 - the init has taken it
-        """Look as often as there is news, until it is booked."""
+    async def run(self, failed: FailedRefundInput) -> RefundReversed:  # noqa: ARG002 - kept by __init__
+        """Follow up every event, until the reversal is recorded."""
         return await run_to_completion(self._follow(), self._timeline.add)
 
     async def _follow(self) -> RefundReversed:
-        while not self._result.amount and self._news.take():
-            await self._look()
+        while not self._result.amount and self._events.take():
+            await self._check()
         return self._result
 
     @workflow.signal
     def provider_event(self, event: ProviderEvent) -> None:
         """A verified webhook about this refund."""
-        self._news.hear(event)
+        self._events.receive(event)
 
-    async def _look(self) -> None:
-        standing = await workflow.execute_activity_method(
+    async def _check(self) -> None:
+        refund = await workflow.execute_activity_method(
             RefundActivities.retrieve_refund,
             RetrieveRefund(order_id=self._failed.order_id, provider_id=self._failed.provider_id),
-            summary="ask how the refund stands",
+            summary="retrieve the refund",
             **PROVIDER,
         )
-        if standing.outcome is not PaymentOutcome.DECLINED:
-            self._timeline.add(f"left as it is: the provider calls it {standing.outcome}")
+        if refund.outcome is not PaymentOutcome.DECLINED:
+            self._timeline.add(f"no action: the provider calls it {refund.outcome}")
             return
         for wait in (*_WAITS, None):
-            await self._reverse(standing)
+            await self._reverse(refund)
             if not self._result.pending or wait is None:
                 break
-            await workflow.sleep(wait, summary="until its own workflow has booked it")
+            await workflow.sleep(wait, summary="until its own workflow has recorded it")
         if self._result.amount:
-            self._call_for_somebody(standing)
+            self._needs_operator(refund)
         else:
-            self._timeline.add("left as it is: our books have nothing of it")
+            self._timeline.add("no action: it is not in our ledger")
 
-    async def _reverse(self, standing: ProviderResult) -> None:
+    async def _reverse(self, refund: ProviderResult) -> None:
         command = ReverseRefund(
             order_id=self._failed.order_id,
             provider_id=self._failed.provider_id,
             refund_id=self._failed.refund_id,
-            code=standing.code or "refund_failed",
+            code=refund.code or "refund_failed",
         )
         self._result = await workflow.execute_local_activity_method(
-            RefundActivities.reverse_refund, command, summary="book that it has come back", **STORE
+            RefundActivities.reverse_refund, command, summary="record the reversal", **STORE
         )
 
-    def _call_for_somebody(self, standing: ProviderResult) -> None:
+    def _needs_operator(self, refund: ProviderResult) -> None:
         amount = money(self._result.amount, self._result.currency)
-        self._timeline.add(f"**failed after it had succeeded**: `{standing.code}`, {amount} came back")
-        way = f"`POST /v1/ops/orders/{self._failed.order_id}/refunds`"
-        self._timeline.owe([f"{amount} has not reached the customer; give it back another way: {way}"])
+        self._timeline.add(f"**failed after it had succeeded**: `{refund.code}`, {amount} returned to us")
+        route = f"`POST /v1/ops/orders/{self._failed.order_id}/refunds`"
+        self._timeline.needs_operator([f"{amount} has not reached the customer; refund it another way: {route}"])
         workflow.logger.error(
             "a refund has failed after it had succeeded",
-            extra={"order": self._failed.order_id, "refund": self._failed.provider_id, "code": standing.code},
+            extra={"order": self._failed.order_id, "refund": self._failed.provider_id, "code": refund.code},
         )
 
 
-async def begin_failed_refund(failed: FailedRefundInput) -> None:
-    """Have another workflow begin it, and not wait."""
-    summary = "a refund that has failed after it had succeeded"
+async def start_failed_refund_child(failed: FailedRefundInput) -> None:
+    """Start it from another workflow, without waiting."""
+    summary = "a refund that failed after it had succeeded"
     await start_detached_child(FailedRefundWorkflow.run, failed, failed_refund_workflow_id(failed.provider_id), summary)

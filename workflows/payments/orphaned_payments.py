@@ -1,4 +1,4 @@
-"""OrphanedPaymentWorkflow gives back a payment that succeeds when nobody waits for it any more."""
+"""OrphanedPaymentWorkflow returns a payment that succeeds for an order that has ended or no longer waits for it."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,7 +20,7 @@ from workflows.reasons import reason_of
 from workflows.timeline import Timeline
 from workflows.waiting import run_to_completion
 
-# An order whose payment is over comes to its end soon; after about a day the reconciliation minds it.
+# An order whose payment has ended ends soon; after about a day the reconciliation takes over.
 _WAITS: Sequence[timedelta] = (
     timedelta(seconds=2),
     timedelta(seconds=20),
@@ -32,60 +32,60 @@ _WAITS: Sequence[timedelta] = (
 
 @workflow.defn
 class OrphanedPaymentWorkflow:
-    """ask the provider → book what came late → void or refund → book that; does nothing where the order needs it."""
+    """retrieve → record → void or refund → record that; does nothing where the order needs the payment."""
 
     @workflow.init
-    def __init__(self, late: OrphanedPaymentInput) -> None:
-        self._late = late
-        self._timeline = Timeline(f"Late money of order {late.order_id}")
-        self._news = ProviderEventInbox(self._timeline, unread=True)
-        self._money_back = FundsReturn(late.order_id, late.payment_id, self._timeline)
+    def __init__(self, orphan: OrphanedPaymentInput) -> None:
+        self._orphan = orphan
+        self._timeline = Timeline(f"Orphaned payment of order {orphan.order_id}")
+        self._events = ProviderEventInbox(self._timeline, unread=True)
+        self._funds_return = FundsReturn(orphan.order_id, orphan.payment_id, self._timeline)
         self._result = OrphanedPaymentResult()
 
     @workflow.run
-    async def run(self, late: OrphanedPaymentInput) -> OrphanedPaymentResult:
-        """Look as often as there is news, and give back what is nobody's."""
-        return await run_to_completion(self._follow(late), self._timeline.add)
+    async def run(self, orphan: OrphanedPaymentInput) -> OrphanedPaymentResult:
+        """Follow up every event, and return what is orphaned."""
+        return await run_to_completion(self._follow(orphan), self._timeline.add)
 
-    async def _follow(self, late: OrphanedPaymentInput) -> OrphanedPaymentResult:
-        while self._news.take():
-            if await self._is_nobodys():
-                await self._give_back()
-                await self._close(late)
+    async def _follow(self, orphan: OrphanedPaymentInput) -> OrphanedPaymentResult:
+        while self._events.take():
+            if await self._is_orphaned():
+                await self._return()
+                await self._close(orphan)
         return self._result
 
     @workflow.signal
     def provider_event(self, event: ProviderEvent) -> None:
         """A verified webhook about this payment."""
-        self._news.hear(event)
+        self._events.receive(event)
 
-    async def _is_nobodys(self) -> bool:
+    async def _is_orphaned(self) -> bool:
         for wait in (*_WAITS, None):
-            examined = await self._money_back.examine()
-            payment, books = examined.payments.get(self._late.payment_id), examined.books
-            if payment is None or not payment.kept or books is None:
-                return self._leaves_it("nothing of an order of ours is held")
-            if self._late.given_up or is_orphaned(self._late.payment_id, books, examined.payments):
+            examined = await self._funds_return.examine()
+            payment, ledger = examined.payments.get(self._orphan.payment_id), examined.ledger
+            if payment is None or not payment.kept or ledger is None:
+                return self._keep("no order of ours has a payment to return")
+            if self._orphan.abandoned or is_orphaned(self._orphan.payment_id, ledger, examined.payments):
                 return True
-            if books.status in FINAL_STATUSES or wait is None:
-                return self._leaves_it(f"the order is {books.status} and its books know of it")
-            await workflow.sleep(wait, summary="until the order is at its end")
+            if ledger.status in FINAL_STATUSES or wait is None:
+                return self._keep(f"the order is {ledger.status} and its ledger has it")
+            await workflow.sleep(wait, summary="until the order has ended")
         raise AssertionError
 
-    def _leaves_it(self, why_not: str) -> bool:
-        self._timeline.add(f"left as it is: {why_not}")
+    def _keep(self, why_not: str) -> bool:
+        self._timeline.add(f"no action: {why_not}")
         self._result = self._result.model_copy(update={"why_not": why_not})
         return False
 
-    async def _give_back(self) -> None:
-        self._money_back.late = True
+    async def _return(self) -> None:
+        self._funds_return.orphaned = True
         try:
-            done = await self._money_back.give_back(self._excess)
+            done = await self._funds_return.run(self._excess)
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
             refusal = reason_of(error)
-            self._timeline.owe([f"{refusal.message} The reconciliation shows it; decide there"])
+            self._timeline.needs_operator([f"{refusal.message} Decide at `GET /v1/ops/reconciliation/payments`"])
             self._result = self._result.model_copy(update={"why_not": refusal.message})
             return
         self._result = OrphanedPaymentResult(
@@ -93,20 +93,20 @@ class OrphanedPaymentWorkflow:
         )
 
     def _excess(self, examined: Examined) -> Excess:
-        payment: PaymentMade | None = examined.payments[self._late.payment_id]
+        payment: PaymentMade | None = examined.payments[self._orphan.payment_id]
         assert payment is not None
-        return Excess(hold=payment.held, charge=payment.captured - payment.refunded)
+        return Excess(authorized=payment.held, captured=payment.captured - payment.refunded)
 
-    async def _close(self, late: OrphanedPaymentInput) -> None:
+    async def _close(self, orphan: OrphanedPaymentInput) -> None:
         if self._result.voided or self._result.refunded:
-            command = OrphanedPayment(order_id=late.order_id, payment_id=late.payment_id)
+            command = OrphanedPayment(order_id=orphan.order_id, payment_id=orphan.payment_id)
             await workflow.execute_local_activity_method(
-                PaymentRepairActivities.close_returned, command, summary="nothing is open about it", **STORE
+                PaymentRepairActivities.close_returned, command, summary="close its difference", **STORE
             )
 
 
-async def start_orphaned_payment_child(late: OrphanedPaymentInput, summary: str) -> None:
-    """Have another workflow begin it, and not wait."""
+async def start_orphaned_payment_child(orphan: OrphanedPaymentInput, summary: str) -> None:
+    """Start it from another workflow, without waiting."""
     await start_detached_child(
-        OrphanedPaymentWorkflow.run, late, orphaned_payment_workflow_id(late.payment_id), summary
+        OrphanedPaymentWorkflow.run, orphan, orphaned_payment_workflow_id(orphan.payment_id), summary
     )

@@ -1,4 +1,4 @@
-"""A deed at the payment provider that is done once, whatever becomes of the provider's answers."""
+"""A call to the payment provider that takes effect once, whatever becomes of the provider's answers."""
 
 import itertools
 from collections.abc import Callable
@@ -22,34 +22,34 @@ C = TypeVar("C", bound=ProviderCommand)
 
 
 async def call_provider(
-    deed: Callable[[Any, C], ProviderResult], command: C, summary: str, timeline: Timeline
+    call: Callable[[Any, C], ProviderResult], command: C, summary: str, timeline: Timeline
 ) -> ProviderResult:
-    """Have it done and answer what came of it; the business's refusals are results.
+    """Call until there is a result; declines are results.
 
-    An outage is waited for, under one key. Where the provider will never say what it did under a key, or may have
-    forgotten the key, it is asked how things stand before anything is sent again, under another key, after a wait that
-    grows. An operator is called when either has gone on for a quarter of an hour, and trying goes on.
+    During an outage it is retried under one key. Where the outcome under a key stays unknown, or the provider may have
+    forgotten the key, the provider is asked for the outcome before anything is sent again, under another key, after a
+    wait that grows. It needs an operator once either has lasted a quarter of an hour, and retries go on.
     """
     outage, wait = Outage(summary, timeline), _FIRST_WAIT
     for attempt in itertools.count(2):
         try:
-            result = await outage.attempt_round(deed, command, PROVIDER)
+            result = await outage.attempt(call, command, PROVIDER)
         except ActivityError as error:
             if unanswered(error):
-                outage.need_operator("the provider does not answer")
+                outage.needs_operator("the provider does not answer")
                 if command.unknown_since is not None or outage.lasts < _KEY_LASTS:
                     continue
                 wait = max(wait, _LAST_ATTEMPT_ENDS)
             elif reason_of(error).code != OutcomeUnknown.code:
-                outage.over()
+                outage.answered()
                 raise
             elif outage.lasts >= OPERATOR_AFTER:
-                outage.need_operator("the provider does not say what it did; look at its dashboard; unknown")
+                outage.needs_operator("outcome unknown; check the provider's dashboard; unanswered")
         else:
-            outage.over()
+            outage.answered()
             return result
-        timeline.add(f"{summary}: the provider does not say what it did; it is asked in {wait.total_seconds():.0f} s")
-        await workflow.sleep(wait, summary="before the provider is asked")
+        timeline.add(f"{summary}: outcome unknown; the provider is asked in {wait.total_seconds():.0f} s")
+        await workflow.sleep(wait, summary="before asking the provider")
         wait = min(wait * 2, _LONGEST_WAIT)
         command = command.asking_first(attempt, outage.began)
-    raise AssertionError  # it counts for ever
+    raise AssertionError  # the count has no end

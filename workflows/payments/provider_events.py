@@ -1,4 +1,4 @@
-"""What a workflow hears of the payment provider's webhooks, and how another has one begin that asks the provider."""
+"""What a workflow keeps of the payment provider's events, and how it starts a child that follows one up."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,19 +15,19 @@ from workflows.timeline import Timeline
 
 
 class ProviderEventInbox:
-    """Whether there is news that was not looked into yet. It is never believed: the provider is asked."""
+    """Whether an event has not been followed up yet. Events are never believed: the provider is asked."""
 
     def __init__(self, timeline: Timeline, *, unread: bool = False) -> None:
         self._timeline = timeline
         self.unread = unread
 
-    def hear(self, event: ProviderEvent) -> None:
-        """A verified webhook about what the workflow minds."""
+    def receive(self, event: ProviderEvent) -> None:
+        """A verified webhook about the workflow's subject."""
         self.unread = True
-        self._timeline.add(f"provider tells of `{event.type}`")
+        self._timeline.add(f"provider event `{event.type}`")
 
     def take(self) -> bool:
-        """Whether there is any; it counts as read from now on, and what comes while the provider is asked as new."""
+        """Whether there is one. It counts as read from now on; another may arrive while the provider is asked."""
         was, self.unread = self.unread, False
         return was
 
@@ -38,7 +38,7 @@ async def start_detached_child(
     workflow_id: str,
     summary: str,
 ) -> None:
-    """Have a child mind the subject, and not wait for it; one that runs already, because a webhook came, goes on."""
+    """Start a child and do not wait for it; one that runs already, because of a webhook, goes on."""
     try:
         await workflow.start_child_workflow(
             run,

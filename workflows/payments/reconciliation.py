@@ -1,4 +1,4 @@
-"""The workflow that compares provider, ledger and orders by the clock."""
+"""PaymentReconciliationWorkflow compares provider, ledger and orders on a schedule."""
 
 from temporalio import workflow
 
@@ -11,15 +11,15 @@ from schemas.payment_reconciliation import (
 )
 from schemas.refunds import FailedRefundInput
 from workflows.options import RECONCILIATION, STORE
-from workflows.payments.failed_refunds import begin_failed_refund
+from workflows.payments.failed_refunds import start_failed_refund_child
 from workflows.payments.orphaned_payments import start_orphaned_payment_child
 
-_SHOWN = "`GET /v1/ops/reconciliation/payments` names them"
+_SHOWN = "`GET /v1/ops/reconciliation/payments` lists them"
 
 
 @workflow.defn
 class PaymentReconciliationWorkflow:
-    """Keeps what differs. By itself it gives back money that nobody ever knew of, and books refunds that failed."""
+    """Records differences. By itself it returns orphaned payments, and records refunds that failed later."""
 
     @workflow.init
     def __init__(self) -> None:
@@ -36,24 +36,24 @@ class PaymentReconciliationWorkflow:
                 summary=self._place.phase.replace("_", " "),
                 **RECONCILIATION,
             )
-        for late in self._place.so_far.late:
-            late_money = OrphanedPaymentInput(order_id=late.order_id, payment_id=late.payment_id)
-            await start_orphaned_payment_child(late_money, "money that arrived when nobody waited for it any more")
+        for found_orphan in self._place.so_far.orphaned:
+            orphan = OrphanedPaymentInput(order_id=found_orphan.order_id, payment_id=found_orphan.payment_id)
+            await start_orphaned_payment_child(orphan, "an orphaned payment that the reconciliation found")
         for failed in self._place.so_far.failed_refunds:
-            await begin_failed_refund(FailedRefundInput(order_id=failed.order_id, provider_id=failed.provider_id))
+            await start_failed_refund_child(FailedRefundInput(order_id=failed.order_id, provider_id=failed.provider_id))
         found = await workflow.execute_local_activity_method(
             PaymentReconciliationActivities.finish_reconciliation,
             self._place,
-            summary="write down what it has come to",
+            summary="record the result",
             **STORE,
         )
-        verdict = f"⚠ **{found.open} difference(s)**; {_SHOWN}" if found.open else "**the books agree**"
+        verdict = f"⚠ **{found.open} difference(s)**; {_SHOWN}" if found.open else "**no differences**"
         self._show(verdict, found)
         return found
 
     @workflow.query
     def place(self) -> ReconciliationPlace:
-        """How far it is."""
+        """How far the run is."""
         return self._place
 
     def _show(self, verdict: str, found: PaymentsReconciled | None = None) -> None:
@@ -62,7 +62,7 @@ class PaymentReconciliationWorkflow:
             f"{so_far.payments:,} payment(s), {so_far.refunds:,} refund(s), {so_far.entries:,} entries of the ledger, "
             f"{so_far.orders:,} order(s) compared"
         )
-        watched = f"\n- {so_far.watched} watched, because their orders are at work" if so_far.watched else ""
-        late = "".join(f"\n- late money of `{one.order_id}` is given back" for one in so_far.late)
-        failed = "".join(f"\n- a refund of `{one.order_id}` has failed" for one in so_far.failed_refunds)
-        workflow.set_current_details(f"{verdict}\n\n{counts}{watched}{late}{failed}")
+        watched = f"\n- {so_far.watched} watched, because their orders are running" if so_far.watched else ""
+        orphaned = "".join(f"\n- orphaned payment of `{orphan.order_id}` is returned" for orphan in so_far.orphaned)
+        failed = "".join(f"\n- a refund of `{refund.order_id}` has failed" for refund in so_far.failed_refunds)
+        workflow.set_current_details(f"{verdict}\n\n{counts}{watched}{orphaned}{failed}")

@@ -1,4 +1,4 @@
-"""How a payment is written down: the ledger, the history, the timeline, and what the order is told."""
+"""How a payment is recorded: ledger, history, timeline, and the update of the order."""
 
 from temporalio import workflow
 
@@ -12,7 +12,7 @@ from workflows.timeline import Timeline, money
 
 
 class PaymentRecorder:
-    """Writes for one payment; a step is written once, however often it is run."""
+    """Records for one payment; a step is recorded once, however often it runs."""
 
     def __init__(self, payment: PaymentInput) -> None:
         self._payment = payment
@@ -21,7 +21,6 @@ class PaymentRecorder:
 
     @property
     def order_id(self) -> str:
-        """Whose payment it is."""
         return self._payment.order_id
 
     def key(self, step: str) -> str:
@@ -33,7 +32,7 @@ class PaymentRecorder:
         return money(amount, self._payment.currency)
 
     def show(self, status: PaymentStatus, text: str) -> None:
-        """Say where the payment stands in the Temporal Web UI; the database knows it already."""
+        """Show the status in the Temporal Web UI; MySQL has it already."""
         self.status = status
         workflow.upsert_search_attributes([PAYMENT_STATUS.value_set(status)])
         self.timeline.add(text)
@@ -48,7 +47,7 @@ class PaymentRecorder:
         *,
         fee: int = 0,
     ) -> None:
-        """One effect at the provider, and what it keeps of it."""
+        """One effect at the provider, and its fee."""
         command = RecordPayment(
             order_id=self.order_id,
             kind=kind,
@@ -66,7 +65,7 @@ class PaymentRecorder:
         self.show(done.payment_status, text)
 
     async def record_decline(self, step: str, result: ProviderResult) -> None:
-        """The bank said no."""
+        """A decline by the bank."""
         command = RecordDecline(
             order_id=self.order_id,
             idempotency_key=self.key(step),
@@ -79,11 +78,11 @@ class PaymentRecorder:
         self.timeline.add(f"declined: `{command.code}` {command.message}")
 
     async def signal_order(self, step: str, result: ProviderResult, attempt: int) -> None:
-        """What came of a step, by signal to the order."""
+        """Signal the order what came of a step."""
         parent = workflow.info().parent
         if parent is None:  # run alone, for instance in a test of this workflow
             return
-        told = PaymentUpdated(
+        update = PaymentUpdated(
             step=step,
             outcome=result.outcome,
             payment_status=self.status,
@@ -94,4 +93,4 @@ class PaymentRecorder:
             action=result.action,
             risk=result.risk,
         )
-        await workflow.get_external_workflow_handle(parent.workflow_id).signal(PAYMENT_UPDATED, told)
+        await workflow.get_external_workflow_handle(parent.workflow_id).signal(PAYMENT_UPDATED, update)

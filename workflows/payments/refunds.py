@@ -1,4 +1,4 @@
-"""RefundWorkflow gives captured money back, once: noted before it moves, booked after."""
+"""RefundWorkflow refunds captured money once: noted before it moves, recorded after."""
 
 import itertools
 from datetime import timedelta
@@ -28,15 +28,15 @@ from workflows.reasons import Reason, reason_of
 from workflows.timeline import Timeline, money
 from workflows.waiting import run_to_completion, wait_until
 
-# The provider tells when a refund comes to its end; should that get lost, it is asked, ever more seldom.
-_FIRST_LOOK, _SELDOMEST_LOOK = timedelta(minutes=1), timedelta(days=1)
+# A webhook says when a refund has ended; should that get lost, the provider is asked at growing intervals.
+_FIRST_CHECK, _LAST_CHECKS = timedelta(minutes=1), timedelta(days=1)
 
 
 @workflow.defn
 class RefundWorkflow:
-    """note → give back, to the card what came of it and the rest as store credit → book.
+    """note → refund, to the card what was paid by card and the rest as store credit → record.
 
-    What was asked for too much, or refused by the provider, is an answer and no failure.
+    An amount above what can be refunded, or a refusal by the provider, is an answer and no failure.
     """
 
     @workflow.init
@@ -44,17 +44,17 @@ class RefundWorkflow:
         self._refund = refund
         self._timeline = Timeline("Refund")
         self._key = f"{workflow.info().workflow_id}:refund"
-        self._news = ProviderEventInbox(self._timeline)
+        self._events = ProviderEventInbox(self._timeline)
 
     @workflow.run
     async def run(self, refund: RefundInput) -> RefundAnswer:
-        """Give it back, or say why not; what is promised comes to its end."""
-        return await run_to_completion(self._give_back_or_refuse(refund), self._timeline.add)
+        """Refund, or answer why not; a refund that was promised is completed."""
+        return await run_to_completion(self._refund_or_refuse(refund), self._timeline.add)
 
-    async def _give_back_or_refuse(self, refund: RefundInput) -> RefundAnswer:
+    async def _refund_or_refuse(self, refund: RefundInput) -> RefundAnswer:
         try:
             opened = await workflow.execute_local_activity_method(
-                RefundActivities.open_refund, refund, summary="note what is to be given back", **STORE
+                RefundActivities.open_refund, refund, summary="note the refund", **STORE
             )
         except FailureError as error:
             if is_cancelled_exception(error):
@@ -62,15 +62,15 @@ class RefundWorkflow:
             return _answer_of(reason_of(error))
         text = money(opened.refund.amount.amount, opened.refund.amount.currency)
         self._timeline.add(f"{text} by {refund.actor}: {refund.reason}")
-        return RefundAnswer(refund=await self._settle(await self._give_back(opened)))
+        return RefundAnswer(refund=await self._settle(await self._refund_parts(opened)))
 
     @workflow.signal
     def provider_event(self, event: ProviderEvent) -> None:
         """A verified webhook about this refund."""
-        self._news.hear(event)
+        self._events.receive(event)
 
-    async def _give_back(self, opened: RefundOpened) -> list[PartSettled]:
-        """Part by part; after a refusal nothing more is given back."""
+    async def _refund_parts(self, opened: RefundOpened) -> list[PartSettled]:
+        """Part by part; after a refusal nothing more is refunded."""
         settled: list[PartSettled] = []
         for part in opened.card_parts:
             result = await self._to_card(part, money(part.amount, opened.refund.amount.currency))
@@ -91,29 +91,29 @@ class RefundWorkflow:
             idempotency_key=part_key(self._key, part.number),
         )
         try:
-            result = await call_provider(RefundActivities.refund_payment, command, f"give back {text}", self._timeline)
+            result = await call_provider(RefundActivities.refund_payment, command, f"refund {text}", self._timeline)
             return await self._until_certain(result) if result.outcome is PaymentOutcome.PENDING else result
         except FailureError as error:
-            # It calls our request wrong, so it has done nothing: what is promised here must not stay promised.
+            # The provider rejected the request, so nothing was refunded: the promised amount must become free again.
             if is_cancelled_exception(error):
                 raise
             refusal = reason_of(error)
-            workflow.logger.error("the provider does not understand a refund", extra={"code": refusal.code})
+            workflow.logger.error("the provider rejected a refund as invalid", extra={"code": refusal.code})
             return ProviderResult(outcome=PaymentOutcome.DECLINED, code=refusal.code, message=refusal.message)
 
     async def _until_certain(self, result: ProviderResult) -> ProviderResult:
-        """The bank takes its time: days, perhaps. Until then the money is promised and not booked."""
-        self._timeline.add("the bank has yet to accept it")
-        look = RetrieveRefund(order_id=self._refund.order_id, provider_id=result.provider_id or "")
+        """The bank may take days. Until then the amount is promised and not recorded."""
+        self._timeline.add("the bank has not accepted it yet")
+        command = RetrieveRefund(order_id=self._refund.order_id, provider_id=result.provider_id or "")
         for times in itertools.count():
-            again = workflow.now() + min(_FIRST_LOOK * 2 ** min(times, 12), _SELDOMEST_LOOK)
-            await wait_until(again, lambda: self._news.unread, "before the provider is asked")
-            self._news.take()
-            deed, text = RefundActivities.retrieve_refund, "ask how the refund stands"
-            result = await retry_until_answered(deed, look, text, self._timeline, PROVIDER)
+            next_check = workflow.now() + min(_FIRST_CHECK * 2 ** min(times, 12), _LAST_CHECKS)
+            await wait_until(next_check, lambda: self._events.unread, "before the refund is retrieved")
+            self._events.take()
+            call, text = RefundActivities.retrieve_refund, "retrieve the refund"
+            result = await retry_until_answered(call, command, text, self._timeline, PROVIDER)
             if result.outcome is not PaymentOutcome.PENDING:
                 return result
-        raise AssertionError  # it counts for ever
+        raise AssertionError  # the count has no end
 
     async def _settle(self, parts: list[PartSettled]) -> RefundView:
         refused = any(part.failure_code for part in parts)
@@ -125,14 +125,17 @@ class RefundWorkflow:
             event_type=self._refund.event_type,
         )
         settled = await workflow.execute_local_activity_method(
-            RefundActivities.settle_refund, command, summary="note the refusal" if refused else "book it", **STORE
+            RefundActivities.settle_refund,
+            command,
+            summary="record the refusal" if refused else "record the refund",
+            **STORE,
         )
         self._timeline.add(f"{settled.status}")
         return settled
 
 
 def _answer_of(refusal: Reason) -> RefundAnswer:
-    left = refusal.details.get("refundable")
+    refundable = refusal.details.get("refundable")
     return RefundAnswer(
-        code=refusal.code, message=refusal.message, refundable=Money.model_validate(left) if left else None
+        code=refusal.code, message=refusal.message, refundable=Money.model_validate(refundable) if refundable else None
     )

@@ -1,4 +1,4 @@
-"""PaymentRepairWorkflow carries out what an operator has decided about a difference between the books of payments."""
+"""PaymentRepairWorkflow carries out an operator's decision about a difference found by the reconciliation."""
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
@@ -27,7 +27,7 @@ _REPAIRED, _RESOLVED, _OPEN = DifferenceStatus.REPAIRED, DifferenceStatus.RESOLV
 
 @workflow.defn
 class PaymentRepairWorkflow:
-    """note the decision → ask all sides anew → repair → ask once more; a difference that is gone closes by itself."""
+    """record the decision → examine → repair → examine again; a difference that no longer exists closes by itself."""
 
     @workflow.init
     def __init__(self, decision: DecideDifference) -> None:
@@ -36,14 +36,14 @@ class PaymentRepairWorkflow:
 
     @workflow.run
     async def run(self, decision: DecideDifference) -> DecisionAnswer:
-        """Do as decided, or say why not."""
+        """Carry out the decision, or answer why not."""
         return await run_to_completion(self._carry_out(decision), self._timeline.add)
 
     async def _carry_out(self, decision: DecideDifference) -> DecisionAnswer:
         self._timeline.add(f"{decision.actor}: {decision.reason}")
         try:
             difference = await workflow.execute_local_activity_method(
-                PaymentRepairActivities.decide_difference, decision, summary="note the decision", **STORE
+                PaymentRepairActivities.decide_difference, decision, summary="record the decision", **STORE
             )
         except FailureError as error:
             if is_cancelled_exception(error):
@@ -52,41 +52,43 @@ class PaymentRepairWorkflow:
             return DecisionAnswer(code=refusal.code, message=refusal.message)
         if difference.status is DifferenceStatus.REPAIRING:
             difference = await self._settle(difference)
-        self._timeline.add(f"it is {difference.status}")
+        self._timeline.add(f"difference is {difference.status}")
         return DecisionAnswer(difference=difference)
 
     async def _settle(self, difference: PaymentDifference) -> PaymentDifference:
         try:
             status, note = await self._repair(difference), None
             if status is _OPEN:
-                note = "It is still there after its repair."
+                note = "The difference still exists after its repair."
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
             status, note = _OPEN, reason_of(error).message[:500]
-            self._timeline.owe([note])
+            self._timeline.needs_operator([note])
         command = SettleDifference(difference_id=difference.id, status=status, note=note)
         return await workflow.execute_local_activity_method(
-            PaymentRepairActivities.settle_difference, command, summary=f"it is {status}", **STORE
+            PaymentRepairActivities.settle_difference, command, summary=f"difference is {status}", **STORE
         )
 
     async def _repair(self, difference: PaymentDifference) -> DifferenceStatus:
-        money_back = FundsReturn(difference.order_id, difference.payment_id or "", self._timeline, self._decision.actor)
-        examined = await money_back.examine()
+        funds_return = FundsReturn(
+            difference.order_id, difference.payment_id or "", self._timeline, self._decision.actor
+        )
+        examined = await funds_return.examine()
         found = _same(examined, difference)
         if found is None:
             return _RESOLVED
-        money_back.late = found.late
-        if found.repair in (Repair.VOID_AUTHORIZATION, Repair.REFUND_CHARGE):
-            await money_back.give_back(lambda now: _excess(now, difference))
+        funds_return.orphaned = found.orphaned
+        if found.repair in (Repair.VOID_AUTHORIZATION, Repair.REFUND_CAPTURE):
+            await funds_return.run(lambda now: _excess(now, difference))
         elif found.repair is Repair.CORRECT_STATUS:
             await self._correct_status(difference)
         elif found.repair is Repair.CAPTURE_AUTHORIZATION:
             await self._capture(found, examined)
-        payment = (await money_back.examine()).payments.get(found.payment_id or "")
+        payment = (await funds_return.examine()).payments.get(found.payment_id or "")
         if payment is not None:
-            await money_back.catch_up(payment)
-        return _OPEN if _same(await money_back.examine(), difference) else _REPAIRED
+            await funds_return.catch_up(payment)
+        return _OPEN if _same(await funds_return.examine(), difference) else _REPAIRED
 
     async def _correct_status(self, difference: PaymentDifference) -> None:
         command = CorrectStatus(
@@ -95,7 +97,10 @@ class PaymentRepairWorkflow:
             actor=self._decision.actor,
         )
         await workflow.execute_local_activity_method(
-            PaymentRepairActivities.correct_payment_status, command, summary="what the ledger's sums say", **STORE
+            PaymentRepairActivities.correct_payment_status,
+            command,
+            summary="set the status to the ledger's sums",
+            **STORE,
         )
 
     async def _capture(self, found: Difference, examined: Examined) -> None:
@@ -116,14 +121,16 @@ class PaymentRepairWorkflow:
 
 
 def _same(examined: Examined, difference: PaymentDifference) -> Difference | None:
-    wanted = (difference.kind, difference.effect, difference.subject)
-    return next((one for one in examined.differences if (one.kind, one.effect, one.subject) == wanted), None)
+    identity = (difference.kind, difference.effect, difference.subject)
+    return next(
+        (found for found in examined.differences if (found.kind, found.effect, found.subject) == identity), None
+    )
 
 
 def _excess(examined: Examined, difference: PaymentDifference) -> Excess:
-    of_payment = [one for one in examined.differences if one.payment_id == difference.payment_id]
-    amounts = {one.kind: one.repair_amount for one in of_payment}
+    of_payment = [found for found in examined.differences if found.payment_id == difference.payment_id]
+    amounts = {found.kind: found.repair_amount for found in of_payment}
     return Excess(
-        hold=amounts.get(DifferenceKind.ORPHANED_AUTHORIZATION, 0),
-        charge=amounts.get(DifferenceKind.ORPHANED_CHARGE, 0),
+        authorized=amounts.get(DifferenceKind.ORPHANED_AUTHORIZATION, 0),
+        captured=amounts.get(DifferenceKind.ORPHANED_CAPTURE, 0),
     )

@@ -1,4 +1,4 @@
-"""Giving money back that the order has no use for: every step asks the provider first and books what it finds."""
+"""Returning funds that the order has no use for: every step examines all sides first and records what it finds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,38 +28,38 @@ _MOST_STEPS = 6  # a void, a refund, and what may still come in between
 
 @dataclass(frozen=True)
 class Excess:
-    """What is to go back: whatever is held, or so much of what was captured."""
+    """What is to be returned: what is authorized, or so much of what was captured."""
 
-    hold: int = 0
-    charge: int = 0
+    authorized: int = 0
+    captured: int = 0
 
 
 @dataclass
 class Returned:
-    """What went back, in minor units."""
+    """What was returned, in minor units."""
 
     voided: int = 0
     refunded: int = 0
 
 
 class FundsReturn:
-    """Works on one payment of one order. `late` money is told to the customer as such."""
+    """Works on one payment of one order. The customer is notified of an `orphaned` payment as such."""
 
     def __init__(self, order_id: str, payment_id: str, timeline: Timeline, actor: str = SYSTEM_ACTOR) -> None:
         self._order_id = order_id
         self._payment_id = payment_id
         self._timeline = timeline
         self._actor = actor
-        self.late = False
+        self.orphaned = False
 
     async def examine(self) -> Examined:
-        """How it stands on all sides now."""
+        """What provider, ledger and order say of it now."""
         command = ExaminePayments(order_id=self._order_id, payment_ids=[self._payment_id] if self._payment_id else [])
-        deed, text = PaymentReconciliationActivities.examine_payments, "ask how the payment stands"
-        return await retry_until_answered(deed, command, text, self._timeline, PROVIDER)
+        call, text = PaymentReconciliationActivities.examine_payments, "examine the payment"
+        return await retry_until_answered(call, command, text, self._timeline, PROVIDER)
 
-    async def give_back(self, excess_of: Callable[[Examined], Excess]) -> Returned:
-        """Until nothing is in excess; raises ApplicationError where the provider refuses."""
+    async def run(self, excess_of: Callable[[Examined], Excess]) -> Returned:
+        """Void and refund until nothing is in excess; raises ApplicationError where the provider refuses."""
         done = Returned()
         for _ in range(_MOST_STEPS):
             examined = await self.examine()
@@ -68,25 +68,25 @@ class FundsReturn:
                 break
             excess = excess_of(examined)
             await self.catch_up(payment)
-            if excess.hold:
-                await self._void(excess.hold, payment)
-                done.voided += excess.hold
-            elif excess.charge:
-                await self._refund(excess.charge, payment)
-                done.refunded += excess.charge
+            if excess.authorized:
+                await self._void(excess.authorized, payment)
+                done.voided += excess.authorized
+            elif excess.captured:
+                await self._refund(excess.captured, payment)
+                done.refunded += excess.captured
             else:
                 return done
-        raise ApplicationError("The payment keeps changing while it is given back.", type="payment_keeps_changing")
+        raise ApplicationError("The payment keeps changing while it is returned.", type="payment_keeps_changing")
 
     async def catch_up(self, payment: PaymentMade) -> None:
-        """Have the ledger say what the provider has done."""
+        """Record in the ledger what the provider has done."""
         key = workflow.info().workflow_id
-        command = CatchUp(payment=payment, key=key, actor=self._actor, late=self.late)
+        command = CatchUp(payment=payment, key=key, actor=self._actor, orphaned=self.orphaned)
         caught_up = await workflow.execute_local_activity_method(
-            PaymentRepairActivities.catch_up_ledger, command, summary="book what the ledger lacks", **STORE
+            PaymentRepairActivities.catch_up_ledger, command, summary="record what the ledger lacks", **STORE
         )
         for kind, amount in caught_up.recorded:
-            self._timeline.add(f"booked: {kind} of {money(amount, payment.currency)}")
+            self._timeline.add(f"recorded: {kind} of {money(amount, payment.currency)}")
 
     async def _void(self, amount: int, payment: PaymentMade) -> None:
         command = VoidPayment(
@@ -99,18 +99,18 @@ class FundsReturn:
         self._timeline.add(text)
 
     async def _refund(self, amount: int, payment: PaymentMade) -> None:
-        """By a refund like any other, so that staff who give back the same money cannot do so twice."""
+        """By a refund like any other, so that staff who refund the same payment cannot refund it twice."""
         refund = RefundInput(
             refund_id=str(workflow.uuid4()),
             order_id=self._order_id,
             amount=amount,
             currency=payment.currency,
-            reason="paid after the order had ended" if self.late else "the order has no use for it",
+            reason="paid after the order had ended" if self.orphaned else "the order has no use for it",
             actor=self._actor,
             payment_id=self._payment_id,
-            event_type=EventType.PAYMENT_ORPHAN_RETURNED if self.late else None,
+            event_type=EventType.PAYMENT_ORPHAN_RETURNED if self.orphaned else None,
         )
-        text = f"give back {money(amount, payment.currency)}"
+        text = f"refund {money(amount, payment.currency)}"
         answer = await workflow.execute_child_workflow(
             RefundWorkflow.run,
             refund,

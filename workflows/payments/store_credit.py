@@ -1,4 +1,4 @@
-"""The share of an order that its customer pays with store credit: kept first, taken last, given back whole."""
+"""The share of an order that is paid with store credit: authorized first, captured last, the rest voided."""
 
 from temporalio import workflow
 
@@ -9,49 +9,51 @@ from workflows.payments.records import PaymentRecorder
 
 
 class StoreCreditShare:
-    """Store credit that is held for one order; releasing it is the undo of holding it."""
+    """Store credit that is authorized for one order; voiding it is the compensation."""
 
-    def __init__(self, book: PaymentRecorder) -> None:
-        self._book = book
-        self._begun = False
-        self.held = 0
+    def __init__(self, recorder: PaymentRecorder) -> None:
+        self._recorder = recorder
+        self._may_be_authorized = False
+        self.authorized = 0
 
-    async def hold(self) -> None:
-        """Keep as much as there is, up to the order's total."""
-        # Noted before the deed: a killed worker may have held it without Temporal ever hearing of it.
-        self._begun = True
-        command = AuthorizeCredit(order_id=self._book.order_id, idempotency_key=self._book.key("hold-credit"))
-        done = await workflow.execute_local_activity_method(
-            CreditActivities.authorize_credit, command, summary="hold store credit", **STORE
+    async def authorize(self) -> None:
+        """Authorize as much as there is, up to the order's total."""
+        # Noted before the step: a killed worker may have authorized it without Temporal recording it.
+        self._may_be_authorized = True
+        command = AuthorizeCredit(
+            order_id=self._recorder.order_id, idempotency_key=self._recorder.key("authorize-credit")
         )
-        self.held, self._begun = done.amount, done.amount > 0
-        self._book.show(done.payment_status, f"{self._book.money(done.amount)} of store credit held")
+        done = await workflow.execute_local_activity_method(
+            CreditActivities.authorize_credit, command, summary="authorize store credit", **STORE
+        )
+        self.authorized, self._may_be_authorized = done.amount, done.amount > 0
+        self._recorder.show(done.payment_status, f"{self._recorder.money(done.amount)} of store credit authorized")
 
     async def capture(self, parcel: int, amount: int) -> None:
-        """Take so much of it, because the parcel has left."""
+        """Capture so much of it, because the parcel was dispatched."""
         command = CaptureCredit(
-            order_id=self._book.order_id,
-            idempotency_key=self._book.key(f"capture-{parcel}:credit"),
+            order_id=self._recorder.order_id,
+            idempotency_key=self._recorder.key(f"capture-{parcel}:credit"),
             amount=amount,
             parcel=parcel,
         )
-        text = f"{self._book.money(amount)} of store credit taken"
+        text = f"{self._recorder.money(amount)} of store credit captured"
         done = await workflow.execute_local_activity_method(
             CreditActivities.capture_credit, command, summary=text, **STORE
         )
-        self.held -= amount
-        self._begun = self.held > 0
-        self._book.show(done.payment_status, text)
+        self.authorized -= amount
+        self._may_be_authorized = self.authorized > 0
+        self._recorder.show(done.payment_status, text)
 
-    async def release(self, reason: str) -> None:
-        """Give back what is still held; nothing when nothing was ever to be."""
-        if not self._begun:
+    async def void(self, reason: str) -> None:
+        """Void what is still authorized; does nothing when nothing ever was."""
+        if not self._may_be_authorized:
             return
         command = VoidCredit(
-            order_id=self._book.order_id, idempotency_key=self._book.key("release-credit"), reason=reason
+            order_id=self._recorder.order_id, idempotency_key=self._recorder.key("void-credit"), reason=reason
         )
         done = await workflow.execute_local_activity_method(
-            CreditActivities.void_credit, command, summary=f"release store credit: {reason}", **STORE
+            CreditActivities.void_credit, command, summary=f"void store credit: {reason}", **STORE
         )
-        self.held, self._begun = 0, False
-        self._book.show(done.payment_status, f"{self._book.money(done.amount)} of store credit released")
+        self.authorized, self._may_be_authorized = 0, False
+        self._recorder.show(done.payment_status, f"{self._recorder.money(done.amount)} of store credit voided")

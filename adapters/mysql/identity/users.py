@@ -5,7 +5,7 @@ An e-mail address belongs to the account that has proven it, its owner; until th
 """
 
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from adapters.mysql.clock import now
 from adapters.mysql.constraints import violated_key
 from adapters.mysql.tables.identity import user_roles, users
 from domain.errors import EmailTaken, LastAdmin, NotFound
+from schemas.base import Open
 from schemas.users import Account, MailWish, Role
 
 _SAME_EMAIL = "uq_users_verified_email"
@@ -102,7 +103,7 @@ class Accounts:
         """Give the account another name; raises NotFound."""
         return self._change(user_id, name=name)
 
-    def set_roles(self, user_id: str, roles: list[Role]) -> Account:
+    def set_roles(self, user_id: str, roles: Sequence[Open[Role]]) -> Account:
         """Replace the account's roles and outdate its tokens, in one transaction; raises NotFound, LastAdmin."""
         with self._engine.begin() as connection:
             if Role.ADMIN not in roles:
@@ -212,6 +213,6 @@ def _first(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Acco
     return Account(**{**row, **seen}, roles=_roles(connection, row["id"]))
 
 
-def _roles(connection: sa.Connection, account_id: str) -> list[Role]:
+def _roles(connection: sa.Connection, account_id: str) -> list[Any]:
     query = sa.select(user_roles.c.role).where(user_roles.c.user_id == account_id).order_by(user_roles.c.role)
-    return [Role(role) for role in connection.scalars(query)]
+    return list(connection.scalars(query))

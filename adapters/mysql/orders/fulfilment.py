@@ -34,7 +34,7 @@ class Parcels:
                 return ParcelResult(number=command.number, status=before)
             statuses[command.number] = command.status
             _write(connection, command)
-            if command.status.has_left and not before.has_left:
+            if command.status.was_dispatched and not before.was_dispatched:
                 ship(connection, command.order_id, command.number, command.actor)
             after = list(statuses.values())
             change = Change(

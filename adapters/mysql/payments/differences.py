@@ -116,7 +116,7 @@ class PaymentDifferences:
             if row.status not in (_D.OPEN, _D.WATCHED):
                 raise DifferenceDecided(f"The difference is {row.status}.", status=row.status)
             applies = command.action is DecisionAction.APPLY
-            if applies and row.repair == Repair.NEEDS_OPERATOR:
+            if applies and row.repair == Repair.MANUAL_REVIEW:
                 raise NoRepair("It has no automatic repair: correct it by hand, then dismiss it.")
             status = _D.REPAIRING if applies else _D.DISMISSED
             changed = {
@@ -151,7 +151,7 @@ class PaymentDifferences:
 
     def returned(self, payment_id: str, actor: str) -> None:
         """Close the differences of an orphaned payment that was returned automatically."""
-        orphaned = [DifferenceKind.ORPHANED_AUTHORIZATION, DifferenceKind.ORPHANED_CHARGE]
+        orphaned = [DifferenceKind.ORPHANED_AUTHORIZATION, DifferenceKind.ORPHANED_CAPTURE]
         these = (_c.subject == payment_id, _c.kind.in_(orphaned), _c.status.in_([_D.OPEN, _D.WATCHED]))
         closed = {"live_key": None, "status": _D.REPAIRED, "actor": actor, "decided_at": now()}
         with self._engine.begin() as connection:

@@ -164,7 +164,7 @@ def _find(connection: sa.Connection, dispute_id: str) -> sa.Row[Any] | None:
 
 
 def _view(row: sa.Row[Any]) -> DisputeView:
-    status = DisputeStatus(row.status)
+    status = next((known for known in DisputeStatus if known == row.status), None)
     due = row.evidence_due_at
     actions = [ActionTaken.model_validate(action) for action in row.actions.values()]
     return DisputeView(
@@ -173,11 +173,12 @@ def _view(row: sa.Row[Any]) -> DisputeView:
         payment_id=row.payment_id,
         amount=Money(amount=row.amount, currency=row.currency),
         reason=row.reason,
-        status=status,
+        status=row.status,
         open=row.open,
-        frozen=status.is_undecided and row.released_at is None,
+        # The status may be a newer release's; an open dispute counts as undecided then.
+        frozen=(status.is_undecided if status else row.open) and row.released_at is None,
         evidence_due_at=aware(due) if due else None,
-        overdue=bool(due) and status.needs_response and due < now(),
+        overdue=status is not None and status.needs_response and bool(due) and due < now(),
         actions=sorted(actions, key=lambda action: action.at),
         opened_at=aware(row.opened_at),
         closed_at=aware(row.closed_at) if row.closed_at else None,

@@ -24,7 +24,7 @@ from schemas.payment_reconciliation import CatchUp, CaughtUp, CorrectStatus
 from schemas.payments import PaymentRecorded, RecordPayment
 from schemas.refunds import RefundStatus, ReverseRefund
 
-_DISPATCHED = [status for status in ParcelStatus if status.has_left]
+_DISPATCHED = [status for status in ParcelStatus if status.was_dispatched]
 _COMPARED = (EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID, EntryKind.REFUND)
 _OF_A_REFUND = (EntryKind.REFUND, EntryKind.REFUND_REVERSAL)
 _ORPHAN_TYPES = {
@@ -194,7 +194,7 @@ def _missing(connection: sa.Connection, command: CatchUp) -> Iterator[RecordPaym
             currency=payment.currency,
             provider_id=provider_id,
             idempotency_key=f"{command.key}:{kind}-{upto}",
-            event_type=_ORPHAN_TYPES[kind] if command.late else None,
+            event_type=_ORPHAN_TYPES[kind] if command.orphaned else None,
         )
 
     for kind in (EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID):

@@ -155,7 +155,7 @@ def balances(connection: sa.Connection, order_id: str) -> dict[Account, int]:
         .where(payment_entries.c.order_id == order_id)
         .group_by(ledger_postings.c.account)
     )
-    found = {Account(account): int(total) for account, total in connection.execute(query)}
+    found = {account: int(total) for account, total in connection.execute(query)}
     return {account: found.get(account, 0) for account in Account}
 
 

@@ -29,15 +29,16 @@ _VALUES = {
         "payment.credit_held": "payment.credit_authorized",
         "payment.credit_released": "payment.credit_voided",
     },
-    ("payment_differences", "kind"): {"orphaned_hold": "orphaned_authorization"},
+    ("payment_differences", "kind"): {"orphaned_hold": "orphaned_authorization", "orphaned_charge": "orphaned_capture"},
     ("payment_differences", "repair"): {
         "void_hold": "void_authorization",
+        "refund_charge": "refund_capture",
         "capture_hold": "capture_authorization",
-        "look_by_hand": "needs_operator",
+        "look_by_hand": "manual_review",
     },
 }
 # A difference that is still seen is found by its kind, which its key begins with.
-_LIVE_KEYS = ("orphaned_hold", "orphaned_authorization")
+_LIVE_KEYS = _VALUES["payment_differences", "kind"]
 # Table, column, type, nullable, comment before and after.
 _COMMENTS: list[tuple[str, str, sa.types.TypeEngine[Any], bool, str, str]] = [
     (
@@ -104,7 +105,8 @@ def upgrade() -> None:
     op.rename_table("shelf_news", "taxonomy_changes")
     for (table, column), words in _VALUES.items():
         _replace(table, column, words.items())
-    _replace_live_keys(*_LIVE_KEYS)
+    for old, new in _LIVE_KEYS.items():
+        _replace_live_keys(old, new)
     _move_member("owed", "needs_operator")
     for table, column, kind, nullable, before, after in _COMMENTS:
         _comment(table, column, kind, nullable, before, after)
@@ -115,7 +117,8 @@ def downgrade() -> None:
     for table, column, kind, nullable, before, after in _COMMENTS:
         _comment(table, column, kind, nullable, after, before)
     _move_member("needs_operator", "owed")
-    _replace_live_keys(*reversed(_LIVE_KEYS))
+    for old, new in _LIVE_KEYS.items():
+        _replace_live_keys(new, old)
     for (table, column), words in _VALUES.items():
         _replace(table, column, ((new, old) for old, new in words.items()))
     op.rename_table("taxonomy_changes", "shelf_news")
