@@ -61,7 +61,7 @@ D = DifferenceKind
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "kind", "effect", "repair", "amount", "late"),
+    ("ours", "theirs", "kind", "effect", "repair", "amount", "orphaned"),
     [
         (books(S.CONFIRMED, P.NOT_PAID), HELD, D.MISSING_IN_LEDGER, A, Repair.RECORD_MISSING, 100, False),
         (
@@ -109,7 +109,7 @@ D = DifferenceKind
             20,
             False,
         ),
-        # Held or taken for an order that has ended: known to the ledger, a person decides; never known, it is late.
+        # Held or taken for an order that has ended: known to the ledger, a person decides; never known, it is orphaned.
         (
             books(S.CANCELLED, P.AUTHORIZED, entry(A)),
             HELD,
@@ -161,7 +161,7 @@ def test_one_cause_is_one_difference(
     effect: EntryKind,
     repair: Repair,
     amount: int,
-    late: bool,
+    orphaned: bool,
 ) -> None:
     payments: dict[str, PaymentMade | None] = {theirs.provider_id: theirs}
     if "pi_0" in ours.payments:
@@ -169,12 +169,12 @@ def test_one_cause_is_one_difference(
     found = compare("o", ours, payments)
     assert is_suspicious(theirs, ours) or is_suspicious_order(ours)
     first = found[0]
-    assert (first.kind, first.effect, first.repair, first.repair_amount, first.late) == (
+    assert (first.kind, first.effect, first.repair, first.repair_amount, first.orphaned) == (
         kind,
         effect,
         repair,
         amount,
-        late,
+        orphaned,
     )
     lost_all = kind is D.MISSING_IN_LEDGER and not ours.entries and theirs.captured
     assert len(found) == (2 if lost_all else 1)
@@ -202,7 +202,7 @@ def test_a_refund_that_failed_and_is_booked_as_such_is_no_difference() -> None:
 def test_money_of_a_cancelled_order_whose_refund_failed_is_for_a_person() -> None:
     ours = books(S.CANCELLED, P.CAPTURED, *PAID, entry(R, of="re_1"), entry(BACK, of="re_1"))
     (found,) = compare("o", ours, {"pi_1": FAILED})
-    assert (found.kind, found.repair, found.late) == (D.ORPHANED_CAPTURE, Repair.REFUND_CAPTURE, False)
+    assert (found.kind, found.repair, found.orphaned) == (D.ORPHANED_CAPTURE, Repair.REFUND_CAPTURE, False)
 
 
 def test_a_wrong_status_alone() -> None:

@@ -293,7 +293,7 @@ async def test_what_no_repair_can_help_is_dismissed_until_it_changes(
     books = await delivered()
     mine = payment_entries.c.order_id == books.order_id
     books.execute(sa.update(payment_entries).where(mine).values(provider_id="pi_neverthere"))
-    late = (await run(skipping)).late
+    late = (await run(skipping)).orphaned
     assert books.order_id not in {one.order_id for one in late}, "what nobody can find covers nothing"
     (found,) = [one for one in books.differences() if one.kind is D.MISSING_AT_PROVIDER]
     assert found.proposed_repair is R.MANUAL_REVIEW
@@ -367,7 +367,7 @@ async def test_late_money_whose_webhook_was_lost_is_given_back_by_itself(
     await order.handle.result()
     late_success(intent)
     found = await run(skipping)
-    assert intent in {one.payment_id for one in found.late}
+    assert intent in {one.payment_id for one in found.orphaned}
     late = skipping.get_workflow_handle_for(OrphanedPaymentWorkflow.run, orphaned_payment_workflow_id(intent))
     assert (await late.result()).voided == order.view().total.amount
     books = books_of(order)
@@ -375,7 +375,7 @@ async def test_late_money_whose_webhook_was_lost_is_given_back_by_itself(
     assert order.event_types()[-2:] == ["payment.orphan_authorized", "payment.orphan_returned"]
     (closed,) = books.differences()
     assert (closed.kind, closed.status, closed.actor) == (D.ORPHANED_AUTHORIZATION, S.REPAIRED, "system")
-    assert intent not in {one.payment_id for one in (await run(skipping)).late}
+    assert intent not in {one.payment_id for one in (await run(skipping)).orphaned}
 
 
 async def test_staff_and_the_repair_cannot_give_the_same_money_back_twice(delivered: Any, skipping: Client) -> None:
