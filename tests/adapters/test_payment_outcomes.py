@@ -64,7 +64,7 @@ DEEDS: dict[str, Deed] = {
     "authorize in doubt": lambda to: PaymentProvider(to).authorize(authorization(unknown_since=NOW)),
     "keep the method": lambda to: PaymentProvider(to).authorize(authorization(keep_method=True)),
     "without the customer": lambda to: PaymentProvider(to).authorize(authorization(off_session=True)),
-    "look": lambda to: PaymentProvider(to).retrieve(look(authorization(), _HELD)),
+    "retrieve": lambda to: PaymentProvider(to).retrieve(look(authorization(), _HELD)),
     "abandon": lambda to: PaymentProvider(to).abandon(abandon(authorization(), _HELD)),
     "capture": lambda to: PaymentProvider(to).capture(capture(authorization(), _HELD, 1, final=True)),
     "void": lambda to: PaymentProvider(to).void(void(authorization(), _HELD)),
@@ -237,13 +237,13 @@ def test_a_hold_of_something_else_is_given_back_and_never_a_success(
     assert journal(command.order_id) == [("authorization", amount), ("void", amount)]
 
 
-@pytest.mark.parametrize("ask", ["look", "abandon"])
+@pytest.mark.parametrize("ask", ["retrieve", "abandon"])
 def test_nor_is_it_one_when_the_customer_comes_back_from_their_bank(
     provider: PaymentProvider, journal: Journal, ask: str
 ) -> None:
     command = authorization()
     held = provider.authorize(command)
-    commands: dict[str, Any] = {"look": look(command, held), "abandon": abandon(command, held)}
+    commands: dict[str, Any] = {"retrieve": look(command, held), "abandon": abandon(command, held)}
     asked = {"amount": 5100, "currency": "EUR"}
     with pytest.raises(Misuse) as mistake:
         getattr(provider, ask)(commands[ask].model_copy(update=asked))
