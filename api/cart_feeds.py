@@ -1,8 +1,8 @@
-"""Carts as they change, for everybody who watches them: what is new is looked up once per cart and process.
+"""Carts as they change, for everybody who watches them: a change is looked up once per cart and process.
 
-A change of the cart is told by Redis, a change of a price or of the stock by the topic of products, which every process
-hears for itself: the carts being watched are known here alone, and only what is in them is looked up. Neither needs to
-be heard for a stream to be right: it looks again by itself, sooner while Redis is away.
+Redis announces a change of the cart, the topic of products a change of a price or of the stock. Each process follows
+the topic for itself: the carts being watched are known here alone, and only what is in them is looked up. A stream is
+right without either: it looks again by itself, sooner while Redis is away.
 """
 
 import asyncio
@@ -96,31 +96,31 @@ class CartFeeds:
     ) -> None:
         self._feeds: dict[str, _Feed] = {}
         self._signals = CartSignals(redis_url, self._look_at)
-        self._tail = tail(self._hear_products)
+        self._tail = tail(self._receive_products)
         self._trust = trust
         self._carts = carts
         self._offers = offers
         self._products = set[str]()
-        self._news = asyncio.Event()
+        self._products_changed = asyncio.Event()
         self._ended = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
     async def running(self, stopping: threading.Event) -> AsyncIterator[None]:
-        """Hear what happens for the length of the block."""
+        """Follow changes for the length of the block."""
         self._loop = asyncio.get_running_loop()
-        heard_enough = threading.Event()
-        tail = threading.Thread(target=self._tail.follow, args=(heard_enough,), name="product-tail", daemon=True)
-        deeds: list[Callable[[], Awaitable[None]]] = [self._signals.listen, self._mind_products]
-        tasks = [asyncio.ensure_future(deed()) for deed in deeds]
-        tasks.append(asyncio.ensure_future(self._mind_stopping(stopping)))
+        tail_ended = threading.Event()
+        tail = threading.Thread(target=self._tail.follow, args=(tail_ended,), name="product-tail", daemon=True)
+        followers: list[Callable[[], Awaitable[None]]] = [self._signals.listen, self._follow_products]
+        tasks = [asyncio.ensure_future(follow()) for follow in followers]
+        tasks.append(asyncio.ensure_future(self._wait_for_stop(stopping)))
         tail.start()
         try:
             with self._trust.watching():
                 yield
         finally:
             self._end()
-            heard_enough.set()
+            tail_ended.set()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -178,27 +178,27 @@ class CartFeeds:
         if (feed := self._feeds.get(owner)) is not None:
             feed.look.set()
 
-    def _hear_products(self, codes: Collection[str]) -> None:
+    def _receive_products(self, codes: Collection[str]) -> None:
         """Called from the thread of the tail."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._note_products, codes)
 
     def _note_products(self, codes: Collection[str]) -> None:
         self._products |= set(codes)
-        self._news.set()
+        self._products_changed.set()
 
-    async def _mind_products(self) -> None:
+    async def _follow_products(self) -> None:
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._products_changed.wait()
+            self._products_changed.clear()
             products, self._products = self._products, set()
             await self._offers.forget(products)
             for feed in self._feeds.values():
                 if feed.shown is not None and not products.isdisjoint(feed.shown.products):
                     feed.look.set()
 
-    async def _mind_stopping(self, stopping: threading.Event) -> None:
-        # Asked and not told, because it is set by a signal, which may not touch the loop.
+    async def _wait_for_stop(self, stopping: threading.Event) -> None:
+        # Polled, because it is set by a signal handler, which may not touch the loop.
         while not stopping.is_set():  # noqa: ASYNC110
             await asyncio.sleep(_STOP_SECONDS)
         self._end()

@@ -1,4 +1,4 @@
-"""A cart as it is shown: its lines with what the catalog and the warehouses say now, and what is news about them."""
+"""A cart as it is shown: its lines at current prices and availability, and what has changed about them."""
 
 import hashlib
 
@@ -29,17 +29,17 @@ def shown_cart(cart: Cart, offers: Offers) -> CartView:
         version=cart.version,
         items=lines,
         subtotal=Money(amount=amount, currency=currencies.pop()) if len(currencies) == 1 else None,
-        changes=[_change(one) for sku in cart.items for one in _news(cart, sku, offers.get(sku))],
+        changes=[_change(one) for sku in cart.items for one in _changes(cart, sku, offers.get(sku))],
         updated_at=cart.updated_at,
     )
 
 
 def state_of(view: CartView) -> str:
-    """A name for what is shown: the cart's version, and a digest of the changes nobody has taken note of, if any."""
+    """A name for what is shown: the cart's version, and a digest of the changes not acknowledged, if any."""
     if not view.changes:
         return str(view.version)
-    news = "".join(one.model_dump_json() for one in view.changes)
-    return f"{view.version}-{hashlib.sha256(news.encode()).hexdigest()[:12]}"
+    changes = "".join(one.model_dump_json() for one in view.changes)
+    return f"{view.version}-{hashlib.sha256(changes.encode()).hexdigest()[:12]}"
 
 
 def _line(sku: str, quantity: int, offer: CartOffer | None) -> CartLineView:
@@ -54,7 +54,7 @@ def _line(sku: str, quantity: int, offer: CartOffer | None) -> CartLineView:
     )
 
 
-def _news(cart: Cart, sku: str, offer: CartOffer | None) -> list[Change]:
+def _changes(cart: Cart, sku: str, offer: CartOffer | None) -> list[Change]:
     now = _GONE if offer is None else offer.standing(cart.items[sku])
     return changes_of(sku, cart.seen[sku].standing, now)
 

@@ -1,4 +1,4 @@
-"""Every failure as RFC 9457 problem details: one table from the business's words to HTTP's."""
+"""Every failure as RFC 9457 problem details: one table from failures to statuses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,29 +14,36 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
+from api.problem_codes import ProblemCode
 from domain import errors as business
 from schemas.base import Problem
+from temporal_clients.errors import TemporalAway, UpdateRefused, is_temporal_away
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_SECONDS = 5
 
-# The first class that fits decides, so a special word stands before the general one it belongs to.
-_STATUS: tuple[tuple[type[business.BusinessError], int], ...] = (
+# The first class that fits decides, so a special failure stands before the general one it belongs to.
+_STATUS: tuple[tuple[type[business.BusinessError | UpdateRefused], int], ...] = (
+    (UpdateRefused, 409),
     (business.NotFound, 404),
     (business.StaleVersion, 412),
     (business.Conflict, 409),
     (business.InvalidRequest, 422),
     (business.BusinessError, 422),
 )
-_CODES = {400: "bad_request", 401: "not_authenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
-_CODES |= {
-    413: "body_too_large",
-    415: "unsupported_media_type",
-    422: "invalid_request",
-    429: "too_many_requests",
-    503: "unavailable",
+_CODES: dict[int, str] = {
+    400: ProblemCode.BAD_REQUEST,
+    401: ProblemCode.NOT_AUTHENTICATED,
+    403: ProblemCode.FORBIDDEN,
+    404: business.NotFound.code,
+    405: ProblemCode.METHOD_NOT_ALLOWED,
+    413: ProblemCode.BODY_TOO_LARGE,
+    415: ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+    422: business.InvalidRequest.code,
+    429: ProblemCode.TOO_MANY_REQUESTS,
+    503: ProblemCode.UNAVAILABLE,
 }
 _OUTAGES: tuple[type[Exception], ...] = (
     sa.exc.OperationalError,
@@ -48,9 +55,23 @@ _OUTAGES: tuple[type[Exception], ...] = (
     redis.ConnectionError,
     redis.TimeoutError,
     elastic_transport.TransportError,
+    TemporalAway,
 )
-_TEMPORAL_AWAY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
-_TEMPORAL_AWAY |= {RPCStatusCode.CANCELLED}  # how the client tells of a time-out that it has set itself
+_DESCRIPTIONS = {
+    400: "The request is malformed",
+    401: "Not signed in",
+    402: "The payment was declined",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Conflicts with the current state",
+    412: "Changed since it was read",
+    413: "The body is too large",
+    415: "Unsupported media type",
+    422: "The request cannot be carried out as it is",
+    428: "If-Match is missing",
+    429: "Too many requests",
+    503: "Temporarily unavailable; try again",
+}
 _log = structlog.get_logger(__name__)
 
 
@@ -67,7 +88,7 @@ class HttpProblem(Exception):
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.code = code
+        self.code = str(code)
         self.detail = detail
         self.headers = dict(headers or {})
         self.members = dict(members or {})
@@ -76,14 +97,15 @@ class HttpProblem(Exception):
 class Unavailable(HttpProblem):
     """A part the answer depends on is away; the same request may be sent again."""
 
-    def __init__(self, detail: str = "A part of the shop is not available right now. Please try again.") -> None:
-        super().__init__(503, "unavailable", detail, {"Retry-After": str(RETRY_SECONDS)})
+    def __init__(self, detail: str = "A part of the shop is not available at the moment. Please try again.") -> None:
+        super().__init__(503, ProblemCode.UNAVAILABLE, detail, {"Retry-After": str(RETRY_SECONDS)})
 
 
-def http_problem(error: business.BusinessError) -> HttpProblem:
-    """The business's refusal in HTTP's words; its details become members of the problem."""
+def http_problem(error: business.BusinessError | UpdateRefused) -> HttpProblem:
+    """A refusal of the business or of a workflow as a problem; its details become members of it."""
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
-    return HttpProblem(status, error.code, error.message, members=error.details)
+    members = error.details if isinstance(error, business.BusinessError) else {}
+    return HttpProblem(status, error.code, error.message, members=members)
 
 
 def status_of_code(code: str | None) -> int:
@@ -117,18 +139,15 @@ def problem_response(problem: HttpProblem, request: Request) -> JSONResponse:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What a route declares in OpenAPI about how it refuses."""
-    described = {401: "Not signed in", 402: "Payment declined", 403: "Not allowed", 404: "No such thing"}
-    described |= {400: "Malformed", 409: "The world has moved on", 422: "Not acceptable", 503: "Try again"}
-    described |= {412: "Changed meanwhile", 428: "If-Match is missing", 429: "Too often"}
-    described |= {413: "Too large", 415: "Of another type"}
     schema = {"schema": Problem.model_json_schema()}
-    return {status: {"description": described[status], "content": {PROBLEM_JSON: schema}} for status in statuses}
+    return {status: {"description": _DESCRIPTIONS[status], "content": {PROBLEM_JSON: schema}} for status in statuses}
 
 
 def install_error_handlers(app: FastAPI) -> None:
     """Have every failure of the app answered as a problem."""
     app.add_exception_handler(HttpProblem, _on_problem)
-    app.add_exception_handler(business.BusinessError, _on_business)
+    app.add_exception_handler(business.BusinessError, _on_refusal)
+    app.add_exception_handler(UpdateRefused, _on_refusal)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(RPCError, _on_temporal)
@@ -143,8 +162,8 @@ async def _on_problem(request: Request, error: Exception) -> JSONResponse:
     return problem_response(error, request)
 
 
-async def _on_business(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, business.BusinessError)
+async def _on_refusal(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, business.BusinessError | UpdateRefused)
     return problem_response(http_problem(error), request)
 
 
@@ -158,15 +177,17 @@ async def _on_validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     if any(one["type"] == "json_invalid" for one in found):
-        return problem_response(HttpProblem(400, "malformed_json", "The body is not JSON."), request)
+        return problem_response(HttpProblem(400, ProblemCode.MALFORMED_JSON, "The body is not valid JSON."), request)
     # What was sent is left out: it may be a password.
     errors = [{"pointer": "/".join(map(str, one["loc"])), "code": one["type"], "detail": one["msg"]} for one in found]
-    detail = f"{len(errors)} part(s) of the request are not acceptable."
-    return problem_response(HttpProblem(422, "invalid_request", detail, members={"errors": errors}), request)
+    detail = f"{len(errors)} part(s) of the request are not valid; see `errors`."
+    return problem_response(HttpProblem(422, business.InvalidRequest.code, detail, members={"errors": errors}), request)
 
 
 async def _on_outage(request: Request, error: Exception) -> JSONResponse:
-    _log.warning("a store is not available", path=request.url.path, kind=type(error).__name__, error=str(error)[:500])
+    _log.warning(
+        "a store or Temporal is not available", path=request.url.path, kind=type(error).__name__, error=str(error)[:500]
+    )
     return problem_response(Unavailable(), request)
 
 
@@ -188,12 +209,5 @@ async def _on_search(request: Request, error: Exception) -> JSONResponse:
 def bug_response(request: Request, error: Exception) -> JSONResponse:
     """Say nothing of what went wrong to the client, everything to the log."""
     _log.error("a request failed", path=request.url.path, method=request.method, exc_info=error)
-    problem = HttpProblem(500, "internal_error", "Something went wrong on our side. It has been noted.")
+    problem = HttpProblem(500, ProblemCode.INTERNAL_ERROR, "Something went wrong on our side. Please try again later.")
     return problem_response(problem, request)
-
-
-def is_temporal_away(error: Exception) -> bool:
-    """Whether Temporal cannot be reached; the lazy client says so with a RuntimeError when it first connects."""
-    if isinstance(error, RPCError):
-        return error.status in _TEMPORAL_AWAY
-    return isinstance(error, RuntimeError) and "Failed client connect" in str(error)

@@ -17,6 +17,7 @@ from adapters.mysql.identity.security_events import SecurityEvents
 from adapters.mysql.identity.users import normalise_email
 from adapters.settings import Settings
 from api.errors import HttpProblem
+from api.problem_codes import ProblemCode
 from domain.actors import GUEST_ACTOR
 from domain.events import SecurityEventType
 
@@ -29,12 +30,12 @@ class TooManyAttempts(HttpProblem):
     def __init__(self, retry_after: int) -> None:
         detail = f"Too many failed attempts. Try again in {retry_after} seconds."
         members = {"retry_after": retry_after}
-        super().__init__(429, "too_many_attempts", detail, {"Retry-After": str(retry_after)}, members)
+        super().__init__(429, ProblemCode.TOO_MANY_ATTEMPTS, detail, {"Retry-After": str(retry_after)}, members)
         self.retry_after = retry_after
 
 
 class LoginThrottle:
-    """Asked before a password is compared, told how it went after. Knows no account: a stranger's is paused as well."""
+    """Asked before a password is compared, and given the result after. Unknown e-mail addresses are paused as well."""
 
     def __init__(
         self, settings: Settings, recent: RecentLogins, failures: LoginFailures, security: SecurityEvents
@@ -64,7 +65,7 @@ class LoginThrottle:
         self._note(SecurityEventType.LOGIN_FAILED, email, address, user_id)
 
     def succeeded(self, email: str, address: str, *, proven: bool) -> None:
-        """The password was right: the owner of the e-mail address, who has `proven` it, starts anew.
+        """The password was right: the owner of the e-mail address, who has `proven` it, starts again without failures.
 
         The network address keeps its failures, and so does an e-mail address that is only claimed: else a guesser with
         an account of their own, which may carry anybody's address, could clear them. This attempt is no failure though.

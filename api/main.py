@@ -1,4 +1,4 @@
-"""order-api: the HTTP API of the services this process is told to serve."""
+"""order-api: the HTTP API of the services this process is set to serve."""
 
 import asyncio
 import signal
@@ -19,7 +19,6 @@ from adapters.connections import connect
 from adapters.keys import ensure_signing_key
 from adapters.logs import configure_logging
 from adapters.settings import Service, Settings, load_settings
-from api.deps import build_services
 from api.edge import EdgeHeaders
 from api.errors import install_error_handlers, problems
 from api.middleware import AccessLog, DeclaredBodyLimit
@@ -60,6 +59,7 @@ from api.routes import (
     webhooks,
 )
 from api.routes import taxonomy as shelves
+from api.services import build_services
 from api.tokens import AccessTokens, KeyRing
 from temporal_clients.connection import connect_temporal
 
@@ -125,7 +125,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The app; stores are opened when it starts and closed when it stops."""
     app = FastAPI(
         title="Order engine",
-        summary="A shop whose every order is a durable workflow.",
+        summary="A commerce API; every order is a durable workflow.",
         version="0.1.0",
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
@@ -161,9 +161,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         client = await connect_temporal(settings.temporal_address, settings.temporal_namespace, lazy=True)
         app.state.services = services = build_services(connections, client, tokens)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(services.cart_desk.line.close)
+            stack.push_async_callback(services.redis.close)
             if "cart" in settings.services:
-                await stack.enter_async_context(services.cart_desk.feeds.running(app.state.stopping))
+                await stack.enter_async_context(services.carts.feeds.running(app.state.stopping))
             yield
 
 
@@ -171,7 +171,7 @@ def main() -> None:
     """The console script."""
     settings = load_settings()
     configure_logging(settings)
-    # uvicorn ends its requests first and then raises the signal it was sent again: being asked to end is no failure.
+    # uvicorn ends its requests first and then raises the signal it was sent again: being asked to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     app = create_app(settings)
     config = uvicorn.Config(
@@ -191,7 +191,7 @@ def main() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Tells requests that would go on for long, streams and imports, that the process has been asked to end."""
+    """Lets long requests, streams and imports, know that the process has been asked to stop."""
 
     def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
         super().__init__(config)

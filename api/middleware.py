@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import HttpProblem, bug_response, problem_response
+from api.problem_codes import ProblemCode
 
 _log = structlog.get_logger("api.access")
 _QUIET = {"/healthz", "/readyz"}
@@ -58,7 +59,7 @@ class DeclaredBodyLimit:
         self._limits = limits or {}  # of single paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 413 once the client has said what it has to say, else it would only see a broken connection."""
+        """Answer 413 once the client has sent its body, otherwise it would only see a broken connection."""
         limit = self._limits.get(scope.get("path", ""), self._limit)
         if scope["type"] != "http" or _declared(scope) <= limit:
             await self._app(scope, receive, send)
@@ -68,8 +69,8 @@ class DeclaredBodyLimit:
             message = await receive()
             drained += len(message.get("body", b""))
             more = message["type"] == "http.request" and message.get("more_body", False)
-        detail = f"A body may have at most {limit} bytes."
-        problem = HttpProblem(413, "body_too_large", detail, members={"maximum": limit})
+        detail = f"The body may have at most {limit} bytes."
+        problem = HttpProblem(413, ProblemCode.BODY_TOO_LARGE, detail, members={"maximum": limit})
         await problem_response(problem, Request(scope))(scope, receive, send)
 
 

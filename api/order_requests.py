@@ -1,39 +1,48 @@
-"""What is asked of an order that waits for somebody: done by its workflow once per key, told as the order stands."""
+"""What is asked of an order that waits for somebody: done by its workflow once per key, answered with the order."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Response
+from fastapi import Depends, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from adapters.mysql.idempotency import Begun
-from api.deps import Services
+from adapters.mysql.orders.orders import OrderStore
+from api.answers import Answer, accepted
+from api.deps import Orders
 from api.errors import problems
-from api.idempotency import Answer, OnceInWorkflow
-from api.temporal import OrderDesk
+from api.idempotency import OnceInWorkflow
 from schemas.orders import OrderView
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    202: {"model": OrderView, "description": "The bank is still thinking; send the same request again"},
+    202: {"model": OrderView, "description": "Still being processed; send the same request again"},
     **problems(400, 401, 402, 403, 404, 409, 422, 503),
 }
-Ask = Callable[[OrderDesk, Begun], Awaitable[Answer]]
 
 
-async def answer_once(
-    everything: Services, once: OnceInWorkflow, path: str, order: OrderView, wanted: BaseModel, ask: Ask
-) -> Response:
-    """The answer of a POST to this path, or the order as it stands while there is none."""
-    desk = OrderDesk(everything.temporal, everything.settings.checkout_answer_seconds)
-    _, answer = await once.answer(f"POST {path}", wanted, lambda begun: ask(desk, begun))
-    if answer is not None:
-        return answer.response()
-    latest = await run_in_threadpool(everything.orders.get, order.id) or order
-    return JSONResponse(latest.model_dump(mode="json"), 202, headers={"Retry-After": "1"})
+class _OrderRequests:
+    def __init__(self, once: OnceInWorkflow, orders: OrderStore) -> None:
+        self._once = once
+        self._orders = orders
+
+    async def answer(
+        self, path: str, order: OrderView, request: BaseModel, ask: Callable[[Begun], Awaitable[Answer]]
+    ) -> Response:
+        """The answer of a POST to this path, or the order as it is while there is none."""
+        _, answer = await self._once.answer(f"POST {path}", request, ask)
+        return answer.response() if answer is not None else accepted(await self._now(order))
+
+    async def as_it_is(self, order: OrderView) -> Answer:
+        """The order as it is now."""
+        return Answer.showing(await self._now(order))
+
+    async def _now(self, order: OrderView) -> OrderView:
+        return await run_in_threadpool(self._orders.get, order.id) or order
 
 
-def path_of(order: OrderView, what: str) -> str:
-    """Where its customer asks it."""
-    return f"/v1/orders/{order.id}/{what}"
+async def _order_requests(once: OnceInWorkflow, orders: Orders) -> _OrderRequests:
+    return _OrderRequests(once, orders)
+
+
+OrderRequests = Annotated[_OrderRequests, Depends(_order_requests)]

@@ -8,21 +8,21 @@ _AT_ONCE = 2  # at the recommended costs each takes 64 MiB and a core for a tent
 
 
 class Passwords:
-    """Argon2id with pwdlib's recommended costs, but for the memory, which is told."""
+    """Argon2id with pwdlib's recommended costs, but for the memory, which is a setting."""
 
     def __init__(self, memory_kib: int) -> None:
         self._hasher = Argon2Hasher(memory_cost=memory_kib)
-        self._turns = threading.BoundedSemaphore(_AT_ONCE)
+        self._slots = threading.BoundedSemaphore(_AT_ONCE)
         self._nobodys_hash = self._hasher.hash("no account has this password")
 
     def hash(self, password: str) -> str:
         """The hash to keep."""
-        with self._turns:
+        with self._slots:
             return self._hasher.hash(password)
 
     def matches(self, password: str, kept_hash: str | None) -> bool:
         """Whether the password is the one kept; None, for no such account, is False after the same time."""
-        with self._turns:
+        with self._slots:
             matches = self._hasher.verify(password, kept_hash or self._nobodys_hash)
         return matches and kept_hash is not None
 

@@ -3,12 +3,13 @@
 from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Request
+from fastapi import Depends
 
 from api.deps import AccountStore
 from api.errors import HttpProblem
-from api.identity import SignedIn, bearer, signed_in
+from api.identity import SignedIn, bearer
 from api.principals import Principal
+from api.problem_codes import ProblemCode
 from domain.actors import staff_actor
 from schemas.base import Open
 from schemas.users import Account, Role
@@ -107,7 +108,7 @@ def may(principal: Principal, permission: Permission) -> bool:
 
 
 def acting(principal: Principal, permission: Permission) -> str:
-    """Who does something it may, in the words of history and of the audit log: `staff:<id>:<role>`, `service:<id>`."""
+    """The actor as the order's history and the audit log name it: `staff:<id>:<role>`, `service:<id>`."""
     if principal.kind == "service":
         return principal.name
     return staff_actor(principal.id, min(role for role in principal.roles if role in PERMISSIONS[permission]))
@@ -121,8 +122,7 @@ def permissions_for_keys(roles: AbstractSet[Open[Role]]) -> frozenset[Permission
 def require(*permissions: Permission) -> Any:
     """A route's dependency: 401 unless signed in (or open to guests), 403 unless one of the permissions is held."""
 
-    async def check(request: Request, _in_openapi: Annotated[str | None, Depends(bearer)]) -> None:
-        principal = await signed_in(request)
+    async def check(principal: SignedIn, _in_openapi: Annotated[str | None, Depends(bearer)]) -> None:
         if principal is None:
             if any(GUEST in PERMISSIONS[permission] for permission in permissions):
                 return
@@ -130,19 +130,19 @@ def require(*permissions: Permission) -> Any:
         if not any(may(principal, permission) for permission in permissions):
             scope = " ".join(permissions)
             challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
-            raise HttpProblem(403, "forbidden", "This is not allowed to you.", challenge)
+            raise HttpProblem(403, ProblemCode.FORBIDDEN, "You are not allowed to do this.", challenge)
 
     check.permissions = permissions  # type: ignore[attr-defined]  # what the test of the table reads
     return Depends(check)
 
 
 def not_signed_in() -> HttpProblem:
-    """401 without blaming a token, because there is none."""
-    return HttpProblem(401, "not_authenticated", "Sign in first.", {"WWW-Authenticate": "Bearer"})
+    """401 for a request that carries no token."""
+    return HttpProblem(401, ProblemCode.NOT_AUTHENTICATED, "Please sign in first.", {"WWW-Authenticate": "Bearer"})
 
 
 async def _public() -> None:
-    """Open to the world; a route says so in words, so that forgetting a permission is seen."""
+    """Open to the world; a route says so, so that a forgotten permission is noticed."""
 
 
 public = Depends(_public)
@@ -160,7 +160,7 @@ CurrentPrincipal = Annotated[Principal, Depends(_current_principal)]
 def _current_user(principal: CurrentPrincipal, accounts: AccountStore) -> Account:
     account = accounts.by_id(principal.id) if principal.kind == "person" else None
     if account is None:
-        raise HttpProblem(403, "forbidden", "Only a person with an account can do this.")
+        raise HttpProblem(403, ProblemCode.FORBIDDEN, "Only a person with an account can do this.")
     return account
 
 

@@ -1,4 +1,4 @@
-"""ETags: a reader asks only for what is new, an editor changes only what it has seen."""
+"""ETags: a reader fetches only what has changed, an editor changes only the version it has read."""
 
 import hashlib
 import re
@@ -8,6 +8,7 @@ from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
 from api.errors import HttpProblem
+from api.problem_codes import ProblemCode
 
 # The version, and for what shows more than the version covers a digest behind it: "3" or "3-0f1e2d3c".
 _TAG = re.compile(r'(?:W/)?"(\d{1,9})(?:-[0-9a-f]+)?"')
@@ -16,13 +17,13 @@ ANY_VERSION = None
 
 def _expected_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
     if if_match is None:
-        detail = 'Send If-Match with the ETag of what you have seen, or "*" to change it whatever it is now.'
-        raise HttpProblem(428, "precondition_required", detail)
+        detail = 'Send If-Match with the ETag of the version you have read, or "*" for any version.'
+        raise HttpProblem(428, ProblemCode.PRECONDITION_REQUIRED, detail)
     if if_match.strip() == "*":
         return ANY_VERSION
     tag = _TAG.fullmatch(if_match.strip())
     if tag is None:
-        raise HttpProblem(400, "invalid_if_match", 'If-Match takes one ETag of ours, for instance "3".')
+        raise HttpProblem(400, ProblemCode.INVALID_IF_MATCH, 'If-Match takes one ETag of this API, for instance "3".')
     return int(tag[1])
 
 
@@ -52,4 +53,4 @@ def tagged(request: Request, view: BaseModel, version: int = 0) -> Response:
     return Response(body, headers=headers, media_type="application/json")
 
 
-NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "As in the ETag that was sent in If-None-Match"}}
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "Not changed since the ETag in If-None-Match"}}

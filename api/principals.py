@@ -1,4 +1,4 @@
-"""Who asks, once it is known: a person, a person's API key, or a service that acts for itself."""
+"""The caller of a request: a person, a person's API key, or a service that acts for itself."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -24,5 +24,5 @@ class Principal:
 
     @property
     def name(self) -> str:
-        """What throttles, idempotency keys and the audit log know it by."""
+        """Its name in rate limits, idempotency keys and the audit log."""
         return user_actor(self.id) if self.kind == "person" else service_actor(self.id)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from adapters.settings import Settings
 from api.errors import HttpProblem
+from api.problem_codes import ProblemCode
 from domain.shipping import shipping_options
 from schemas.base import Money, Payload
 from schemas.carts import Cart
@@ -33,7 +34,7 @@ class ShownQuote(Payload):
     expires_at: datetime
 
     def is_over(self) -> bool:
-        """Whether it was shown too long ago."""
+        """Whether it has expired."""
         return datetime.now(UTC) >= self.expires_at
 
     def changed_parts(self, priced: PricedOrder) -> list[str]:
@@ -74,7 +75,9 @@ class Quotes:
         try:
             return ShownQuote.model_validate(self._signer.loads(token))
         except (BadSignature, ValidationError) as error:
-            raise HttpProblem(422, "invalid_quote", "This is not a quote of ours; ask for a new one.") from error
+            raise HttpProblem(
+                422, ProblemCode.INVALID_QUOTE, "The quote is not valid. Please request a new one."
+            ) from error
 
 
 def _digest(priced: PricedOrder) -> str:

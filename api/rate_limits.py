@@ -1,4 +1,4 @@
-"""Rate limits: how often one client may ask, told in the headers of draft-ietf-httpapi-ratelimit-headers.
+"""Rate limits: how often one client may ask, shown in the headers of draft-ietf-httpapi-ratelimit-headers.
 
 Everybody has a budget per window: a principal its own, all who are not signed in the one of their address. Where
 secrets can be tried out – whatever is open to the world and changes something – the address has a second, small one.
@@ -16,11 +16,12 @@ from fastapi import Depends, Request
 
 from adapters.settings import Settings
 from api.client_address import client_address
-from api.deps import services_of
+from api.deps import AppSettings, Rates, RequestAuthenticator
 from api.errors import HttpProblem
-from api.identity import Caller, caller_of
 from api.permissions import public
 from api.principals import Principal
+from api.problem_codes import ProblemCode
+from api.tokens import InvalidToken
 
 _UNLIMITED = ("/healthz", "/readyz", "/v1/webhooks/")  # asked by machines that must not be turned away; signed
 _READING = {"GET", "HEAD", "OPTIONS"}
@@ -33,32 +34,31 @@ class _Budget:
     subject: str
 
 
-async def _count(request: Request) -> None:
-    """Count the request; 429 when a budget is spent. The tightest budget is told in the answer's headers."""
+async def _count(request: Request, authenticator: RequestAuthenticator, settings: AppSettings, rates: Rates) -> None:
+    """Count the request; 429 when a budget is spent. The tightest budget stands in the answer's headers."""
     if request.scope["path"].startswith(_UNLIMITED):
         return
-    everything = services_of(request)
     moment = time.time()
-    for budget in _budgets(request, await caller_of(request), everything.settings):
+    for budget in _budgets(request, await authenticator.caller_of(request), settings):
         window = int(budget.rate.get_expiry())
         # Named after the window as well, so that one increment is all there is to do.
         name = f"{budget.name}:{hashlib.sha256(budget.subject.encode()).hexdigest()[:32]}:{int(moment // window)}"
-        used, resets_in = await everything.rates.hit(name, window), window - int(moment % window)
+        used, resets_in = await rates.hit(name, window), window - int(moment % window)
         headers = {
             "RateLimit-Policy": f'"{budget.name}";q={budget.rate.amount};w={window}',
             "RateLimit": f'"{budget.name}";r={max(0, budget.rate.amount - used)};t={resets_in}',
         }
         request.state.answer_headers = headers
         if used > budget.rate.amount:
-            detail = f"{budget.rate.amount} requests in {window} seconds are the most. Please wait."
-            raise HttpProblem(429, "too_many_requests", detail, {"Retry-After": str(resets_in)})
+            detail = f"At most {budget.rate.amount} requests are allowed in {window} seconds. Please wait."
+            raise HttpProblem(429, ProblemCode.TOO_MANY_REQUESTS, detail, {"Retry-After": str(resets_in)})
 
 
 rate_limited: Any = Depends(_count)
 _parsed = lru_cache(limits.parse)
 
 
-def _budgets(request: Request, caller: Caller, settings: Settings) -> Iterator[_Budget]:
+def _budgets(request: Request, caller: Principal | InvalidToken | None, settings: Settings) -> Iterator[_Budget]:
     address = client_address(request)
     subject = caller.name if isinstance(caller, Principal) else f"address:{address}"
     yield _Budget("default", _parsed(settings.rate_limit), subject)

@@ -130,7 +130,7 @@ class AccessTokens:
         return self._sign(claims, TOKEN_TYPE)
 
     def id_token(self, account: Account, client_id: str, claims: dict[str, Any]) -> str:
-        """An OpenID Connect ID token that tells the client who signed in; never accepted as an access token."""
+        """An OpenID Connect ID token that shows the client who signed in; never accepted as an access token."""
         now = int(time.time())
         whole = {"iss": self._issuer, "sub": account.id, "aud": client_id, "iat": now}
         return self._sign({**whole, "exp": now + self.lifetime_seconds, **claims}, "JWT")

@@ -1,8 +1,8 @@
 """Checkouts through the API with stock reserved and payment authorised, beside the bare start of a Temporal workflow.
 
-The payment provider answers without delay. A bare start is what the Temporal server itself needs to take an order down:
-the same input, a queue nobody works on. What an order does after its answer (parcel, events, mails) goes on meanwhile,
-so at higher concurrency each checkout also waits for the others' orders, as it would in a shop.
+The payment provider answers without delay. A bare start is what the Temporal server itself needs to accept an order:
+the same input, on a queue without workers. What an order does after its answer (parcel, events, mails) continues
+meanwhile, so at higher concurrency each checkout also waits for other orders, as it would in a shop.
 """
 
 import asyncio
@@ -12,13 +12,14 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 import httpx2
+import typer
 from temporalio.client import Client
 
 from adapters.connections import Connections, connect
 from bench.report import console, keep, percentile, table_of
-from bench.shop import open_shop, put_on_sale
 from bench.stock_rush import Times, check_out, order_of, put_all
 from dev.crowd import headers_of, open_accounts
+from dev.shop import open_shop, put_on_sale
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
 from temporal_clients.connection import connect_temporal
@@ -28,7 +29,7 @@ SKUS, LINES = 100, 2
 
 
 def main() -> None:
-    """Measure, show, keep."""
+    """Measure checkouts with stock reserved and payment authorized, beside a bare Temporal start."""
     ensure_servers()
     bed = Testbed.create()
     try:
@@ -38,12 +39,12 @@ def main() -> None:
             found = asyncio.run(measure(bed, stores))
     finally:
         bed.close()
-    console.print(table_of(f"Checkouts of {LINES} lines: stock reserved, payment authorised", found))
+    console.print(table_of(f"Checkouts of {LINES} lines: stock reserved, payment authorized", found))
     keep("checkout_speed", rows=found)
 
 
 async def measure(bed: Testbed, stores: Connections) -> list[dict[str, object]]:
-    """Both, in turns, at each concurrency."""
+    """Checkouts and bare starts in turn, at each concurrency."""
     open_shop(stores)
     skus = [f"SPEED-{uuid.uuid4().hex[:12].upper()}" for _ in range(SKUS)]
     put_on_sale(stores, skus, [(sku, "BER", 10_000) for sku in skus])
@@ -55,7 +56,7 @@ async def measure(bed: Testbed, stores: Connections) -> list[dict[str, object]]:
         for at_once, count in CASES.items():
             console.print(f"{at_once} at once, {count} checkouts …")
             rows.append(row("checkout", at_once, await checkouts(client, headers[:count], skus, at_once)))
-            await asyncio.sleep(10)  # what those orders go on with does not belong to the next row
+            await asyncio.sleep(10)  # so that the rest of those orders does not count in the next row
             rows.append(row("bare start", at_once, await bare_starts(temporal, skus, at_once, count)))
     return rows
 
@@ -79,7 +80,7 @@ async def checkouts(client: httpx2.AsyncClient, headers: list[dict[str, str]], s
 
 
 async def filled(client: httpx2.AsyncClient, whose: dict[str, str], lines: list[str]) -> int:
-    """The version of a cart that holds these; the buyer's last order may be emptying it at this moment."""
+    """The version of a cart with these lines; the buyer's last order may be emptying it at this moment."""
     for _ in range(50):
         if version := await put_all(client, whose, lines):
             return version
@@ -88,14 +89,14 @@ async def filled(client: httpx2.AsyncClient, whose: dict[str, str], lines: list[
 
 
 async def bare_starts(temporal: Client, skus: list[str], at_once: int, count: int) -> Times:
-    """The same input to a workflow that nobody runs."""
+    """The same input for a workflow that no worker runs."""
     times, inputs = Times(), iter([order_of(random.sample(skus, LINES)).order for _ in range(count)])
 
     async def next_one() -> bool:
         for order in inputs:
             began = time.perf_counter()
             handle = await temporal.start_workflow(
-                "CheckoutWorkflow", order, id=f"bench-{order.order_id}", task_queue="bench-nobody"
+                "CheckoutWorkflow", order, id=f"bench-{order.order_id}", task_queue="bench-no-worker"
             )
             times.placed.append(time.perf_counter() - began)
             await handle.terminate("measured")
@@ -107,14 +108,14 @@ async def bare_starts(temporal: Client, skus: list[str], at_once: int, count: in
 
 
 async def side_by_side(next_one: Callable[[], Awaitable[bool]], at_once: int, times: Times) -> None:
-    """So many at once, each one after the other, until there is none left."""
+    """Run `at_once` loops side by side until nothing is left."""
 
-    async def one_after_the_other() -> None:
+    async def loop() -> None:
         while await next_one():
             pass
 
     began = time.perf_counter()
-    await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
+    await asyncio.gather(*(loop() for _ in range(at_once)))
     times.seconds = time.perf_counter() - began
 
 
@@ -131,4 +132,4 @@ def row(what: str, at_once: int, times: Times) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

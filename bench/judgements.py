@@ -1,13 +1,16 @@
-"""What a good shop answers to a query, by rules a person can argue with; `python -m bench.judgements` writes them out.
+"""Which products are good answers to a query, by rules; `python -m bench.judgements` writes the graded queries.
 
-Grade 3 is what was asked for, 2 is close to it, 1 is of some use. The rules speak of the products of the sample shop
-(`dev/seed_catalog.py`), never of how the search works.
+Grade 3 is what was searched for, 2 is close to it, 1 is of some use. The rules are about the products of the sample
+shop (`dev/seed_catalog.py`), never about how the search works.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
+
+import typer
 
 from dev.seed_catalog import SeededProduct, brands, catalog, categories
 
@@ -17,7 +20,7 @@ JUDGED = Path(__file__).parent / "judged_queries.json"
 
 @dataclass(frozen=True)
 class Rule:
-    """A product that fits has all that is given: this in its name, this brand, this category above it, these values."""
+    """A product fits when it has all that is given: a part of its name, its brand, a category above it, values."""
 
     name: str = ""
     brand: str = ""
@@ -41,7 +44,7 @@ def _judged(kind: str, query: str, best: Rule, close: Rule | None = None, useful
 
 
 def _exact(name: str, thing: str, brand: str) -> Judged:
-    """Somebody who types the whole name wants this one; the same in another edition is of some use."""
+    """The product of that name is best; the same in another edition is of some use."""
     return _judged("exact name", name, Rule(name=name), None, Rule(name=thing, brand=brand))
 
 
@@ -138,8 +141,16 @@ QUERIES: tuple[Judged, ...] = (
 )  # fmt: skip
 
 
+class GradedQuery(TypedDict):
+    """A query as judged_queries.json has it: its kind, and the grades of its products by their code."""
+
+    kind: str
+    query: str
+    grades: dict[str, int]
+
+
 class Shop:
-    """The products as the rules see them."""
+    """The products that the rules are applied to."""
 
     def __init__(self, products: Sequence[SeededProduct]) -> None:
         self._products = products
@@ -167,32 +178,32 @@ class Shop:
 
     def _path(self, code: str) -> list[str]:
         category = self._categories[code]
-        above = self._path(category.parent) if category.parent else []
-        return [*above, category.name]
+        parents = self._path(category.parent) if category.parent else []
+        return [*parents, category.name]
 
     def _values(self, entry: SeededProduct) -> set[str]:
-        said = {value for variant in entry.product.variants for value in variant.options.values()}
+        values = {value for variant in entry.product.variants for value in variant.options.values()}
         for name, value in entry.product.attributes.items():
-            said.add(name.replace("_", " ") if value is True else str(value))
-        return said
+            values.add(name.replace("_", " ") if value is True else str(value))
+        return values
 
 
-def judge() -> list[dict[str, object]]:
+def judge() -> list[GradedQuery]:
     """Every query with the grades of its products."""
     shop = Shop(list(catalog(PRODUCTS)))
-    return [{"kind": one.kind, "query": one.query, "grades": shop.grades(one)} for one in QUERIES]
+    return [GradedQuery(kind=query.kind, query=query.query, grades=shop.grades(query)) for query in QUERIES]
 
 
 def main() -> None:
-    """Write the judged queries; refuses a query nothing answers, because it could not be missed."""
-    written = judge()
-    empty = [one["query"] for one in written if 3 not in dict(one["grades"]).values()]  # type: ignore[call-overload]
-    if empty:
-        raise SystemExit(f"Nothing in the sample shop answers {empty}; change the rule or the query.")
-    lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in written)
+    """Grade the sample shop by the rules and write judged_queries.json; each query must have a product of grade 3."""
+    graded = judge()
+    unanswered = [query["query"] for query in graded if 3 not in query["grades"].values()]
+    if unanswered:
+        raise SystemExit(f"Nothing in the sample shop answers {unanswered}; change the rule or the query.")
+    lines = ",\n".join(json.dumps(query, ensure_ascii=False) for query in graded)
     JUDGED.write_text(f"[\n{lines}\n]\n")
-    print(f"{len(written)} judged queries are in {JUDGED}")
+    print(f"{len(graded)} judged queries are in {JUDGED}")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,9 +1,9 @@
 """How fast a large file of products becomes rows of MySQL through the API, and how soon the search index equals them.
 
-The file is made first. Then it is sent as any client would send it, while relay and indexer run beside on the same
-machine; at last every document of the index is compared with its rows, field by field and by version. `ALONE=1` starts
-relay and indexer only after the import, which tells what they take from it. The second file, as the first but in the
-other form, changes nothing: that is what comparing costs.
+The file is generated first. Then it is sent as any client would send it, while relay and indexer run on the same
+machine; at the end every document of the index is compared with its rows, field by field and by version. `ALONE=1`
+starts relay and indexer only after the import, which shows how much they slow it down. The second file has the same
+products in the other format and changes nothing: it measures the comparison alone.
 """
 
 import os
@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx2
 import sqlalchemy as sa
+import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -34,7 +35,7 @@ from schemas.users import Role
 PRODUCTS = int(os.environ.get("PRODUCTS", "50000"))
 ALONE = bool(os.environ.get("ALONE"))
 TARGET_ROWS_PER_SECOND = 2000
-_BEHIND = ("relay", "search-indexer")
+_INDEXING = ("relay", "search-indexer")
 _TYPES = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
 _CHUNK = 256 * 1024
 _LONGEST_SECONDS = 900
@@ -42,7 +43,7 @@ columns = (TextColumn("{task.description:<16}"), BarColumn(), TextColumn("{task.
 
 
 def main() -> None:
-    """Measure, show, keep."""
+    """Measure an import of products (PRODUCTS=50000), and when the search index equals them."""
     ensure_servers()
     bed = Testbed.create()
     try:
@@ -50,12 +51,12 @@ def main() -> None:
             Taxonomy(stores.engine).ensure(brands(), categories())
             files = {form: bed.place.state / f"products.{form}" for form in _TYPES}
             write_files(files)
-            bed.start("api", *(() if ALONE else _BEHIND))
+            bed.start("api", *(() if ALONE else _INDEXING))
             headers = sign_in(bed, stores)
             rows = [send(bed, headers, "new, CSV", "csv", files["csv"])]
-            bed.start(*_BEHIND)
+            bed.start(*_INDEXING)
             rows.append(converge(stores, product_feed(stores.engine, stores.elasticsearch, bed.settings.name_prefix)))
-            rows.append(send(bed, headers, "as it is, NDJSON", "ndjson", files["ndjson"]))
+            rows.append(send(bed, headers, "unchanged, NDJSON", "ndjson", files["ndjson"]))
         for file in files.values():
             file.unlink()
     finally:
@@ -65,7 +66,7 @@ def main() -> None:
 
 
 def write_files(files: dict[str, Path]) -> None:
-    """The same products in both forms; the names of the columns are gathered first."""
+    """Write the same products in both formats; the names of the columns are collected first."""
     options: set[str] = set()
     attributes: set[str] = set()
     currencies: set[str] = set()
@@ -85,15 +86,15 @@ def write_files(files: dict[str, Path]) -> None:
     with files["ndjson"].open("wb") as target:
         for page in pages():
             target.writelines(write_ndjson([page]))
-            options |= {name for one in page for name in one.options}
-            attributes |= {name for one in page for name in one.attributes}
-            currencies |= {price.currency for one in page for v in one.variants for price in v.prices}
+            options |= {name for product in page for name in product.options}
+            attributes |= {name for product in page for name in product.attributes}
+            currencies |= {price.currency for product in page for v in product.variants for price in v.prices}
     with files["csv"].open("wb") as target:
         target.writelines(write_csv(pages(), sorted(options), sorted(currencies), sorted(attributes)))
 
 
 def sign_in(bed: Testbed, stores: Connections) -> dict[str, str]:
-    """The header of an account that minds the catalog."""
+    """The header of an account with the catalog role."""
     account = {"email": f"bench-{uuid.uuid4().hex}@shop.example.com", "password": uuid.uuid4().hex}
     with httpx2.Client(base_url=bed.url("API_PORT"), timeout=30) as client:
         made = client.post("/v1/users", json={**account, "name": "Bench"}).raise_for_status().json()
@@ -103,17 +104,21 @@ def sign_in(bed: Testbed, stores: Connections) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def send(bed: Testbed, headers: dict[str, str], name: str, form: str, file: Path) -> dict[str, Any]:
+def send(bed: Testbed, headers: dict[str, str], name: str, file_format: str, file: Path) -> dict[str, Any]:
     """Send a file; rows per second from the first byte to the answer."""
     base, key = bed.url("API_PORT"), uuid.uuid4().hex
-    asked = headers | {"Content-Type": _TYPES[form], "Idempotency-Key": key, "Content-Length": str(file.stat().st_size)}
+    upload_headers = headers | {
+        "Content-Type": _TYPES[file_format],
+        "Idempotency-Key": key,
+        "Content-Length": str(file.stat().st_size),
+    }
     answers: list[httpx2.Response] = []
 
     def upload() -> None:
         with httpx2.Client(base_url=base, timeout=_LONGEST_SECONDS) as client:
-            answers.append(client.post("/v1/products:import", content=_chunks(file), headers=asked))
+            answers.append(client.post("/v1/products:import", content=_chunks(file), headers=upload_headers))
 
-    forget_peak(bed)
+    reset_peak(bed)
     before, started = memory(bed), time.perf_counter()
     sender = threading.Thread(target=upload)
     sender.start()
@@ -143,15 +148,15 @@ def _chunks(file: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def forget_peak(bed: Testbed) -> None:
-    """What came before counts no more: the hash of one password takes more memory than an import does."""
+def reset_peak(bed: Testbed) -> None:
+    """Reset the peak of the memory: hashing one password takes more than an import does."""
     peaks = Path(f"/proc/{bed.processes['api'].pid}/clear_refs")
     if peaks.exists():
         peaks.write_text("5")
 
 
 def memory(bed: Testbed) -> int:
-    """The most bytes the API has held at once, where the system tells."""
+    """The peak memory of the API in bytes; 0 where the system does not report it."""
     status = Path(f"/proc/{bed.processes['api'].pid}/status")
     if not status.exists():
         return 0
@@ -159,7 +164,7 @@ def memory(bed: Testbed) -> int:
 
 
 def converge(stores: Connections, feed: Feed) -> dict[str, Any]:
-    """Wait until the outbox is empty and every document is as its rows are, then say what differs; nothing should."""
+    """Wait until the outbox is empty and every document equals its rows; raises RuntimeError when one never does."""
     started = time.perf_counter()
     left = sa.text("SELECT COUNT(*) FROM product_events WHERE published_at IS NULL")
     with Progress(*columns, console=console) as progress:
@@ -183,8 +188,8 @@ def converge(stores: Connections, feed: Feed) -> dict[str, Any]:
 
 def show(rows: list[dict[str, Any]]) -> None:
     """The rows as a table."""
-    beside = "after the import" if ALONE else "beside the import"
-    table = Table(title=f"{PRODUCTS:,} products, relay and indexer {beside}")
+    when = "after the import" if ALONE else "during the import"
+    table = Table(title=f"{PRODUCTS:,} products, relay and indexer {when}")
     for column in ("what", "rows", "seconds", "rows/s", "MB sent", "MB the API grew by"):
         table.add_column(column, justify="left" if column == "what" else "right")
     for row in rows:
@@ -197,4 +202,4 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,4 +1,4 @@
-"""How every bench shows and keeps what it has measured."""
+"""How every bench shows and stores what it has measured."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
 console = Console(highlight=False)
-# A person who clicks or types as fast as people do; see docs/decisions/0011-what-a-latency-goal-means.md.
+# The pace of a person who clicks or types; see docs/decisions/0011-what-a-latency-goal-means.md.
 PACE_SECONDS = 0.25
 
 
 def due_times(dice: random.Random, pace: float, started: float) -> Iterator[float]:
-    """When one person asks next, of a clock that stood at `started`: every `pace` seconds on average.
+    """When one user's next requests are due, from `started` on: every `pace` seconds on average.
 
-    Who compares an answer with the time it was due counts the wait for an earlier answer as well.
+    A latency counted from the due time includes the wait for an earlier answer.
     """
     due = started + dice.random() * pace
     while True:
@@ -40,16 +40,16 @@ def table_of(title: str, rows: Sequence[dict[str, object]]) -> Table:
 
 
 def percentile(seconds: Sequence[float], share: int) -> float:
-    """In milliseconds; of a handful it is their largest."""
+    """In milliseconds; with few values the largest."""
     return round(statistics.quantiles(seconds, n=100, method="inclusive")[share - 1] * 1000, 1)
 
 
 def keep(name: str, **found: object) -> None:
-    """What was found as JSON, with where and when it was measured."""
+    """Store the results as JSON, with where and when they were measured."""
     path = RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    where = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "python": platform.python_version()}
-    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), **where, **found}
+    machine = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "python": platform.python_version()}
+    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), **machine, **found}
     path.write_text(json.dumps(result, indent=2) + "\n")
     console.print(f"Kept in {path}")
 

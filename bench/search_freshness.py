@@ -1,7 +1,7 @@
 """How long it takes until a change of a product is found: MySQL → outbox → Kafka → indexer → Elasticsearch → the API.
 
-Product after product is renamed to a word that nobody has, and the search is asked for it until it answers with the
-product. The time begins when the transaction is committed.
+A product is renamed to a word that no other product has, and the search is queried for it until the product is found.
+The time starts when the transaction is committed.
 """
 
 import time
@@ -9,21 +9,22 @@ import uuid
 from datetime import UTC, datetime
 
 import httpx2
+import typer
 from rich.progress import track
 
 from adapters.connections import Connections, connect
 from adapters.mysql.catalog.products import Catalog
 from bench.report import console, keep, percentile
-from bench.shop import a_product, open_shop
+from dev.shop import a_product, open_shop
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
 from schemas.catalog import Product
 
-CHANGES, TARGET_SECONDS, LOOK_SECONDS, PATIENCE_SECONDS = 100, 2.0, 0.01, 60.0
+CHANGES, TARGET_SECONDS, POLL_SECONDS, PATIENCE_SECONDS = 100, 2.0, 0.01, 60.0
 
 
 def main() -> None:
-    """Measure, show, keep."""
+    """Measure how soon a changed product is found by the search."""
     ensure_servers()
     bed = Testbed.create()
     try:
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def measure(stores: Connections, client: httpx2.Client) -> list[float]:
-    """Seconds of each change; the first ones, while the indexer joins its group, are not counted."""
+    """Seconds of each change; the first, while the indexer joins its group, is not counted."""
     open_shop(stores)
     catalog, product = Catalog(stores.engine), a_product(f"FRESH-{uuid.uuid4().hex[:12].upper()}")
     until_found(client, rename(catalog, product))
@@ -52,7 +53,7 @@ def measure(stores: Connections, client: httpx2.Client) -> list[float]:
 
 
 def rename(catalog: Catalog, product: Product) -> str:
-    """A word that only this product has, from now on."""
+    """Rename the product to a word that only it has; answers the word."""
     word = f"zq{uuid.uuid4().hex[:12]}"
     catalog.put_many([product.model_copy(update={"name": f"Lamp {word}", "updated_at": datetime.now(UTC)})])
     return word
@@ -63,10 +64,10 @@ def until_found(client: httpx2.Client, word: str) -> float:
     began = time.perf_counter()
     while not client.get("/v1/products", params={"q": word}).raise_for_status().json()["items"]:
         if time.perf_counter() - began > PATIENCE_SECONDS:
-            raise SystemExit("A change is not found; .state/testbed/*/search-indexer.log and relay.log tell why.")
-        time.sleep(LOOK_SECONDS)
+            raise SystemExit("A change is not found; see .state/testbed/*/search-indexer.log and relay.log.")
+        time.sleep(POLL_SECONDS)
     return time.perf_counter() - began
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,10 +1,10 @@
-"""How long a search takes through the API on 50,000 products, beside what the server itself took and a bare route.
+"""How long a search takes through the API on 50,000 products, beside Elasticsearch's own time and a bare route.
 
-All three are asked in turns by every thread of one run, so that whatever else happens on the machine hits them alike.
-`took` is Elasticsearch's own figure, read from Server-Timing; what stands between it and the whole is ours and the
-queue's. Askers who ask again the moment they are answered show what the machine can do; with 16 of them on few cores
-every request waits for the 15 others. The last rows are 16 people at a person's pace: what they feel, and what the
-goals are about (docs/decisions/0011).
+Every thread of a run sends all of them in turn, so that other load on the machine affects them alike. `took` is
+Elasticsearch's own figure, read from Server-Timing; the rest is our code and waiting. Clients that send their next
+request as soon as they are answered show the capacity of the machine; with 16 of them on few cores every request waits
+for the other 15. The last rows are 16 users at a person's pace: the latency they see, and what the goals are about
+(docs/decisions/0011).
 """
 
 import http.client
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
+import typer
 from rich.progress import Progress
 
 from adapters.connections import connect
@@ -34,27 +35,27 @@ PRODUCTS = int(os.environ.get("PRODUCTS", "50000"))
 SECONDS = float(os.environ.get("SECONDS", "15"))
 WARM_UP_SECONDS = 8.0
 CONCURRENCY = (1, 4, 16)
-PEOPLE = 16
+USERS = 16
 TARGETS = {"search": {"p50": 25.0, "p99": 120.0}, "suggest": {"p50": 12.5, "p99": 60.0}}
 SEED = 20260101
 
 
 def paths() -> dict[str, list[str]]:
-    """What is asked: the judged queries, words of names that were hardly asked before, shelves; each as people narrow
-    and sort, and the beginnings of all of them.
+    """The requests: the judged queries, words of product names, and categories, with filters and sorting; and the
+    beginnings of all queries.
 
-    Elasticsearch remembers the answer to a question until something changes, so half of the questions are new ones.
+    Elasticsearch caches the answer to a query until something changes, so half of the queries are new ones.
     """
     dice = random.Random(SEED)  # noqa: S311 - a mixture, not a secret
-    judged = [str(one["query"]) for one in json.loads(JUDGED.read_text())]
+    judged = [str(query["query"]) for query in json.loads(JUDGED.read_text())]
     names = [entry.product.name.split() for entry in itertools.islice(catalog(PRODUCTS), 0, PRODUCTS, 29)]
     new = [" ".join(dice.sample(name, min(len(name), dice.randint(1, 3)))) for name in names]
     typed = [*judged * max(1, len(new) // len(judged)), *new]
     choices: list[dict[str, object]] = [{}, {}, {}, {"in_stock": "true"}, {"sort": "price_asc"}, {"max_price": 5000}]
     searches = [f"/v1/products?{urlencode({'q': words} | dice.choice(choices))}" for words in typed]
-    shelves = [{"category": one} for one in ("kitchen", "audio", "shoes", "toys")] + [{}]
-    searches += [f"/v1/products?{urlencode(shelf)}" for shelf in shelves * (len(typed) // 50)]
-    beginnings = [f"/v1/products/suggest?{urlencode({'q': one[: dice.randint(2, 12)].strip()})}" for one in typed]
+    categories = [{"category": code} for code in ("kitchen", "audio", "shoes", "toys")] + [{}]
+    searches += [f"/v1/products?{urlencode(category)}" for category in categories * (len(typed) // 50)]
+    beginnings = [f"/v1/products/suggest?{urlencode({'q': words[: dice.randint(2, 12)].strip()})}" for words in typed]
     dice.shuffle(searches)
     dice.shuffle(beginnings)
     return {"search": searches, "suggest": beginnings, "bare": ["/healthz"]}
@@ -66,8 +67,8 @@ def fill(bed: Testbed) -> None:
         alias = f"{bed.settings.name_prefix}{ALIAS}"
         search, index = ProductSearch(stores.elasticsearch, alias), product_index(stores.elasticsearch, alias)
         task = progress.add_task("indexing", total=PRODUCTS)
-        left = catalog(PRODUCTS)
-        while batch := list(itertools.islice(left, 1000)):
+        products = catalog(PRODUCTS)
+        while batch := list(itertools.islice(products, 1000)):
             search.index_products(indexed(batch))
             progress.advance(task, len(batch))
         index.refresh(alias)
@@ -76,31 +77,31 @@ def fill(bed: Testbed) -> None:
 
 
 @dataclass
-class Asked:
+class Timings:
     """Seconds of each request by kind, and the server's own milliseconds."""
 
     times: dict[str, list[float]]
     took: dict[str, list[float]]
 
 
-def load(base: str, asked: dict[str, list[str]], seconds: float, concurrency: int, pace: float = 0) -> Asked:
-    """Ask from so many threads, every kind in turns, each at its pace in seconds or as fast as it is answered."""
-    found = Asked({kind: [] for kind in asked}, {kind: [] for kind in asked})
+def load(base: str, requests: dict[str, list[str]], seconds: float, concurrency: int, pace: float = 0) -> Timings:
+    """Send from `concurrency` threads, every kind in turn, each at its pace in seconds or as fast as it is answered."""
+    found = Timings({kind: [] for kind in requests}, {kind: [] for kind in requests})
     end = time.monotonic() + seconds
 
-    def go_on(number: int) -> None:
+    def client(number: int) -> None:
         connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=30)
         due = due_times(random.Random(number), pace, time.perf_counter())  # noqa: S311 - a rhythm, not a secret
         for turn in itertools.count(number * 101):
-            for kind, choices in asked.items():
+            for kind, choices in requests.items():
                 started = next(due) if pace else time.perf_counter()
                 time.sleep(max(0.0, started - time.perf_counter()))
-                ask(connection, kind, choices[turn % len(choices)], found, started)
+                send(connection, kind, choices[turn % len(choices)], found, started)
             if time.monotonic() > end:
                 break
         connection.close()
 
-    threads = [threading.Thread(target=go_on, args=(number,)) for number in range(concurrency)]
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(concurrency)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -108,8 +109,8 @@ def load(base: str, asked: dict[str, list[str]], seconds: float, concurrency: in
     return found
 
 
-def ask(connection: http.client.HTTPConnection, kind: str, path: str, found: Asked, started: float) -> None:
-    """One request, noted."""
+def send(connection: http.client.HTTPConnection, kind: str, path: str, found: Timings, started: float) -> None:
+    """Send one request and record its times."""
     connection.request("GET", path)
     answer = connection.getresponse()
     answer.read()
@@ -127,16 +128,16 @@ def percentile(values: Sequence[float], share: int) -> float:
 
 def rows(base: str) -> list[dict[str, object]]:
     """Every kind at every concurrency, each kind alone with the bare route."""
-    asked = paths()
-    load(base, asked, WARM_UP_SECONDS, 4)
+    requests = paths()
+    load(base, requests, WARM_UP_SECONDS, 4)
     found = []
-    ways = [*((number, 0.0) for number in CONCURRENCY), (PEOPLE, PACE_SECONDS)]
-    for kind, (concurrency, pace) in itertools.product(("search", "suggest"), ways):
-        kinds = {kind: asked[kind]} if pace else {kind: asked[kind], "bare": asked["bare"]}
+    loads = [*((number, 0.0) for number in CONCURRENCY), (USERS, PACE_SECONDS)]
+    for kind, (concurrency, pace) in itertools.product(("search", "suggest"), loads):
+        kinds = {kind: requests[kind]} if pace else {kind: requests[kind], "bare": requests["bare"]}
         found_now = load(base, kinds, SECONDS, concurrency, pace)
         times, took = found_now.times, found_now.took
-        who = f"{concurrency} people" if pace else concurrency
-        row: dict[str, object] = {"kind": kind, "concurrency": who, "requests": len(times[kind])}
+        clients = f"{concurrency} users" if pace else concurrency
+        row: dict[str, object] = {"kind": kind, "concurrency": clients, "requests": len(times[kind])}
         row["load_average"] = round(os.getloadavg()[0], 1)
         row["per_second"] = round(len(times[kind]) / SECONDS, 1)
         for share in (50, 99):
@@ -151,9 +152,9 @@ def show(found: list[dict[str, object]]) -> None:
     """The rows as a table, and whether the targets are met."""
     console.print(table_of(f"{PRODUCTS} products, through one API process, milliseconds", found))
     for one in found:
-        if one["concurrency"] not in (PEOPLE, f"{PEOPLE} people"):
+        if one["concurrency"] not in (USERS, f"{USERS} users"):
             continue
-        who = f"{PEOPLE} who never pause" if one["concurrency"] == PEOPLE else one["concurrency"]
+        who = f"{USERS} clients without pauses" if one["concurrency"] == USERS else one["concurrency"]
         for share, target in TARGETS[str(one["kind"])].items():
             met = float(str(one[f"{share}_ms"])) < target
             console.print(
@@ -163,7 +164,7 @@ def show(found: list[dict[str, object]]) -> None:
 
 
 def main() -> None:
-    """Measure, show, keep."""
+    """Measure search and suggest on PRODUCTS=50000 products, SECONDS=15 for each row."""
     ensure_servers()
     bed = Testbed.create()
     try:
@@ -177,4 +178,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,6 +1,6 @@
 """How good the search is: nDCG@10 over the judged queries, by kind of query and overall.
 
-1 is the best order there can be: every query's best products first. The products are those of the sample shop, in an
+1 is the ideal order: the best products of every query first. The products are those of the sample shop, in an
 index of their own.
 """
 
@@ -9,11 +9,12 @@ import math
 import os
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import typer
 from elasticsearch import Elasticsearch
 from rich.console import Console
 from rich.table import Table
@@ -35,11 +36,11 @@ Scores = list[tuple[str, str, float]]  # kind, query, nDCG
 
 
 def indexed(products: Sequence[SeededProduct]) -> list[IndexedProduct]:
-    """The products as the index knows them, priced as of a fixed day."""
+    """The products as documents of the index."""
     brand_names = {brand.code: brand.name for brand in brands()}
     names = {category.code: category.name for category in categories()}
     parents = {category.code: category.parent for category in categories()}
-    return [_indexed(one, brand_names, names, path_to(one.product.category, parents)) for one in products]
+    return [_indexed(product, brand_names, names, path_to(product.product.category, parents)) for product in products]
 
 
 def _indexed(
@@ -94,18 +95,18 @@ def scores(search: ProductSearch) -> Scores:
     return found
 
 
-def ndcg(shown: Sequence[int], judged: "Sequence[int] | object") -> float:
-    """The gain of what was shown, less the deeper it stood, as a share of the best there could have been."""
-    best = sorted(judged, reverse=True)[:DEPTH]  # type: ignore[type-var,call-overload]
+def ndcg(shown: Sequence[int], judged: Iterable[int]) -> float:
+    """The discounted gain of the shown results, as a share of the ideal one."""
+    best = sorted(judged, reverse=True)[:DEPTH]
     return _gain(shown) / _gain(best)
 
 
 def _gain(grades: Sequence[int]) -> float:
-    return sum((2**grade - 1) / math.log2(place + 2) for place, grade in enumerate(grades))
+    return sum((pow(2.0, grade) - 1) / math.log2(place + 2) for place, grade in enumerate(grades))
 
 
 def main() -> None:
-    """Measure, show, keep."""
+    """Measure nDCG of the judged queries; exits with 1 below the floor."""
     ensure_servers()
     port = settings()["ELASTICSEARCH_PORT"]
     with Elasticsearch(f"http://127.0.0.1:{port}", request_timeout=30) as client, sample_index(client) as search:
@@ -132,4 +133,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

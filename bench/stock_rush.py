@@ -1,8 +1,8 @@
-"""A rush on scarce stock: checkouts through the API at growing crowds, beside the bare transaction they come down to.
+"""A rush on scarce stock: checkouts through the API at growing crowds, beside the bare transaction.
 
 Every basket has four of six SKUs, all share one of them, and there is stock for three in ten. Orders and refusals are
-timed apart, because a refusal should cost next to nothing. An order that was answered with 202 counts as placed or
-refused by what became of it; its time is that of the 202.
+timed separately, because a refusal should cost next to nothing. A checkout that was answered with 202 counts as placed
+or refused by its outcome; its time is that of the 202.
 """
 
 import asyncio
@@ -14,13 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import httpx2
+import typer
 
 from adapters.connections import Connections, connect
 from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
 from bench.report import console, keep, percentile, table_of
-from bench.shop import PRICE, open_shop, put_on_sale
 from dev.crowd import headers_of, open_accounts
+from dev.shop import PRICE, open_shop, put_on_sale
 from dev.stack import ensure_servers
 from dev.testbed import Testbed
 from domain.errors import OutOfStock
@@ -32,13 +33,13 @@ from schemas.users import Account
 CROWDS = {1: 40, 16: 96, 64: 192, 200: 200}  # buyers at once → checkouts
 POSSIBLE = 0.3
 SKUS, LINES = 6, 4
-# The carrier leaves such a parcel where it is, so that what is measured is placing orders and nothing after it.
+# The carrier moves no parcel to this postal code, so that only the placing of orders is measured.
 ADDRESS = {"name": "Bench", "line1": "Weg 1", "city": "Berlin", "postal_code": "11111", "country": "DE"}
 
 
 @dataclass
 class Times:
-    """Seconds of each checkout, by how it ended; and what answered what."""
+    """Seconds of each checkout by its outcome, and how often each status was answered."""
 
     placed: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
@@ -47,7 +48,7 @@ class Times:
 
 
 def main() -> None:
-    """Measure, show, keep."""
+    """Measure checkouts in a rush on scarce stock, beside the bare transaction."""
     ensure_servers()
     bed = Testbed.create()
     try:
@@ -62,7 +63,7 @@ def main() -> None:
 
 
 def measure(bed: Testbed, stores: Connections) -> list[dict[str, object]]:
-    """Every crowd through the API, and the same crowd at the bare transaction."""
+    """Every number of buyers through the API, and the same number at the bare transaction."""
     open_shop(stores)
     accounts = open_accounts(stores.engine, max(CROWDS))
     asyncio.run(rush(bed, stores, accounts, 16, 32))  # warm
@@ -71,17 +72,21 @@ def measure(bed: Testbed, stores: Connections) -> list[dict[str, object]]:
         console.print(f"{buyers} at once, {checkouts} checkouts …")
         rows.append(row("API", buyers, asyncio.run(rush(bed, stores, accounts, buyers, checkouts))))
         rows.append(row("transaction", buyers, bare(stores, buyers, checkouts)))
-    wrong = [one for page in StockReconciliations(stores.engine).check() for one in page.differences]
-    if wrong:
-        raise RuntimeError(f"the books disagree: {wrong[:3]}")
+    differences = [
+        difference for page in StockReconciliations(stores.engine).check() for difference in page.differences
+    ]
+    if differences:
+        raise RuntimeError(f"the stock does not match its ledger: {differences[:3]}")
     return rows
 
 
-def shelf(stores: Connections, checkouts: int) -> list[str]:
-    """New SKUs of which there is enough for three in ten of the baskets."""
+def stock_up(stores: Connections, checkouts: int) -> list[str]:
+    """New SKUs with stock for three in ten of the baskets."""
     units = int(checkouts * POSSIBLE)
     skus = [f"RUSH-{uuid.uuid4().hex[:12].upper()}" for _ in range(SKUS)]
-    halves = [(sku, house, part) for sku in skus for house, part in (("BER", units - units // 3), ("AMS", units // 3))]
+    halves = [
+        (sku, warehouse, part) for sku in skus for warehouse, part in (("BER", units - units // 3), ("AMS", units // 3))
+    ]
     put_on_sale(stores, skus, [line for line in halves if line[2]])
     return skus
 
@@ -94,50 +99,50 @@ def basket(skus: Sequence[str], number: int) -> list[str]:
 
 
 async def rush(bed: Testbed, stores: Connections, accounts: list[Account], at_once: int, checkouts: int) -> Times:
-    """So many checkouts, each by a buyer whose cart was filled before, so many of them at once."""
-    skus, headers, times = shelf(stores, checkouts), headers_of(bed.settings, accounts[:checkouts]), Times()
+    """Check out carts that were filled before, each by another buyer, `at_once` of them side by side."""
+    skus, headers, times = stock_up(stores, checkouts), headers_of(bed.settings, accounts[:checkouts]), Times()
     limits = httpx2.Limits(max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=1)
     late: list[tuple[str, dict[str, str], float]] = []
     async with httpx2.AsyncClient(base_url=bed.url("API_PORT"), timeout=120, limits=limits) as client:
         waiting = iter(list(zip(headers, await fill(client, headers, skus), strict=True)))
 
-        async def one_after_the_other() -> None:
-            for whose, version in waiting:
-                await check_out(client, whose, version, times, late)
+        async def buy() -> None:
+            for buyer, version in waiting:
+                await check_out(client, buyer, version, times, late)
 
         began = time.perf_counter()
-        await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
+        await asyncio.gather(*(buy() for _ in range(at_once)))
         times.seconds = time.perf_counter() - began
-        for order_id, whose, seconds in late:
-            placed = await became_an_order(client, order_id, whose)
+        for order_id, buyer, seconds in late:
+            placed = await became_an_order(client, order_id, buyer)
             (times.placed if placed else times.refused).append(seconds)
-    wanted = int(checkouts * POSSIBLE)
-    if len(times.placed) != wanted:
-        raise RuntimeError(f"{len(times.placed)} orders were placed, {wanted} were possible")
+    expected = int(checkouts * POSSIBLE)
+    if len(times.placed) != expected:
+        raise RuntimeError(f"{len(times.placed)} orders were placed, {expected} were possible")
     return times
 
 
 async def fill(client: httpx2.AsyncClient, headers: list[dict[str, str]], skus: list[str]) -> list[int]:
-    """A basket in every cart; the versions of the carts."""
-    few = asyncio.Semaphore(8)
+    """Put a basket into every cart; answers the versions of the carts."""
+    slots = asyncio.Semaphore(8)
 
-    async def one(number: int, whose: dict[str, str]) -> int:
-        async with few:
+    async def fill_cart(number: int, buyer: dict[str, str]) -> int:
+        async with slots:
             for _ in range(20):
-                if version := await put_all(client, whose, basket(skus, number)):
+                if version := await put_all(client, buyer, basket(skus, number)):
                     return version
                 await asyncio.sleep(0.2)  # the buyer's last order is emptying its cart at this moment
             raise RuntimeError("a cart could not be filled")
 
-    return await asyncio.gather(*(one(number, whose) for number, whose in enumerate(headers)))
+    return await asyncio.gather(*(fill_cart(number, buyer) for number, buyer in enumerate(headers)))
 
 
-async def put_all(client: httpx2.AsyncClient, whose: dict[str, str], lines: list[str]) -> int | None:
-    """The version of a cart that holds exactly these; None when something else changed it meanwhile."""
+async def put_all(client: httpx2.AsyncClient, buyer: dict[str, str], lines: list[str]) -> int | None:
+    """The version of a cart with exactly these lines; None when it was changed meanwhile."""
     version = None
     for answer in [
-        await client.delete("/v1/cart", headers=whose),
-        *[await client.put(f"/v1/cart/items/{sku}", json={"quantity": 1}, headers=whose) for sku in lines],
+        await client.delete("/v1/cart", headers=buyer),
+        *[await client.put(f"/v1/cart/items/{sku}", json={"quantity": 1}, headers=buyer) for sku in lines],
     ]:
         if answer.status_code == httpx2.codes.CONFLICT:
             return None
@@ -147,20 +152,20 @@ async def put_all(client: httpx2.AsyncClient, whose: dict[str, str], lines: list
 
 async def check_out(
     client: httpx2.AsyncClient,
-    whose: dict[str, str],
+    buyer: dict[str, str],
     version: int,
     times: Times,
     late: list[tuple[str, dict[str, str], float]],
 ) -> None:
     """One checkout, timed."""
     body = {"cart_version": version, "shipping_address": ADDRESS, "payment_method": "pm_card_visa"}
-    headers = whose | {"Idempotency-Key": uuid.uuid4().hex}
+    headers = buyer | {"Idempotency-Key": uuid.uuid4().hex}
     began = time.perf_counter()
     answer = await client.post("/v1/checkouts", json=body, headers=headers)
     seconds = time.perf_counter() - began
     times.answers[str(answer.status_code)] += 1
     if answer.status_code == httpx2.codes.ACCEPTED:
-        late.append((answer.json()["id"], whose, seconds))
+        late.append((answer.json()["id"], buyer, seconds))
     elif answer.status_code == httpx2.codes.CREATED:
         times.placed.append(seconds)
     elif answer.json().get("code") == "out_of_stock":
@@ -169,10 +174,10 @@ async def check_out(
         raise RuntimeError(answer.text)
 
 
-async def became_an_order(client: httpx2.AsyncClient, order_id: str, whose: dict[str, str]) -> bool:
-    """What became of an order that was answered with 202."""
+async def became_an_order(client: httpx2.AsyncClient, order_id: str, buyer: dict[str, str]) -> bool:
+    """Whether a checkout that was answered with 202 became an order."""
     async with asyncio.timeout(180):
-        while (answer := await client.get(f"/v1/orders/{order_id}", headers=whose)).status_code != 404:
+        while (answer := await client.get(f"/v1/orders/{order_id}", headers=buyer)).status_code != 404:
             if answer.json().get("payment_status") == "authorized":
                 return True
             await asyncio.sleep(0.5)
@@ -180,10 +185,10 @@ async def became_an_order(client: httpx2.AsyncClient, order_id: str, whose: dict
 
 
 def bare(stores: Connections, buyers: int, checkouts: int) -> Times:
-    """The same baskets straight at the transaction that records an order with its stock."""
-    skus, times, store = shelf(stores, checkouts), Times(), OrderStore(stores.engine)
+    """The same baskets with the bare transaction that records an order and reserves its stock."""
+    skus, times, store = stock_up(stores, checkouts), Times(), OrderStore(stores.engine)
 
-    def one(number: int) -> None:
+    def place(number: int) -> None:
         command = order_of(basket(skus, number))
         began = time.perf_counter()
         try:
@@ -195,13 +200,13 @@ def bare(stores: Connections, buyers: int, checkouts: int) -> Times:
 
     with ThreadPoolExecutor(buyers) as pool:
         began = time.perf_counter()
-        list(pool.map(one, range(checkouts)))
+        list(pool.map(place, range(checkouts)))
         times.seconds = time.perf_counter() - began
     return times
 
 
 def order_of(skus: Sequence[str]) -> PlaceOrder:
-    """What CheckoutWorkflow would ask for."""
+    """The command that CheckoutWorkflow would send."""
     lines = [
         PricedLine(sku=sku, name=sku, quantity=1, unit_price=PRICE, weight_grams=100, subtotal=PRICE, tax=0)
         for sku in skus
@@ -237,10 +242,10 @@ def row(what: str, buyers: int, times: Times) -> dict[str, object]:
 
 
 def show(found: list[dict[str, object]]) -> None:
-    """The rows as a table, and what its times are."""
+    """The rows as a table, with an explanation of the times."""
     console.print(table_of(f"Checkouts of {LINES} lines, stock for {POSSIBLE:.0%} of them", found))
-    console.print("Times are milliseconds; a 202 is timed as it was answered and counted by what became of the order.")
+    console.print("Times are milliseconds; a 202 is timed when it was answered and counted by its outcome.")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,7 +1,7 @@
-"""What a token costs: the same route asked by a guest and by somebody signed in, in turns, on one warm API.
+"""What a token costs: the same route requested by a guest and by a signed-in customer, in turn, on one warm API.
 
-Everything but the check of the token is the same for both, so the difference is the check: the signature, the account's
-state and the revocation of its family. Once with Redis, and once with a Redis that nobody listens at (MySQL is asked).
+Only the check of the token differs, so the difference is its cost: the signature, the account's state and the
+revocation of its family. Once with Redis, and once without, when MySQL is queried instead.
 """
 
 import http.client
@@ -12,6 +12,7 @@ import uuid
 from urllib.parse import urlsplit
 
 import httpx2
+import typer
 
 from adapters.connections import connect
 from bench.report import console, keep, table_of
@@ -25,7 +26,7 @@ TARGET_MS = 1.0
 
 
 def main() -> None:
-    """Measure, show, keep."""
+    """Measure what the check of a token adds to a request, with Redis and without."""
     ensure_servers()
     bed = Testbed.create()
     try:
@@ -41,14 +42,14 @@ def main() -> None:
 
 
 def measure(bed: Testbed, redis: str, **environment: str) -> list[dict[str, object]]:
-    """Both askers at each concurrency against one API."""
+    """Both clients at each concurrency against one API."""
     bed.start("api", **environment)
     base = bed.url("API_PORT")
-    askers = {"public": {"X-Cart-Token": uuid.uuid4().hex}, "token": sign_in(base)}
+    clients = {"public": {"X-Cart-Token": uuid.uuid4().hex}, "token": sign_in(base)}
     rows = []
     for concurrency in CONCURRENCY:
-        load(base, askers, WARM_UP, concurrency)
-        times = load(base, askers, REQUESTS, concurrency)
+        load(base, clients, WARM_UP, concurrency)
+        times = load(base, clients, REQUESTS, concurrency)
         rows.append(row(redis, concurrency, times))
     return rows
 
@@ -63,14 +64,14 @@ def sign_in(base: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def load(base: str, askers: dict[str, dict[str, str]], requests: int, concurrency: int) -> dict[str, list[float]]:
-    """Seconds of each request by asker; every thread asks in turns, so that whatever else happens hits both."""
-    times: dict[str, list[float]] = {name: [] for name in askers}
+def load(base: str, clients: dict[str, dict[str, str]], requests: int, concurrency: int) -> dict[str, list[float]]:
+    """Seconds of each request by client; every thread sends them in turn, so that other load affects both."""
+    times: dict[str, list[float]] = {name: [] for name in clients}
 
-    def ask() -> None:
+    def send() -> None:
         connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=30)
         for _ in range(requests // concurrency):
-            for name, headers in askers.items():
+            for name, headers in clients.items():
                 started = time.perf_counter()
                 connection.request("GET", PATH, headers=headers)
                 answer = connection.getresponse()
@@ -80,7 +81,7 @@ def load(base: str, askers: dict[str, dict[str, str]], requests: int, concurrenc
                     raise RuntimeError(f"{PATH} answered {answer.status}")
         connection.close()
 
-    threads = [threading.Thread(target=ask) for _ in range(concurrency)]
+    threads = [threading.Thread(target=send) for _ in range(concurrency)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -101,8 +102,8 @@ def row(redis: str, concurrency: int, times: dict[str, list[float]]) -> dict[str
 def show(found: list[dict[str, object]]) -> None:
     """The rows as a table."""
     console.print(table_of(f"GET {PATH}: a guest against a token, milliseconds", found))
-    # One at a time is what a check costs; several at once keep one process busy, where each waits for the others too.
-    alone = next(float(str(one["added_p50_ms"])) for one in found if one["redis"] == "up" and one["concurrency"] == 1)
+    # One at a time shows the cost of a check; several at once also wait for each other in one busy process.
+    alone = next(float(str(row["added_p50_ms"])) for row in found if row["redis"] == "up" and row["concurrency"] == 1)
     verdict = "[green]met[/green]" if alone < TARGET_MS else "[red]missed[/red]"
     console.print(f"Target: less than {TARGET_MS} ms added at the median, one request at a time, Redis up: {verdict}")
     console.print(
@@ -111,4 +112,4 @@ def show(found: list[dict[str, object]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,5 +1,5 @@
-"""Development services: other people's systems, simulated over their public wire protocols.
+"""What development needs: servers, simulators of other systems, sample data, the demo, the fault matrix.
 
-Nothing here imports the product and the product imports nothing from here, so that the
-simulators stay an independent witness of what the product really did.
+The product imports nothing from here. The simulators import nothing of the product, so that what they record of it
+is independent evidence.
 """

@@ -1,4 +1,4 @@
-"""A cable to a server that can be cut, hung and mended: how a test takes one server away from one process."""
+"""A TCP proxy to a server that can be cut, hung and mended: how a test cuts one process off from one server."""
 
 import socket
 import threading
@@ -9,10 +9,10 @@ from dev.testbed import free_port
 
 
 class Cable:
-    """Forwards connections to a server on this machine. Cut, it refuses; hung, it takes them and says nothing.
+    """Forwards connections to a server on this machine. Cut, it refuses them; hung, it accepts them and never answers.
 
-    Lost, it leaves open what is open and carries no byte of it any more, not even when it is mended: a server that went
-    away without a word.
+    Lost, it leaves connections open and forwards nothing on them any more, even when it is mended: a server that
+    vanished without closing its connections.
     """
 
     def __init__(self, server_port: int) -> None:
@@ -28,15 +28,15 @@ class Cable:
 
     @property
     def url(self) -> str:
-        """Where clients find this end."""
+        """The address for clients."""
         return f"http://127.0.0.1:{self.port}"
 
     def cut(self) -> None:
-        """Break what is open and refuse what comes."""
+        """Break open connections and refuse new ones."""
         self._state = "cut"
         listener, self._listener = self._listener, None
         if listener is not None:
-            # Wakes the thread that waits for connections; closing alone would leave it, and the port, where they are.
+            # Wakes the thread that waits for connections; closing alone would leave it and the port in use.
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
@@ -45,13 +45,13 @@ class Cable:
         self._break()
 
     def hang(self) -> None:
-        """Break what is open, accept what comes and never answer."""
+        """Break open connections, accept new ones and never answer."""
         self._state = "hung"
         self._break()
         self._listen()
 
     def lose(self) -> int:
-        """Say no more on what is open, for ever; accept what comes and never answer. How many were open."""
+        """Forward nothing more on open connections, accept new ones and never answer; answers how many were open."""
         with self._lock:
             self._state = "lost"
             self._silent |= self._open
@@ -60,7 +60,7 @@ class Cable:
         return lost
 
     def mend(self) -> None:
-        """Forward what comes from now on."""
+        """Forward new connections again."""
         self._break()
         self._state = "whole"
         self._listen()
@@ -96,17 +96,17 @@ class Cable:
             self._open.add(far)
             if near in self._silent:
                 self._silent.add(far)
-        for one, other in ((near, far), (far, near)):
-            threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
+        for source, target in ((near, far), (far, near)):
+            threading.Thread(target=self._copy, args=(source, target), daemon=True).start()
 
-    def _copy(self, one: socket.socket, other: socket.socket) -> None:
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
-            while data := one.recv(65536):
-                if one not in self._silent:
-                    other.sendall(data)
-        if one not in self._silent:  # whose other end hears of nothing, not even of the end
-            self._close(other)
-        self._close(one)
+            while data := source.recv(65536):
+                if source not in self._silent:
+                    target.sendall(data)
+        if source not in self._silent:  # the other end of a silent connection stays open
+            self._close(target)
+        self._close(source)
 
     def _break(self) -> None:
         with self._lock:

@@ -1,5 +1,6 @@
 """An unmodified OAuth client library – Authlib's – uses the running server by what it discovers: `make conformance`."""
 
+import argparse
 import re
 import secrets
 import sys
@@ -27,7 +28,7 @@ _SCOPE = "openid profile email"
 
 
 class NotConformant(Exception):
-    """The server did not do what the standard says."""
+    """The server does not conform to the standard."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,20 @@ class Applications:
 
 @dataclass
 class Run:
-    """One customer, one server, and what it said about itself."""
+    """One customer, one server and its metadata."""
 
     url: str
     apps: Applications
-    say: Callable[[str], None]
+    report: Callable[[str], None]
     server: dict[str, Any]
     email: str = ""
     password: str = ""
 
-    def check(self, true: object, what: str) -> None:
-        """Note that it holds; raises NotConformant when it does not."""
-        if not true:
+    def check(self, holds: object, what: str) -> None:
+        """Report that it holds; raises NotConformant when it does not."""
+        if not holds:
             raise NotConformant(what)
-        self.say(what)
+        self.report(what)
 
     def register(self) -> None:
         """Open an account by the public API."""
@@ -62,7 +63,7 @@ class Run:
         httpx2.post(f"{self.url}/v1/users", json=body, timeout=30).raise_for_status()
 
     def agree(self, address: str) -> str:
-        """What a customer does in a browser: sign in, agree; answers where the browser is sent in the end."""
+        """Sign in and allow access as in a browser; answers the address it is redirected to at the end."""
         with httpx2.Client(base_url=self.url, timeout=30) as browser:
             page = browser.get(address)
             fields = {"action": "sign_in", "email": self.email, "password": self.password}
@@ -79,9 +80,9 @@ def _send(browser: httpx2.Client, page: httpx2.Response, fields: dict[str, str])
 
 
 def check_discovery(run: Run) -> None:
-    """RFC 8414 and OpenID Connect Discovery, each endpoint where it is said to be."""
+    """RFC 8414 and OpenID Connect Discovery, each endpoint where the metadata says."""
     AuthorizationServerMetadata(run.server).validate()
-    run.check(run.server["issuer"] == run.url, "discovery: complete, and the issuer is the address asked")
+    run.check(run.server["issuer"] == run.url, "discovery: complete, and the issuer is the requested address")
     other = httpx2.get(f"{run.url}/.well-known/oauth-authorization-server", timeout=30).json()
     run.check(other == run.server, "discovery: OAuth 2 and OpenID Connect say the same")
 
@@ -100,8 +101,8 @@ def check_code_flow(run: Run) -> dict[str, Any]:
         )
         run.check(token["access_token"] and token["refresh_token"], "code + PKCE: tokens for a code")
         _check_id_token(run, token, nonce)
-        told = client.get(run.server["userinfo_endpoint"]).json()
-        run.check(told["email"] == run.email, "userinfo: who signed in")
+        claims = client.get(run.server["userinfo_endpoint"]).json()
+        run.check(claims["email"] == run.email, "userinfo: who signed in")
     return dict(token)
 
 
@@ -110,8 +111,8 @@ def _check_id_token(run: Run, token: dict[str, Any], nonce: str) -> None:
     run.check(keys.keys, f"JWKS: {len(keys.keys)} public key(s)")
     decoded = jwt.decode(token["id_token"], keys, algorithms=run.server["id_token_signing_alg_values_supported"])
     known = {"nonce": nonce, "client_id": run.apps.public.client_id, "access_token": token["access_token"]}
-    wanted = {"iss": {"essential": True, "value": run.url}, "auth_time": {"essential": True}}
-    CodeIDToken(decoded.claims, decoded.header, wanted, known).validate(leeway=10)
+    required = {"iss": {"essential": True, "value": run.url}, "auth_time": {"essential": True}}
+    CodeIDToken(decoded.claims, decoded.header, required, known).validate(leeway=10)
     run.check(decoded.claims["sub"], "ID token: signature, issuer, audience, nonce and at_hash hold")
 
 
@@ -121,7 +122,7 @@ def check_refresh_and_revocation(run: Run, token: dict[str, Any]) -> None:
         newer = dict(client.refresh_token(run.server["token_endpoint"], refresh_token=token["refresh_token"]))
         run.check(newer["refresh_token"] != token["refresh_token"], "refresh: a new refresh token each time")
         answer = client.get(run.server["userinfo_endpoint"])
-        run.check(answer.status_code == httpx2.codes.OK, "refresh: the new access token is believed")
+        run.check(answer.status_code == httpx2.codes.OK, "refresh: the new access token is accepted")
         revoked = client.revoke_token(run.server["revocation_endpoint"], token=newer["refresh_token"])
         run.check(revoked.status_code == httpx2.codes.OK, "revocation: answered")
         answer = client.get(run.server["userinfo_endpoint"])
@@ -144,21 +145,21 @@ def _client(app: MadeOAuthClient, **options: Any) -> Any:
     return OAuth2Client(app.client_id, app.client_secret, token_endpoint_auth_method=method, timeout=30, **options)
 
 
-def run_conformance(url: str, apps: Applications, say: Callable[[str], None]) -> int:
-    """Every check against the server at the address; answers how many held, raises NotConformant at the first not."""
-    held: list[str] = []
+def run_conformance(url: str, apps: Applications, report: Callable[[str], None]) -> int:
+    """Every check against the server at the address; answers how many passed; raises NotConformant otherwise."""
+    passed: list[str] = []
 
-    def note(what: str) -> None:
-        held.append(what)
-        say(what)
+    def count(what: str) -> None:
+        passed.append(what)
+        report(what)
 
     found = httpx2.get(f"{url}/.well-known/openid-configuration", timeout=30).raise_for_status().json()
-    run = Run(url, apps, note, found)
+    run = Run(url, apps, count, found)
     run.register()
     check_discovery(run)
     check_refresh_and_revocation(run, check_code_flow(run))
     check_service(run)
-    return len(held)
+    return len(passed)
 
 
 def register_applications(clients: OAuthClients) -> Applications:
@@ -190,16 +191,17 @@ def main(settings: Settings | None = None) -> int:
         clients = OAuthClients(stores.engine)
         apps = register_applications(clients)
         try:
-            held = run_conformance(settings.public_url, apps, lambda what: print(f"✓ {what}"))
+            passed = run_conformance(settings.public_url, apps, lambda what: print(f"✓ {what}"))
         except NotConformant as failure:
             print(f"✗ {failure}")
             return 1
         finally:
             for app in (apps.public, apps.service):
                 clients.change(app.client_id, ChangeOAuthClient(active=False))
-    print(f"{held} checks held against {settings.public_url}")
+    print(f"{passed} checks passed against {settings.public_url}")
     return 0
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m dev.conformance", description=__doc__).parse_args()
     sys.exit(main())

@@ -1,6 +1,6 @@
-"""Many customers at once, for tests and benches of a crowd: they have accounts and tokens, but passed no door.
+"""Many customers for load tests and benches, with accounts and tokens that were made without a sign-in.
 
-Two hundred registrations and sign-ins would cost minutes of hashing passwords, and are not what is looked at.
+Hashing passwords for two hundred registrations and sign-ins would take minutes, and is not what is measured.
 """
 
 import uuid
@@ -23,7 +23,7 @@ def open_accounts(engine: sa.Engine, count: int) -> list[Account]:
 
 
 def headers_of(settings: Settings, accounts: Sequence[Account]) -> list[dict[str, str]]:
-    """A fresh token for each, as our own storefront would have it."""
+    """An access token for each, as our own storefront would have it."""
     tokens = AccessTokens(KeyRing(settings.auth_keys_dir), settings)
     return [
         {"Authorization": f"Bearer {tokens.issue(account, FIRST_PARTY_CLIENT, FIRST_PARTY_SCOPE)}"}
@@ -36,7 +36,7 @@ def _customer() -> Account:
     return Account(
         id=str(uuid.uuid4()),
         email=f"crowd-{name}@shop.example.com",
-        name="One of many",
+        name="Crowd",
         password_hash=None,
         roles=[Role.CUSTOMER],
         token_version=0,

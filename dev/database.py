@@ -12,7 +12,7 @@ class Database:
     """A single locked connection with transactions that nest.
 
     One connection is enough for a development service and makes every operation a serial one,
-    which is what lets the simulators promise that no two captures ever pass the same check.
+    which guarantees that no two captures pass the same check.
     """
 
     def __init__(self, path: str, schema: str) -> None:

@@ -1,33 +1,31 @@
 """`make demo`: a customer orders, through the public API alone; every step is shown as it happens.
 
-Nothing here knows the inside of the engine: it speaks HTTP to the API and to the mail catcher, and reads Kafka as any
+Of the engine's own code it uses names alone: it speaks HTTP to the API and to the mail catcher, and reads Kafka as any
 other consumer would. It ends with status 1 and a sentence when the order does not come to its end.
 """
 
 import json
-import os
 import sys
 import time
 import uuid
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx2
+import typer
 from confluent_kafka import Consumer, TopicPartition
-from dotenv import load_dotenv
 from rich.console import Console
 
+from dev.stack.environment import settings
 from domain.events import EventType
 from workflows.names import order_workflow_id
 
-load_dotenv(Path(__file__).resolve().parent.parent / ".env")
-
-API = os.environ["ORDERS_PUBLIC_URL"]
-MAIL = os.environ["ORDERS_MAIL_UI_URL"]
-TEMPORAL_UI = os.environ["ORDERS_TEMPORAL_UI_URL"]
-NAMESPACE = os.environ["TEMPORAL_NAMESPACE"]
-TOPIC = f"{os.environ.get('ORDERS_NAME_PREFIX', '')}orders.status.v1"
+_SETTINGS = settings()
+API = _SETTINGS["ORDERS_PUBLIC_URL"]
+MAIL = _SETTINGS["ORDERS_MAIL_UI_URL"]
+TEMPORAL_UI = _SETTINGS["ORDERS_TEMPORAL_UI_URL"]
+NAMESPACE = _SETTINGS["TEMPORAL_NAMESPACE"]
+TOPIC = f"{_SETTINGS['ORDERS_NAME_PREFIX']}orders.status.v1"
 PASSWORD = "a demo password, not a secret"  # noqa: S105
 PATIENCE_SECONDS = 120
 FINAL = {"delivered", "failed", "cancelled"}
@@ -64,7 +62,7 @@ class Shopper:
         form = {"grant_type": "password", "username": email, "password": PASSWORD}
         token = _expect(client.post("/oauth2/token", data=form), 200)
         client.headers["Authorization"] = f"Bearer {token['access_token']}"
-        _say(f"registered {email} and logged in (ES256 JWT, {token['expires_in']} s)")
+        _log(f"registered {email} and logged in (ES256 JWT, {token['expires_in']} s)")
         return cls(email, client)
 
     def fill_cart(self, words: str, lines: int) -> int:
@@ -72,11 +70,11 @@ class Shopper:
         found = _expect(self.client.get("/v1/products", params={"q": words, "in_stock": True, "limit": lines}), 200)
         if not found["items"]:
             raise DemoFailed(f"No product found for {words!r}: run `make seed`, then `make demo` again.")
-        _say(f"searched “{words}”: {found['total']} found")
+        _log(f"searched “{words}”: {found['total']} found")
         cart: dict[str, Any] = {}
         for quantity, hit in enumerate(found["items"], start=1):
             cart = _expect(self.client.put(f"/v1/cart/items/{hit['sku']}", json={"quantity": quantity}), 200)
-            _say(f"  {quantity} × {hit['name']} [{hit['sku']}] at {_money(hit['price'])}")
+            _log(f"  {quantity} × {hit['name']} [{hit['sku']}] at {_money(hit['price'])}")
         version: int = cart["version"]
         return version
 
@@ -106,7 +104,7 @@ class Shopper:
         found = httpx2.get(
             f"{MAIL}/api/v1/search", params={"query": f"to:{self.email}", "limit": 200}, timeout=10
         ).json()
-        news: list[tuple[int, str]] = []
+        new: list[tuple[int, str]] = []
         for message in found["messages"]:
             headers = httpx2.get(f"{MAIL}/api/v1/message/{message['ID']}/headers", timeout=10).json()
             if headers.get("X-Order-Id") != [order_id]:
@@ -114,33 +112,33 @@ class Shopper:
             seq = int(headers["X-Order-Event-Seq"][0])
             if seq not in seen:
                 seen.append(seq)
-                news.append((seq, message["Subject"]))
+                new.append((seq, message["Subject"]))
                 if seq == max(seen):
                     self.last_mail = f"{MAIL}/view/{message['ID']}"
-        return sorted(news)
+        return sorted(new)
 
 
 def main() -> None:
-    """Show a delivered order and a declined one."""
+    """Place an order and watch it be delivered, then one with a declined card; `make up` must have run."""
     try:
         delivered, mail = show_delivery()
         declined = show_decline()
     except (DemoFailed, httpx2.HTTPError) as error:
         console.print(f"\n[red]The demo stopped:[/red] {error}")
-        console.print("`make status` shows what runs, `make logs` what it said; `make up` starts what is missing.")
+        console.print("`make status` shows what runs, `make logs` shows the logs; `make up` starts what is missing.")
         sys.exit(1)
     _links(delivered, mail, declined)
 
 
 def show_delivery() -> tuple[str, str]:
-    """An order from the cart to the doorstep; answers its id and the address of its last mail."""
-    console.rule("A real order, from cart to doorstep")
+    """An order from cart to delivery; answers its id and the address of its last mail."""
+    console.rule("An order, from cart to delivery")
     shopper = Shopper.register()
     version = shopper.fill_cart("coffee", lines=2)
     started = time.monotonic()
     placed = _expect(shopper.check_out(version, "pm_card_visa"), 201)
     took = (time.monotonic() - started) * 1000
-    _say(f"checked out in {took:.0f} ms: order no. {placed['number']}, {_money(placed['total'])}, {placed['status']}")
+    _log(f"checked out in {took:.0f} ms: order no. {placed['number']}, {_money(placed['total'])}, {placed['status']}")
     order_id: str = placed["id"]
     order = _follow(shopper, order_id)
     if order["status"] != "delivered":
@@ -150,27 +148,27 @@ def show_delivery() -> tuple[str, str]:
 
 
 def show_decline() -> str:
-    """A declined card, and a customer who gives up: what was reserved is given back; answers the order's id."""
+    """A declined card and a cancellation, which releases the reserved stock; answers the order's id."""
     console.rule("A declined card, compensated")
     shopper = Shopper.register()
     version = shopper.fill_cart("lamp", lines=1)
     refusal = shopper.check_out(version, "pm_card_chargeDeclined")
     problem = _expect(refusal, 402)
-    _say(f"402 {problem['code']}: {problem['detail']}")
-    _say(f"the order waits until {problem['retry_until'][11:16]} UTC for another card; this customer gives up instead")
+    _log(f"402 {problem['code']}: {problem['detail']}")
+    _log(f"the order waits until {problem['retry_until'][11:16]} UTC for another card; this customer cancels instead")
     order_id: str = problem["order_id"]
     _expect(shopper.client.post(f"/v1/orders/{order_id}/cancel", json={"reason": "no other card"}), 200)
     order = _follow(shopper, order_id)
     if order["status"] != "cancelled":
         raise DemoFailed(f"the declined order is {order['status']}, not cancelled.")
     cart = _expect(shopper.client.get("/v1/cart"), 200)
-    _say(f"the cart is still there, {len(cart['items'])} line(s), ready for another card")
+    _log(f"the cart is still there, {len(cart['items'])} line(s), ready for another card")
     _prove_gap_free(shopper, order_id)
     return order_id
 
 
 def _follow(shopper: Shopper, order_id: str) -> dict[str, Any]:
-    """Print every event and every mail as it comes, until the order has ended and each event was mailed."""
+    """Print every event and every mail as it arrives, until the order has ended and each event was mailed."""
     shown = 0
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -185,24 +183,24 @@ def _follow(shopper: Shopper, order_id: str) -> dict[str, Any]:
             return order
         time.sleep(0.2)
     raise DemoFailed(
-        f"order {order_id} has not come to its end in {PATIENCE_SECONDS} s; its workflow tells why: "
+        f"order {order_id} has not come to its end in {PATIENCE_SECONDS} s; see its workflow: "
         f"{_workflow_link(order_id)}"
     )
 
 
 def _prove_gap_free(shopper: Shopper, order_id: str) -> None:
     history = [event["seq"] for event in shopper.history(order_id)]
-    wanted = list(range(1, len(history) + 1))
+    expected = list(range(1, len(history) + 1))
     channels = {"MySQL": history, "Kafka": _kafka_seqs(order_id), "mail": sorted(shopper.mails[order_id])}
     for channel, seqs in channels.items():
-        if seqs != wanted:
-            raise DemoFailed(f"{channel} has the events {seqs}, not {wanted}.")
-    _say(f"events 1 to {len(wanted)}, without a gap, in MySQL, on Kafka and by mail")
+        if seqs != expected:
+            raise DemoFailed(f"{channel} has the events {seqs}, not {expected}.")
+    _log(f"events 1 to {len(expected)}, without a gap, in MySQL, on Kafka and by mail")
 
 
 def _kafka_seqs(order_id: str) -> list[int]:
     """The order's events on the topic, each once, in the order they came."""
-    consumer = Consumer({"bootstrap.servers": os.environ["ORDERS_KAFKA_BOOTSTRAP"], "group.id": f"demo-{uuid.uuid4()}"})
+    consumer = Consumer({"bootstrap.servers": _SETTINGS["ORDERS_KAFKA_BOOTSTRAP"], "group.id": f"demo-{uuid.uuid4()}"})
     partitions = consumer.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
     ends = {number: consumer.get_watermark_offsets(TopicPartition(TOPIC, number), timeout=10) for number in partitions}
     consumer.assign([TopicPartition(TOPIC, number, low) for number, (low, _high) in ends.items()])
@@ -211,7 +209,7 @@ def _kafka_seqs(order_id: str) -> list[int]:
     while waiting:
         message = consumer.poll(10)
         if message is None or message.error():
-            raise DemoFailed(f"Kafka does not answer: {message.error() if message else 'nothing came in 10 s'}.")
+            raise DemoFailed(f"Kafka does not answer: {message.error() if message else 'no message in 10 s'}.")
         number, offset = message.partition() or 0, message.offset() or 0
         if offset + 1 >= ends[number][1]:
             waiting.discard(number)
@@ -240,7 +238,7 @@ def _money(money: dict[str, Any]) -> str:
     return f"{money['amount'] / 100:.2f} {money['currency']}"
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     console.print(f"[green]✓[/green] {text}")
 
 
@@ -267,4 +265,4 @@ def _links(delivered: str, mail: str, declined: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

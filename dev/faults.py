@@ -1,4 +1,4 @@
-"""Faults on command: what should go wrong, for which requests, how often."""
+"""Faults on command: how a request fails, for which requests, how often."""
 
 import itertools
 from typing import Literal
@@ -12,8 +12,8 @@ Kind = Literal[
     "timeout_before",
     "timeout_after",
     "error_after",
-    "left_open",
-    "less_held",
+    "unconfirmed",
+    "amount_lowered",
     "400",
     "401",
     "429",
@@ -22,7 +22,7 @@ Kind = Literal[
 
 
 class Match(BaseModel):
-    """Which requests a fault meets; what is left out matches all."""
+    """Which requests a fault applies to; what is left out matches all."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,26 +30,26 @@ class Match(BaseModel):
     metadata_order_id: str | None = None
     reference: str | None = None
 
-    def meets(self, operation: str, subject: str | None) -> bool:
-        """The subject is what the provider knows an order by: metadata at the payment's, reference at the carrier's."""
-        wanted = self.metadata_order_id or self.reference
-        return self.operation in (None, operation) and wanted in (None, subject)
+    def matches(self, operation: str, subject: str | None) -> bool:
+        """Whether it applies; the subject is the order id in the payment's metadata, or the carrier's reference."""
+        expected = self.metadata_order_id or self.reference
+        return self.operation in (None, operation) and expected in (None, subject)
 
 
 class Fault(BaseModel):
-    """One fault, in the words of `POST /_control/faults`.
+    """One fault; the body of `POST /_control/faults`.
 
-    latency        works, `seconds` late (the key is in use meanwhile: a twin gets 409)
-    fail_before    503 at the door: nothing done, nothing stored
-    timeout_before silence for `seconds` and a closed connection: nothing done, nothing stored
-    400            called wrong at the door, by the payment provider alone: nothing done, nothing stored
-    401            our key is turned away at the door (the payment provider's alone)
-    429            429 at the door with Retry-After when `seconds` is set: nothing done, nothing stored
-    500            nothing done, but the 500 is stored under the key and replayed
-    error_after    everything done, a 500 stored under the key and replayed
-    less_held      works, but with an amount of one minor unit less (the payment provider's alone)
-    left_open      a payment opened and not confirmed, a 500 stored under the key (the payment provider's alone)
-    timeout_after  everything done and stored, then silence for `seconds` and a closed connection
+    latency         works, `seconds` late (a request with the same key gets 409 meanwhile)
+    fail_before     503: nothing done, nothing stored
+    timeout_before  no answer for `seconds`, then a closed connection: nothing done, nothing stored
+    400             an invalid request (payment provider only): nothing done, nothing stored
+    401             an invalid API key (payment provider only)
+    429             429, with Retry-After when `seconds` is set: nothing done, nothing stored
+    500             nothing done, but the 500 is stored under the key and replayed
+    error_after     everything done, a 500 stored under the key and replayed
+    amount_lowered  works, but with an amount of one minor unit less (payment provider only)
+    unconfirmed     a payment created and not confirmed, a 500 stored under the key (payment provider only)
+    timeout_after   everything done and stored, then no answer for `seconds` and a closed connection
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -59,12 +59,12 @@ class Fault(BaseModel):
     times: int = Field(default=1, ge=1)
     seconds: float = Field(default=0.0, ge=0, le=600)
     id: int = 0
-    # How often it really struck, for tests that must prove that their fault happened.
+    # How often it was applied, for tests that must prove that their fault happened.
     hits: int = 0
 
 
 class Faults:
-    """The faults of this process; a restart forgets them, as one expects of a control switch."""
+    """The faults of this process; a restart resets them."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -85,16 +85,16 @@ class Faults:
         self._faults.clear()
 
     def take(self, kinds: tuple[Kind, ...], operation: str, subject: str | None) -> Fault | None:
-        """The first armed fault that meets this request; taking it uses it up once."""
+        """The first armed fault that applies to this request; taking it uses it up once."""
         for fault in self._faults:
-            if fault.hits < fault.times and fault.kind in kinds and fault.match.meets(operation, subject):
+            if fault.hits < fault.times and fault.kind in kinds and fault.match.matches(operation, subject):
                 fault.hits += 1
                 return fault
         return None
 
 
 def fault_router(faults: Faults) -> APIRouter:
-    """Arm, look at and disarm faults over HTTP."""
+    """Arm, list and disarm faults over HTTP."""
     router = APIRouter()
 
     @router.post("/_control/faults", status_code=201)

@@ -1,4 +1,4 @@
-"""Webhooks sent the way real providers send them: stored first, signed per attempt, retried until accepted."""
+"""Webhooks sent as real providers send them: stored first, signed per attempt, retried until accepted."""
 
 import asyncio
 import logging
@@ -23,12 +23,12 @@ CREATE INDEX IF NOT EXISTS deliveries_event ON deliveries (event_id);
 Sign = Callable[[str, str], dict[str, str]]
 
 
-class Manners(BaseModel):
-    """How new events are first delivered, in the words of `PUT /_control/webhooks`.
+class DeliveryOptions(BaseModel):
+    """How new events are first delivered; the body of `PUT /_control/webhooks`.
 
-    delay_seconds    late
-    copies           so often each, as a provider does that did not hear our answer; 0 loses them
-    reverse_seconds  those of so many seconds in the wrong order: the last of them first
+    delay_seconds    delays each event
+    copies           sends each so often, as a provider that missed our answer does; 0 loses them
+    reverse_seconds  sends the events of so many seconds in reverse order
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -41,8 +41,8 @@ class Manners(BaseModel):
 class Outbox:
     """A durable queue of webhook deliveries and the background task that works it.
 
-    An event is written in the transaction of the effect it tells of, so neither can exist without
-    the other; delivery is at least once and, as with the real providers, in no promised order.
+    An event is written in the transaction of its effect, so neither can exist without
+    the other; delivery is at least once and, as with the real providers, in no guaranteed order.
     """
 
     def __init__(self, database: Database, url: str, sign: Sign, name: str, max_attempts: int | None = None) -> None:
@@ -53,28 +53,28 @@ class Outbox:
         self._logger = logging.getLogger(f"dev.{name}.webhooks")
         self._new = asyncio.Event()
         self._in_flight: dict[int, asyncio.Task[None]] = {}
-        self._manners = Manners()
-        self._turn_began, self._in_turn = 0.0, 0
+        self._options = DeliveryOptions()
+        self._window_start, self._in_window = 0.0, 0
 
-    def behave(self, manners: Manners) -> None:
-        """From now on; a restart forgets it, as one expects of a control switch."""
-        self._manners = manners
+    def set_delivery(self, options: DeliveryOptions) -> None:
+        """Deliver new events so from now on; a restart resets it."""
+        self._options = options
 
     def put_new(self, event_id: str, body: str) -> None:
-        """Queue an event for the first time, with the manners of the moment."""
-        delay = self._manners.delay_seconds + self._place_in_turn()
-        for _ in range(self._manners.copies):
+        """Queue an event for the first time, with the current delivery options."""
+        delay = self._options.delay_seconds + self._delay_in_window()
+        for _ in range(self._options.copies):
             self.put(event_id, body, delay)
 
-    def _place_in_turn(self) -> float:
-        """How long until this event's place, counted from the end: each of a turn comes before the one before it."""
-        if not (turn := self._manners.reverse_seconds):
+    def _delay_in_window(self) -> float:
+        """How long to delay this event so that each of a window is sent before the one before it."""
+        if not (window := self._options.reverse_seconds):
             return 0.0
         now = time.time()
-        if now >= self._turn_began + turn:
-            self._turn_began, self._in_turn = now, 0
-        self._in_turn += 1
-        return self._turn_began + turn * (1 + 1 / self._in_turn) - now
+        if now >= self._window_start + window:
+            self._window_start, self._in_window = now, 0
+        self._in_window += 1
+        return self._window_start + window * (1 + 1 / self._in_window) - now
 
     def put(self, event_id: str, body: str, delay: float = 0.0) -> None:
         """Queue one delivery; the same event may be queued again to make a duplicate."""
@@ -84,7 +84,7 @@ class Outbox:
         self._new.set()
 
     def deliveries(self, limit: int) -> list[dict[str, object]]:
-        """The newest deliveries and how they fared, without their bodies."""
+        """The newest deliveries and their outcome, without their bodies."""
         sql = (
             "SELECT id, event_id, state, attempts, next_at, last_error, created, ended "
             "FROM deliveries ORDER BY id DESC LIMIT ?"
@@ -106,12 +106,12 @@ class Outbox:
                 await asyncio.gather(*self._in_flight.values(), return_exceptions=True)
 
     def _start_due(self, client: httpx2.AsyncClient, now: float) -> None:
-        room = 16 - len(self._in_flight)
+        free = 16 - len(self._in_flight)
         sql = "SELECT * FROM deliveries WHERE state='waiting' AND next_at<=? ORDER BY next_at, id LIMIT 32"
         for row in self._database.rows(sql, now):
-            if row["id"] in self._in_flight or room <= 0:
+            if row["id"] in self._in_flight or free <= 0:
                 continue
-            room -= 1
+            free -= 1
             attempt = self._attempt(client, row["id"], row["event_id"], row["body"], row["attempts"] + 1)
             self._in_flight[row["id"]] = asyncio.create_task(attempt)
 
@@ -123,7 +123,7 @@ class Outbox:
             await asyncio.wait_for(self._new.wait(), timeout=wait)
 
     async def _attempt(self, client: httpx2.AsyncClient, row_id: int, event_id: str, body: str, number: int) -> None:
-        """Send once and write down the outcome; each attempt is signed anew, as its timestamp must be fresh."""
+        """Send once and record the outcome; each attempt is signed with the current time."""
         try:
             error = await self._send(client, event_id, body)
             if error is None:
@@ -134,7 +134,7 @@ class Outbox:
             ended = None if state == "waiting" else time.time()
             sql = "UPDATE deliveries SET state=?, attempts=?, next_at=?, last_error=?, ended=? WHERE id=?"
             self._database.execute(sql, state, number, due, error, ended, row_id)
-            # Of a long outage only the first failure and the end are worth a line.
+            # Of a long outage only the first failure and the end are logged.
             if state != "waiting" or number == 1:
                 log_line(self._logger, state, event_id=event_id, attempts=number, error=error)
         finally:

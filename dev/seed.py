@@ -1,7 +1,7 @@
-"""A believable shop: `python -m dev.seed` fills MySQL with products and stock, then the search index.
+"""The sample shop: `python -m dev.seed` fills MySQL with products and stock, then the search index.
 
 The same products with the same SKUs on every machine. Running it again adds only what is missing: a price
-changed or stock sold since stays so.
+changed or stock sold since stays as it is.
 """
 
 from collections.abc import Sequence
@@ -68,18 +68,18 @@ def _write(shop: Catalog, stock: Stock, batch: Sequence[SeededProduct]) -> int:
     # A known SKU without a stock row was left by a run that died between the two; sold out is not the same.
     stockless = {sku for sku in empty if not stock.levels(sku)}
     received = [
-        (sku, house, units)
+        (sku, warehouse, units)
         for entry in batch
         for sku, levels in entry.units.items()
         if entry.product.code not in known or sku in stockless
-        for house, units in levels.items()
+        for warehouse, units in levels.items()
     ]
     if received:
         stock.receive(received, ACTOR, "opening stock")
     filled = {sku for sku, _, _ in received}
     for entry in batch:
         for sku in entry.units:
-            # Once its goods are there, or a shelf would run low before it was filled.
+            # Only once its goods are there, or it would be low on stock before it was filled.
             if entry.rules and sku in filled:
                 stock.set_rules(sku, entry.rules)
     return len(missing)
@@ -99,8 +99,8 @@ def main(
             with Progress(*columns, console=console) as progress:
                 new = fill(stores, list(catalog(products)), progress)
     except Exception as error:
-        said = f"{type(error).__name__}: {error}".splitlines()[0]
-        console.print(f"[red]✗[/red] {escape(said)}", soft_wrap=True)
+        message = f"{type(error).__name__}: {error}".splitlines()[0]
+        console.print(f"[red]✗[/red] {escape(message)}", soft_wrap=True)
         console.print(
             "Seeding stopped; it can be run again. `make status` shows the servers, `order-admin setup` readies them."
         )

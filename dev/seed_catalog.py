@@ -1,6 +1,6 @@
-"""The products of the sample shop: the same ones with the same SKUs on every machine, as many as asked for.
+"""The products of the sample shop: the same ones with the same SKUs on every machine, as many as requested.
 
-Every product has dice of its own, so the first N are the same however many follow them.
+Every product has its own random numbers, so the first N are the same however many follow.
 """
 
 import random
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from itertools import product as every_one
+from itertools import product as combinations
 
 from dev.seed_words import DEPARTMENTS
 from dev.seed_words.model import Choice, Department, Range, Thing
@@ -25,7 +25,7 @@ _SALES = (  # from, to: one that is over, one that runs, one that is to come
     (datetime(2026, 6, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)),
     (datetime(2031, 6, 1, tzinfo=UTC), datetime(2031, 7, 1, tzinfo=UTC)),
 )
-# Kept so short that selling one unit calls the supplier, and sold beyond what is there.
+# So few that selling one unit triggers the supplier; it can be backordered.
 _ROASTED_TO_ORDER = "Coffee Beans"
 _FEW = {"BER": 13, "AMS": 8}
 _FRESH = SetStockRules(low_stock_at=sum(_FEW.values()) - 1, backorderable=True)
@@ -45,7 +45,7 @@ _CLOSINGS = (
 
 @dataclass(frozen=True)
 class SeededProduct:
-    """A product, the units of each of its SKUs that each warehouse receives, and what the shop wants of its stock."""
+    """A product, the units of each of its SKUs that each warehouse receives, and its stock rules."""
 
     product: Product
     units: Mapping[str, Mapping[str, int]]
@@ -54,7 +54,7 @@ class SeededProduct:
 
 @dataclass(frozen=True)
 class _Design:
-    """What makes a product this one and no other."""
+    """The combination that makes a product."""
 
     department: Department
     thing: Thing
@@ -80,26 +80,26 @@ class _Design:
 
 def catalog(count: int) -> Iterator[SeededProduct]:
     """The first `count` products, department by department in turn; there are over 60,000."""
-    shelves = [_designs(department) for department in DEPARTMENTS]
-    return (_seeded(design) for design in islice(_in_turn(shelves), count))
+    designs = [_designs(department) for department in DEPARTMENTS]
+    return (_seeded(design) for design in islice(_in_turn(designs), count))
 
 
 def brands() -> list[Brand]:
-    """Everybody who makes something here."""
+    """All brands."""
     names = {slug(name): name for department in DEPARTMENTS for name in department.brands}
     return [Brand(code=code, name=name) for code, name in names.items()]
 
 
 def categories() -> list[Category]:
-    """The tree of three levels: part of the shop, department, shelf; each before what is below it."""
+    """The tree of three levels: area, department, category; parents first."""
     found: dict[str, Category] = {}
     for department in DEPARTMENTS:
-        above, own = slug(department.above), slug(department.name)
-        found.setdefault(above, Category(code=above, name=department.above, position=len(found)))
-        found[own] = Category(code=own, name=department.name, parent=above, position=len(found))
+        area, own = slug(department.area), slug(department.name)
+        found.setdefault(area, Category(code=area, name=department.area, position=len(found)))
+        found[own] = Category(code=own, name=department.name, parent=area, position=len(found))
         for thing in department.things:
-            code = _shelf(department, thing)
-            found.setdefault(code, Category(code=code, name=thing.shelf, parent=own, position=len(found)))
+            code = _category(department, thing)
+            found.setdefault(code, Category(code=code, name=thing.category, parent=own, position=len(found)))
     return list(found.values())
 
 
@@ -109,17 +109,17 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
-def _shelf(department: Department, thing: Thing) -> str:
-    return f"{slug(department.name)}-{slug(thing.shelf)}"
+def _category(department: Department, thing: Thing) -> str:
+    return f"{slug(department.name)}-{slug(thing.category)}"
 
 
-def _in_turn(shelves: Sequence[Iterator[_Design]]) -> Iterator[_Design]:
-    left = list(shelves)
+def _in_turn(designs: Sequence[Iterator[_Design]]) -> Iterator[_Design]:
+    left = list(designs)
     while left:
-        for shelf in list(left):
-            design = next(shelf, None)
+        for department in list(left):
+            design = next(department, None)
             if design is None:
-                left.remove(shelf)
+                left.remove(department)
             else:
                 yield design
 
@@ -132,10 +132,10 @@ def _designs(department: Department) -> Iterator[_Design]:
         made = [
             (thing, kind, brand, series)
             for thing in department.things
-            for kind, brand, series in every_one(thing.kinds, department.brands, department.series)
+            for kind, brand, series in combinations(thing.kinds, department.brands, department.series)
         ]
         dice.shuffle(made)
-        for number, (thing, kind, brand, series) in enumerate(made, start=number + 1):  # noqa: B020 - goes on counting
+        for number, (thing, kind, brand, series) in enumerate(made, start=number + 1):  # noqa: B020 - continues counting
             yield _Design(department, thing, brand, series, edition, kind, number)
 
 
@@ -152,7 +152,7 @@ def _seeded(design: _Design) -> SeededProduct:
         name=" ".join((design.brand, design.line, design.thing_name)),
         description=_description(design, dice),
         brand=slug(design.brand),
-        category=_shelf(design.department, thing),
+        category=_category(design.department, thing),
         attributes=attributes,
         options=[choice.name for choice in chosen],
         tax_class=design.department.tax_class,
@@ -169,7 +169,7 @@ def _seeded(design: _Design) -> SeededProduct:
 
 
 def _fitting(kind: str, values: Sequence[str | int | bool]) -> Sequence[str | int | bool]:
-    """Those that the product is called by: a linen shirt is of linen."""
+    """The values that its name mentions, if any: a linen shirt is of linen."""
     words = set(kind.lower().split())
     return [value for value in values if isinstance(value, str) and words & set(value.lower().split())] or values
 
@@ -180,7 +180,7 @@ def _description(design: _Design, dice: random.Random) -> str:
 
 
 def _chosen(thing: Thing, dice: random.Random) -> list[Choice]:
-    """What the variants of this one product differ in: of each option some values; nothing makes a single variant."""
+    """The options of this product with some of their values; without any it has a single variant."""
     most = dice.choices((1, 2, 3, 4, 6), weights=(22, 24, 26, 16, 12))[0]
     chosen: list[Choice] = []
     for choice in thing.varies:
@@ -196,9 +196,9 @@ def _variants(design: _Design, chosen: Sequence[Choice], dice: random.Random) ->
     base, grams = _price(design.thing.price, dice), _within(design.thing.weight, dice)
     sale = (dice.choice(_SALES), dice.choice((10, 15, 20, 30))) if dice.random() < 0.12 else None
     abroad = dice.random() < 0.25
-    box = [int(side * dice.uniform(0.85, 1.15)) for side in design.thing.box]
+    size = [int(side * dice.uniform(0.85, 1.15)) for side in design.thing.size_mm]
     made: list[Variant] = []
-    for number, ranks in enumerate(every_one(*(range(len(choice.values)) for choice in chosen)), start=1):
+    for number, ranks in enumerate(combinations(*(range(len(choice.values)) for choice in chosen)), start=1):
         percent = 100 + sum(rank * choice.step_percent for rank, choice in zip(ranks, chosen, strict=True))
         amount = base * percent // 100
         made.append(
@@ -206,9 +206,9 @@ def _variants(design: _Design, chosen: Sequence[Choice], dice: random.Random) ->
                 sku=f"{design.code}-{number}" if chosen else design.code,
                 options={choice.name: choice.values[rank] for rank, choice in zip(ranks, chosen, strict=True)},
                 weight_grams=max(10, grams * percent // 1000 * 10),
-                length_mm=box[0],
-                width_mm=box[1],
-                height_mm=box[2],
+                length_mm=size[0],
+                width_mm=size[1],
+                height_mm=size[2],
                 barcode=_barcode(dice),
                 prices=_prices(amount, sale, abroad),
             )
@@ -228,7 +228,7 @@ def _prices(amount: int, sale: tuple[tuple[datetime, datetime], int] | None, abr
 
 
 def _barcode(dice: random.Random) -> str:
-    """An EAN-13 with its check digit, from the range that shops give out for themselves."""
+    """An EAN-13 with its check digit, from the range that shops assign themselves."""
     digits = f"2{dice.randrange(10**11):011d}"
     odd, even = sum(map(int, digits[::2])), sum(map(int, digits[1::2]))
     return f"{digits}{-(odd + 3 * even) % 10}"
@@ -252,12 +252,12 @@ def _within(span: Range, dice: random.Random) -> int:
 
 
 def _price(span: Range, dice: random.Random) -> int:
-    """Whole euros less a few cents, as shops like it."""
+    """Whole euros less a few cents."""
     return max(100, _within(span, dice) // 100 * 100) - dice.choice((1, 5, 10, 50))
 
 
 def _units(dice: random.Random) -> dict[str, int]:
-    """Most are in both houses; some in one only, so that orders are split; a few are sold out."""
+    """Most are in both warehouses; some in one only, so that orders are split; a few are sold out."""
     both = {"BER": dice.randint(20, 400), "AMS": dice.randint(10, 250)}
     where = dice.choices(("both", "BER", "AMS", "nowhere"), weights=(80, 9, 8, 3))[0]
-    return both if where == "both" else {house: n for house, n in both.items() if house == where}
+    return both if where == "both" else {warehouse: n for warehouse, n in both.items() if warehouse == where}

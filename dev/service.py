@@ -1,4 +1,4 @@
-"""What every development service shares: its environment, its request log, its way to start and stop."""
+"""What every development service shares: environment, request log, start and stop."""
 
 import json
 import logging
@@ -16,14 +16,14 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
 class ConnectionLost(Exception):
-    """Raised inside an answer to make the server drop the connection, as a broken network would."""
+    """Raised inside a response to make the server drop the connection, as a broken network would."""
 
 
 class LostConnection(Response):
-    """An answer that never arrives whole: the client sees its connection closed, not a status."""
+    """A response that never arrives whole: the client sees its connection closed."""
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Promise a body, then break the promise: ASGI offers no other way to close a socket."""
+        """Announce a body and raise: ASGI offers no other way to close a socket."""
         headers = [(b"content-length", b"1000000"), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         raise ConnectionLost
@@ -38,7 +38,7 @@ class RequestLog:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and note how it ended; health checks are too frequent to be worth a line."""
+        """Pass the request on and log how it ended; health checks are not logged."""
         if scope["type"] != "http" or scope["path"] == "/healthz":
             await self._app(scope, receive, send)
             return
@@ -72,7 +72,7 @@ def load_environment() -> None:
 
 
 def bind_host() -> str:
-    """Where to listen: only this machine, unless a container asks for more."""
+    """Where to listen: only this machine, unless SIMULATOR_HOST says otherwise."""
     return os.environ.get("SIMULATOR_HOST", "127.0.0.1")
 
 
@@ -84,7 +84,7 @@ def state_path(variable: str, default: str) -> str:
 
 class _DropsLostConnections(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep deliberate connection losses out of the error log: they are no errors."""
+        """Keep deliberate connection losses out of the error log."""
         return not (record.exc_info and record.exc_info[0] is ConnectionLost)
 
 

@@ -68,7 +68,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Place:
-    """A numbered place for one testbed: two runs side by side get two, and a place is used again and again."""
+    """A numbered place for one testbed: two concurrent runs get two, and a place is reused."""
 
     number: int
     lock: IO[str]
@@ -95,7 +95,7 @@ class Place:
 
 
 def testbed_environment(place: Place) -> dict[str, str]:
-    """The development environment with everything that holds state put apart."""
+    """The development environment, with all that keeps state replaced by the testbed's own."""
     written = {name: value or "" for name, value in dotenv_values(ROOT / ".env.example", interpolate=False).items()}
     # What the running servers were started with: `.env`, or this process's own environment.
     current = settings()
@@ -107,13 +107,13 @@ def testbed_environment(place: Place) -> dict[str, str]:
     ports = {name: str(free_port()) for name in _PORTS}
     # Filled in here and not by dotenv, so that every address built from a port follows the private one.
     known = written | servers | ports
-    wanted = {name: Template(value).safe_substitute(known) for name, value in known.items()}
+    filled = {name: Template(value).safe_substitute(known) for name, value in known.items()}
     private = {
         "ORDERS_ENVIRONMENT": "test",
         "ORDERS_NAME_PREFIX": f"test{place.number}-",
-        "ORDERS_MYSQL_URL": wanted["ORDERS_MYSQL_URL"].replace("/orders?", f"/orders_test{place.number}?"),
+        "ORDERS_MYSQL_URL": filled["ORDERS_MYSQL_URL"].replace("/orders?", f"/orders_test{place.number}?"),
         "ORDERS_MONGO_DATABASE": f"orders_test{place.number}",
-        "ORDERS_REDIS_URL": wanted["ORDERS_REDIS_URL"].replace("/0", f"/{place.number}"),
+        "ORDERS_REDIS_URL": filled["ORDERS_REDIS_URL"].replace("/0", f"/{place.number}"),
         "ORDERS_AUTH_KEYS_DIR": str(place.state / "keys"),
         "ORDERS_LOG_FORMAT": "json",
         # All tests are one client; those about limits start an API of their own.
@@ -128,7 +128,7 @@ def testbed_environment(place: Place) -> dict[str, str]:
         "MAIL_DB": str(place.state / "mail.sqlite3"),
         "CARRIER_STEP_SECONDS": "0.2",
     }
-    return wanted | private
+    return filled | private
 
 
 def _end_with_parent() -> None:
@@ -161,7 +161,7 @@ class Testbed:
         bed._empty_search()
         bed._empty_topics()
         bed.run([sys.executable, "-m", "workers.admin", "setup"])
-        asyncio.run(bed._stop_the_clock())
+        asyncio.run(bed._pause_schedules())
         return bed
 
     def run(self, command: list[str]) -> str:
@@ -215,14 +215,14 @@ class Testbed:
 
     @contextmanager
     def another(self, name: str) -> Iterator[str]:
-        """One more of a process that listens on nothing; what it is called here, for the length of the block."""
-        twin = f"{name}-{free_port()}"
-        self._spawn(twin, COMMANDS[name], {})
+        """One more of a process that listens on no port; its name, for the length of the block."""
+        copy = f"{name}-{free_port()}"
+        self._spawn(copy, COMMANDS[name], {})
         try:
-            yield twin
+            yield copy
         finally:
-            if twin in self.processes:
-                self.stop(twin)
+            if copy in self.processes:
+                self.stop(copy)
 
     def kill(self, name: str) -> None:
         """End a process as a power cut would."""
@@ -252,8 +252,8 @@ class Testbed:
         """The address of one of the testbed's HTTP services."""
         return f"http://127.0.0.1:{self.environment[port_name]}"
 
-    async def _stop_the_clock(self) -> None:
-        """What runs by the clock would meet a test at a full hour, or minute; a test runs what it wants run."""
+    async def _pause_schedules(self) -> None:
+        """A scheduled workflow would interfere with a test; tests start those they need themselves."""
         client = await connect_temporal(self.settings.temporal_address, self.settings.temporal_namespace)
         for row in SCHEDULES:
             await client.get_schedule_handle(f"{self.settings.name_prefix}{row.id}").pause(note="a testbed")
@@ -273,10 +273,14 @@ class Testbed:
                 search.indices.delete(index=name, ignore_unavailable=True)
 
     def _empty_topics(self) -> None:
-        """What earlier engines of this place have told is not for this one; telling it anew would hold up its own."""
+        """Events of earlier engines of this place are not for this one; reading them again would delay its own."""
         admin, prefix = AdminClient({"bootstrap.servers": self.settings.kafka_bootstrap}), self.settings.name_prefix
-        topics = {name: one for name, one in admin.list_topics(timeout=30).topics.items() if name.startswith(prefix)}
-        ends = [TopicPartition(name, number, OFFSET_END) for name, one in topics.items() for number in one.partitions]
+        topics = {
+            name: topic for name, topic in admin.list_topics(timeout=30).topics.items() if name.startswith(prefix)
+        }
+        ends = [
+            TopicPartition(name, number, OFFSET_END) for name, topic in topics.items() for number in topic.partitions
+        ]
         for emptied in admin.delete_records(ends).values() if ends else ():
             emptied.result()
 

@@ -1,1 +1,1 @@
-"""What talks to Temporal from outside its workflows: start, signal, update, describe."""
+"""What is asked of workflows from outside them: starts, updates, signals and what became of them."""

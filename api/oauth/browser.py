@@ -57,7 +57,7 @@ class Browser:
         response.delete_cookie(_SESSION, path="/oauth2")
 
     def id(self, request: Request) -> str:
-        """What tells this browser from others; a new one when it has none."""
+        """The id of this browser; a new one when it has none."""
         return request.cookies.get(_BROWSER) or secrets.token_urlsafe(32)
 
     def remember_id(self, response: Response, browser_id: str) -> None:

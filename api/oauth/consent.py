@@ -1,7 +1,7 @@
 """The authorization endpoint: sign in, ask for consent, send the answer to the client.
 
 The address holds the client's whole request at every step, so nothing about it is kept between them; each step checks
-it anew, and only the browser's signed cookies say who is asking.
+it again, and only the browser's signed cookies say who is asking.
 """
 
 from dataclasses import dataclass, replace

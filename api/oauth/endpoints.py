@@ -15,12 +15,12 @@ from domain.events import SecurityEventType
 
 @dataclass(frozen=True)
 class IssuedToken:
-    """A live token of either kind, as RFC 7662 tells of it."""
+    """An active token of either kind, with its RFC 7662 claims."""
 
     client_id: str
     user_id: str
     family_id: str
-    told: dict[str, Any]
+    claims: dict[str, Any]
 
     def check_client(self, client: Any) -> bool:
         """Whether it was issued to this client, as Authlib asks for it."""
@@ -46,17 +46,17 @@ def _find(server: Any, token: str) -> IssuedToken | None:
     # Issued before there were families, or not by us: lives out its ten minutes.
     if "fam" not in claims or not server.is_live(claims):
         return None
-    told = {name: claims[name] for name in ("scope", "client_id", "sub", "exp", "iat", "iss", "aud", "jti")}
-    return IssuedToken(claims["client_id"], claims["sub"], claims["fam"], {**told, "token_type": "Bearer"})
+    shown = {name: claims[name] for name in ("scope", "client_id", "sub", "exp", "iat", "iss", "aud", "jti")}
+    return IssuedToken(claims["client_id"], claims["sub"], claims["fam"], {**shown, "token_type": "Bearer"})
 
 
 def _refresh_token(grant: RefreshGrant, server: Any) -> IssuedToken | None:
     account = server.active_account(grant.user_id)
     if account is None or account.token_version != grant.token_version:
         return None
-    told = {"scope": grant.scope, "client_id": grant.client_id, "sub": grant.user_id, "token_type": "refresh_token"}
+    shown = {"scope": grant.scope, "client_id": grant.client_id, "sub": grant.user_id, "token_type": "refresh_token"}
     times = {"exp": _seconds(grant.expires_at), "iat": _seconds(grant.issued_at)}
-    return IssuedToken(grant.client_id, grant.user_id, grant.family_id, told | times)
+    return IssuedToken(grant.client_id, grant.user_id, grant.family_id, shown | times)
 
 
 def _seconds(moment: datetime) -> int:
@@ -95,4 +95,4 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
 
     def introspect_token(self, token: IssuedToken) -> dict[str, Any]:
         """What the token says."""
-        return {"active": True, **token.told}
+        return {"active": True, **token.claims}

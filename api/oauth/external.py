@@ -18,6 +18,7 @@ from adapters.mysql.identity.external_identities import ExternalIdentities
 from adapters.mysql.identity.users import Accounts
 from adapters.settings import OidcProvider, Settings
 from api.errors import HttpProblem
+from api.problem_codes import ProblemCode
 from domain.errors import EmailTaken, IdentityLinked, NotFound
 from schemas.users import Account, Role
 
@@ -72,7 +73,7 @@ class ExternalSignIn:
         try:
             token = await app.authorize_access_token(request, leeway=30)
         except (OAuthError, JoseError, ValueError, TypeError, KeyError) as error:
-            raise _refused("The provider's answer was refused; start again.") from error
+            raise _refused("The provider's answer was refused. Please start again.") from error
         except httpx2.HTTPError as error:
             raise _away() from error
         claims = token.get("userinfo")
@@ -88,7 +89,7 @@ class ExternalSignIn:
         except (httpx2.HTTPError, ValueError) as error:
             raise _away() from error
         if found.get("sub") != subject:  # OpenID Connect Core §5.3.2
-            raise _refused("The provider told of somebody else.")
+            raise _refused("The provider answered about another account.")
         return found
 
     def account(self, name: str, claims: dict[str, Any]) -> tuple[Account, bool]:
@@ -97,18 +98,18 @@ class ExternalSignIn:
         if known is not None:
             account = self._accounts.by_id(known)
             if account is None or not account.active:
-                raise HttpProblem(403, "account_locked", "This account cannot sign in.")
+                raise HttpProblem(403, ProblemCode.ACCOUNT_LOCKED, "This account cannot sign in.")
             return account, False
         email = claims.get("email")
         if not isinstance(email, str) or len(email) > _LONGEST_EMAIL or claims.get("email_verified") is not True:
-            raise HttpProblem(403, "email_not_verified", "The provider has not verified your e-mail address.")
+            raise HttpProblem(403, ProblemCode.EMAIL_NOT_VERIFIED, "The provider has not verified your e-mail address.")
         account = self._accounts.owner_of(email) or self._created(email, str(claims.get("name") or email))
         if not account.active:
-            raise HttpProblem(403, "account_locked", "This account cannot sign in.")
+            raise HttpProblem(403, ProblemCode.ACCOUNT_LOCKED, "This account cannot sign in.")
         try:
             self._identities.link(name, claims["sub"], account.id, account.email)
         except IdentityLinked as error:  # the same sign-in, twice at once
-            raise _refused("This sign-in is under way already; start again.") from error
+            raise _refused("This sign-in is already in progress. Please start again.") from error
         return account, True
 
     def _created(self, email: str, name: str) -> Account:
@@ -127,7 +128,7 @@ class ExternalSignIn:
         try:
             return self._accounts.create(account)
         except EmailTaken as error:
-            raise _refused("The account was made at this moment; start again.") from error
+            raise _refused("The account was created at the same moment. Please start again.") from error
 
     async def _app(self, name: str) -> tuple[Any, OidcProvider]:
         provider = self._providers.get(name)
@@ -147,8 +148,8 @@ class ExternalSignIn:
 
 
 def _refused(detail: str) -> HttpProblem:
-    return HttpProblem(400, "external_sign_in_failed", detail)
+    return HttpProblem(400, ProblemCode.EXTERNAL_SIGN_IN_FAILED, detail)
 
 
 def _away(detail: str = "The provider does not answer. Please try again.") -> HttpProblem:
-    return HttpProblem(503, "unavailable", detail, {"Retry-After": "5"})
+    return HttpProblem(503, ProblemCode.UNAVAILABLE, detail, {"Retry-After": "5"})

@@ -63,7 +63,7 @@ class AuthorizationServer(AuthlibServer):  # type: ignore[misc]
     def account_with(self, email: str, password: str, address: str) -> Account | None:
         """The active account with this address and password: the address's owner, or the newest that only claims it.
 
-        Two passwords are compared whoever there is, so that the time it takes tells nothing. Raises TooManyAttempts
+        Two passwords are compared whoever there is, so that the time it takes reveals nothing. Raises TooManyAttempts
         while the account or the network address has to wait.
         """
         owner, newest = self._accounts.that_may_sign_in_by(email)
@@ -173,7 +173,7 @@ class AuthorizationServer(AuthlibServer):  # type: ignore[misc]
         return request if isinstance(request, ServerRequest) else ServerRequest(request, self._public_url)
 
     def redirect_of(self, error: OAuth2Error) -> Response:
-        """The error as an answer to its client, or as a body when no client may be told."""
+        """The error as an answer to its client, or as a body when there is no client to send it to."""
         return self.handle_response(*error(None))
 
     def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Response:
@@ -195,7 +195,7 @@ def build_authorization_server(server: AuthorizationServer) -> AuthorizationServ
     tokens = server.tokens
 
     def access_token(client: ServerClient, grant_type: str, user: SignIn | None, scope: str) -> str:
-        del grant_type  # Authlib names it, our tokens do not tell
+        del grant_type  # Authlib names it, our tokens do not name it
         if user is None:
             return tokens.issue_to_service(client.get_client_id(), scope, [*client.registered.roles])
         return tokens.issue(user.account, client.get_client_id(), scope, user.family_id)

@@ -7,6 +7,7 @@ from typing import Any
 
 from babel.numbers import is_currency
 
+from api.problem_codes import ProblemCode
 from api.product_files import cells
 from api.product_files.lines import FileRefused
 
@@ -110,16 +111,20 @@ def header_of(options: Iterable[str], currencies: Iterable[str], attributes: Ite
 
 def _check(titles: Sequence[str]) -> None:
     if len(titles) == 1 and ";" in titles[0]:
-        raise FileRefused("wrong_delimiter", "Columns are separated by commas, but the first line has semicolons.")
+        raise FileRefused(
+            ProblemCode.WRONG_DELIMITER, "Columns are separated by commas, but the first line has semicolons."
+        )
     if len(titles) > _MOST:
-        raise FileRefused("too_many_columns", f"A file has at most {_MOST} columns.")
+        raise FileRefused(ProblemCode.TOO_MANY_COLUMNS, f"A file has at most {_MOST} columns.")
     if missing := [title for title in (PRODUCT, SKU) if title not in titles]:
-        raise FileRefused("missing_columns", f"Missing columns: {', '.join(missing)}.", columns=missing)
+        raise FileRefused(ProblemCode.MISSING_COLUMNS, f"Missing columns: {', '.join(missing)}.", columns=missing)
     if unknown := [title for title in titles if not _is_known(title)]:
         shown = [title[:100] for title in unknown[:20]]
-        raise FileRefused("unknown_columns", f"Unknown columns: {', '.join(map(repr, shown))}.", columns=shown)
+        raise FileRefused(
+            ProblemCode.UNKNOWN_COLUMNS, f"Unknown columns: {', '.join(map(repr, shown))}.", columns=shown
+        )
     if twice := sorted({title for title in titles if titles.count(title) > 1}):
-        raise FileRefused("duplicate_columns", f"Columns named twice: {', '.join(twice)}.", columns=twice)
+        raise FileRefused(ProblemCode.DUPLICATE_COLUMNS, f"Columns named twice: {', '.join(twice)}.", columns=twice)
 
 
 def _is_known(title: str) -> bool:

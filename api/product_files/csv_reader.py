@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from api.problem_codes import ProblemCode
 from api.product_files import cells
 from api.product_files.columns import ATTRIBUTE, EMPTIABLE, NEEDED, OF_VARIANT, OPTION, PRICE, SIZES, Columns, Parse
 from api.product_files.csv_records import Record, number_in, read_records
@@ -44,18 +45,18 @@ def read_csv(chunks: Iterable[bytes]) -> Iterator[FileProduct]:
         nothing = False
         yield _product(group, columns)
     if nothing:
-        raise FileRefused("empty_file", "The file has a header and no rows.")
+        raise FileRefused(ProblemCode.EMPTY_FILE, "The file has a header and no rows.")
 
 
 def _header(lines: Iterator[Line]) -> list[str]:
     first = next(lines, None)
     if first is None:
-        raise FileRefused("empty_file", "The file is empty.")
+        raise FileRefused(ProblemCode.EMPTY_FILE, "The file is empty.")
     header = Line(first.number, without_mark(first), first.end, first.too_long)
     found = next(read_records([header]), None)
     if found is None or found.code:
         message = found.message if found else "The first line is empty."
-        raise FileRefused("malformed_header", f"The first line must name the columns. {message}")
+        raise FileRefused(ProblemCode.MALFORMED_HEADER, f"The first line must name the columns. {message}")
     return found.cells
 
 

@@ -4,8 +4,10 @@ import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from api.problem_codes import ProblemCode
+
 MAX_LINE_BYTES = 1024 * 1024
-"""More than the largest product takes; longer lines are told as errors and skipped."""
+"""More than the largest product takes; longer lines are reported as errors and skipped."""
 _KEPT_OF_LONG_LINES = 4096
 
 
@@ -81,7 +83,7 @@ def _look_at(beginning: bytes) -> None:
     if kind is None and b"\0" in beginning[:4096]:
         kind = "UTF-16 or no text at all"
     if kind is not None:
-        raise FileRefused("wrong_encoding", f"The file must be text in UTF-8, but it is {kind}.")
+        raise FileRefused(ProblemCode.WRONG_ENCODING, f"The file must be text in UTF-8, but it is {kind}.")
 
 
 def without_mark(line: Line) -> bytes:

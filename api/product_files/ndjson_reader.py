@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from api.problem_codes import ProblemCode
 from api.product_files.lines import MAX_LINE_BYTES, FileRefused, Line, read_lines, without_mark
 from schemas.product_files import FileProduct, RowFault
 
@@ -17,7 +18,7 @@ def read_ndjson(chunks: Iterable[bytes]) -> Iterator[FileProduct]:
             nothing = False
             yield _product(line, data)
     if nothing:
-        raise FileRefused("empty_file", "The file is empty.")
+        raise FileRefused(ProblemCode.EMPTY_FILE, "The file is empty.")
 
 
 def _product(line: Line, data: bytes) -> FileProduct:

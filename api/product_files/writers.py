@@ -37,8 +37,8 @@ def _rows(product: Product) -> Iterator[dict[str, str]]:
     first = {name: data[name] for name in _OF_PRODUCT}
     first |= {"popularity": str(data["popularity"]), "images": cells.images_cell(data["images"])}
     # Said, too, where there are none but a variant of former times has some, which a reader would go by.
-    told = data["options"] or any(variant["options"] for variant in data["variants"])
-    first["options"] = json.dumps(data["options"], ensure_ascii=False) if told else ""
+    named = data["options"] or any(variant["options"] for variant in data["variants"])
+    first["options"] = json.dumps(data["options"], ensure_ascii=False) if named else ""
     first |= {f"{ATTRIBUTE}{name}": cells.attribute_cell(value) for name, value in data["attributes"].items()}
     for variant in data["variants"]:
         row = first | {"product": product.code} | _variant(variant)

@@ -1,4 +1,4 @@
-"""Where the links in our mails lead. Opening a page changes nothing – mail scanners open links –, its button does.
+"""The pages that links in our mails lead to. Opening one changes nothing, because mail scanners do; its button does.
 
 The page of an application can do the same with the JSON routes. A form needs no token of ours against forgery: the
 secret of the link is one.
@@ -10,18 +10,17 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
-from api.deps import All
+from api.deps import Changes, ClientAddress, Mails
 from api.oauth.pages import page
 from api.permissions import public
 from api.routes.emails import verify_email
 from api.routes.passwords import reset_password
-from api.routes.users import ClientAddress
 from domain.errors import InvalidLink
 from schemas.accounts import ResetPassword, VerifyEmail
 
 router = APIRouter(prefix="/account", include_in_schema=False)
 _CONFIRM, _PASSWORD = "Confirm your e-mail address", "Choose a new password"
-_INVALID = "The link is not valid. It works once, and not for long; ask for a new one."
+_INVALID = "The link is not valid. It works once and for a limited time; ask for a new one."
 
 
 class LinkForm(BaseModel):
@@ -40,10 +39,12 @@ def show_email_page(token: str = "") -> HTMLResponse:
 
 
 @router.post("/email", dependencies=[public])
-async def submit_email_page(form: Annotated[LinkForm, Form()], everything: All, address: ClientAddress) -> HTMLResponse:
+async def submit_email_page(
+    form: Annotated[LinkForm, Form()], changes: Changes, mails: Mails, address: ClientAddress
+) -> HTMLResponse:
     """Verify or change it."""
     try:
-        proven = await verify_email(VerifyEmail(token=form.token), everything, address)
+        proven = await verify_email(VerifyEmail(token=form.token), changes, mails, address)
     except (ValidationError, InvalidLink):
         return page("account_done.html", _CONFIRM, 422, _INVALID, said="Nothing was changed.")
     return page("account_done.html", "Thank you", said=f"{proven.email} is confirmed.")
@@ -57,7 +58,7 @@ def show_password_page(token: str = "") -> HTMLResponse:
 
 @router.post("/password", dependencies=[public])
 async def submit_password_page(
-    form: Annotated[LinkForm, Form()], everything: All, address: ClientAddress
+    form: Annotated[LinkForm, Form()], changes: Changes, mails: Mails, address: ClientAddress
 ) -> HTMLResponse:
     """Set it."""
     try:
@@ -66,7 +67,9 @@ async def submit_password_page(
         wrong = "A password has 10 to 128 characters."
         return page("account_password.html", _PASSWORD, 422, wrong, token=form.token.get_secret_value())
     try:
-        await reset_password(reset, everything, address)
+        await reset_password(reset, changes, mails, address)
     except InvalidLink:
         return page("account_done.html", _PASSWORD, 422, _INVALID, said="Nothing was changed.")
-    return page("account_done.html", "Your password is changed", said="You are signed out everywhere. Sign in anew.")
+    return page(
+        "account_done.html", "Your password was changed", said="You are signed out everywhere. Please sign in again."
+    )

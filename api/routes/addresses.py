@@ -1,6 +1,5 @@
 """The address book of the signed-in customer."""
 
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Response
@@ -10,10 +9,10 @@ from api.deps import Addresses
 from api.errors import problems
 from api.permissions import CurrentUser, require
 from domain.errors import NotFound
+from domain.ids import is_uuid
 from schemas.addresses import AddressList, SaveAddress, SavedAddress
 
 router = APIRouter(prefix="/v1/users/me/addresses", tags=["identity"])
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OWN = [require("addresses:own")]
 _EXAMPLES = {
     "berlin": {
@@ -32,8 +31,8 @@ Wanted = Annotated[SaveAddress, Body(openapi_examples=_EXAMPLES)]
 
 
 def _own_address(address_id: str, user: CurrentUser, book: Addresses) -> SavedAddress:
-    """Another's address is not told apart from none."""
-    if not _UUID.fullmatch(address_id):
+    """Another's address is answered like one that does not exist."""
+    if not is_uuid(address_id):
         raise NotFound("There is no such address.")
     return book.get(user.id, address_id)
 
@@ -43,13 +42,13 @@ OwnAddress = Annotated[SavedAddress, Depends(_own_address)]
 
 @router.get("", dependencies=_OWN, responses=problems(401, 403, 503))
 def list_own_addresses(user: CurrentUser, book: Addresses) -> AddressList:
-    """All addresses, the default first."""
+    """Your addresses, the default first."""
     return AddressList(items=book.all_of(user.id))
 
 
 @router.post("", status_code=201, dependencies=_OWN, responses=problems(401, 403, 409, 422, 503))
 def add_own_address(wanted: Wanted, user: CurrentUser, book: Addresses, response: Response) -> SavedAddress:
-    """Keep an address; the first one is the default. Checked by the rules of its country."""
+    """Save an address; the first one becomes the default. It is checked by the rules of its country."""
     saved = book.add(user.id, checked(wanted))
     response.headers["Location"] = f"{router.prefix}/{saved.id}"
     return saved
@@ -63,11 +62,11 @@ def read_own_address(address: OwnAddress) -> SavedAddress:
 
 @router.put("/{address_id}", dependencies=_OWN, responses=problems(401, 403, 404, 422, 503))
 def replace_own_address(wanted: Wanted, address: OwnAddress, user: CurrentUser, book: Addresses) -> SavedAddress:
-    """Write an address anew. The default stays it until another address becomes it."""
+    """Replace an address. It stays the default until another address becomes the default."""
     return book.replace(user.id, address.id, checked(wanted))
 
 
 @router.delete("/{address_id}", status_code=204, dependencies=_OWN, responses=problems(401, 403, 404, 503))
 def remove_own_address(address: OwnAddress, user: CurrentUser, book: Addresses) -> None:
-    """Forget an address; when it was the default, the newest of the others is now."""
+    """Delete an address; when it was the default, the newest of the others becomes the default."""
     book.remove(user.id, address.id)

@@ -1,17 +1,18 @@
-"""Accounts as staff sees them: roles, locks, sessions, and the log of what was done to them."""
+"""Accounts for staff: roles, locks, sessions, and the audit log."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 
-from api.client_address import client_address
-from api.deps import AccountStore, All, Security, Services, SessionService
+from adapters.mysql.identity.security_events import SecurityEvents
+from api.deps import AccountStore, ApiKeyStore, ClientAddress, Security, SessionService
 from api.errors import HttpProblem, problems
-from api.ownership import UUID_FORM
 from api.permissions import CurrentPrincipal, Permission, acting, may, require
 from api.principals import Principal
+from api.problem_codes import ProblemCode
 from domain.errors import NotFound
 from domain.events import SecurityEventType
+from domain.ids import is_uuid
 from schemas.security import ManagedUser, SecurityEventPage, SetRoles
 from schemas.users import Account, Role
 
@@ -21,7 +22,7 @@ _REFUSALS = problems(401, 403, 404, 409, 503)
 
 
 def _account(user_id: str, accounts: AccountStore) -> Account:
-    account = accounts.by_id(user_id) if UUID_FORM.fullmatch(user_id) else None
+    account = accounts.by_id(user_id) if is_uuid(user_id) else None
     if account is None:
         raise NotFound("There is no such account.")
     return account
@@ -30,21 +31,35 @@ def _account(user_id: str, accounts: AccountStore) -> Account:
 ThisAccount = Annotated[Account, Depends(_account)]
 
 
-class _Deed:
-    """Something done to an account: noted in the audit log with who did it, in which role, from where."""
+class _Audit:
+    """Records what was done to an account, by whom, in which role and from where."""
 
-    def __init__(self, request: Request, asker: CurrentPrincipal, everything: All) -> None:
-        self._address = client_address(request)
-        self.asker: Principal = asker
-        self.everything: Services = everything
+    def __init__(self, security: SecurityEvents, asker: Principal, address: str) -> None:
+        self._security = security
+        self._asker = asker
+        self._address = address
 
-    def note(self, type: SecurityEventType, permission: Permission, account: Account, **data: object) -> None:  # noqa: A002
-        own = account.id == self.asker.id
-        actor = self.asker.name if own else acting(self.asker, permission)
-        self.everything.security.record(type, user_id=account.id, actor=actor, address=self._address, **data)
+    def record(self, kind: SecurityEventType, permission: Permission, account: Account, **data: object) -> None:
+        own = account.id == self._asker.id
+        actor = self._asker.name if own else acting(self._asker, permission)
+        self._security.record(kind, user_id=account.id, actor=actor, address=self._address, **data)
 
 
-Deed = Annotated[_Deed, Depends()]
+async def _audit(security: Security, asker: CurrentPrincipal, address: ClientAddress) -> _Audit:
+    return _Audit(security, asker, address)
+
+
+Audit = Annotated[_Audit, Depends(_audit)]
+
+
+def _may_lock(account: ThisAccount, asker: CurrentPrincipal) -> Account:
+    """Staff is locked by those who appoint it, otherwise support could lock out its administrators."""
+    if set(account.roles) - {Role.CUSTOMER} and not may(asker, "users:manage_roles"):
+        raise HttpProblem(403, ProblemCode.FORBIDDEN, "Only an administrator can do this to staff.")
+    return account
+
+
+LockableAccount = Annotated[Account, Depends(_may_lock)]
 
 
 @router.post(
@@ -53,18 +68,20 @@ Deed = Annotated[_Deed, Depends()]
     dependencies=[require("sessions:end_own")],
     responses=problems(401, 403, 503),
 )
-def sign_out_everywhere(asker: CurrentPrincipal, sessions: SessionService, deed: Deed, accounts: AccountStore) -> None:
-    """End all my sessions, this one too; API keys stay."""
+def sign_out_everywhere(
+    asker: CurrentPrincipal, sessions: SessionService, audit: Audit, accounts: AccountStore
+) -> None:
+    """End all your sessions, this one too; API keys stay."""
     account = accounts.by_id(asker.id) if asker.kind == "person" else None
     if account is None:
-        raise HttpProblem(403, "forbidden", "Only a person with an account can do this.")
+        raise HttpProblem(403, ProblemCode.FORBIDDEN, "Only a person with an account can do this.")
     sessions.end_all(account.id)
-    deed.note(SecurityEventType.ACCOUNT_SIGNED_OUT_EVERYWHERE, "sessions:end_own", account)
+    audit.record(SecurityEventType.ACCOUNT_SIGNED_OUT_EVERYWHERE, "sessions:end_own", account)
 
 
 @router.get("/v1/users/{user_id}", dependencies=[require("users:read_any")], responses=_REFUSALS)
 def read_user(account: ThisAccount) -> ManagedUser:
-    """Any account, for staff."""
+    """One account, for staff."""
     return _view(account)
 
 
@@ -72,13 +89,14 @@ def read_user(account: ThisAccount) -> ManagedUser:
 def set_roles(
     account: ThisAccount,
     wanted: Annotated[SetRoles, Body(openapi_examples={"support": {"value": _ROLES_EXAMPLE}})],
+    accounts: AccountStore,
     sessions: SessionService,
-    deed: Deed,
+    audit: Audit,
 ) -> ManagedUser:
-    """Replace an account's roles; tokens it has are refused from now on, and the next ones carry the new roles."""
-    changed = deed.everything.accounts.set_roles(account.id, wanted.roles)
+    """Replace an account's roles; its tokens stop at once, and new ones carry the new roles."""
+    changed = accounts.set_roles(account.id, wanted.roles)
     sessions.changed(changed)
-    deed.note(
+    audit.record(
         SecurityEventType.ACCOUNT_ROLES_CHANGED,
         "users:manage_roles",
         account,
@@ -89,23 +107,25 @@ def set_roles(
 
 
 @router.post("/v1/users/{user_id}/lock", dependencies=[require("users:lock")], responses=_REFUSALS)
-def lock_user(account: ThisAccount, sessions: SessionService, deed: Deed) -> ManagedUser:
-    """Shut an account out at once: its sessions and its API keys end."""
-    _check_may_lock(deed.asker, account)
-    deed.everything.accounts.set_active(account.id, active=False)
-    deed.everything.api_keys.revoke(account.id)
+def lock_user(
+    account: LockableAccount, accounts: AccountStore, keys: ApiKeyStore, sessions: SessionService, audit: Audit
+) -> ManagedUser:
+    """Lock an account: its sessions and its API keys end at once."""
+    accounts.set_active(account.id, active=False)
+    keys.revoke(account.id)
     sessions.end_all(account.id)
-    deed.note(SecurityEventType.ACCOUNT_LOCKED, "users:lock", account)
+    audit.record(SecurityEventType.ACCOUNT_LOCKED, "users:lock", account)
     return _view(account.model_copy(update={"active": False}))
 
 
 @router.post("/v1/users/{user_id}/unlock", dependencies=[require("users:lock")], responses=_REFUSALS)
-def unlock_user(account: ThisAccount, sessions: SessionService, deed: Deed) -> ManagedUser:
+def unlock_user(
+    account: LockableAccount, accounts: AccountStore, sessions: SessionService, audit: Audit
+) -> ManagedUser:
     """Let an account sign in again."""
-    _check_may_lock(deed.asker, account)
-    changed = deed.everything.accounts.set_active(account.id, active=True)
+    changed = accounts.set_active(account.id, active=True)
     sessions.changed(changed)
-    deed.note(SecurityEventType.ACCOUNT_UNLOCKED, "users:lock", account)
+    audit.record(SecurityEventType.ACCOUNT_UNLOCKED, "users:lock", account)
     return _view(changed)
 
 
@@ -115,11 +135,10 @@ def unlock_user(account: ThisAccount, sessions: SessionService, deed: Deed) -> M
     dependencies=[require("users:lock")],
     responses=_REFUSALS,
 )
-def sign_user_out_everywhere(account: ThisAccount, sessions: SessionService, deed: Deed) -> Response:
+def sign_user_out_everywhere(account: LockableAccount, sessions: SessionService, audit: Audit) -> Response:
     """End all sessions of an account; it may sign in again."""
-    _check_may_lock(deed.asker, account)
     sessions.end_all(account.id)
-    deed.note(SecurityEventType.ACCOUNT_SIGNED_OUT_EVERYWHERE, "users:lock", account)
+    audit.record(SecurityEventType.ACCOUNT_SIGNED_OUT_EVERYWHERE, "users:lock", account)
     return Response(status_code=204)
 
 
@@ -134,16 +153,10 @@ def list_security_events(
     cursor: Annotated[int | None, Query(ge=0, le=2**62)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> SecurityEventPage:
-    """What was done to accounts, newest first."""
-    if user_id is not None and not UUID_FORM.fullmatch(user_id):
+    """The audit log of accounts, newest first."""
+    if user_id is not None and not is_uuid(user_id):
         return SecurityEventPage(items=[])
     return security.page(cursor, limit, user_id)
-
-
-def _check_may_lock(asker: Principal, account: Account) -> None:
-    """Staff is locked by those who appoint it, else support could shut its administrators out."""
-    if set(account.roles) - {Role.CUSTOMER} and not may(asker, "users:manage_roles"):
-        raise HttpProblem(403, "forbidden", "Only an administrator can do this to staff.")
 
 
 def _view(account: Account) -> ManagedUser:

@@ -1,20 +1,19 @@
-"""Personal API keys: made with a few of one's own permissions, told once, listed, ended."""
+"""Personal API keys: created with some of one's own permissions, shown once, listed, ended."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import APIRouter, Body, Response
 from uuid_utils import uuid7
 
 from adapters.mysql.identity.api_keys import new_api_key
-from api.client_address import client_address
-from api.deps import ApiKeyStore, Security
+from api.deps import ApiKeyStore, ClientAddress, Security
 from api.errors import problems
-from api.ownership import UUID_FORM
 from api.permissions import CurrentUser, permissions_for_keys, require
 from domain.actors import user_actor
 from domain.errors import Conflict, InvalidRequest, NotFound
 from domain.events import SecurityEventType
+from domain.ids import is_uuid
 from schemas.security import ApiKey, ApiKeyList, MadeApiKey, NewApiKey
 from schemas.users import Account
 
@@ -29,9 +28,9 @@ def make_api_key(
     user: CurrentUser,
     keys: ApiKeyStore,
     security: Security,
-    request: Request,
+    address: ClientAddress,
 ) -> MadeApiKey:
-    """Make a key; send it as `Authorization: Bearer oe_…`. It is told this once and kept as a digest."""
+    """Create a key; send it as `Authorization: Bearer oe_…`. It is shown only once and stored as a digest."""
     _check_scopes(new.scopes, user)
     if len(keys.of(user.id)) >= _MOST:
         raise Conflict(f"An account has at most {_MOST} keys; end one first.")
@@ -46,7 +45,6 @@ def make_api_key(
         expires_at=moment + timedelta(days=new.days),
     )
     keys.create(user.id, secret, shown)
-    address = client_address(request)
     security.record(
         SecurityEventType.API_KEY_MADE, user_id=user.id, actor=user_actor(user.id), address=address, prefix=prefix
     )
@@ -55,16 +53,17 @@ def make_api_key(
 
 @router.get("", responses=problems(401, 403, 503))
 def list_api_keys(user: CurrentUser, keys: ApiKeyStore) -> ApiKeyList:
-    """My keys that still open something, without their secrets."""
+    """Your active keys, without their secrets."""
     return ApiKeyList(items=keys.of(user.id))
 
 
 @router.delete("/{key_id}", status_code=204, responses=problems(401, 403, 404, 503))
-def end_api_key(key_id: str, user: CurrentUser, keys: ApiKeyStore, security: Security, request: Request) -> Response:
+def end_api_key(
+    key_id: str, user: CurrentUser, keys: ApiKeyStore, security: Security, address: ClientAddress
+) -> Response:
     """End a key at once."""
-    if not UUID_FORM.fullmatch(key_id) or not keys.revoke(user.id, key_id):
+    if not is_uuid(key_id) or not keys.revoke(user.id, key_id):
         raise NotFound("There is no such key.")
-    address = client_address(request)
     security.record(
         SecurityEventType.API_KEY_ENDED, user_id=user.id, actor=user_actor(user.id), address=address, key_id=key_id
     )
@@ -75,4 +74,6 @@ def _check_scopes(scopes: list[str], user: Account) -> None:
     possible = permissions_for_keys(frozenset(user.roles))
     refused = sorted(set(scopes) - possible)
     if refused:
-        raise InvalidRequest("A key can only do what its account may.", refused=refused, possible=sorted(possible))
+        raise InvalidRequest(
+            "A key can only have permissions that its account has.", refused=refused, possible=sorted(possible)
+        )

@@ -1,15 +1,13 @@
 """Where customers sign in to another application with their account here: pages, not JSON."""
 
-from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from api.client_address import client_address
-from api.deps import All
-from api.oauth.consent import Authorization, Visit
+from api.deps import AuthorizationPages, ClientAddress
+from api.oauth.consent import Visit
 from api.oauth.metadata import AUTHORIZE_PATH
 from api.oauth.server import NO_STORE
 from api.permissions import public
@@ -32,27 +30,20 @@ _QUERY = [
 ]
 
 
-def _authorization(everything: All) -> Authorization:
-    return Authorization(everything.authorization, everything.browser)
-
-
-Endpoint = Annotated[Authorization, Depends(_authorization)]
-
-
 @router.get(AUTHORIZE_PATH, dependencies=[public], response_class=HTMLResponse, openapi_extra={"parameters": _QUERY})
-def authorize(request: Request, endpoint: Endpoint) -> Response:
+def authorize(request: Request, endpoint: AuthorizationPages, address: ClientAddress) -> Response:
     """Ask the customer to sign in and to consent; the answer goes to the client's redirect URI with a code."""
-    return endpoint.answer(Visit(request, request.query_params.multi_items(), {}, client_address(request)))
+    return endpoint.answer(Visit(request, request.query_params.multi_items(), {}, address))
 
 
 @router.post(AUTHORIZE_PATH, dependencies=[public], response_class=HTMLResponse, openapi_extra={"parameters": _QUERY})
-async def decide_authorization(request: Request, endpoint: Endpoint) -> Response:
-    """What the customer answered on our page; also takes a client's request as a form (OpenID Connect §3.1.2.1)."""
+async def decide_authorization(request: Request, endpoint: AuthorizationPages, address: ClientAddress) -> Response:
+    """Take the customer's answer on our page, or a client's request as a form (OpenID Connect §3.1.2.1)."""
     fields = [(name, value) for name, value in (await request.form()).multi_items() if isinstance(value, str)]
     form = dict(fields)
     if "action" not in form and "client_id" in form and not request.query_params:
         return RedirectResponse(f"{AUTHORIZE_PATH}?{urlencode(fields)}", 303, headers=NO_STORE)
     query = request.query_params.multi_items()
     # A form without any field is still a form: it must not pass for a first visit.
-    visit = Visit(request, query, form or {"action": ""}, client_address(request))
+    visit = Visit(request, query, form or {"action": ""}, address)
     return await run_in_threadpool(endpoint.answer, visit)

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.cart_feeds import MOST_STREAMS, TooManyStreams, Watcher
-from api.deps import Feeds
+from api.deps import Feeds, RequestAuthenticator
 from api.errors import HttpProblem, problems
-from api.identity import still_signed_in
 from api.permissions import require
+from api.problem_codes import ProblemCode
 from api.routes.carts import Owner
 from schemas.carts import CartView
 
@@ -30,8 +30,8 @@ async def _watching(owner: Owner, feeds: Feeds) -> AsyncIterator[Watcher]:
         async with feeds.watch(owner) as watcher:
             yield watcher
     except TooManyStreams:
-        detail = f"A cart can be watched from {MOST_STREAMS} places; close one of them."
-        raise HttpProblem(429, "too_many_streams", detail, {"Retry-After": "5"}) from None
+        detail = f"A cart has at most {MOST_STREAMS} streams at once. Please close one of them."
+        raise HttpProblem(429, ProblemCode.TOO_MANY_STREAMS, detail, {"Retry-After": "5"}) from None
 
 
 @router.get(
@@ -43,21 +43,22 @@ async def _watching(owner: Owner, feeds: Feeds) -> AsyncIterator[Watcher]:
 async def follow_cart(
     watcher: Annotated[Watcher, Depends(_watching)],
     request: Request,
+    authenticator: RequestAuthenticator,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """My cart whenever it changes, whole, as `GET /v1/cart` shows it; also when a price or the stock does.
+    """Your whole cart, as `GET /v1/cart` shows it, each time that it, a price or the stock changes.
 
-    An event's id is the cart's version, followed by a mark while there are changes not taken note of. With
-    Last-Event-ID nothing is sent until the cart is otherwise. Of several changes in a row only the last may be told.
-    The stream ends when the token does; then connect again with a new one.
+    An event's id is the cart's version, with a suffix while there are changes that are not acknowledged. With
+    Last-Event-ID nothing is sent until the cart differs from it. Of several changes in a row only the last may be sent.
+    The stream ends when the token expires; connect again with a new one.
     """
-    told, check_at = last_event_id, time.monotonic() + _CHECK_SECONDS
+    seen, check_at = last_event_id, time.monotonic() + _CHECK_SECONDS
     while not watcher.ended:
-        shown = await watcher.newer_than(told, max(0, check_at - time.monotonic()))
+        shown = await watcher.newer_than(seen, max(0, check_at - time.monotonic()))
         if time.monotonic() >= check_at:
-            if not await still_signed_in(request):
+            if not await authenticator.still_holds(request):
                 return
             check_at = time.monotonic() + _CHECK_SECONDS
         if shown is not None:
-            told = shown.state
-            yield ServerSentEvent(raw_data=shown.text, event="cart", id=told)
+            seen = shown.state
+            yield ServerSentEvent(raw_data=shown.text, event="cart", id=seen)

@@ -36,7 +36,7 @@ ThisCustomer = Annotated[str, Depends(_customer)]
 def read_own_credit(
     user: CurrentUser, credit: CreditStore, cursor: Cursor = None, limit: Limit = 50
 ) -> OwnCreditStatement:
-    """What I can spend, what is held for my orders, and what became of the rest, newest first."""
+    """Your store credit: what is available, what is authorized for orders, and all movements, newest first."""
     return OwnCreditStatement.model_validate(credit.statement(user.id, cursor, limit).model_dump())
 
 
@@ -48,7 +48,7 @@ def read_own_credit(
 def read_credit(
     customer: ThisCustomer, credit: CreditStore, cursor: Cursor = None, limit: Limit = 50
 ) -> CreditStatement:
-    """A customer's store credit: what they have, and every move of it with who caused it and why, newest first."""
+    """A customer's store credit: the balance, and every movement with its actor and reason, newest first."""
     return credit.statement(customer, cursor, limit)
 
 
@@ -65,6 +65,6 @@ def grant_credit(
     key: IdempotencyKey,
     credit: CreditStore,
 ) -> CreditEntry:
-    """Give a customer store credit, once per key."""
+    """Grant store credit to a customer, once per key."""
     granter = Granter(acting(asker, "credit:grant"), f"{asker.name}:{hashlib.sha256(key.encode()).hexdigest()}")
     return credit.grant(customer, wanted, granter)

@@ -1,4 +1,4 @@
-"""Disputes, for staff: what is owed by when, and what they do about it."""
+"""Disputes, for staff: what is due by when, and what they do about it."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -6,15 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 
 from adapters.mysql.idempotency import Begun
 from adapters.mysql.payments.disputes import Disputes
-from api.deps import All, AppConnections
-from api.dispute_desk import DisputeDesk
+from api.answers import Answer, accepted
+from api.deps import DisputeStore, DisputeWorkflows
 from api.errors import problems
-from api.idempotency import Answer, OnceInWorkflow
+from api.idempotency import OnceInWorkflow
 from api.permissions import CurrentPrincipal, acting, require
 from domain.errors import NotFound
 from schemas.disputes import DisputeDecisionRequest, DisputePage, DisputeView, EvidenceRequest, OperatorDecision
@@ -24,7 +22,7 @@ router = APIRouter(prefix="/v1/ops/disputes", tags=["operations"])
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _MAY = require("disputes:manage")
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    202: {"model": DisputeView, "description": "The provider is still thinking; send the same request again"},
+    202: {"model": DisputeView, "description": "Still being processed; send the same request again"},
     **problems(400, 401, 403, 404, 409, 422, 503),
 }
 _EVIDENCE = {
@@ -35,55 +33,55 @@ _EVIDENCE = {
         }
     }
 }
-_ACCEPT = {"ours": {"value": {"reason": "the parcel was lost indeed"}}}
-_RELEASE = {"known": {"value": {"reason": "the customer called: a mistake, and it is being withdrawn"}}}
-_Do = Callable[[DisputeDesk, str, str, OperatorDecision], Awaitable[DisputeView]]
+_ACCEPT = {"ours": {"value": {"reason": "the parcel was lost"}}}
+_RELEASE = {"known": {"value": {"reason": "the customer called: a mistake; the dispute is being withdrawn"}}}
+_Update = Callable[[str, str, OperatorDecision], Awaitable[DisputeView]]
 
 
-def _disputes(connections: AppConnections) -> Disputes:
-    return Disputes(connections.engine)
-
-
-DisputeStore = Annotated[Disputes, Depends(_disputes)]
-
-
-def _kept(dispute_id: Annotated[str, Path()], disputes: DisputeStore) -> DisputeView:
-    """Found before anything else is said about the request."""
+def _existing(dispute_id: Annotated[str, Path()], disputes: DisputeStore) -> DisputeView:
+    """Looked up before anything else about the request is checked."""
     found = disputes.get(dispute_id) if _ID.fullmatch(dispute_id) else None
     if found is None:
         raise NotFound("There is no such dispute.")
     return found
 
 
-Kept = Annotated[DisputeView, Depends(_kept)]
+ThisDispute = Annotated[DisputeView, Depends(_existing)]
 
 
-class _Act:
+class _Decisions:
     """Has an operator's decision carried out once per Idempotency-Key."""
 
-    def __init__(self, everything: All, once: OnceInWorkflow, asker: CurrentPrincipal, disputes: DisputeStore) -> None:
-        self._desk = DisputeDesk(everything.temporal, everything.settings.checkout_answer_seconds)
+    def __init__(self, once: OnceInWorkflow, actor: str, disputes: Disputes) -> None:
         self._once = once
-        self._actor = acting(asker, "disputes:manage")
+        self._actor = actor
         self._disputes = disputes
 
-    async def __call__(
-        self, kept: DisputeView, what: str, wanted: BaseModel, do: _Do, reason: str, text: str | None = None
+    async def carry_out(
+        self,
+        what: str,
+        dispute: DisputeView,
+        request: EvidenceRequest | DisputeDecisionRequest,
+        update: _Update,
     ) -> Response:
-        decision = OperatorDecision(actor=self._actor, reason=reason, text=text)
+        text = request.text if isinstance(request, EvidenceRequest) else None
+        decision = OperatorDecision(actor=self._actor, reason=request.reason, text=text)
 
-        async def deed(begun: Begun) -> Answer:
-            view = await do(self._desk, kept.id, begun.resource_id, decision)
-            return Answer(200, view.model_dump(mode="json"))
+        async def ask(begun: Begun) -> Answer:
+            return Answer.showing(await update(dispute.id, begun.resource_id, decision))
 
-        _, answer = await self._once.answer(f"POST /v1/ops/disputes/{kept.id}/{what}", wanted, deed)
+        _, answer = await self._once.answer(f"POST /v1/ops/disputes/{dispute.id}/{what}", request, ask)
         if answer is not None:
             return answer.response()
-        latest = await run_in_threadpool(self._disputes.get, kept.id) or kept
-        return JSONResponse(latest.model_dump(mode="json"), 202, headers={"Retry-After": "1"})
+        latest = await run_in_threadpool(self._disputes.get, dispute.id)
+        return accepted(latest or dispute)
 
 
-Act = Annotated[_Act, Depends()]
+async def _decisions(once: OnceInWorkflow, asker: CurrentPrincipal, disputes: DisputeStore) -> _Decisions:
+    return _Decisions(once, acting(asker, "disputes:manage"), disputes)
+
+
+Decisions = Annotated[_Decisions, Depends(_decisions)]
 
 
 @router.get("", dependencies=[_MAY], responses=problems(401, 403, 422, 503))
@@ -92,7 +90,7 @@ def list_disputes(
     cursor: Annotated[str | None, Query(pattern=r"^[01]-[0-9]{1,18}$")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> DisputePage:
-    """Disputes, the open ones first: until when evidence is wanted, what was done, whether parcels are on hold."""
+    """Disputes, open ones first: until when evidence is due, what was done, whether parcels are on hold."""
     after = None
     if cursor is not None:
         is_open, _, number = cursor.partition("-")
@@ -101,30 +99,42 @@ def list_disputes(
 
 
 @router.get("/{dispute_id}", dependencies=[_MAY], responses=problems(401, 403, 404, 422, 503))
-def read_dispute(kept: Kept) -> DisputeView:
+def read_dispute(dispute: ThisDispute) -> DisputeView:
     """One dispute."""
-    return kept
+    return dispute
 
 
 @router.post("/{dispute_id}/evidence", dependencies=[_MAY], response_model=DisputeView, responses=_RESPONSES)
 async def submit_evidence(
-    wanted: Annotated[EvidenceRequest, Body(openapi_examples=_EVIDENCE)], kept: Kept, act: Act
+    wanted: Annotated[EvidenceRequest, Body(openapi_examples=_EVIDENCE)],
+    dispute: ThisDispute,
+    decisions: Decisions,
+    disputes: DisputeWorkflows,
 ) -> Response:
-    """Send the bank what speaks for us. 409 `dispute_closed` once it is decided, `dispute_refused` by the provider."""
-    return await act(kept, "evidence", wanted, DisputeDesk.submit_evidence, wanted.reason, wanted.text)
+    """Send evidence to the bank. 409 `dispute_closed` once it is decided, `dispute_refused` by the provider."""
+    return await decisions.carry_out("evidence", dispute, wanted, disputes.submit_evidence)
 
 
 @router.post("/{dispute_id}/accept", dependencies=[_MAY], response_model=DisputeView, responses=_RESPONSES)
 async def accept_dispute(
-    wanted: Annotated[DisputeDecisionRequest, Body(openapi_examples=_ACCEPT)], kept: Kept, act: Act
+    wanted: Annotated[DisputeDecisionRequest, Body(openapi_examples=_ACCEPT)],
+    dispute: ThisDispute,
+    decisions: Decisions,
+    disputes: DisputeWorkflows,
 ) -> Response:
-    """Give in: the money stays with the customer, and what has not left is not sent. 409 `dispute_closed`."""
-    return await act(kept, "accept", wanted, DisputeDesk.accept, wanted.reason)
+    """Accept the dispute: the money stays with the customer, and parcels not yet dispatched are cancelled.
+
+    409 `dispute_closed` once it is decided.
+    """
+    return await decisions.carry_out("accept", dispute, wanted, disputes.accept)
 
 
 @router.post("/{dispute_id}/release", dependencies=[_MAY], response_model=DisputeView, responses=_RESPONSES)
 async def release_order(
-    wanted: Annotated[DisputeDecisionRequest, Body(openapi_examples=_RELEASE)], kept: Kept, act: Act
+    wanted: Annotated[DisputeDecisionRequest, Body(openapi_examples=_RELEASE)],
+    dispute: ThisDispute,
+    decisions: Decisions,
+    disputes: DisputeWorkflows,
 ) -> Response:
-    """Let the order's parcels go although the dispute is not decided. 409 `dispute_closed`, `not_on_hold`."""
-    return await act(kept, "release", wanted, DisputeDesk.release, wanted.reason)
+    """Release the order's parcels although the dispute is not decided. 409 `dispute_closed`, `not_on_hold`."""
+    return await decisions.carry_out("release", dispute, wanted, disputes.release)

@@ -1,24 +1,16 @@
-"""Webhooks whose amounts were not believed, for staff."""
+"""Webhooks whose amounts contradict the ledger, for staff."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Query
+from fastapi import APIRouter, Body, Path, Query
 
-from adapters.mysql.payments.flagged_webhooks import FlaggedWebhooks
-from api.deps import AppConnections
+from api.deps import Flagged
 from api.errors import problems
 from api.permissions import CurrentPrincipal, acting, require
 from schemas.webhooks import FlaggedWebhookPage, FlaggedWebhookView, ReviewRequest
 
 router = APIRouter(prefix="/v1/ops/webhooks/flagged", tags=["operations"])
-_EXAMPLES = {"looked at": {"value": {"reason": "captured by hand in the provider's dashboard; corrected there"}}}
-
-
-def _flagged(connections: AppConnections) -> FlaggedWebhooks:
-    return FlaggedWebhooks(connections.engine)
-
-
-Flagged = Annotated[FlaggedWebhooks, Depends(_flagged)]
+_EXAMPLES = {"reviewed": {"value": {"reason": "captured by hand in the provider's dashboard; corrected there"}}}
 
 
 @router.get("", dependencies=[require("ops:reconcile")], responses=problems(401, 403, 422, 503))
@@ -27,7 +19,7 @@ def list_flagged_webhooks(
     cursor: Annotated[str | None, Query(pattern=r"^[01]-[0-9]{1,18}$")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> FlaggedWebhookPage:
-    """Payment webhooks that contradict our books, none of which was acted on; those nobody has looked at first."""
+    """Payment webhooks that contradict our ledger and were not applied; those without a review first."""
     after = None
     if cursor is not None:
         reviewed, _, number = cursor.partition("-")
@@ -42,5 +34,5 @@ def review_flagged_webhook(
     flagged: Flagged,
     asker: CurrentPrincipal,
 ) -> FlaggedWebhookView:
-    """Say that somebody has looked at it, and what they found; the first word stays."""
+    """Record who has reviewed it and what they found; the first review stays."""
     return flagged.review(event_id, acting(asker, "ops:reconcile"), wanted.reason)

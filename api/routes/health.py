@@ -1,4 +1,4 @@
-"""Health: whether the process lives, and which of its parts it can reach."""
+"""Health: whether the process answers, and which parts it can reach."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ class Health(Payload):
 
 
 class Readiness(Payload):
-    """`degraded` still serves what does not need the parts that are away; without MySQL nothing is served."""
+    """`degraded` serves what does not need the unavailable parts; without MySQL nothing is served."""
 
     status: Literal["ready", "degraded", "unavailable"]
     checks: dict[str, State]
@@ -36,13 +36,13 @@ class Readiness(Payload):
 
 @router.get("/healthz", dependencies=[public])
 async def read_health() -> Health:
-    """Alive."""
+    """Whether the process answers."""
     return Health()
 
 
 @router.get("/readyz", dependencies=[public], responses={503: {"model": Readiness}})
 async def read_readiness(response: Response, connections: AppConnections, temporal: Temporal) -> Readiness:
-    """What can be reached, each asked at once and not for long."""
+    """Which parts can be reached; all are checked at once, with a short time-out."""
     asked: dict[str, Callable[[], Awaitable[object]]] = {
         name: lambda check=check: asyncio.to_thread(check, connections)  # type: ignore[misc]
         for name, check in _STORES.items()

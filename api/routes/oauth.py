@@ -1,4 +1,4 @@
-"""OAuth 2 and OpenID Connect: the endpoints clients call, and what they discover about them. Only what is true."""
+"""OAuth 2 and OpenID Connect: the endpoints clients call, and the metadata by which they find them."""
 
 import base64
 from typing import Any
@@ -7,13 +7,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.client_address import client_address
-from api.deps import AppSettings, Authorization, TokenService
+from api.deps import AppSettings, OAuthServer, TokenService
 from api.errors import HttpProblem, problems
 from api.login_throttle import TooManyAttempts
 from api.oauth.metadata import INTROSPECT_PATH, JWKS_PATH, REVOKE_PATH, TOKEN_PATH, USERINFO_PATH, metadata
 from api.oauth.requests import OAuthCall
 from api.oauth.scopes import SCOPES
 from api.permissions import CurrentUser, public, require
+from api.problem_codes import ProblemCode
 from api.tokens import InvalidToken
 from schemas.oauth import TokenResponse
 
@@ -38,7 +39,7 @@ _SHOWN_FIELDS = {"token": _TEXT, "token_type_hint": {"type": "string", "enum": [
 _ERROR = {"type": "object", "properties": {"error": _TEXT, "error_description": _TEXT}}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "RFC 6749 §5.2", "content": {"application/json": {"schema": _ERROR}}},
-    401: {"description": "The client is not who it says", "content": {"application/json": {"schema": _ERROR}}},
+    401: {"description": "Client authentication failed", "content": {"application/json": {"schema": _ERROR}}},
     429: {"description": "Too many attempts", "content": {"application/json": {"schema": _ERROR}}},
 }
 
@@ -73,38 +74,38 @@ def _is_text(authorization: str) -> bool:
     responses=_REFUSALS,
     openapi_extra=_form(["grant_type"], _TOKEN_FIELDS),
 )
-async def issue_token(request: Request, authorization: Authorization) -> Response:
+async def issue_token(request: Request, server: OAuthServer) -> Response:
     """Exchange a password, a code, a refresh token or a client's own secret for tokens."""
     call = await read_call(request)
     try:
-        response: Response = await run_in_threadpool(authorization.create_token_response, call)
+        response: Response = await run_in_threadpool(server.create_token_response, call)
     except TooManyAttempts as wait:
         body = {"error": "too_many_attempts", "error_description": str(wait), "retry_after": wait.retry_after}
-        return authorization.handle_response(429, body, list(wait.headers.items()))
+        return server.handle_response(429, body, list(wait.headers.items()))
     return response
 
 
 @router.post(REVOKE_PATH, dependencies=[public], responses=_REFUSALS, openapi_extra=_form(["token"], _SHOWN_FIELDS))
-async def revoke_token(request: Request, authorization: Authorization) -> Response:
-    """End a session: the token shown, and every token of the same sign-in, stop at once (RFC 7009)."""
+async def revoke_token(request: Request, server: OAuthServer) -> Response:
+    """End a session: the token sent, and every token of the same sign-in, stop at once (RFC 7009)."""
     response: Response = await run_in_threadpool(
-        authorization.create_endpoint_response, "revocation", await read_call(request)
+        server.create_endpoint_response, "revocation", await read_call(request)
     )
     return response
 
 
 @router.post(INTROSPECT_PATH, dependencies=[public], responses=_REFUSALS, openapi_extra=_form(["token"], _SHOWN_FIELDS))
-async def introspect_token(request: Request, authorization: Authorization) -> Response:
-    """Whether a token is live, and what it stands for; for confidential clients (RFC 7662)."""
+async def introspect_token(request: Request, server: OAuthServer) -> Response:
+    """Whether a token is active, and its claims; for confidential clients (RFC 7662)."""
     response: Response = await run_in_threadpool(
-        authorization.create_endpoint_response, "introspection", await read_call(request)
+        server.create_endpoint_response, "introspection", await read_call(request)
     )
     return response
 
 
 @router.get(USERINFO_PATH, dependencies=[require("userinfo:read")], responses=problems(401, 403, 503))
 def read_userinfo(request: Request, response: Response, user: CurrentUser, tokens: TokenService) -> dict[str, Any]:
-    """Who signed in, as far as the token's scope goes (OpenID Connect Core §5.3)."""
+    """Claims about the signed-in user, as far as the token's scope allows (OpenID Connect Core §5.3)."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     try:
         scope = str(tokens.verify(token).get("scope", "")).split() if scheme.lower() == "bearer" else []
@@ -112,14 +113,14 @@ def read_userinfo(request: Request, response: Response, user: CurrentUser, token
         scope = []
     if "openid" not in scope:
         challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="openid"'}
-        raise HttpProblem(403, "forbidden", "The token was not issued for the scope openid.", challenge)
+        raise HttpProblem(403, ProblemCode.FORBIDDEN, "The token was not issued for the scope openid.", challenge)
     response.headers["Cache-Control"] = "no-store"
-    told: dict[str, Any] = {"sub": user.id}
+    claims: dict[str, Any] = {"sub": user.id}
     if "profile" in scope:
-        told["name"] = user.name
+        claims["name"] = user.name
     if "email" in scope:
-        told |= {"email": user.email, "email_verified": user.email_verified}
-    return told
+        claims |= {"email": user.email, "email_verified": user.email_verified}
+    return claims
 
 
 # OpenID Connect Core §5.3.1 asks for both methods.
@@ -135,14 +136,14 @@ router.add_api_route(
 
 @router.get(JWKS_PATH, dependencies=[public])
 def read_jwks(response: Response, tokens: TokenService) -> dict[str, Any]:
-    """The public keys our tokens are signed with; while they are changed there are two."""
+    """The public keys our tokens are signed with; two of them during a key rotation."""
     response.headers["Cache-Control"] = "public, max-age=300"
     return tokens.keys.public_jwks()
 
 
 @router.get("/.well-known/openid-configuration", dependencies=[public])
 def read_openid_configuration(settings: AppSettings) -> dict[str, Any]:
-    """Where things are and what is supported (OpenID Connect Discovery)."""
+    """Endpoints and what is supported (OpenID Connect Discovery)."""
     return metadata(settings)
 
 

@@ -1,14 +1,15 @@
-"""The applications that may ask for tokens, administered."""
+"""Administration of the applications that may request tokens."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
 
-from api.client_address import client_address
-from api.deps import All, ClientStore
+from adapters.mysql.identity.security_events import SecurityEvents
+from api.deps import ClientAddress, ClientStore, OAuthServer, Security
 from api.errors import problems
 from api.permissions import CurrentPrincipal, require
-from domain.actors import service_actor, staff_actor
+from api.principals import Principal
+from domain.actors import staff_actor
 from domain.events import SecurityEventType
 from schemas.oauth import ChangeOAuthClient, MadeOAuthClient, NewOAuthClient, OAuthClient, OAuthClientList
 
@@ -25,11 +26,30 @@ _EXAMPLE = {
 ClientPath = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{2,63}$")]
 
 
+class _Audit:
+    """Records what was done to an application, by whom and from where."""
+
+    def __init__(self, security: SecurityEvents, principal: Principal, address: str) -> None:
+        self._security = security
+        self._actor = staff_actor(principal.id) if principal.kind == "person" else principal.name
+        self._address = address
+
+    def record(self, kind: SecurityEventType, client_id: str) -> None:
+        self._security.record(kind, user_id=None, actor=self._actor, address=self._address, client_id=client_id)
+
+
+async def _audit(security: Security, principal: CurrentPrincipal, address: ClientAddress) -> _Audit:
+    return _Audit(security, principal, address)
+
+
+Audit = Annotated[_Audit, Depends(_audit)]
+
+
 @router.get("", dependencies=_MAY, responses=problems(401, 403, 503))
 def list_oauth_clients(
     clients: ClientStore, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=100)] = 50
 ) -> OAuthClientList:
-    """Every registered application, inactive ones too."""
+    """Registered applications, inactive ones too."""
     found = clients.page(cursor if cursor is None or cursor.isascii() else "", limit + 1)
     more = len(found) > limit
     return OAuthClientList(items=found[:limit], next_cursor=found[limit - 1].client_id if more else None)
@@ -38,14 +58,13 @@ def list_oauth_clients(
 @router.post("", status_code=201, dependencies=_MAY, responses=problems(401, 403, 409, 503))
 def create_oauth_client(
     new: Annotated[NewOAuthClient, Body(openapi_examples={"application": {"value": _EXAMPLE}})],
-    request: Request,
     response: Response,
-    everything: All,
-    principal: CurrentPrincipal,
+    clients: ClientStore,
+    audit: Audit,
 ) -> MadeOAuthClient:
-    """Register an application; the secret of a confidential one is told this once."""
-    made = everything.clients.create(new)
-    _note(everything, request, principal, SecurityEventType.OAUTH_CLIENT_CREATED, made.client_id)
+    """Register an application; the secret of a confidential one is shown only once."""
+    made = clients.create(new)
+    audit.record(SecurityEventType.OAUTH_CLIENT_CREATED, made.client_id)
     response.headers["Location"] = f"/v1/oauth-clients/{made.client_id}"
     response.headers["Cache-Control"] = "no-store"
     return made
@@ -53,44 +72,30 @@ def create_oauth_client(
 
 @router.patch("/{client_id}", dependencies=_MAY, responses=problems(401, 403, 404, 503))
 def change_oauth_client(
-    client_id: ClientPath,
-    change: ChangeOAuthClient,
-    request: Request,
-    everything: All,
-    principal: CurrentPrincipal,
+    client_id: ClientPath, change: ChangeOAuthClient, clients: ClientStore, server: OAuthServer, audit: Audit
 ) -> OAuthClient:
-    """Change what is given. Made inactive, the application and everything it holds stop at once."""
-    changed = everything.clients.change(client_id, change)
+    """Change the fields that are sent. Made inactive, the application and all its tokens stop at once."""
+    changed = clients.change(client_id, change)
     if not changed.active:
-        everything.authorization.revoke_client(client_id)
-    _note(everything, request, principal, SecurityEventType.OAUTH_CLIENT_CHANGED, client_id)
+        server.revoke_client(client_id)
+    audit.record(SecurityEventType.OAUTH_CLIENT_CHANGED, client_id)
     return changed
 
 
 @router.delete("/{client_id}", status_code=204, dependencies=_MAY, responses=problems(401, 403, 404, 503))
-def deactivate_oauth_client(
-    client_id: ClientPath, request: Request, everything: All, principal: CurrentPrincipal
-) -> None:
-    """Stop the application and everything it holds, at once; its row stays for the audit log."""
-    everything.clients.change(client_id, ChangeOAuthClient(active=False))
-    everything.authorization.revoke_client(client_id)
-    _note(everything, request, principal, SecurityEventType.OAUTH_CLIENT_DEACTIVATED, client_id)
+def deactivate_oauth_client(client_id: ClientPath, clients: ClientStore, server: OAuthServer, audit: Audit) -> None:
+    """Stop the application and all its tokens at once; its row stays for the audit log."""
+    clients.change(client_id, ChangeOAuthClient(active=False))
+    server.revoke_client(client_id)
+    audit.record(SecurityEventType.OAUTH_CLIENT_DEACTIVATED, client_id)
 
 
 @router.post("/{client_id}/secret", dependencies=_MAY, responses=problems(401, 403, 404, 503))
 def replace_oauth_client_secret(
-    client_id: ClientPath, request: Request, response: Response, everything: All, principal: CurrentPrincipal
+    client_id: ClientPath, response: Response, clients: ClientStore, audit: Audit
 ) -> MadeOAuthClient:
-    """Another secret, told this once; the old one stops at once."""
-    made = everything.clients.replace_secret(client_id)
-    _note(everything, request, principal, SecurityEventType.OAUTH_CLIENT_SECRET_REPLACED, client_id)
+    """Replace the secret; the new one is shown only once, the old one stops at once."""
+    made = clients.replace_secret(client_id)
+    audit.record(SecurityEventType.OAUTH_CLIENT_SECRET_REPLACED, client_id)
     response.headers["Cache-Control"] = "no-store"
     return made
-
-
-def _note(
-    everything: All, request: Request, principal: CurrentPrincipal, kind: SecurityEventType, client_id: str
-) -> None:
-    actor = staff_actor(principal.id) if principal.kind == "person" else service_actor(principal.id)
-    address = client_address(request)
-    everything.security.record(kind, user_id=None, actor=actor, address=address, client_id=client_id)

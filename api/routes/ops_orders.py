@@ -1,4 +1,4 @@
-"""Orders for staff: found by whatever a caller on the phone can tell, those that need somebody first."""
+"""Order search for staff."""
 
 from typing import Annotated
 
@@ -14,5 +14,5 @@ router = APIRouter(prefix="/v1/ops/orders", tags=["operations"])
 
 @router.get("", dependencies=[require("ops:orders")], responses=problems(401, 403, 422, 503))
 async def search_orders(query: Annotated[OrderQuery, Query()], search: OrdersFound, threads: SearchPool) -> FoundOrders:
-    """Search orders; the stuck ones come first. What is shown of each is read from MySQL, as it is now."""
+    """Search orders; those that need an operator come first. Each order is shown as MySQL has it now."""
     return await threads.ask(search.search, query)

@@ -1,18 +1,17 @@
-"""Paying for an order whose first payment came to nothing."""
+"""Paying for an order whose first payment failed."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
-from fastapi.concurrency import run_in_threadpool
 
 from adapters.mysql.idempotency import Begun
-from api.deps import All
+from api.answers import Answer
+from api.deps import Checkouts
 from api.errors import HttpProblem
-from api.idempotency import Answer, OnceInWorkflow
-from api.order_requests import RESPONSES, answer_once, path_of
+from api.order_requests import RESPONSES, OrderRequests
 from api.ownership import CustomersOrder
 from api.permissions import require
-from api.temporal import OrderDesk
+from api.problem_codes import ProblemCode
 from schemas.orders import OrderView
 from schemas.payments import PaymentOutcome, RetryPayment, RetryPaymentRequest
 
@@ -26,25 +25,26 @@ _EXAMPLE = {"mastercard": {"value": {"payment_method": "pm_card_mastercard"}}}
 async def pay_order_again(
     wanted: Annotated[RetryPaymentRequest, Body(openapi_examples=_EXAMPLE)],
     order: CustomersOrder,
-    everything: All,
-    once: OnceInWorkflow,
+    checkouts: Checkouts,
+    requests: OrderRequests,
 ) -> Response:
-    """Give another method for an order that awaits its payment; one whose bank wants to see you can be left this way.
+    """Pay with another method while the order awaits its payment, also instead of completing a `payment_action`.
 
-    Answers with the order – confirmed, or with a new `payment_action` –, or with a 402 when this method was refused
-    too; until `retry_until` there may be another.
+    Answers with the order, confirmed or with a new `payment_action`, or with a 402 when this method is declined too;
+    another one can be tried until `retry_until`.
     """
-    again = RetryPayment(payment_method=wanted.payment_method, payment_return_url=wanted.payment_return_url)
+    path = f"{router.prefix}/{order.id}/payment"
 
-    async def pay(desk: OrderDesk, begun: Begun) -> Answer:
-        told = await desk.retry_payment(order.id, begun.resource_id, again)
-        if told.outcome is not PaymentOutcome.DECLINED:
-            latest = await run_in_threadpool(everything.orders.get, order.id) or order
-            return Answer(200, latest.model_dump(mode="json"))
-        until = told.model_dump(mode="json")["retry_until"]
-        members = {"order_id": order.id, "decline_code": told.code, "retry_until": until}
-        detail = told.message or "The bank declined the payment."
-        problem = HttpProblem(402, "payment_declined", detail, members=members)
-        return Answer.refusing(problem, path_of(order, "payment"))
+    retry = RetryPayment(payment_method=wanted.payment_method, payment_return_url=wanted.payment_return_url)
 
-    return await answer_once(everything, once, path_of(order, "payment"), order, wanted, pay)
+    async def pay(begun: Begun) -> Answer:
+        payment = await checkouts.retry_payment(order.id, begun.resource_id, retry)
+        if payment.outcome is not PaymentOutcome.DECLINED:
+            return await requests.as_it_is(order)
+        until = payment.model_dump(mode="json")["retry_until"]
+        members = {"order_id": order.id, "decline_code": payment.code, "retry_until": until}
+        detail = payment.message or "The bank declined the payment."
+        problem = HttpProblem(402, ProblemCode.PAYMENT_DECLINED, detail, members=members)
+        return Answer.refusing(problem, path)
+
+    return await requests.answer(path, order, wanted, pay)

@@ -1,4 +1,4 @@
-"""Orders: read from MySQL, whatever the workers do; cancelled through the order's workflow."""
+"""Orders: read from MySQL, also while no worker runs; cancelled through the order's workflow."""
 
 from typing import Annotated, Any
 
@@ -6,21 +6,23 @@ from fastapi import APIRouter, Body, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
-from api.deps import AppSettings, Orders, Temporal
-from api.errors import is_temporal_away, problems
+from api.answers import accepted
+from api.deps import Checkouts, Orders
+from api.errors import problems
 from api.ownership import CurrentOrder, OwnOrder, UnrecordedOrder
 from api.permissions import CurrentPrincipal, acting, may, require
 from api.principals import Principal
-from api.temporal import OrderDesk, StillWorking
 from domain.actors import customer_actor
 from domain.errors import NotFound
 from domain.orders import OrderStatus
 from schemas.base import Payload
 from schemas.orders import CancelOrder, CancelRequest, OrderHistory, OrderPage, OrderView
+from temporal_clients.checkouts import CheckoutClient
+from temporal_clients.errors import StillWorking, is_temporal_away
 
 
 class PendingOrder(Payload):
-    """An order that has been taken and is still being placed."""
+    """An order that has been accepted and is still being placed."""
 
     id: str
     status: OrderStatus = OrderStatus.PENDING
@@ -37,7 +39,7 @@ _CANCEL_EXAMPLE = {"reason": "ordered the wrong size"}
 
 @router.get("", dependencies=[require("orders:read_own")], responses=problems(401, 422, 503))
 def list_own_orders(asker: CurrentPrincipal, orders: Orders, cursor: Cursor = None, limit: Limit = 20) -> OrderPage:
-    """My orders, newest first."""
+    """Your orders, newest first."""
     return orders.page(asker.id, cursor, limit)
 
 
@@ -47,13 +49,12 @@ def list_own_orders(asker: CurrentPrincipal, orders: Orders, cursor: Cursor = No
     response_model=OrderView,
     responses={**PENDING, **problems(401, 404, 503)},
 )
-async def read_order(order: OwnOrder, temporal: Temporal, settings: AppSettings) -> OrderView | JSONResponse:
-    """One order in full; 202 while it is still being placed."""
+async def read_order(order: OwnOrder, checkouts: Checkouts) -> OrderView | JSONResponse:
+    """One order; 202 while it is still being placed."""
     if isinstance(order, OrderView):
         return order
-    desk = OrderDesk(temporal, settings.checkout_answer_seconds)
-    if await _came_to_nothing(order, desk):
-        raise NotFound("This order was not placed.")
+    if await _was_not_placed(order, checkouts):
+        raise NotFound("The order was not placed.")
     return pending(order.id)
 
 
@@ -68,7 +69,7 @@ def read_order_history(
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> OrderHistory:
-    """Everything that happened to the order, oldest first, without gaps in `seq`."""
+    """The events of the order, oldest first, without gaps in `seq`."""
     return orders.history(order.id, cursor or 0, limit)
 
 
@@ -82,28 +83,27 @@ async def cancel_order(
     order: CurrentOrder,
     asker: CurrentPrincipal,
     orders: Orders,
-    temporal: Temporal,
-    settings: AppSettings,
+    checkouts: Checkouts,
     wanted: Annotated[CancelRequest | None, Body(openapi_examples={"size": {"value": _CANCEL_EXAMPLE}})] = None,
 ) -> OrderView | JSONResponse:
-    """Stop an order that has not been handed to the warehouse; what was held is given back."""
+    """Cancel an order before its parcels are dispatched; reserved stock is released and authorized money is voided."""
     request = CancelOrder(actor=_canceller(order, asker), reason=(wanted or CancelRequest()).reason)
     try:
-        await OrderDesk(temporal, settings.checkout_answer_seconds).cancel(order.id, request)
+        await checkouts.cancel(order.id, request)
     except StillWorking:
         latest = await run_in_threadpool(orders.get, order.id)
-        return JSONResponse((latest or order).model_dump(mode="json"), 202, headers={"Retry-After": "1"})
+        return accepted(latest or order)
     return await run_in_threadpool(orders.get, order.id) or order
 
 
 def pending(order_id: str) -> JSONResponse:
-    """The order is being placed; here is where it will be."""
+    """202 with the address where the order will be."""
     headers = {"Location": f"/v1/orders/{order_id}", "Retry-After": "1"}
     return JSONResponse(PendingOrder(id=order_id).model_dump(), 202, headers=headers)
 
 
 def _canceller(order: OrderView, asker: Principal) -> str:
-    """What the order's history shall say; an API key acts as the person it belongs to."""
+    """The actor in the order's history; an API key acts as the person it belongs to."""
     if order.customer_id == asker.id and may(asker, "orders:cancel_own"):
         return customer_actor(asker.id)
     if not may(asker, "orders:cancel_any"):
@@ -111,10 +111,10 @@ def _canceller(order: OrderView, asker: Principal) -> str:
     return acting(asker, "orders:cancel_any")
 
 
-async def _came_to_nothing(order: UnrecordedOrder, desk: OrderDesk) -> bool:
-    """Whether the workflow ended, or never began, without an order: then there is nothing to wait for."""
+async def _was_not_placed(order: UnrecordedOrder, checkouts: CheckoutClient) -> bool:
+    """Whether the workflow ended, or never started, without an order."""
     try:
-        return not await desk.is_running(order.id)
+        return not await checkouts.is_running(order.id)
     except Exception as error:
         if not is_temporal_away(error):
             raise

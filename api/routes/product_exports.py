@@ -1,4 +1,4 @@
-"""Exports of products: every one of them, streamed, in the form an import takes."""
+"""Exports of products, streamed, in the format of an import."""
 
 from typing import Annotated, Any
 
@@ -17,9 +17,9 @@ _CODE = r"^([A-Z0-9][A-Z0-9._-]{0,63})?$"
 _TYPES: dict[str, str] = {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The form that `POST /v1/products:import` takes",
+        "description": "The format that `POST /v1/products:import` takes",
         "content": {name.partition(";")[0]: {"schema": {"type": "string"}} for name in _TYPES.values()},
-        "headers": {"Product-Count": {"description": "How many products follow", "schema": {"type": "integer"}}},
+        "headers": {"Product-Count": {"description": "The number of products", "schema": {"type": "integer"}}},
     }
 }
 
@@ -33,12 +33,12 @@ _FILES: dict[int | str, dict[str, Any]] = {
 def export_products(
     connections: AppConnections,
     form: Annotated[ImportFormat, Query(alias="format")] = "ndjson",
-    after: Annotated[str, Query(max_length=64, pattern=_CODE, description="Only products behind this code.")] = "",
+    after: Annotated[str, Query(max_length=64, pattern=_CODE, description="Only products after this code.")] = "",
 ) -> StreamingResponse:
-    """All products in the order of their codes, in whatever status; importing them again changes nothing.
+    """Export all products in the order of their codes, whatever their status; importing them again changes nothing.
 
-    Each product is as it is when its page is read. A download that broke off goes on `after` the last product of which
-    all has come. In CSV, text that a spreadsheet would calculate has an apostrophe before it.
+    Each product is shown as it is when its page is read. To continue a download that broke off, pass the last complete
+    product as `after`. In CSV, text that a spreadsheet would calculate starts with an apostrophe.
     """
     pages = product_pages(connections.engine, after)
     if form == "ndjson":

@@ -13,18 +13,18 @@ _NDJSON = """\
 "prices": [{"amount": 1290, "currency": "EUR"}]}]}
 """
 FORMS = """\
-A product that exists is changed: what the file does not name stays as it is, except that a variant which is not named
-is no longer active.
+An existing product is changed: fields that the file does not contain stay as they are, but variants that it does not
+contain become inactive.
 
 **NDJSON**: each line is a whole product, as `POST /v1/products` takes it. **CSV** (RFC 4180, commas, first line names
 the columns): each row is a variant, and the rows of a product follow each other.
 
 | column | of | |
 | --- | --- | --- |
-| `product`, `sku` | | needed: the number of the product and of the variant |
-| `name`, `brand`, `category` | product | needed for a new product; codes of brand and category |
+| `product`, `sku` | | required: the codes of the product and of the variant |
+| `name`, `brand`, `category` | product | required for a new product; codes of brand and category |
 | `description` | product | plain text |
-| `tax_class`, `status`, `popularity` | product | `standard`, `active`, `0` unless said |
+| `tax_class`, `status`, `popularity` | product | default `standard`, `active`, `0` |
 | `options` | product | JSON list: the order of its options; else that of the columns |
 | `images` | product | addresses with spaces between, or a JSON list of `{url, alt, sku}` |
 | `attr:<name>` | product | text, number, `true`, `false`, or JSON list or string |
@@ -32,9 +32,9 @@ the columns): each row is a variant, and the rows of a product follow each other
 | `price:<CUR>` | variant | minor units; a price for a time is `amount@from/to`, spaces between several |
 | `weight_grams`, `length_mm`, `width_mm`, `height_mm`, `barcode`, `active` | variant | |
 
-What belongs to the product stands on its first row; further rows are empty there or alike. An empty cell empties
-`description`, `images`, `attr:`, `price:`, dimensions and `barcode`; elsewhere it says nothing. Text that begins with
-`=`, `+`, `-` or `@` needs an apostrophe before it, as an export writes it.
+Product columns belong on the first row of a product; in further rows they are empty or the same. An empty cell clears
+`description`, `images`, `attr:`, `price:`, dimensions and `barcode`; elsewhere it changes nothing. Text that begins
+with `=`, `+`, `-` or `@` needs an apostrophe before it, as exports write it.
 """
 
 FILES: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Imports of products: one upload, told line by line, and how far it is while it runs."""
+"""Imports of products: one upload, its result line by line, and its progress."""
 
 import asyncio
 import threading
@@ -17,6 +17,7 @@ from api.deps import ImportStore
 from api.errors import HttpProblem, Unavailable, problems
 from api.idempotency import IdempotencyKey
 from api.permissions import CurrentPrincipal, acting, require
+from api.problem_codes import ProblemCode
 from api.product_files.lines import FileRefused
 from api.product_import_run import Upload
 from api.routes.product_import_docs import FILES, PROGRESS
@@ -42,10 +43,10 @@ async def _format(content_type: Annotated[str, Header()] = "") -> ImportFormat:
     kind, _, parameters = content_type.partition(";")
     form = _FORMATS.get(kind.strip().lower())
     if form is None:
-        raise HttpProblem(415, "unsupported_media_type", f"Send {' or '.join(_FORMATS)}.")
+        raise HttpProblem(415, ProblemCode.UNSUPPORTED_MEDIA_TYPE, f"Send {' or '.join(_FORMATS)}.")
     name, _, charset = parameters.partition("=")
     if name.strip().lower() == "charset" and charset.strip(' "').lower() not in ("utf-8", "utf8"):
-        raise HttpProblem(422, "wrong_encoding", "The file must be text in UTF-8.")
+        raise HttpProblem(422, ProblemCode.WRONG_ENCODING, "The file must be text in UTF-8.")
     return form
 
 
@@ -62,15 +63,16 @@ async def import_products(
     key: IdempotencyKey,
     asker: CurrentPrincipal,
     store: ImportStore,
-    create_taxonomy: Annotated[bool, Query(description="Make brands and categories that do not exist yet.")] = False,
+    create_taxonomy: Annotated[bool, Query(description="Create brands and categories that do not exist yet.")] = False,
 ) -> Response:
-    """Write the products of a file, streamed; answers when all of it is done, with what was wrong with which line.
+    """Import the products of a streamed file; answers when all of it is done, with the errors line by line.
 
-    A product is written whole or not at all; the rest of the file goes on. When the connection breaks, send the same
-    file with the same Idempotency-Key: it goes on where it stopped. Look at `GET /v1/product-imports` meanwhile.
+    A product is written whole or not at all; an error does not stop the rest of the file. If the connection breaks,
+    send the same file with the same Idempotency-Key: it continues where it stopped. `GET /v1/product-imports` shows
+    the progress.
     """
     if _threads.available_tokens < 1:
-        raise Unavailable(f"{_MOST_AT_ONCE} imports are running here; please try again later.")
+        raise Unavailable(f"{_MOST_AT_ONCE} imports are running already. Please try again later.")
     length = request.headers.get("content-length", "")
     announced = int(length) if length.isdecimal() else None
     chunks = _Chunks(request)
@@ -80,8 +82,8 @@ async def import_products(
         await anyio.to_thread.run_sync(upload.take, chunks, limiter=_threads)
     except FileRefused as refused:
         await chunks.drain()
-        told = {"import_id": run.id, **refused.details}
-        raise HttpProblem(422, refused.code, refused.message, members=told) from refused
+        members = {"import_id": run.id, **refused.details}
+        raise HttpProblem(422, refused.code, refused.message, members=members) from refused
     except BusinessError:
         await chunks.drain()
         raise
@@ -104,7 +106,7 @@ class _Chunks:
             yield chunk
 
     async def drain(self) -> None:
-        """Let the sender say what it has to say, else it would only see a broken connection and never the answer."""
+        """Read what the sender still sends, otherwise it would see a broken connection and never the answer."""
         drained = 0
         try:
             while not self._ended and drained < _DRAIN_BYTES:
@@ -114,7 +116,7 @@ class _Chunks:
 
     async def _next(self) -> bytes:
         if self._stopping.is_set():
-            raise Unavailable("This process is being stopped; send the same file with the same key again.")
+            raise Unavailable("The server is stopping. Please send the same file with the same key again.")
         chunk = await anext(self._stream, b"")
         self._ended = not chunk
         return chunk
@@ -136,13 +138,13 @@ def list_imports(
     cursor: Annotated[str | None, Query(pattern=r"^[0-9a-f-]{36}$")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> ProductImportPage:
-    """Imports, the newest first; by its key one is found before its upload has ended."""
+    """Imports, newest first; `idempotency_key` finds one before its upload has ended."""
     return store.latest(idempotency_key, cursor, limit)
 
 
 @router.get("/{import_id}", dependencies=MANAGE, responses=problems(401, 403, 404, 503))
 def read_import(import_id: Existing, store: ImportStore) -> ProductImportReport:
-    """How far an import is, with its first errors."""
+    """The progress of an import, with its first errors."""
     return store.report(import_id)
 
 
@@ -153,7 +155,7 @@ def read_import_errors(
     cursor: Annotated[str | None, Query(pattern=r"^\d{1,9}-\d{1,5}$")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> ProductImportErrorPage:
-    """What is wrong with which line, by line; the first 10,000 errors of an import are kept."""
+    """The errors of an import, by line; the first 10,000 are kept."""
     return store.errors(import_id, _place(cursor), limit)
 
 
@@ -169,21 +171,21 @@ async def follow_import(
     store: ImportStore,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """The import as it goes on: `progress` whenever a batch is written, at its end one `report`; then the stream ends.
+    """The import while it runs: `progress` after each batch, at the end one `report`; then the stream ends.
 
-    It reads what is recorded, so any process can tell it. An id is a state of the import: with Last-Event-ID only what
-    came after it is told.
+    It reads what is recorded, so any process can serve it. An id is a state of the import: with Last-Event-ID only
+    later states are sent.
     """
     stopping: threading.Event = request.app.state.stopping
-    told = last_event_id
+    seen = last_event_id
     while not stopping.is_set():
         report = await run_in_threadpool(store.report, import_id)
         this = f"{report.rows}-{report.bytes_done}-{report.state}"
         if report.state != "running":
             yield ServerSentEvent(data=report, event="report", id=this)
             return
-        if this != told:
-            told = this
+        if this != seen:
+            seen = this
             shown: dict[str, Any] = report.model_dump(mode="json", exclude={"errors"})
             yield ServerSentEvent(data=shown, event="progress", id=this)
         await asyncio.sleep(_LOOK_SECONDS)

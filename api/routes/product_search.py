@@ -1,4 +1,4 @@
-"""The catalog as customers look through it, and the making of its index anew for staff."""
+"""Product search for customers, and the rebuilding of its index for staff."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ _REINDEX = "/v1/products:reindex"
 async def search_products(
     query: Annotated[ProductQuery, Query()], search: Search, threads: SearchPool, response: Response
 ) -> ProductPage:
-    """Find products; facets count what each other choice would give."""
+    """Search products; facets count the results of each other choice."""
     page, took = await threads.ask(search.timed_search, query)
     response.headers["Server-Timing"] = f"elasticsearch;dur={took}"
     return page
@@ -34,7 +34,7 @@ async def suggest_products(
     threads: SearchPool,
     response: Response,
 ) -> Suggestions:
-    """Names of products, brands and categories that complete what was typed so far."""
+    """Names of products, brands and categories that complete the text."""
     found, took = await threads.ask(search.timed_suggest, q)
     response.headers["Server-Timing"] = f"elasticsearch;dur={took}"
     return found
@@ -48,15 +48,15 @@ async def suggest_products(
     responses=problems(401, 403, 503),
 )
 async def reindex_products(temporal: Temporal) -> JSONResponse:
-    """Make the index anew from MySQL while it is searched; one that runs already is joined. GET tells how far it is."""
+    """Rebuild the search index from MySQL while it stays in use; joins a rebuild that runs. GET shows the progress."""
     status = await start_reindex(temporal, "products")
     return JSONResponse(status.model_dump(mode="json"), 202, headers={"Location": _REINDEX, "Retry-After": "2"})
 
 
 @router.get(":reindex", dependencies=[require("products:manage")], responses=problems(401, 403, 404, 503))
 async def read_reindex(temporal: Temporal) -> ReindexStatus:
-    """How far the making of the index is, or how the last one ended."""
+    """The progress of the rebuild, or the result of the last one."""
     status = await reindex_status(temporal, "products")
     if status is None:
-        raise NotFound("No reindex is remembered.")
+        raise NotFound("There has been no rebuild recently.")
     return status

@@ -1,14 +1,15 @@
-"""One product: its page for everybody, its edits for staff."""
+"""One product: public to read, edited by staff."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from adapters.mysql.catalog.pages import ProductPages
+from api.answers import Made
 from api.deps import CatalogEdits, CatalogPages, CatalogStore
 from api.errors import HttpProblem, http_problem, problems
-from api.idempotency import Made, Once
-from api.identity import Caller
+from api.idempotency import Once
+from api.identity import Caller, invalid_token
 from api.permissions import CurrentPrincipal, acting, may, public, require
 from api.preconditions import NOT_MODIFIED, ExpectedVersion, content_tag, tagged
 from api.principals import Principal
@@ -80,18 +81,17 @@ def read_product(
     pages: CatalogPages,
     caller: Caller,
     request: Request,
-    currency: Annotated[KnownCurrency, Query(description="Of the prices; ISO 4217.")] = BASE_CURRENCY,
+    currency: Annotated[KnownCurrency, Query(description="Currency of the prices, ISO 4217.")] = BASE_CURRENCY,
 ) -> Response:
-    """The product with this SKU or code; its ETag changes with its price and availability too.
+    """One product, by SKU or code; its ETag also changes with its price and availability.
 
-    Staff sees drafts and archived products as well.
+    Staff also sees drafts and archived products.
     """
     for_staff = isinstance(caller, Principal) and may(caller, "products:manage")
     view = pages.page(sku, currency, for_staff=for_staff) if sku.isascii() else None
     if view is None:
         if isinstance(caller, InvalidToken):  # with a good one there may have been something to see
-            challenge = {"WWW-Authenticate": f'Bearer error="invalid_token", error_description="{caller}"'}
-            raise HttpProblem(401, "invalid_token", str(caller), challenge)
+            raise invalid_token(caller)
         raise NotFound("There is no such product.")
     return tagged(request, view, view.version)
 
@@ -110,7 +110,7 @@ def create_product(
     catalog: CatalogStore,
     pages: CatalogPages,
 ) -> Response:
-    """Put a product into the catalog."""
+    """Create a product."""
     if faults := list(misfits(new)):
         raise InvalidProduct(faults)
 
@@ -140,9 +140,9 @@ def change_product(
     pages: CatalogPages,
     response: Response,
 ) -> ProductView:
-    """Change a product by a JSON merge patch (RFC 7396): scalars and lists are replaced, attributes merged.
+    """Change a product by a JSON merge patch (RFC 7396): scalars and lists are replaced, attributes are merged.
 
-    `412` shows the product as it is now.
+    412 shows the current product.
     """
     _check_form(sku)
     try:
@@ -163,7 +163,7 @@ def change_product(
 def archive_product(
     sku: str, expected: ExpectedVersion, asker: CurrentPrincipal, edits: CatalogEdits, pages: CatalogPages
 ) -> None:
-    """Take a product off sale, and keep it for the orders that name it. A `PATCH` of its status brings it back."""
+    """Take a product off sale; orders keep it. A `PATCH` of its `status` brings it back."""
     _check_form(sku)
     try:
         edits.archive(sku, expected, acting(asker, "products:manage"))

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
-from api.cart_prices import current_cart, price_cart
-from api.deps import All
+from api.deps import Prices
 from api.errors import problems
 from api.identity import SignedIn
 from api.permissions import require
@@ -21,11 +20,11 @@ _EXAMPLES = {
 
 @router.post("", responses=problems(401, 409, 422, 503))
 def quote_cart(
-    wanted: Annotated[QuoteRequest, Body(openapi_examples=_EXAMPLES)], owner: Owner, asker: SignedIn, everything: All
+    wanted: Annotated[QuoteRequest, Body(openapi_examples=_EXAMPLES)], owner: Owner, asker: SignedIn, prices: Prices
 ) -> QuoteView:
-    """What my cart costs, with what each way of shipping would. Nothing is kept or reserved.
+    """What your cart costs, with the price of each shipping method. Nothing is stored or reserved.
 
-    Send `quote` with the checkout: while it holds, the order never costs more than it says.
+    Send `quote` with the checkout: until it expires, the order never costs more than quoted.
     """
-    cart = current_cart(everything, owner, wanted.cart_version)
-    return price_cart(everything, cart, wanted, asker.id if asker else None).quote(everything)
+    cart = prices.current(owner, wanted.cart_version)
+    return prices.quote(prices.price(cart, wanted, asker.id if asker else None))

@@ -1,4 +1,4 @@
-"""Whether the books of stock and of payments agree, for staff, and what they decide about payments."""
+"""Whether stock and payments agree with their ledgers, for staff, and what they decide about payments."""
 
 import re
 from typing import Annotated, Any
@@ -7,14 +7,12 @@ from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from adapters.mysql.idempotency import Begun
-from adapters.mysql.orders.stock_reconciliations import StockReconciliations
-from adapters.mysql.payments.differences import PaymentDifferences
-from api.deps import All, AppConnections
+from api.answers import Answer
+from api.deps import DifferenceStore, RepairWorkflows, StockReconciliationStore
 from api.errors import HttpProblem, problems, status_of_code
-from api.idempotency import Answer, OnceInWorkflow
+from api.idempotency import OnceInWorkflow
 from api.permissions import CurrentPrincipal, acting, require
-from api.repair_desk import RepairDesk
-from domain.errors import InvalidRequest, NotFound
+from domain.errors import Conflict, InvalidRequest, NotFound
 from schemas.payment_reconciliation import (
     DecideDifference,
     DecisionAnswer,
@@ -33,22 +31,12 @@ _EXAMPLES = {
     "leave it": {"value": {"action": "dismiss", "reason": "settled with the customer by bank transfer"}},
 }
 _PENDING: dict[int | str, dict[str, Any]] = {
-    202: {"description": "Decided; the repair is still at work, and the list of differences will tell"}
+    202: {"description": "Decided; the repair is still running, and the list of differences shows the result"}
 }
 
 
-def _reconciliations(connections: AppConnections) -> StockReconciliations:
-    return StockReconciliations(connections.engine)
-
-
-def _differences(everything: All) -> PaymentDifferences:
-    return PaymentDifferences(everything.connections.engine, everything.settings.reconciliation_grace)
-
-
-def _existing(
-    difference_id: Annotated[str, Path()], differences: Annotated[PaymentDifferences, Depends(_differences)]
-) -> int:
-    """Found before anything else is said about the request."""
+def _existing(difference_id: Annotated[str, Path()], differences: DifferenceStore) -> int:
+    """Looked up before anything else about the request is checked."""
     if not _NUMBER.fullmatch(difference_id) or not differences.exists(int(difference_id)):
         raise NotFound("There is no such difference.")
     return int(difference_id)
@@ -56,24 +44,24 @@ def _existing(
 
 @router.get("", dependencies=[require("ops:reconcile")], responses=problems(401, 403, 422, 503))
 def list_reconciliations(
-    runs: Annotated[StockReconciliations, Depends(_reconciliations)],
+    runs: StockReconciliationStore,
     cursor: Annotated[int | None, Query(ge=0, le=2**62)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> ReconciliationPage:
-    """The hourly comparisons of ledger, balances and reservations, newest first, with what they found."""
+    """The hourly comparisons of stock ledger, balances and reservations with their findings, newest first."""
     return runs.page(cursor, limit)
 
 
 @router.get("/payments", dependencies=[require("ops:reconcile")], responses=problems(401, 403, 422, 503))
 def list_payment_differences(
-    differences: Annotated[PaymentDifferences, Depends(_differences)],
+    differences: DifferenceStore,
     cursor: Annotated[str | None, Query(max_length=30)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> PaymentDifferencePage:
-    """What payment provider, ledger and orders disagree on: open first, then being repaired, watched, and the past."""
+    """Differences between payment provider, ledger and orders: open, being repaired, watched, then past ones."""
     found = _CURSOR.fullmatch(cursor) if cursor else None
     if cursor and found is None:
-        raise InvalidRequest("This is no cursor of this list.")
+        raise InvalidRequest("The cursor is not one of this list.")
     return differences.page((int(found[1]), int(found[2])) if found else None, limit)
 
 
@@ -87,18 +75,17 @@ async def decide_about_difference(
     difference_id: Annotated[int, Depends(_existing)],
     wanted: Annotated[DifferenceDecisionRequest, Body(openapi_examples=_EXAMPLES)],
     asker: CurrentPrincipal,
-    everything: All,
+    repairs: RepairWorkflows,
     once: OnceInWorkflow,
 ) -> Response:
-    """Apply the proposed repair, or dismiss the difference for good; it stays dismissed until its amounts change.
+    """Apply the proposed repair, or dismiss the difference; it stays dismissed until its amounts change.
 
-    All sides are asked anew before anything moves: what is gone meanwhile is `resolved_itself`. What a repair does not
-    bring to an end is `open` again with a `note`. 409 `no_repair` where only a person can help, 409
-    `difference_decided` where somebody has decided before.
+    All sides are read again before money is moved: a difference that is gone by then is `resolved_itself`. When a
+    repair cannot be completed the difference is `open` again with a `note`. 409 `no_repair` when no repair is
+    proposed, 409 `difference_decided` when somebody has decided before.
     """
-    desk = RepairDesk(everything.temporal, everything.settings.checkout_answer_seconds)
 
-    async def decide(begun: Begun) -> Answer:
+    async def ask(begun: Begun) -> Answer:
         decision = DecideDifference(
             decision_id=begun.resource_id,
             difference_id=difference_id,
@@ -106,16 +93,18 @@ async def decide_about_difference(
             reason=wanted.reason,
             actor=acting(asker, "payments:repair"),
         )
-        return _answer(await desk.decide(decision))
+        return _answer(await repairs.decide(decision))
 
-    _, answer = await once.answer(f"POST {_PATH}/differences/{difference_id}/decision", wanted, decide)
+    _, answer = await once.answer(f"POST {_PATH}/differences/{difference_id}/decision", wanted, ask)
     if answer is not None:
         return answer.response()
     return JSONResponse({"id": difference_id, "status": "repairing"}, 202, headers={"Location": _PATH})
 
 
-def _answer(told: DecisionAnswer) -> Answer:
-    if told.difference is None:
-        problem = HttpProblem(status_of_code(told.code), told.code or "conflict", told.message or "It was refused.")
+def _answer(answer: DecisionAnswer) -> Answer:
+    if answer.difference is None:
+        problem = HttpProblem(
+            status_of_code(answer.code), answer.code or Conflict.code, answer.message or "The decision was refused."
+        )
         return Answer.refusing(problem, _PATH)
-    return Answer(200, told.difference.model_dump(mode="json"))
+    return Answer.showing(answer.difference)

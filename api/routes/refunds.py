@@ -1,19 +1,19 @@
-"""Giving money back, for staff."""
+"""Refunds, for staff."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Response
+from fastapi import APIRouter, Body, Response
 from fastapi.responses import JSONResponse
 
 from adapters.mysql.idempotency import Begun
-from adapters.mysql.payments.refunds import Refunds
-from api.deps import All, AppConnections
+from api.answers import Answer
+from api.deps import RefundStore, RefundWorkflows
 from api.errors import HttpProblem, http_problem, problems, status_of_code
-from api.idempotency import Answer, OnceInWorkflow
+from api.idempotency import OnceInWorkflow
 from api.ownership import CurrentOrder
 from api.permissions import CurrentPrincipal, acting, require
-from api.refund_desk import RefundDesk
-from domain.errors import PaymentDisputed
+from api.problem_codes import ProblemCode
+from domain.errors import Conflict, PaymentDisputed
 from schemas.base import Payload
 from schemas.refunds import (
     RefundAnswer,
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/v1/ops/orders", tags=["operations"])
 
 
 class PendingRefund(Payload):
-    """A refund that has been asked for and is still being given back."""
+    """A refund that has been requested and is not finished yet."""
 
     id: str
     order_id: str
@@ -36,22 +36,18 @@ class PendingRefund(Payload):
 
 
 _PENDING: dict[int | str, dict[str, Any]] = {
-    202: {"model": PendingRefund, "description": "Asked for; the list of the order's refunds will tell"}
+    202: {"model": PendingRefund, "description": "Requested; the list of the order's refunds shows the result"}
 }
-_DISPUTED_MEANWHILE = "charge_disputed"  # the provider's word
+_DISPUTED_MEANWHILE = "charge_disputed"  # the provider's code
 _EXAMPLES = {
     "part": {"value": {"amount": {"amount": 1000, "currency": "EUR"}, "reason": "arrived with a scratch"}},
     "all": {"value": {"reason": "never arrived"}},
 }
 
 
-def _refunds(connections: AppConnections) -> Refunds:
-    return Refunds(connections.engine)
-
-
 @router.get("/{order_id}/refunds", dependencies=[require("orders:refund")], responses=problems(401, 403, 404, 503))
-def list_refunds(order: CurrentOrder, refunds: Annotated[Refunds, Depends(_refunds)]) -> RefundList:
-    """What was given back of an order, what is about to be, and how much is left."""
+def list_refunds(order: CurrentOrder, refunds: RefundStore) -> RefundList:
+    """The refunds of an order, pending ones too, and how much is left to refund."""
     return refunds.of_order(order.id)
 
 
@@ -66,18 +62,17 @@ async def refund_order(
     wanted: Annotated[RefundRequest, Body(openapi_examples=_EXAMPLES)],
     order: CurrentOrder,
     asker: CurrentPrincipal,
-    everything: All,
+    refunds: RefundWorkflows,
     once: OnceInWorkflow,
 ) -> Response:
-    """Give money back that was taken for an order, in part or all that is left.
+    """Refund what was captured for an order, in part or all that is left.
 
-    409 `refund_exceeds_captured` tells what is `refundable`, 409 `refund_refused` what the payment provider said, and
-    409 `payment_disputed` that the customer's bank has yet to decide whose the money is.
+    409 `refund_exceeds_captured` says what is `refundable`, 409 `refund_refused` what the payment provider answered,
+    and 409 `payment_disputed` that the customer's bank has not decided the dispute yet.
     """
-    desk = RefundDesk(everything.temporal, everything.settings.checkout_answer_seconds)
     path = f"/v1/ops/orders/{order.id}/refunds"
 
-    async def give_back(begun: Begun) -> Answer:
+    async def ask(begun: Begun) -> Answer:
         refund = RefundInput(
             refund_id=begun.resource_id,
             order_id=order.id,
@@ -86,27 +81,28 @@ async def refund_order(
             reason=wanted.reason,
             actor=acting(asker, "orders:refund"),
         )
-        return _answer(await desk.give_back(refund), path)
+        return _answer(await refunds.refund(refund), path)
 
-    begun, answer = await once.answer(f"POST {path}", wanted, give_back)
+    begun, answer = await once.answer(f"POST {path}", wanted, ask)
     if answer is not None:
         return answer.response(location=path)
     pending = PendingRefund(id=begun.resource_id, order_id=order.id).model_dump(mode="json")
     return JSONResponse(pending, 202, headers={"Location": path, "Retry-After": "1"})
 
 
-def _answer(told: RefundAnswer, path: str) -> Answer:
-    refund = told.refund
+def _answer(answer: RefundAnswer, path: str) -> Answer:
+    refund = answer.refund
     if refund is None:
-        left = {"refundable": told.refundable} if told.refundable else {}
-        status, code = status_of_code(told.code), told.code or "conflict"
-        return Answer.refusing(HttpProblem(status, code, told.message or "It was refused.", members=left), path)
+        left = {"refundable": answer.refundable} if answer.refundable else {}
+        status, code = status_of_code(answer.code), answer.code or Conflict.code
+        return Answer.refusing(
+            HttpProblem(status, code, answer.message or "The refund was refused.", members=left), path
+        )
     if refund.status is RefundStatus.FAILED:
         members = {"refund_id": refund.id, "provider_code": refund.failure_code}
         if refund.failure_code == _DISPUTED_MEANWHILE:
-            disputed = PaymentDisputed("The payment was disputed meanwhile.", **members)
+            disputed = PaymentDisputed("The payment has been disputed.", **members)
             return Answer.refusing(http_problem(disputed), path)
-        return Answer.refusing(
-            HttpProblem(409, "refund_refused", "The payment provider has refused it.", members=members), path
-        )
-    return Answer(201, refund.model_dump(mode="json"))
+        message = "The payment provider refused the refund."
+        return Answer.refusing(HttpProblem(409, ProblemCode.REFUND_REFUSED, message, members=members), path)
+    return Answer.showing(refund, 201)

@@ -1,4 +1,4 @@
-"""Stock, for staff: what is there, what moved, and what the shop wants of a SKU."""
+"""Stock, for staff: what is on hand, what moved, and the rules of a SKU."""
 
 import hashlib
 from typing import Annotated
@@ -7,13 +7,12 @@ from fastapi import APIRouter, Body, Depends, Query
 from fastapi.concurrency import run_in_threadpool
 
 from adapters.mysql.orders.stock import Poster
-from api.deps import StockStore, Temporal
+from api.deps import Running, StockStore
 from api.errors import problems
 from api.idempotency import IdempotencyKey
 from api.permissions import CurrentPrincipal, acting, require
 from domain.errors import NotFound
 from schemas.stock import Movement, MovementPage, NewMovement, SetStockRules, SkuStock, WarehouseList
-from temporal_clients.orders import RunningOrders
 
 router = APIRouter(tags=["stock"])
 _MOVEMENTS = {
@@ -37,12 +36,12 @@ _MOVEMENTS = {
 }
 _RULES = {
     "backorderable": {"summary": "May be sold before it has arrived", "value": {"backorderable": True}},
-    "low": {"summary": "Tell when ten are left", "value": {"low_stock_at": 10}},
+    "low": {"summary": "Warn when ten are left", "value": {"low_stock_at": 10}},
 }
 
 
-def _plain_sku(sku: str) -> str:
-    """No SKU of ours looks otherwise, so the books need not be asked."""
+async def _plain_sku(sku: str) -> str:
+    """No SKU of ours looks otherwise, so it need not be looked up."""
     if not sku.isascii() or len(sku) > 64:
         raise _no_such_sku()
     return sku
@@ -53,13 +52,13 @@ ThisSku = Annotated[str, Depends(_plain_sku)]
 
 @router.get("/v1/warehouses", dependencies=[require("stock:read")], responses=problems(401, 403, 503))
 def list_warehouses(stock: StockStore) -> WarehouseList:
-    """Where we ship from, the preferred one first."""
+    """The warehouses we ship from, the preferred one first."""
     return WarehouseList(items=stock.warehouses())
 
 
 @router.get("/v1/stock/{sku}", dependencies=[require("stock:read")], responses=problems(401, 403, 404, 503))
 def read_stock(sku: ThisSku, stock: StockStore) -> SkuStock:
-    """What each warehouse has of a SKU, what all have together, and the SKU's rules."""
+    """The stock of a SKU in each warehouse and in total, and the SKU's rules."""
     return _found(stock.overview(sku))
 
 
@@ -67,7 +66,7 @@ def read_stock(sku: ThisSku, stock: StockStore) -> SkuStock:
 def change_stock_rules(
     sku: ThisSku, wanted: Annotated[SetStockRules, Body(openapi_examples=_RULES)], stock: StockStore
 ) -> SkuStock:
-    """Say whether the SKU may be sold beyond what is there, and when it runs low; what is left out stays."""
+    """Set whether the SKU may be backordered and when its stock counts as low; fields left out stay as they are."""
     stock.set_rules(sku, wanted)
     return _found(stock.overview(sku))
 
@@ -81,7 +80,7 @@ def list_stock_movements(
     cursor: Annotated[int | None, Query(ge=0, le=2**62)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> MovementPage:
-    """The SKU's ledger, newest first: every change of its stock, with who caused it and why."""
+    """The SKU's stock ledger, newest first: every movement with its actor and reason."""
     page = stock.movements(sku, cursor, limit)
     if not page.items:
         _found(stock.overview(sku))
@@ -100,12 +99,12 @@ async def post_stock_movement(
     asker: CurrentPrincipal,
     key: IdempotencyKey,
     stock: StockStore,
-    temporal: Temporal,
+    running: Running,
 ) -> Movement:
-    """Units came, came back from an order, or were counted. Those who wait for the SKU get theirs first."""
+    """Record units that were received, restocked or counted. Backorders of the SKU are allocated first."""
     poster = Poster(acting(asker, "stock:move"), f"{asker.name}:{hashlib.sha256(key.encode()).hexdigest()}")
     posted = await run_in_threadpool(stock.post, sku, wanted, poster)
-    await RunningOrders(temporal).signal_allocations(posted.arrived)
+    await running.signal_allocations(posted.arrived)
     return posted.movement
 
 

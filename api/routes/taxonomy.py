@@ -1,27 +1,23 @@
-"""Brands and the tree of categories: for everybody to look through, for staff to keep in order."""
+"""Brands and the tree of categories: public to read, edited by staff."""
 
-import asyncio
 import base64
 import json
 from typing import Annotated
 
-import structlog
 from fastapi import APIRouter, BackgroundTasks, Body, Depends, Query, Request, Response
 from pydantic import TypeAdapter, ValidationError
-from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError
 
-from api.deps import CatalogTaxonomy, Temporal
+from api.answers import Made
+from api.deps import CatalogTaxonomy, CatalogWorkflows
 from api.errors import problems
-from api.idempotency import Made, Once
+from api.idempotency import Once
 from api.permissions import CurrentPrincipal, acting, public, require
 from api.preconditions import NOT_MODIFIED, ExpectedVersion, tagged, version_tag
 from domain.errors import CodeTaken, InvalidRequest, NotFound
 from schemas.catalog import Brand, Category
 from schemas.product_fields import Code
 from schemas.taxonomy import BrandPage, BrandPatch, CategoryPatch, CategoryTree, NewBrand, NewCategory, tree_of
-from workflows.catalog import CatalogChangesWorkflow
-from workflows.names import CATALOG_QUEUE, catalog_changes_workflow_id
+from temporal_clients.catalog import CatalogClient
 
 router = APIRouter(tags=["catalog"])
 _MANAGE = [require("products:manage")]
@@ -29,8 +25,6 @@ _ADDING = problems(400, 401, 403, 409, 503)
 _EDITING = problems(400, 401, 403, 404, 412, 428, 503)
 _REMOVING = problems(400, 401, 403, 404, 409, 412, 428, 503)
 _CODE = TypeAdapter(Code)
-_PATIENCE_SECONDS = 3.0
-_log = structlog.get_logger(__name__)
 
 NewBrandBody = Annotated[
     NewBrand, Body(openapi_examples={"brand": {"value": {"code": "northfold", "name": "Northfold"}}})
@@ -66,37 +60,27 @@ def _category(code: str, shelves: CatalogTaxonomy) -> Category:
     return category
 
 
-# Asked for before what a route needs besides, so that what is not there is told before what is missing in the request.
+# Looked up before the rest of the request is checked, so that 404 comes before what is missing in the request.
 ThisBrand = Annotated[Brand, Depends(_brand)]
 ThisCategory = Annotated[Category, Depends(_category)]
 
 
-class _Herald:
-    """Has the products on a shelf announced as soon as the change of the shelf is answered."""
+class _Changes:
+    """Has the products of a brand or category published again once the change is answered."""
 
-    def __init__(self, after: BackgroundTasks, temporal: Temporal) -> None:
+    def __init__(self, after: BackgroundTasks, client: CatalogClient) -> None:
         self._after = after
-        self._temporal = temporal
+        self._client = client
 
-    def tell(self, shelf: str, version: int) -> None:
-        self._after.add_task(self._start, shelf, version)
-
-    async def _start(self, shelf: str, version: int) -> None:
-        """Without fail: that they must be announced is in the database, and else the schedule will see to it."""
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                await self._temporal.start_workflow(
-                    CatalogChangesWorkflow.run,
-                    id=catalog_changes_workflow_id(shelf, version),
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    task_queue=CATALOG_QUEUE,
-                    static_summary=f"{shelf} has changed",
-                )
-        except (RPCError, RuntimeError, TimeoutError) as error:
-            _log.warning("a change of a shelf is announced later", shelf=shelf, error=str(error)[:300])
+    def publish(self, subject: str, version: int) -> None:
+        self._after.add_task(self._client.publish_products_of, subject, version)
 
 
-Herald = Annotated[_Herald, Depends()]
+async def _changes(after: BackgroundTasks, client: CatalogWorkflows) -> _Changes:
+    return _Changes(after, client)
+
+
+Changes = Annotated[_Changes, Depends(_changes)]
 
 
 @router.get("/v1/brands", dependencies=[public], responses=problems(422, 503))
@@ -105,7 +89,7 @@ def list_brands(
     cursor: Annotated[str | None, Query(max_length=1000, pattern=r"^[A-Za-z0-9_-]+$")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> BrandPage:
-    """Every brand, by name."""
+    """Brands, by name."""
     found = shelves.brands(_place(cursor), limit + 1)
     more = len(found) > limit
     return BrandPage(items=found[:limit], next_cursor=_cursor(found[limit - 1]) if more else None)
@@ -120,7 +104,7 @@ def read_brand(brand: ThisBrand, response: Response) -> Brand:
 
 @router.post("/v1/brands", status_code=201, dependencies=_MANAGE, response_model=Brand, responses=_ADDING)
 def create_brand(new: NewBrandBody, once: Once, shelves: CatalogTaxonomy) -> Response:
-    """Make a brand."""
+    """Create a brand."""
 
     def create(again: bool) -> Made:
         try:
@@ -142,20 +126,20 @@ def change_brand(
     expected: ExpectedVersion,
     asker: CurrentPrincipal,
     shelves: CatalogTaxonomy,
-    herald: Herald,
+    changes: Changes,
     response: Response,
 ) -> Brand:
-    """Rename a brand; its products are announced to the search index."""
+    """Rename a brand; its products are indexed again."""
     changed = shelves.change_brand(brand.code, patch, expected, acting(asker, "products:manage"))
     response.headers["ETag"] = version_tag(changed.version)
     if changed != brand:
-        herald.tell(f"brand-{changed.code}", changed.version)
+        changes.publish(f"brand-{changed.code}", changed.version)
     return changed
 
 
 @router.delete("/v1/brands/{code}", status_code=204, dependencies=_MANAGE, responses=_REMOVING)
 def delete_brand(brand: ThisBrand, expected: ExpectedVersion, shelves: CatalogTaxonomy) -> None:
-    """Take a brand away that no product has."""
+    """Delete a brand that no product has."""
     shelves.remove_brand(brand.code, expected)
 
 
@@ -166,7 +150,7 @@ def delete_brand(brand: ThisBrand, expected: ExpectedVersion, shelves: CatalogTa
     responses={**NOT_MODIFIED, **problems(503)},
 )
 def list_categories(shelves: CatalogTaxonomy, request: Request) -> Response:
-    """The tree of categories, whole."""
+    """The whole tree of categories."""
     return tagged(request, tree_of(shelves.categories()))
 
 
@@ -179,7 +163,7 @@ def read_category(category: ThisCategory, response: Response) -> Category:
 
 @router.post("/v1/categories", status_code=201, dependencies=_MANAGE, response_model=Category, responses=_ADDING)
 def create_category(new: NewCategoryBody, once: Once, shelves: CatalogTaxonomy) -> Response:
-    """Make a category, at the root or below another."""
+    """Create a category, at the root or below another."""
 
     def create(again: bool) -> Made:
         try:
@@ -201,20 +185,20 @@ def change_category(
     expected: ExpectedVersion,
     asker: CurrentPrincipal,
     shelves: CatalogTaxonomy,
-    herald: Herald,
+    changes: Changes,
     response: Response,
 ) -> Category:
-    """Rename a category, or move it with all below it; the products there are announced to the search index."""
+    """Rename a category, or move it with all below it; the products in it are indexed again."""
     changed = shelves.change_category(category.code, patch, expected, acting(asker, "products:manage"))
     response.headers["ETag"] = version_tag(changed.version)
     if changed != category:
-        herald.tell(f"category-{changed.code}", changed.version)
+        changes.publish(f"category-{changed.code}", changed.version)
     return changed
 
 
 @router.delete("/v1/categories/{code}", status_code=204, dependencies=_MANAGE, responses=_REMOVING)
 def delete_category(category: ThisCategory, expected: ExpectedVersion, shelves: CatalogTaxonomy) -> None:
-    """Take a category away on which, and below which, nothing stands."""
+    """Delete a category without products and without categories below it."""
     shelves.remove_category(category.code, expected)
 
 

@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 
+from api.answers import Made
 from api.deps import VoucherStore
 from api.errors import problems
-from api.idempotency import Made, Once
+from api.idempotency import Once
 from api.permissions import require
 from api.preconditions import ExpectedVersion, version_tag
 from domain.errors import CodeTaken
@@ -22,7 +23,7 @@ def _voucher(code: str, vouchers: VoucherStore) -> VoucherView:
     return vouchers.get(code.upper() if code.isascii() else "")
 
 
-# Asked for before what a route needs besides, so that what is not there is told before what is missing in the request.
+# Looked up before the rest of the request is checked, so that 404 comes before what is missing in the request.
 ThisVoucher = Annotated[VoucherView, Depends(_voucher)]
 
 
@@ -30,9 +31,9 @@ ThisVoucher = Annotated[VoucherView, Depends(_voucher)]
 def make_voucher(
     new: Annotated[NewVoucher, Body(openapi_examples=_NEW)], vouchers: VoucherStore, once: Once
 ) -> Response:
-    """Make a code."""
+    """Create a voucher code."""
 
-    def deed(again: bool) -> Made:
+    def make(again: bool) -> Made:
         try:
             made = vouchers.create(new)
         except CodeTaken:
@@ -41,7 +42,7 @@ def make_voucher(
             made = vouchers.get(new.code)
         return Made(made, {"Location": f"/v1/vouchers/{made.code}", "ETag": version_tag(made.version)})
 
-    return once.make("POST /v1/vouchers", new, deed)
+    return once.make("POST /v1/vouchers", new, make)
 
 
 @router.get("", responses=problems(401, 403, 422, 503))
@@ -50,13 +51,13 @@ def list_vouchers(
     cursor: Annotated[str, Query(max_length=40)] = "",
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> VoucherPage:
-    """All codes with how often each is in use."""
+    """All voucher codes, with how often each is used."""
     return vouchers.page(cursor, limit)
 
 
 @router.get("/{code}", responses=problems(401, 403, 404, 503))
 def read_voucher(voucher: ThisVoucher, response: Response) -> VoucherView:
-    """One code."""
+    """One voucher code."""
     response.headers["ETag"] = version_tag(voucher.version)
     return voucher
 
@@ -69,7 +70,7 @@ def change_voucher(
     vouchers: VoucherStore,
     response: Response,
 ) -> VoucherView:
-    """Give a code other terms, or stop it (`active: false`); orders that hold a use keep it."""
+    """Change the terms of a code, or deactivate it (`active: false`); orders that already use it keep it."""
     changed = vouchers.change(voucher.code, terms, expected)
     response.headers["ETag"] = version_tag(changed.version)
     return changed

@@ -1,4 +1,4 @@
-"""Webhooks in: the signature over the raw body decides who speaks; a receipt makes a replay harmless."""
+"""Incoming webhooks: the signature over the raw body says who sent it; a receipt makes a replay harmless."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -9,42 +9,41 @@ from fastapi import APIRouter, Header, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
-from temporalio.client import Client
 
 from adapters.mysql.webhooks import WebhookReceipts
-from api.deps import AppSettings, Flags, PaymentLedger, Receipts, Temporal
+from api.deps import AppSettings, CarrierWebhooks, ProviderWebhooks, Receipts
 from api.errors import HttpProblem, problems
-from api.payment_news import Outcome, PaymentNews, signalled
 from api.permissions import public
+from api.problem_codes import ProblemCode
+from domain.errors import InvalidRequest
 from domain.fulfilment import ParcelStatus, parcel_of_reference
 from schemas.base import Payload
 from schemas.fulfilment import CarrierEvent
-from workflows.names import fulfilment_workflow_id
-from workflows.orders.fulfilment import FulfilmentWorkflow
+from temporal_clients.carrier_events import CarrierEvents
+from temporal_clients.provider_events import Outcome
 
 router_of_carrier = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 router_of_provider = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
-
-# What a carrier cannot know: these are words of our own.
+# Statuses that only we give, and no carrier.
 _OURS = frozenset({ParcelStatus.PLANNED, ParcelStatus.ON_HOLD})
 
 
 class Receipt(Payload):
-    """What was done with the delivery; every outcome is a success for the sender."""
+    """What was done with the webhook; every outcome is a success for its sender."""
 
     outcome: Literal["applied", "ignored", "known", "flagged", "seen"]
 
 
 class _Delivery(Payload):
-    """One verified delivery: who sent it, and what it is known by."""
+    """One verified webhook: who sent it, and its id."""
 
     source: Literal["stripe", "carrier"]
     event_id: str
     type: str
 
 
-class _ShipmentNews(Payload):
+class _Shipment(Payload):
     reference: str
     location: str | None = None
 
@@ -52,14 +51,14 @@ class _ShipmentNews(Payload):
 class _CarrierBody(Payload):
     type: str
     timestamp: datetime
-    data: _ShipmentNews
+    data: _Shipment
 
 
 @router_of_carrier.post("/carrier", dependencies=[public], responses=problems(400, 422, 503))
 async def receive_carrier_webhook(
-    request: Request, settings: AppSettings, receipts: Receipts, temporal: Temporal
+    request: Request, settings: AppSettings, receipts: Receipts, events: CarrierWebhooks
 ) -> Receipt:
-    """The carrier tells of a parcel (Standard Webhooks)."""
+    """An event of a parcel, sent by the carrier (Standard Webhooks)."""
     raw = await request.body()
     try:
         webhook = Webhook(settings.carrier_webhook_secret.get_secret_value())
@@ -69,9 +68,9 @@ async def receive_carrier_webhook(
     try:
         body = _CarrierBody.model_validate_json(raw)
     except ValidationError as error:
-        raise HttpProblem(422, "invalid_request", "This is not an event of a shipment.") from error
+        raise HttpProblem(422, InvalidRequest.code, "The body is not an event of a shipment.") from error
     delivery = _Delivery(source="carrier", event_id=request.headers["webhook-id"], type=body.type)
-    return await _deal_with(delivery, receipts, lambda: _tell_parcel(temporal, delivery.event_id, body))
+    return await _apply_once(delivery, receipts, lambda: _apply_to_parcel(events, delivery.event_id, body))
 
 
 @router_of_provider.post("/stripe", dependencies=[public], responses=problems(400, 503))
@@ -79,14 +78,12 @@ async def receive_provider_webhook(
     request: Request,
     settings: AppSettings,
     receipts: Receipts,
-    temporal: Temporal,
-    ledger: PaymentLedger,
-    flagged: Flags,
+    events: ProviderWebhooks,
     stripe_signature: Annotated[str, Header()] = "",
 ) -> Receipt:
-    """The payment provider tells of a payment or a dispute (Stripe's signature).
+    """An event of a payment or a dispute, sent by the payment provider (Stripe's signature).
 
-    What the ledger knows already wakes nobody; what contradicts it is kept for somebody to look at.
+    What the ledger knows already is not passed on; what contradicts it is kept for an operator.
     """
     raw = await request.body()
     try:
@@ -95,22 +92,23 @@ async def receive_provider_webhook(
     except (stripe.SignatureVerificationError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise _invalid_signature() from error
     delivery = _Delivery(source="stripe", event_id=event["id"], type=event["type"])
-    news = PaymentNews(settings, temporal, ledger, flagged)
-    return await _deal_with(delivery, receipts, lambda: news.tell(event))
+    return await _apply_once(delivery, receipts, lambda: events.apply(event))
 
 
-async def _deal_with(delivery: _Delivery, receipts: WebhookReceipts, tell: Callable[[], Awaitable[Outcome]]) -> Receipt:
-    """Tell, then note it: a crash in between means a second telling, which workflows recognise by the event's id."""
+async def _apply_once(
+    delivery: _Delivery, receipts: WebhookReceipts, apply: Callable[[], Awaitable[Outcome]]
+) -> Receipt:
+    """Apply, then record: after a crash in between it is applied again, which workflows recognise by the event's id."""
     if not delivery.event_id.isascii() or len(delivery.event_id) > 255 or not delivery.type.isascii():
-        raise HttpProblem(422, "invalid_request", "Ids and types of events are short and plain.")
+        raise HttpProblem(422, InvalidRequest.code, "Ids and types of events are short ASCII texts.")
     if await run_in_threadpool(receipts.seen, delivery.source, delivery.event_id):
         return Receipt(outcome="seen")
-    outcome = await tell()
+    outcome = await apply()
     await run_in_threadpool(receipts.record, delivery.source, delivery.event_id, delivery.type[:100], outcome)
     return Receipt(outcome=outcome)
 
 
-async def _tell_parcel(temporal: Client, event_id: str, body: _CarrierBody) -> Outcome:
+async def _apply_to_parcel(events: CarrierEvents, event_id: str, body: _CarrierBody) -> Outcome:
     try:
         order_id, parcel = parcel_of_reference(body.data.reference)
         status = ParcelStatus(body.type.removeprefix("shipment."))
@@ -119,9 +117,8 @@ async def _tell_parcel(temporal: Client, event_id: str, body: _CarrierBody) -> O
     if status in _OURS:
         return "ignored"
     event = CarrierEvent(event_id=event_id, status=status, occurred_at=body.timestamp, location=body.data.location)
-    handle = temporal.get_workflow_handle(fulfilment_workflow_id(order_id, parcel))
-    return await signalled(handle.signal(FulfilmentWorkflow.carrier_event, event))
+    return await events.apply(order_id, parcel, event)
 
 
 def _invalid_signature() -> HttpProblem:
-    return HttpProblem(400, "invalid_signature", "The signature does not fit the body, or is too old.")
+    return HttpProblem(400, ProblemCode.INVALID_SIGNATURE, "The signature does not match the body, or is too old.")

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from standardwebhooks import Webhook
 
-from dev.carrier_simulator.door import problem, require_key, with_faults
+from dev.carrier_simulator.gateway import problem, require_key, with_faults
 from dev.carrier_simulator.movement import Movement
 from dev.carrier_simulator.settings import Settings
 from dev.carrier_simulator.shipments import SCHEMA, Shipments
@@ -66,7 +66,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_request: Request, error: RequestValidationError) -> Response:
-        errors = [{"path": list(one["loc"][1:]), "message": one["msg"]} for one in error.errors()]
+        errors = [{"path": list(detail["loc"][1:]), "message": detail["msg"]} for detail in error.errors()]
         return problem(CarrierError(422, "invalid_request", "The request is malformed.", errors=errors))
 
 
@@ -109,17 +109,17 @@ def _add_api(app: FastAPI, settings: Settings, shipments: Shipments, movement: M
 
 
 def _add_control(app: FastAPI, shipments: Shipments, movement: Movement, outbox: Outbox) -> None:
-    """What a test does to parcels and their events."""
+    """How tests move parcels and send their events again."""
 
     @app.post("/_control/shipments/{name}/advance")
-    async def advance(name: str, how: Advance) -> Json:
-        moved = shipments.advance(name, how.to, how.reversed)
+    async def advance(name: str, move: Advance) -> Json:
+        moved = shipments.advance(name, move.to, move.reversed)
         movement.wake()
         return moved
 
     @app.post("/_control/shipments/{name}/resend", status_code=202)
-    async def resend(name: str, how: Resend) -> Json:
-        return {"queued": shipments.resend(name, how)}
+    async def resend(name: str, request: Resend) -> Json:
+        return {"queued": shipments.resend(name, request)}
 
     @app.get("/_control/shipments/{name}/events")
     async def events(name: str) -> Json:

@@ -1,4 +1,4 @@
-"""Parcels move by themselves: the timers are rows, so a restart goes on where the last run stopped."""
+"""Parcels move by themselves: the timers are rows, so a restarted simulator continues."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ class Movement:
         self._changed = asyncio.Event()
 
     def wake(self) -> None:
-        """Look again: a booking or a move has set a new timer."""
+        """Read the timers again: a booking or a move has set a new one."""
         self._changed.set()
 
     async def run(self) -> None:

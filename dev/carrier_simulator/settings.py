@@ -1,4 +1,4 @@
-"""Where the carrier simulator listens, whom it tells and how fast its parcels move."""
+"""Where the carrier simulator listens, where it sends webhooks and how fast its parcels move."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Shipments: booked once per key, moved along the road, each move with its event."""
+"""Shipments: booked once per key, moved status by status, each move with its event."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from dev.carrier_simulator.settings import Settings
 from dev.carrier_simulator.wire import (
-    ROAD,
+    STATUSES,
     UNDELIVERABLE_POSTAL_CODE,
     WAITING_POSTAL_CODE,
     Booking,
@@ -39,7 +39,7 @@ _PLACES = {"dispatched": "Origin depot", "in_transit": "Regional hub", "out_for_
 
 
 class Shipments:
-    """The carrier's books. Every public method is one transaction."""
+    """The carrier's records. Every public method is one transaction."""
 
     def __init__(self, database: Database, outbox: Outbox, settings: Settings) -> None:
         self._database = database
@@ -78,7 +78,7 @@ class Shipments:
         return [{**self.get(row["id"]), "idempotency_key": row["key"]} for row in rows]
 
     def cancel(self, name: str) -> Json:
-        """Cancel what has not left the warehouse; cancelling twice is no error."""
+        """Cancel a shipment that has not been dispatched; cancelling twice is no error."""
         with self._database.transaction():
             shipment = self.get(name)
             if shipment["status"] not in ("booked", "cancelled"):
@@ -88,15 +88,15 @@ class Shipments:
             return self.get(name)
 
     def advance(self, name: str, to: str, backwards: bool = False) -> Json:
-        """Move a parcel by hand, through every status on the way; only forwards, or into trouble."""
+        """Move a parcel by hand, through every status between; only forwards, or to an exception."""
         with self._database.transaction():
             shipment = self.get(name)
-            here = ROAD.index(shipment["progress"])
-            ahead = (to,) if to == "exception" else ROAD[here + 1 : ROAD.index(to) + 1]
+            here = STATUSES.index(shipment["progress"])
+            ahead = (to,) if to == "exception" else STATUSES[here + 1 : STATUSES.index(to) + 1]
             if shipment["status"] in ("cancelled", "delivered") or not ahead:
                 raise CarrierError(409, "illegal_move", f"A shipment that is {shipment['status']} cannot become {to}.")
             for place, status in enumerate(ahead):
-                # A little apart, as deliveries due at one moment overtake each other.
+                # A little apart, because deliveries due at one moment overtake each other.
                 self._move(name, status, 0.1 * (len(ahead) - place if backwards else place))
             return self.get(name)
 
@@ -105,7 +105,7 @@ class Shipments:
         with self._database.transaction():
             due = self._database.rows("SELECT id, progress FROM shipments WHERE next_move_at<=?", time.time())
             for row in due:
-                self._move(row["id"], ROAD[ROAD.index(row["progress"]) + 1])
+                self._move(row["id"], STATUSES[STATUSES.index(row["progress"]) + 1])
             following = self._database.row("SELECT MIN(next_move_at) AS due FROM shipments")
         return following["due"] if following else None
 
@@ -114,15 +114,15 @@ class Shipments:
         rows = self._database.rows("SELECT id, body FROM events WHERE shipment=? ORDER BY sequence", name)
         return [{"id": row["id"], **json.loads(row["body"])} for row in rows]
 
-    def resend(self, name: str, how: Resend) -> int:
+    def resend(self, name: str, request: Resend) -> int:
         """Queue events again, in any order a test wants."""
         self.get(name)
         rows = self._database.rows("SELECT * FROM events WHERE shipment=? ORDER BY sequence", name)
         events = {row["sequence"]: row for row in rows}
-        wanted = list(events) if how.sequences is None else how.sequences
-        if unknown := [number for number in wanted if number not in events]:
+        sequences = list(events) if request.sequences is None else request.sequences
+        if unknown := [number for number in sequences if number not in events]:
             raise CarrierError(404, "event_not_found", f"There are no events {unknown} of {name}.")
-        queue = [events[number] for number in wanted] * how.times
+        queue = [events[number] for number in sequences] * request.times
         with self._database.transaction():
             for place, event in enumerate(queue):
                 self._outbox.put(event["id"], event["body"], 0.1 * place)
@@ -160,11 +160,11 @@ class Shipments:
         return body
 
     def _move(self, name: str, status: str, delay: float = 0.0) -> None:
-        """Write the new status and its event together; parcels in trouble wait to be helped."""
+        """Write the new status and its event together; a parcel in exception stops."""
         shipment = self.get(name)
-        goes_on = status not in ("delivered", "exception") and not self._settings.manual
+        moves_on = status not in ("delivered", "exception") and not self._settings.manual
         waits = shipment["ship_to"]["postal_code"] == WAITING_POSTAL_CODE
-        due = time.time() + self._settings.step_seconds if goes_on and not waits else None
+        due = time.time() + self._settings.step_seconds if moves_on and not waits else None
         progress = shipment["progress"] if status == "exception" else status
         sequence = shipment["sequence"] + 1
         sql = "UPDATE shipments SET status=?, progress=?, sequence=?, next_move_at=? WHERE id=?"

@@ -1,4 +1,4 @@
-"""The carrier's API: what a booking must say, what a shipment looks like, how it refuses."""
+"""The carrier's API: the fields of a booking, the statuses of a shipment, its errors."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,10 +9,10 @@ Json = dict[str, Any]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Country = Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")]
 
-# The road of a parcel that meets no trouble; "cancelled" leaves it before, "exception" on the way.
-ROAD = ("booked", "dispatched", "in_transit", "out_for_delivery", "delivered")
+# The statuses of a parcel that is delivered; "cancelled" can follow the first, "exception" the later ones.
+STATUSES = ("booked", "dispatched", "in_transit", "out_for_delivery", "delivered")
 
-# Documented magic: this postal code does not exist, the other one is where parcels wait to be told to move.
+# Special postal codes: the first cannot be delivered to; parcels to the second move only by `advance`.
 UNDELIVERABLE_POSTAL_CODE = "00000"
 WAITING_POSTAL_CODE = "11111"
 
@@ -44,7 +44,7 @@ class Item(BaseModel):
 
 
 class Parcel(BaseModel):
-    """One box."""
+    """One parcel."""
 
     weight_grams: int = Field(ge=1, le=1_000_000)
     items: list[Item] = Field(min_length=1)
@@ -61,7 +61,7 @@ class Booking(BaseModel):
 
 
 class Advance(BaseModel):
-    """How far to move a parcel; every status on the way gets its event."""
+    """How far to move a parcel; every status between gets its event."""
 
     to: Literal["dispatched", "in_transit", "out_for_delivery", "delivered", "exception"]
     # The events then arrive newest first.

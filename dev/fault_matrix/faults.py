@@ -1,4 +1,4 @@
-"""What shall go wrong for which order, told to the workers by files: they outlive a worker that is killed."""
+"""Which fault strikes which order, kept in files so that it outlives a worker that is killed."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Kind(StrEnum):
-    """How an attempt at an activity goes wrong."""
+    """How an attempt at an activity fails."""
 
     FAILS_BEFORE = "fails before"
     FAILS_AFTER = "fails after"
@@ -19,8 +19,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """The first attempt at this activity goes wrong in this way; at the one whose idempotency key ends in `step`, where
-    the order meets the activity more than once.
+    """The first attempt at this activity fails in this way; where the order calls it more than once, the call whose
+    idempotency key ends in `step`.
     """
 
     activity: str
@@ -29,29 +29,29 @@ class Fault:
 
 
 class Faults:
-    """One file per subject: an order, or what a workflow about it has in its id instead. Each fault strikes once,
-    whichever process it meets.
+    """One file per subject: the order's id, or another id that a workflow about it has in its own. Each fault
+    strikes once, in whichever process.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def arm(self, subject: str, fault: Fault) -> None:
-        """Before its workflow begins."""
+        """Set the fault of a subject, before its workflow starts."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._path(subject, "armed").write_text(json.dumps(asdict(fault)))
 
     def armed(self, subject: str, activity: str, key: str) -> Kind | None:
-        """What is to happen to this activity of the subject under this idempotency key, unless it has happened."""
+        """How this activity of the subject fails under this idempotency key, unless it has failed already."""
         with suppress(FileNotFoundError):
-            told = json.loads(self._path(subject, "armed").read_text())
-            met = told["activity"] == activity and key.endswith(told["step"])
-            if met and not self.struck(subject):
-                return Kind(told["kind"])
+            armed = json.loads(self._path(subject, "armed").read_text())
+            matches = armed["activity"] == activity and key.endswith(armed["step"])
+            if matches and not self.struck(subject):
+                return Kind(armed["kind"])
         return None
 
     def strike(self, subject: str) -> bool:
-        """Whether this process is the one whose attempt goes wrong."""
+        """Whether this process is the one whose attempt fails."""
         try:
             os.close(os.open(self._path(subject, "struck"), os.O_CREAT | os.O_EXCL))
         except FileExistsError:
@@ -59,7 +59,7 @@ class Faults:
         return True
 
     def struck(self, subject: str) -> bool:
-        """Whether it has happened."""
+        """Whether the fault has struck."""
         return self._path(subject, "struck").exists()
 
     def _path(self, subject: str, state: str) -> Path:

@@ -1,4 +1,4 @@
-"""Plays all cells on a private engine whose workers go wrong as told, and watches it on the way."""
+"""Plays all cells on a private engine whose workers fail on command, and checks the invariants meanwhile."""
 
 import asyncio
 import os
@@ -14,12 +14,14 @@ from temporalio.client import Client
 
 from adapters.connections import Connections, connect
 from adapters.mysql.payments.differences import PaymentDifferences
-from bench.shop import open_shop, put_on_sale
 from dev.cable import Cable
+from dev.fault_matrix.cells import Cell
 from dev.fault_matrix.faults import Faults, Kind
-from dev.fault_matrix.oracle import Sides, unpublished, violations_on_the_way
-from dev.fault_matrix.play import Outcome, Play, Stage
-from dev.fault_matrix.scenarios import Cell, cells
+from dev.fault_matrix.oracle import Sides, unpublished, violations_while_running
+from dev.fault_matrix.order import Environment
+from dev.fault_matrix.play import Outcome, Play
+from dev.fault_matrix.scenarios import cells
+from dev.shop import open_shop, put_on_sale
 from dev.testbed import Testbed
 from domain.reconciliation import DifferenceStatus
 from temporal_clients.connection import connect_temporal
@@ -29,44 +31,40 @@ from workers.service_client import service_client
 from workflows.names import FULFILMENT_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 
-_SIDE_BY_SIDE, _KILLS_SIDE_BY_SIDE = 12, 6
+_CONCURRENCY, _CONCURRENT_KILLS = 12, 6
 _NOT_SETTLED = (DifferenceStatus.OPEN, DifferenceStatus.WATCHED, DifferenceStatus.REPAIRING)
-# So that an order that waits for its goods holds on to its place more than once, and none is waited for a day.
+# So short that a backordered order extends its reservation more than once.
 _RESERVED_SECONDS = 20
 WORKERS = ("faulty-worker", "faulty-worker#2")
 
 
 @dataclass
 class Result:
-    """Every cell's outcome, and what was wrong on the way."""
+    """Every cell's outcome, and the violations seen while the orders ran."""
 
     seed: int
     outcomes: list[Outcome] = field(default_factory=list)
-    on_the_way: list[str] = field(default_factory=list)
-    looks: int = 0
+    while_running: list[str] = field(default_factory=list)
+    checks: int = 0
 
     def violations(self) -> list[str]:
         """All of them, each with its cell."""
-        found = [
-            f"{one.cell.fault.activity} {one.cell.fault.kind}, {one.cell.scenario.name}, {one.cell.course}"
-            f" ({one.order_id}): {sentence}"
-            for one in self.outcomes
-            for sentence in one.violations
-        ]
-        return found + self.on_the_way
+        found = [f"{outcome.title}: {sentence}" for outcome in self.outcomes for sentence in outcome.violations]
+        return found + self.while_running
 
 
 @contextmanager
 def faulty_engine(
     mutant: str = "none", cable: Cable | None = None, carrier_step_seconds: float = 0.2
 ) -> Iterator[Testbed]:
-    """A private engine whose workers go wrong as told, with a mistake built in when one is named.
+    """A private engine whose workers fail on command, with a mistake built in when a mutant is named.
 
-    With a cable all of its processes reach MySQL through that, and its workers have production's time-outs and holds.
+    With a cable all of its processes reach MySQL through it, and its workers have production's time-outs and
+    reservations.
     """
     environment = dict(os.environ)  # which a new testbed makes its own
     bed = Testbed.create()
-    told = {"FAULTS": str(bed.place.state / "faults"), "MUTANT": mutant}
+    worker = {"FAULTS": str(bed.place.state / "faults"), "MUTANT": mutant}
     try:
         bed.start("mail", "payment-simulator")
         bed.start("carrier-simulator", CARRIER_STEP_SECONDS=str(carrier_step_seconds))
@@ -74,9 +72,9 @@ def faulty_engine(
         if cable is not None:
             wired = wired.replace(f":{bed.environment['MYSQL_PORT']}/", f":{cable.port}/")
         else:
-            told |= {"IMPATIENT": "yes", "ORDERS_RESERVATION_HOURS": str(_RESERVED_SECONDS / 3600)}
+            worker |= {"SHORT_TIMEOUTS": "yes", "ORDERS_RESERVATION_HOURS": str(_RESERVED_SECONDS / 3600)}
         bed.start("relay", "api", ORDERS_MYSQL_URL=wired)
-        bed.start(*WORKERS, ORDERS_MYSQL_URL=wired, **told)
+        bed.start(*WORKERS, ORDERS_MYSQL_URL=wired, **worker)
         yield bed
     finally:
         bed.close()
@@ -85,89 +83,89 @@ def faulty_engine(
 
 
 async def play(
-    bed: Testbed, wanted: Callable[[Cell], bool], seed: int, told: Callable[[Outcome], None] = lambda _: None
+    bed: Testbed, selects: Callable[[Cell], bool], seed: int, report: Callable[[Outcome], None] = lambda _: None
 ) -> Result:
-    """Play the wanted cells and tell of each as it ends."""
+    """Play the selected cells and report each as it ends."""
     result = Result(seed)
-    async with staged(bed, seed) as (stage, stores, client):
+    async with shared_environment(bed, seed) as (shared, stores, client):
         open_shop(stores)
-        mine = [cell for cell in cells(activities(stores, client)) if wanted(cell)]
-        random.Random(seed).shuffle(mine)  # noqa: S311 - to be played again, not a secret
-        watching = asyncio.create_task(watch(stage.sides, result))
-        killing = [cell for cell in mine if cell.fault.kind is Kind.KILLED]
-        rest = [cell for cell in mine if cell.fault.kind is not Kind.KILLED]
-        for some, at_once in ((rest, _SIDE_BY_SIDE), (killing, _KILLS_SIDE_BY_SIDE)):
-            turns = asyncio.Semaphore(at_once)
-            await asyncio.gather(*(_one(stage, cell, turns, result, told) for cell in some))
+        selected = [cell for cell in cells(activities(stores, client)) if selects(cell)]
+        random.Random(seed).shuffle(selected)  # noqa: S311 - to be played again, not a secret
+        watching = asyncio.create_task(watch(shared.sides, result))
+        killing = [cell for cell in selected if cell.fault.kind is Kind.KILLED]
+        rest = [cell for cell in selected if cell.fault.kind is not Kind.KILLED]
+        for group, concurrency in ((rest, _CONCURRENCY), (killing, _CONCURRENT_KILLS)):
+            slots = asyncio.Semaphore(concurrency)
+            await asyncio.gather(*(_play_cell(shared, cell, slots, result, report) for cell in group))
         watching.cancel()
-        await look(stage.sides, result)  # the last one may have been before the last mistake
-        result.on_the_way += await everything_is_told(stores)
-        result.on_the_way += await payments_reconciled(client, stores)
+        await check(shared.sides, result)  # the last check may have been before the last mistake
+        result.while_running += await all_events_published(stores)
+        result.while_running += await payments_reconciled(client, stores)
     return result
 
 
 def activities(stores: Connections, client: Client) -> list[str]:
-    """The names of all activities of checkout, payment and fulfilment, as the workers have them."""
+    """The names of all activities that workers run for checkout, payment and fulfilment."""
     crew = build_activities(stores, client)
-    return [one.__name__ for queue in (ORDERS_QUEUE, PAYMENTS_QUEUE, FULFILMENT_QUEUE) for one in crew[queue]]
+    return [run.__name__ for queue in (ORDERS_QUEUE, PAYMENTS_QUEUE, FULFILMENT_QUEUE) for run in crew[queue]]
 
 
 @asynccontextmanager
-async def staged(bed: Testbed, seed: int) -> AsyncIterator[tuple[Stage, Connections, Client]]:
-    """What plays need, for the length of the block."""
+async def shared_environment(bed: Testbed, seed: int) -> AsyncIterator[tuple[Environment, Connections, Client]]:
+    """What all orders share, for the length of the block."""
     client = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
     with connect(bed.settings, pool_size=32) as stores, service_client(bed.settings, SUPPLIER_SIMULATOR) as staff:
         sides = Sides(stores, bed.url("PAYMENT_SIMULATOR_PORT"), bed.url("CARRIER_SIMULATOR_PORT"))
         key = bed.settings.stripe_api_key.get_secret_value()
-        yield Stage(client, sides, Faults(bed.place.state / "faults"), staff, key, seed), stores, client
+        yield Environment(client, sides, Faults(bed.place.state / "faults"), staff, key, seed), stores, client
 
 
-async def _one(
-    stage: Stage, cell: Cell, turns: asyncio.Semaphore, result: Result, told: Callable[[Outcome], None]
+async def _play_cell(
+    shared: Environment, cell: Cell, slots: asyncio.Semaphore, result: Result, report: Callable[[Outcome], None]
 ) -> None:
-    async with turns:
-        sku = await asyncio.to_thread(_product, stage, cell)
-        outcome = await Play(stage, cell, sku).run()
+    async with slots:
+        sku = await asyncio.to_thread(_product, shared, cell)
+        outcome = await Play(shared, cell, sku).run()
         result.outcomes.append(outcome)
-        told(outcome)
+        report(outcome)
 
 
-def _product(stage: Stage, cell: Cell) -> str:
-    """One of its own for every order, so that its stock tells of that order alone."""
+def _product(shared: Environment, cell: Cell) -> str:
+    """A product of its own for every order, so that its stock shows what that order did."""
     sku = f"FAULT-{uuid.uuid4().hex[:12].upper()}"
-    units = cell.scenario.there
-    put_on_sale(stage.sides.stores, [sku], [(sku, "BER", units)] if units else [])
-    if cell.scenario.arrives:
-        stage.staff.patch(f"/v1/stock/{sku}", json={"backorderable": True}).raise_for_status()
+    units = cell.scenario.in_stock
+    put_on_sale(shared.sides.stores, [sku], [(sku, "BER", units)] if units else [])
+    if cell.scenario.receives:
+        shared.staff.patch(f"/v1/stock/{sku}", json={"backorderable": True}).raise_for_status()
     return sku
 
 
 async def watch(sides: Sides, result: Result) -> None:
-    """Look at everything twice a second, until cancelled; more seldom where a look takes long, as of many orders."""
+    """Check twice a second, until cancelled; less often where a check takes long because there are many orders."""
     while True:
         began = time.monotonic()
-        await look(sides, result)
+        await check(sides, result)
         await asyncio.sleep(max(0.5, 9 * (time.monotonic() - began)))
 
 
-async def look(sides: Sides, result: Result) -> None:
-    """Note what is wrong at this moment."""
-    result.on_the_way += await asyncio.to_thread(lambda: list(violations_on_the_way(sides)))
-    result.looks += 1
+async def check(sides: Sides, result: Result) -> None:
+    """Record what is wrong at this moment."""
+    result.while_running += await asyncio.to_thread(lambda: list(violations_while_running(sides)))
+    result.checks += 1
 
 
 async def payments_reconciled(client: Client, stores: Connections) -> Sequence[str]:
-    """What the product's own reconciliation of payments says of all orders; it must find no more than the oracle."""
+    """The differences that the product's own reconciliation of payments finds; there must be none."""
     run = PaymentReconciliationWorkflow.run
     done = await client.execute_workflow(run, id=f"reconciliation-{uuid.uuid4()}", task_queue=PAYMENTS_QUEUE)
     if not done.orders:
-        return ["reconciliation: it has compared nothing"]
-    page = PaymentDifferences(stores.engine, timedelta(0)).page(None, 100)  # what is not at its end comes first
-    left = [one for one in page.items if one.status in _NOT_SETTLED]
-    return [f"reconciliation: {one.kind} {one.effect} of {one.order_id} is {one.status}" for one in left]
+        return ["reconciliation: it compared nothing"]
+    page = PaymentDifferences(stores.engine, timedelta(0)).page(None, 100)  # open ones come first
+    unsettled = [item for item in page.items if item.status in _NOT_SETTLED]
+    return [f"reconciliation: {item.kind} {item.effect} of {item.order_id} is {item.status}" for item in unsettled]
 
 
-async def everything_is_told(stores: Connections) -> Sequence[str]:
+async def all_events_published(stores: Connections) -> Sequence[str]:
     """Waits until every event is published; a violation when one is not within half a minute."""
     for _ in range(300):
         if not (left := await asyncio.to_thread(unpublished, stores)):

@@ -27,9 +27,9 @@ def _nothing() -> None:
 def _key_dropped() -> None:
     """Every attempt at the provider has a key of its own."""
 
-    def with_key_of_its_own(deed: Callable[..., ProviderResult]) -> Callable[..., ProviderResult]:
+    def with_key_of_its_own(operation: Callable[..., ProviderResult]) -> Callable[..., ProviderResult]:
         def attempt(self: PaymentProvider, command: Any) -> ProviderResult:
-            return deed(self, command.model_copy(update={"idempotency_key": str(uuid.uuid4())}))
+            return operation(self, command.model_copy(update={"idempotency_key": str(uuid.uuid4())}))
 
         return attempt
 
@@ -37,8 +37,8 @@ def _key_dropped() -> None:
         setattr(PaymentProvider, name, with_key_of_its_own(getattr(PaymentProvider, name)))
 
 
-def _undo_skipped() -> None:
-    """The stock of an order that was taken back stays reserved."""
+def _compensation_skipped() -> None:
+    """The stock of a cancelled order stays reserved."""
 
     def release(_self: Reservations, _command: ReleaseStock) -> StockReleased:
         return StockReleased(units=0)
@@ -47,17 +47,17 @@ def _undo_skipped() -> None:
 
 
 def _dedupe_off() -> None:
-    """Every attempt at booking an effect is a booking of its own."""
+    """Every attempt at recording an effect records another one."""
     record = Ledger.record
 
-    def anew(self: Ledger, command: RecordPayment) -> PaymentRecorded:
+    def with_key_of_its_own(self: Ledger, command: RecordPayment) -> PaymentRecorded:
         return record(self, command.model_copy(update={"idempotency_key": str(uuid.uuid4())}))
 
-    Ledger.record = anew  # type: ignore[method-assign]
+    Ledger.record = with_key_of_its_own  # type: ignore[method-assign]
 
 
 def _charge_too_little() -> None:
-    """A cent less than the parcel's share is taken."""
+    """A cent less than the parcel's share is captured."""
     capture = PaymentProvider.capture
 
     def less(self: PaymentProvider, command: CapturePayment) -> ProviderResult:
@@ -67,7 +67,7 @@ def _charge_too_little() -> None:
 
 
 def _credit_kept() -> None:
-    """The store credit of an order that was taken back stays held."""
+    """The store credit of a cancelled order stays authorized."""
 
     def void(_self: StoreCredit, _command: VoidCredit) -> CreditMoved:
         return CreditMoved(amount=0, payment_status=PaymentStatus.VOIDED)
@@ -76,7 +76,7 @@ def _credit_kept() -> None:
 
 
 def _lock_removed() -> None:
-    """Orders of one customer look at the same store credit at the same time, and take their time over it."""
+    """Orders of one customer read the same store credit without a lock, and slowly."""
     module = vars(adapters.mysql.payments.credit)
     move = module["_move"]
 
@@ -88,11 +88,11 @@ def _lock_removed() -> None:
 
 
 def _refund_lock_removed() -> None:
-    """Whoever gives money back looks at what is left while others do, and takes their time over it."""
+    """Concurrent refunds read what can be refunded without a lock, and slowly."""
     module = vars(adapters.mysql.payments.refunds)
     lock, check = module["lock_order"], module["_check"]
 
-    def for_a_moment(connection: sa.Connection, order_id: str) -> LockedOrder:
+    def unlocked_at_once(connection: sa.Connection, order_id: str) -> LockedOrder:
         with connection.engine.begin() as another:
             locked: LockedOrder = lock(another, order_id)
         return locked
@@ -101,13 +101,13 @@ def _refund_lock_removed() -> None:
         time.sleep(0.5)
         check(*arguments)
 
-    module.update(lock_order=for_a_moment, _check=slowly)
+    module.update(lock_order=unlocked_at_once, _check=slowly)
 
 
 MUTANTS: dict[str, Callable[[], None]] = {
     "none": _nothing,
     "key dropped": _key_dropped,
-    "undo skipped": _undo_skipped,
+    "compensation skipped": _compensation_skipped,
     "dedupe off": _dedupe_off,
     "a cent too little": _charge_too_little,
     "credit kept": _credit_kept,

@@ -1,7 +1,6 @@
-"""What must hold of every order, read from both sides: our books, and what provider and carrier say they did.
+"""The invariants of every order, checked on both sides: our records, and those of provider and carrier.
 
-The invariants are those of the design: money, stock, history, and that everything comes to its end. A violation is a
-sentence; no violation is silence.
+They are about money, stock, history, and that every order comes to its end. A violation is a sentence.
 """
 
 from collections import Counter
@@ -30,7 +29,7 @@ from schemas.orders import OrderEvent, OrderView
 from schemas.refunds import RefundStatus
 
 _MOVES = (EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID, EntryKind.REFUND)
-_LEFT = [status for status in ParcelStatus if status.was_dispatched]
+_DISPATCHED = [status for status in ParcelStatus if status.was_dispatched]
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,10 @@ class Sides:
 
 @dataclass(frozen=True)
 class Expected:
-    """What an order began with, and what was asked for: units of a SKU of its own, refunds, its customer's credit."""
+    """What an order started with and what was refunded: units of a SKU of its own, refunds, its customer's credit."""
 
     sku: str
-    there: int
+    in_stock: int
     refunded: int = 0
     granted: Mapping[str, int] = field(default_factory=dict)
 
@@ -58,24 +57,24 @@ def violations_at_end(sides: Sides, order_id: str, expected: Expected) -> Iterat
     journal = _json(f"{sides.provider}/_ledger", order_id=order_id)
     yield from _money(sides, order_id, order, journal, expected.refunded)
     yield from _credit(sides.stores, order_id, expected.granted)
-    yield from _stock(sides, order, expected.sku, expected.there)
+    yield from _stock(sides, order, expected.sku, expected.in_stock)
     yield from _goods(sides, order_id, order)
     if order is not None:
         history = OrderStore(sides.stores.engine).history(order_id, 0, 500).items
         yield from _history(order, history)
 
 
-def violations_on_the_way(sides: Sides) -> Iterator[str]:
+def violations_while_running(sides: Sides) -> Iterator[str]:
     """What must hold at every moment, of all orders, all stock and all payments."""
     stores = sides.stores
-    booked = _booked(stores)  # before the provider is asked, because it acts first and is booked after
-    yield from _at_provider(_json(f"{sides.provider}/_ledger"), booked)
-    yield from _promised_too_much(stores)
+    recorded = _recorded(stores)  # before the provider's ledger is read, because it acts first and is recorded after
+    yield from _at_provider(_json(f"{sides.provider}/_ledger"), recorded)
+    yield from _refunded_too_much(stores)
     for checked in StockReconciliations(stores.engine).check():
-        yield from (f"stock: {one}" for one in checked.differences)
+        yield from (f"stock: {difference}" for difference in checked.differences)
     posted, entries = ledger_postings.c, payment_entries.c
     unbalanced = sa.select(posted.entry_id).group_by(posted.entry_id).having(sa.func.sum(posted.amount) != 0)
-    # What the provider keeps, or a bank takes back, it may owe us less than nothing for.
+    # Fees and disputed amounts may exceed what the provider has to pay out, so these accounts count together.
     side = sa.case((posted.account == Account.HELD, "held"), else_="paid").label("side")
     below_zero = (
         sa.select(entries.order_id, side)
@@ -90,27 +89,27 @@ def violations_on_the_way(sides: Sides) -> Iterator[str]:
         yield from (f"ledger: {row.side} of {row.order_id} is below zero" for row in connection.execute(below_zero))
 
 
-def _at_provider(journal: list[dict[str, Any]], booked: Mapping[tuple[str, str], int]) -> Iterator[str]:
-    """The provider's own sums, and what our books say it has done."""
+def _at_provider(journal: list[dict[str, Any]], recorded: Mapping[tuple[str, str], int]) -> Iterator[str]:
+    """The provider's own sums, and what our ledger says it has done."""
     moved: Counter[tuple[str, str]] = Counter()
     known: Counter[tuple[str, str]] = Counter()
     for row in journal:
         moved[row["intent"], row["effect"]] += row["amount"]
         known[row["order_id"], row["effect"]] += row["amount"]
     for intent in {intent for intent, _ in moved}:
-        held, taken, let_go, back = (moved[intent, kind] for kind in _MOVES)
-        if taken + let_go > held:
-            yield f"provider: {taken} taken and {let_go} let go of {intent}, of which {held} was held"
-        if back > taken:
-            yield f"provider: {back} given back of {intent}, of which {taken} was taken"
+        authorized, captured, voided, refunded = (moved[intent, kind] for kind in _MOVES)
+        if captured + voided > authorized:
+            yield f"provider: {captured} captured and {voided} voided of {intent}, of which {authorized} was authorized"
+        if refunded > captured:
+            yield f"provider: {refunded} refunded of {intent}, of which {captured} was captured"
     keys = Counter((row["idempotency_key"], row["effect"]) for row in journal if row["idempotency_key"])
     yield from (f"provider: {effect} twice under {key}" for (key, effect), times in keys.items() if times > 1)
-    for (order_id, kind), ours in booked.items():
+    for (order_id, kind), ours in recorded.items():
         if ours > known[order_id, kind]:
             yield f"ledger: {kind} of {ours} of {order_id}, of which the provider has done {known[order_id, kind]}"
 
 
-def _booked(stores: Connections) -> Mapping[tuple[str, str], int]:
+def _recorded(stores: Connections) -> Mapping[tuple[str, str], int]:
     entries = payment_entries.c
     sums = (
         sa.select(entries.order_id, entries.kind, sa.func.sum(entries.amount))
@@ -121,25 +120,25 @@ def _booked(stores: Connections) -> Mapping[tuple[str, str], int]:
         return {(order_id, str(kind)): int(amount) for order_id, kind, amount in connection.execute(sums)}
 
 
-def _promised_too_much(stores: Connections) -> Iterator[str]:
-    """No more is given back, or promised to be, than was taken by card and as store credit."""
+def _refunded_too_much(stores: Connections) -> Iterator[str]:
+    """No more is refunded, or accepted to be, than was captured by card and as store credit."""
     parts = refund_parts.c
-    promised = (
+    accepted = (
         sa.select(parts.order_id, sa.func.sum(parts.amount))
         .where(parts.status != RefundStatus.FAILED)
         .group_by(parts.order_id)
     )
     with stores.engine.connect() as connection:
-        for order_id, amount in connection.execute(promised).all():
-            taken = credit_of_order(connection, order_id).captured + _captured(connection, order_id)
-            if amount > taken:
-                yield f"refunds: {amount} of {order_id} is promised, of which {taken} was taken"
+        for order_id, amount in connection.execute(accepted).all():
+            captured = credit_of_order(connection, order_id).captured + _captured(connection, order_id)
+            if amount > captured:
+                yield f"refunds: {amount} of {order_id} is accepted, of which {captured} was captured"
 
 
 def _captured(connection: sa.Connection, order_id: str) -> int:
     entries = payment_entries.c
-    mine = sa.and_(entries.order_id == order_id, entries.kind == EntryKind.CAPTURE)
-    return int(connection.scalar(sa.select(sa.func.sum(entries.amount)).where(mine)) or 0)
+    captures = sa.and_(entries.order_id == order_id, entries.kind == EntryKind.CAPTURE)
+    return int(connection.scalar(sa.select(sa.func.sum(entries.amount)).where(captures)) or 0)
 
 
 def unpublished(stores: Connections) -> int:
@@ -157,37 +156,37 @@ def _money(
     theirs += Counter((_fee_of(row), abs(row["fee"])) for row in journal if row["fee"])
     ours = Counter((entry.kind.value, entry.amount) for entry in entries if entry.amount)
     if theirs != ours:
-        yield f"money: the provider did {dict(theirs)}, our books say {dict(ours)}"
+        yield f"money: the provider did {dict(theirs)}, our ledger says {dict(ours)}"
     keys = Counter((row["idempotency_key"], row["effect"]) for row in journal if row["idempotency_key"])
     yield from (f"money: {effect} twice under {key}" for (key, effect), times in keys.items() if times > 1)
     done = dict.fromkeys(EntryKind, 0)
     for row in journal:
         done[EntryKind(row["effect"])] += row["amount"]
     if done[EntryKind.AUTHORIZATION] != done[EntryKind.CAPTURE] + done[EntryKind.VOID]:
-        yield "money: something is still held at the end"
+        yield "money: something is still authorized at the end"
     with sides.stores.engine.connect() as connection:
         credit = credit_of_order(connection, order_id)
-    owed, taken = _worth_of_what_left(sides.stores, order_id), done[EntryKind.CAPTURE] + credit.captured
-    if taken != owed:
-        yield f"money: {taken} was taken for goods worth {owed}"
-    if order is not None and order.status is OrderStatus.DELIVERED and owed != order.total.amount:
-        yield f"money: goods worth {owed} have left of an order of {order.total.amount}"
-    given_back = done[EntryKind.REFUND] - done[EntryKind.REFUND_REVERSAL] + credit.refunded
-    if given_back != refunded:
-        yield f"money: {given_back} was given back, {refunded} was asked for"
+    due, captured = _dispatched_amount(sides.stores, order_id), done[EntryKind.CAPTURE] + credit.captured
+    if captured != due:
+        yield f"money: {captured} was captured for goods worth {due}"
+    if order is not None and order.status is OrderStatus.DELIVERED and due != order.total.amount:
+        yield f"money: goods worth {due} were dispatched of an order of {order.total.amount}"
+    repaid = done[EntryKind.REFUND] - done[EntryKind.REFUND_REVERSAL] + credit.refunded
+    if repaid != refunded:
+        yield f"money: {repaid} was refunded, {refunded} was requested"
 
 
 def _credit(stores: Connections, order_id: str, granted: Mapping[str, int]) -> Iterator[str]:
-    """No credit is held at the end, and none has come or gone but by what the order took and gave back."""
+    """No credit is authorized at the end, and the balance changed only by what the order captured and refunded."""
     with stores.engine.connect() as connection:
         order = credit_of_order(connection, order_id)
-        stands = {customer: credit_balances(connection, customer) for customer in granted}
+        balances = {customer: credit_balances(connection, customer) for customer in granted}
     if order.held:
-        yield f"credit: {order.held} is still held at the end"
+        yield f"credit: {order.held} is still authorized at the end"
     for customer, amount in granted.items():
-        available = sum(accounts[CreditAccount.AVAILABLE] for accounts in stands[customer].values())
+        available = sum(accounts[CreditAccount.AVAILABLE] for accounts in balances[customer].values())
         if available != amount - order.captured + order.refunded:
-            yield f"credit: {available} is left of {amount}, of which {order.captured} was taken"
+            yield f"credit: {available} is left of {amount}, of which {order.captured} was captured"
 
 
 def _credit_below_zero(stores: Connections) -> Iterator[str]:
@@ -195,27 +194,29 @@ def _credit_below_zero(stores: Connections) -> Iterator[str]:
     with stores.engine.connect() as connection:
         customers = connection.scalars(sa.select(entries.customer_id).distinct()).all()
         for customer in customers:
-            for currency, stands in credit_balances(connection, customer).items():
-                below = [name for name in (CreditAccount.AVAILABLE, CreditAccount.HELD) if stands[name] < 0]
+            for currency, balances in credit_balances(connection, customer).items():
+                below = [name for name in (CreditAccount.AVAILABLE, CreditAccount.HELD) if balances[name] < 0]
                 yield from (f"credit: {name} of {customer} is below zero in {currency}" for name in below)
-                if sum(stands.values()):
-                    yield f"credit: what {customer} has does not sum to zero"
+                if sum(balances.values()):
+                    yield f"credit: the accounts of {customer} do not sum to zero"
 
 
 def _fee_of(row: dict[str, Any]) -> str:
-    """What our books call the fee for such an effect; one that is negative has come back."""
+    """The kind of our ledger entry for such a fee; a negative one was returned."""
     if not row["effect"].startswith("dispute"):
         return EntryKind.FEE.value
     return (EntryKind.DISPUTE_FEE if row["fee"] > 0 else EntryKind.DISPUTE_FEE_REVERSAL).value
 
 
-def _stock(sides: Sides, order: OrderView | None, sku: str, there: int) -> Iterator[str]:
+def _stock(sides: Sides, order: OrderView | None, sku: str, in_stock: int) -> Iterator[str]:
     levels = Stock(sides.stores.engine).levels(sku)
     on_hand, reserved = sum(level.on_hand for level in levels), sum(level.reserved for level in levels)
-    boxes = order.parcels if order is not None else []
-    left = sum(line.quantity for box in boxes if ParcelStatus(box.status).was_dispatched for line in box.lines)
-    if on_hand != there - left:
-        yield f"stock: {on_hand} on hand, of {there} there were {left} shipped"
+    own = order.parcels if order is not None else []
+    dispatched = sum(
+        line.quantity for parcel in own if ParcelStatus(parcel.status).was_dispatched for line in parcel.lines
+    )
+    if on_hand != in_stock - dispatched:
+        yield f"stock: {on_hand} on hand, of {in_stock} in stock {dispatched} were dispatched"
     if reserved:
         yield f"stock: {reserved} still reserved at the end"
 
@@ -224,15 +225,15 @@ def _goods(sides: Sides, order_id: str, order: OrderView | None) -> Iterator[str
     ours = {parcel.number: parcel.status for parcel in order.parcels} if order is not None else {}
     for number in ours or [1]:
         shipments = _json(f"{sides.carrier}/_ledger", reference=f"{order_id}-{number}")
-        live = [one["status"] for one in shipments if not ParcelStatus(one["status"]).is_stopped]
+        live = [row["status"] for row in shipments if not ParcelStatus(row["status"]).is_stopped]
         if live != ([ours[number]] if number in ours and ParcelStatus(ours[number]).was_dispatched else []):
             yield f"goods: parcel {number} is {ours.get(number)}, the carrier has {live}"
 
 
-def _worth_of_what_left(stores: Connections, order_id: str) -> int:
-    left = sa.and_(parcels.c.order_id == order_id, parcels.c.status.in_(_LEFT))
+def _dispatched_amount(stores: Connections, order_id: str) -> int:
+    dispatched = sa.and_(parcels.c.order_id == order_id, parcels.c.status.in_(_DISPATCHED))
     with stores.engine.connect() as connection:
-        return int(connection.scalar(sa.select(sa.func.sum(parcels.c.amount)).where(left)) or 0)
+        return int(connection.scalar(sa.select(sa.func.sum(parcels.c.amount)).where(dispatched)) or 0)
 
 
 def _history(order: OrderView, history: list[OrderEvent]) -> Iterator[str]:
@@ -243,10 +244,10 @@ def _history(order: OrderView, history: list[OrderEvent]) -> Iterator[str]:
             check_move(OrderStatus(before.status), OrderStatus(after.status))
         except IllegalMove as illegal:
             yield f"history: {illegal}"
-    left = any(ParcelStatus(parcel.status).was_dispatched for parcel in order.parcels)
-    asked = any(event.status is OrderStatus.COMPENSATION_BLOCKED for event in history)
-    if left and order.status is not OrderStatus.DELIVERED and not asked:
-        yield f"history: goods of an order that is {order.status} have left, and no operator was asked"
+    dispatched = any(ParcelStatus(parcel.status).was_dispatched for parcel in order.parcels)
+    blocked = any(event.status is OrderStatus.COMPENSATION_BLOCKED for event in history)
+    if dispatched and order.status is not OrderStatus.DELIVERED and not blocked:
+        yield f"history: goods of an order that is {order.status} were dispatched, and it never needed an operator"
     if order.status not in FINAL_STATUSES:
         yield f"history: it ended {order.status}"
     if history[-1].status is not order.status:

@@ -1,18 +1,18 @@
 """The results as a Markdown table."""
 
+from dev.fault_matrix.cells import Course
 from dev.fault_matrix.faults import Kind
 from dev.fault_matrix.matrix import Result
 from dev.fault_matrix.play import Outcome
-from dev.fault_matrix.scenarios import Course
 
 
 def table(result: Result) -> str:
     """A row per activity and order, a column per fault and course; ✗ where the oracle has found something."""
     columns = [(kind, course) for kind in Kind for course in Course]
-    found = {(_row(one), one.cell.fault.kind, one.cell.course): one for one in result.outcomes}
+    found = {(_row(end), end.cell.fault.kind, end.cell.course): end for end in result.outcomes}
     head = ["activity", "order", *(f"{kind}, {course}" for kind, course in columns)]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    for row in sorted({_row(one) for one in result.outcomes}):
+    for row in sorted({_row(end) for end in result.outcomes}):
         cells = [_shown(found.get((row, kind, course))) for kind, course in columns]
         lines.append(f"| `{row[0]}` | {row[1]} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

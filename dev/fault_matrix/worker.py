@@ -1,7 +1,7 @@
-"""An order-worker of production whose activities go wrong as told, in a process that is started again when it dies.
+"""The order worker of production, whose activities fail on command, in a process that is restarted when it dies.
 
 The parent has everything imported and forks, so that a killed worker is back at once. `FAULTS` is the folder of faults,
-`MUTANT` the name of a mistake to build in (see mutants.py); `IMPATIENT` lets every call time out within seconds.
+`MUTANT` the name of a mistake to build in (see mutants.py); `SHORT_TIMEOUTS` lets every call time out within seconds.
 """
 
 import asyncio
@@ -28,24 +28,24 @@ from workflows import options
 
 TIMEOUT = timedelta(seconds=3)
 KILL = signal.SIGUSR1  # to the parent: kill your worker as a power cut would
-# An order's, or that of a refund, a dispute or a decision about it; or a payment's or refund's, by the provider's name.
+# The id of an order, or of a refund, dispute or decision about it; or the provider's id of a payment or refund.
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(pi|re)_\w+")
 
 
-class GoesWrong(ClientInterceptor, Interceptor):
-    """Lets the first attempt at an armed activity go wrong; given to a client, its workers have it."""
+class FaultInterceptor(ClientInterceptor, Interceptor):
+    """Makes the first attempt at an armed activity fail; a client passes it on to its workers."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
         """Stand between the worker and its activities."""
-        return _Between(next, self._faults)
+        return _FaultyActivities(next, self._faults)
 
 
-class _Between(ActivityInboundInterceptor):
-    def __init__(self, following: ActivityInboundInterceptor, faults: Faults) -> None:
-        super().__init__(following)
+class _FaultyActivities(ActivityInboundInterceptor):
+    def __init__(self, next_: ActivityInboundInterceptor, faults: Faults) -> None:
+        super().__init__(next_)
         self._faults = faults
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
@@ -67,13 +67,13 @@ class _Between(ActivityInboundInterceptor):
         return result
 
 
-async def reach_with_faults(settings: Settings, stop: asyncio.Event) -> Client | None:
-    """The client of production, whose workers go wrong as told."""
+async def connect_with_faults(settings: Settings, stop: asyncio.Event) -> Client | None:
+    """The client of production, whose workers fail on command."""
     client = await reach_temporal(settings, stop)
     if client is None:
         return None
     config = client.config()
-    config["interceptors"] = [*config["interceptors"], GoesWrong(Faults(Path(os.environ["FAULTS"])))]
+    config["interceptors"] = [*config["interceptors"], FaultInterceptor(Faults(Path(os.environ["FAULTS"])))]
     return Client(**config)
 
 
@@ -81,9 +81,9 @@ def main() -> None:
     """Fork a worker, and another whenever one dies."""
     settings = load_settings()
     configure_logging(settings)
-    if "IMPATIENT" in os.environ:  # else a call that times out would take production's time
-        for one in (options.STORE, options.PROVIDER, options.CARRIER):
-            one["start_to_close_timeout"] = TIMEOUT
+    if "SHORT_TIMEOUTS" in os.environ:  # else a call that times out would take production's time
+        for timeouts in (options.STORE, options.PROVIDER, options.CARRIER):
+            timeouts["start_to_close_timeout"] = TIMEOUT
     MUTANTS[os.environ.get("MUTANT", "none")]()
     child, ending = 0, False
 
@@ -98,7 +98,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             signal.signal(KILL, signal.SIG_IGN)
-            asyncio.run(serve(settings, reach_with_faults))
+            asyncio.run(serve(settings, connect_with_faults))
             os._exit(0)
         signal.signal(signal.SIGTERM, end)
         _, status = os.waitpid(child, 0)

@@ -19,7 +19,7 @@ Found = TypeVar("Found")
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """One catcher; `app.state.smtp_port` tells the port once it runs, should 0 have been asked for."""
+    """One mail catcher; `app.state.smtp_port` is its port once it runs, also where the settings say 0."""
     mailbox = Mailbox(settings.database)
 
     @asynccontextmanager
@@ -96,7 +96,7 @@ def _listing(found: list[Json], total: int, matching: int, start: int) -> Json:
 
 
 def _known(found: Found | None) -> Found:
-    """What was asked for, or 404."""
+    """The message, or 404."""
     if found is None:
         raise HTTPException(404, "There is no such message.")
     return found

@@ -1,4 +1,4 @@
-"""The caught mails, parsed once when they arrive."""
+"""The received mails, parsed once when they arrive."""
 
 import json
 import secrets
@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS mails (
 
 
 class Mailbox:
-    """One inbox for everybody, newest mail first."""
+    """One inbox for all recipients, newest mail first."""
 
     def __init__(self, path: str) -> None:
         self._database = Database(path, SCHEMA)
@@ -33,7 +33,7 @@ class Mailbox:
         name = secrets.token_hex(11)
         text, html = _body(parsed, "plain"), _body(parsed, "html")
         to, cc = _addresses(parsed, "to"), _addresses(parsed, "cc")
-        shown = {one["Address"].lower() for one in to + cc}
+        shown = {recipient["Address"].lower() for recipient in to + cc}
         summary = {
             "ID": name,
             "MessageID": str(parsed.get("message-id", "")).strip("<> "),
@@ -53,8 +53,8 @@ class Mailbox:
         headers: dict[str, list[str]] = {}
         for header, value in parsed.items():
             headers.setdefault(header, []).append(str(value))
-        everyone = " ".join(sorted(shown | {address.lower() for address in recipients}))
-        values = (name, json.dumps(summary), everyone, summary["Subject"], json.dumps(headers), text, html, raw)
+        all_recipients = " ".join(sorted(shown | {address.lower() for address in recipients}))
+        values = (name, json.dumps(summary), all_recipients, summary["Subject"], json.dumps(headers), text, html, raw)
         columns = "(id, summary, recipients, subject, headers, text, html, raw)"
         self._database.execute(f"INSERT INTO mails {columns} VALUES (?,?,?,?,?,?,?,?)", *values)  # noqa: S608 (constant)
         return name
@@ -92,7 +92,7 @@ class Mailbox:
         return None if row is None else bytes(row["raw"])
 
     def clear(self) -> None:
-        """Throw everything away."""
+        """Delete all mails."""
         self._database.execute("DELETE FROM mails")
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ iframe { width: 100%; height: 32rem; border: 1px solid #ddd; border-radius: .4re
 def inbox(mails: list[Json], total: int) -> str:
     """The newest mails, a line each."""
     rows = "".join(
-        f'<tr><td class="when">{escape(mail["Created"][:19].replace("T", " "))}</td><td>{_people(mail["To"])}</td>'
+        f'<tr><td class="when">{escape(mail["Created"][:19].replace("T", " "))}</td><td>{_addresses(mail["To"])}</td>'
         f'<td><a href="/view/{mail["ID"]}">{escape(mail["Subject"] or "(no subject)")}</a>'
         f"<br><small>{escape(mail['Snippet'][:90])}</small></td></tr>"
         for mail in mails
@@ -37,8 +37,8 @@ def mail_page(mail: Json, headers: dict[str, list[str]]) -> str:
     return _page(title, f'<p><a href="/">← Inbox</a></p><h1>{escape(title)}</h1><dl>{lines}</dl>{framed}{text}')
 
 
-def _people(people: list[Json]) -> str:
-    return escape(", ".join(one["Address"] for one in people))
+def _addresses(recipients: list[Json]) -> str:
+    return escape(", ".join(recipient["Address"] for recipient in recipients))
 
 
 def _page(title: str, body: str) -> str:

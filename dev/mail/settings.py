@@ -1,4 +1,4 @@
-"""Where the mail catcher listens and keeps what it caught."""
+"""Where the mail catcher listens and stores the mails."""
 
 import os
 from dataclasses import dataclass

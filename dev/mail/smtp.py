@@ -1,4 +1,4 @@
-"""The SMTP side: takes every mail for everybody."""
+"""The SMTP side: accepts every mail for every recipient."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ class Catcher:
         self._mailbox = mailbox
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd's)
-        """Keep the mail and say so."""
+        """Store the mail and acknowledge it."""
         content = envelope.original_content or b""
         name = self._mailbox.add(content, envelope.mail_from or "", list(envelope.rcpt_tos))
         log_line(_LOGGER, "mail", id=name, to=envelope.rcpt_tos, bytes=len(content))

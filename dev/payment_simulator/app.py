@@ -19,11 +19,11 @@ from dev.payment_simulator.errors import Answer, ApiError
 from dev.payment_simulator.events import Call, Events, stripe_signature
 from dev.payment_simulator.gateway import Gateway, Operation
 from dev.payment_simulator.intents import Intents
-from dev.payment_simulator.later import Later
 from dev.payment_simulator.queries import Queries
 from dev.payment_simulator.refunds import Refunds
 from dev.payment_simulator.settings import Settings
 from dev.payment_simulator.store import Store
+from dev.payment_simulator.timers import Timers
 from dev.service import RequestLog
 
 Route = tuple[str, str, str, Operation]
@@ -72,17 +72,17 @@ def create_app(settings: Settings) -> FastAPI:
     faults, events = Faults(), Events(store, outbox)
     disputes = Disputes(store, events, settings.fees)
     bank = Bank(store, events, settings, disputes)
-    later = Later(store, bank)
+    timers = Timers(store, bank)
     queries = Queries(store, settings.search_lag_seconds)
     gateway = Gateway(store, faults, settings.api_key, queries)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        running = [asyncio.create_task(one.run()) for one in (outbox, later)]
+        tasks = [asyncio.create_task(worker.run()) for worker in (outbox, timers)]
         yield
-        for task in running:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         store.database.close()
 
     app = FastAPI(title="Payment simulator", description="Stripe's wire API, for development.", lifespan=lifespan)
@@ -90,7 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
     api = _routes(Intents(store, bank), Refunds(store, bank, disputes), disputes, Customers(store), queries)
     for method, path, name, operation in api:
         app.add_api_route(path, _endpoint(gateway, name, operation), methods=[method], name=name)
-    app.include_router(control_router(store, bank, later, events, outbox, faults))
+    app.include_router(control_router(store, bank, timers, events, outbox, faults))
     app.include_router(dispute_router(store, disputes))
     _add_fallbacks(app, gateway)
     return app
@@ -104,7 +104,7 @@ def _endpoint(gateway: Gateway, name: str, operation: Operation) -> Callable[[Re
 
 
 def _add_fallbacks(app: FastAPI, gateway: Gateway) -> None:
-    """Health, and Stripe's own words for an address it does not know."""
+    """Health, and Stripe's own answer for an unknown address."""
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:

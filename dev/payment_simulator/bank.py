@@ -43,11 +43,11 @@ class Bank:
         if card.authentication and call.params.get("off_session", "false") != "false":
             return self._declined(intent, _UNAUTHENTICATED, call, with_charge=True)
         if card.authentication:
-            return self._ask_holder(intent, call)
+            return self._require_authentication(intent, call)
         return self._decide_later(intent, call) if card.decides_late else self._decide(intent, card, call)
 
     def authenticate(self, intent: Json, success: bool, call: Call) -> Answer:
-        """The card's holder answered the bank's question."""
+        """The cardholder has answered the bank."""
         if intent["status"] != "requires_action":
             raise unexpected_state(intent, "authenticated", "requires_action")
         intent["next_action"] = None
@@ -58,11 +58,11 @@ class Bank:
         return Answer(200, intent)
 
     def end_processing(self, intent: Json, call: Call) -> None:
-        """A bank that has taken its time decides."""
+        """A slow bank decides."""
         self._decide(intent, find_card(intent["payment_method"]), call)
 
-    def complete_late(self, intent: Json, captured: bool, call: Call) -> Answer:
-        """The bank lets the money go through although nobody waits for it any more, as asynchronous methods do."""
+    def succeed_late(self, intent: Json, captured: bool, call: Call) -> Answer:
+        """The payment succeeds after it was canceled or declined, as asynchronous methods can."""
         if (
             intent["status"] not in ("requires_action", "requires_payment_method", "canceled")
             or intent["amount_received"]
@@ -74,12 +74,12 @@ class Bank:
         return self.capture(intent, intent["amount"], True, call) if captured else answer
 
     def allows_multicapture(self, intent: Json) -> bool:
-        """Whether the intent may be captured more than once: where that was asked for, and the card can."""
-        asked: object = intent["payment_method_options"]["card"].get("request_multicapture")
-        return asked == "if_available" and find_card(intent["payment_method"]).multicapture
+        """Whether the intent may be captured more than once: it was requested, and the card supports it."""
+        requested: object = intent["payment_method_options"]["card"].get("request_multicapture")
+        return requested == "if_available" and find_card(intent["payment_method"]).multicapture
 
     def capture(self, intent: Json, amount: int, final: bool, call: Call) -> Answer:
-        """Take `amount` of the hold; a final capture releases the rest."""
+        """Capture `amount` of the authorization; a final capture voids the rest."""
         charge = self._charge_of(intent)
         remaining = intent["amount_capturable"] - amount
         intent["amount_received"] += amount
@@ -98,27 +98,27 @@ class Bank:
             self._journal("void", intent, charge, remaining, call)
         kind = "payment_intent.succeeded" if done else "payment_intent.amount_capturable_updated"
         self._events.emit(kind, intent, call)
-        self._let_holder_dispute(intent, charge, "chargeback", call)
+        self._open_test_dispute(intent, charge, "chargeback", call)
         return Answer(200, intent)
 
     def cancel(self, intent: Json, reason: str | None, call: Call) -> Answer:
-        """Give the hold up; what a multicapture already took stays taken, and the intent then succeeded."""
-        held = intent["amount_capturable"]
+        """Void the authorization; what a multicapture has captured stays so, and the intent has then succeeded."""
+        authorized = intent["amount_capturable"]
         if intent["amount_received"]:
             return self.capture(intent, 0, True, call)
         intent.update(status="canceled", amount_capturable=0, next_action=None)
         intent.update(canceled_at=int(time.time()), cancellation_reason=reason)
         self._save(intent)
-        if held:
+        if authorized:
             charge = self._charge_of(intent)
-            charge.update(refunded=True, amount_refunded=held)
+            charge.update(refunded=True, amount_refunded=authorized)
             self._save(intent, charge)
-            self._journal("void", intent, charge, held, call)
+            self._journal("void", intent, charge, authorized, call)
         self._events.emit("payment_intent.canceled", intent, call)
         return Answer(200, intent)
 
     def refund(self, intent: Json, charge: Json, refund: Json, call: Call) -> Answer:
-        """Give back captured money; the caller has checked that there is enough of it."""
+        """Refund captured money; the caller has checked that there is enough of it."""
         charge["amount_refunded"] += refund["amount"]
         charge["refunded"] = charge["amount_refunded"] >= charge["amount_captured"]
         self._save(intent, charge)
@@ -133,7 +133,7 @@ class Bank:
         return Answer(200, refund)
 
     def end_refund(self, refund: Json, fails: bool, call: Call) -> None:
-        """As its card has it, unless it is to fail; one that was called done before is then taken back."""
+        """Settle it as its card says, or fail it; a refund that had succeeded is then reversed."""
         intent, charge = self._store.find("payment_intent", refund["payment_intent"]), refund["charge"]
         charge = self._store.find("charge", charge)
         if intent is None or charge is None:
@@ -155,8 +155,8 @@ class Bank:
             self._events.emit("refund.failed", refund, call)
         self._store.save(refund, intent["id"])
 
-    def _ask_holder(self, intent: Json, call: Call) -> Answer:
-        """3-D Secure: a redirect where the request named a way back, else the SDK's own dialogue."""
+    def _require_authentication(self, intent: Json, call: Call) -> Answer:
+        """3-D Secure: a redirect where the request has a return URL, else the SDK's own dialogue."""
         back = call.params.get("return_url")
         if back:
             url = f"{self._settings.public_url}/_control/authenticate/{intent['id']}"
@@ -181,25 +181,25 @@ class Bank:
         return self._accepted(intent, card, call)
 
     def _accepted(self, intent: Json, card: Card, call: Call) -> Answer:
-        held = intent["capture_method"] == "manual"
-        charge = shapes.charge(intent, card, captured=not held, multicapture=self.allows_multicapture(intent))
-        if held:
+        manual = intent["capture_method"] == "manual"
+        charge = shapes.charge(intent, card, captured=not manual, multicapture=self.allows_multicapture(intent))
+        if manual:
             charge["payment_method_details"]["card"]["capture_before"] = charge["created"] + int(
-                self._settings.hold_seconds
+                self._settings.authorization_seconds
             )
-            self._store.plan(intent["id"], time.time() + self._settings.hold_seconds)
+            self._store.plan(intent["id"], time.time() + self._settings.authorization_seconds)
         intent["latest_charge"] = charge["id"]
-        intent["status"] = "requires_capture" if held else "succeeded"
-        intent["amount_capturable" if held else "amount_received"] = intent["amount"]
-        if not held:
+        intent["status"] = "requires_capture" if manual else "succeeded"
+        intent["amount_capturable" if manual else "amount_received"] = intent["amount"]
+        if not manual:
             self._pay_in(intent, charge, intent["amount"])
         self._save(intent, charge)
         self._journal("authorization", intent, charge, intent["amount"], call)
-        if not held:
+        if not manual:
             self._journal("capture", intent, charge, intent["amount"], call, self._fees.of_capture(intent["amount"]))
-        kind = "payment_intent.amount_capturable_updated" if held else "payment_intent.succeeded"
+        kind = "payment_intent.amount_capturable_updated" if manual else "payment_intent.succeeded"
         self._events.emit(kind, intent, call)
-        self._let_holder_dispute(intent, charge, "inquiry" if held else "chargeback", call)
+        self._open_test_dispute(intent, charge, "inquiry" if manual else "chargeback", call)
         return Answer(200, intent)
 
     def _pay_in(self, intent: Json, charge: Json, amount: int) -> None:
@@ -209,13 +209,13 @@ class Bank:
         charge["balance_transaction"] = paid["id"]
         self._store.save(paid, intent["id"])
 
-    def _let_holder_dispute(self, intent: Json, charge: Json, how: str, call: Call) -> None:
-        """Some test cards dispute what they have paid, once."""
+    def _open_test_dispute(self, intent: Json, charge: Json, how: str, call: Call) -> None:
+        """Some test cards dispute their payment, once."""
         if find_card(intent["payment_method"]).disputed == how and not charge["disputed"]:
             self._disputes.open(charge, call, inquiry=how == "inquiry")
 
     def _declined(self, intent: Json, card: Card, call: Call, with_charge: bool) -> Answer:
-        """A refusal by the bank is a kept outcome, not a rollback: the intent wants another card."""
+        """A refusal by the bank is stored, not rolled back: the intent requires another card."""
         charge = shapes.charge(intent, card, captured=False, multicapture=False) if with_charge else None
         error = {
             "type": "card_error" if with_charge else "invalid_request_error",

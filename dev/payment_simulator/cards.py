@@ -1,4 +1,4 @@
-"""Stripe's test payment methods and what the bank behind each of them says."""
+"""Stripe's test payment methods and how the bank behind each of them decides."""
 
 import re
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ from dev.payment_simulator.errors import missing
 
 @dataclass(frozen=True)
 class Card:
-    """One test card: accepted, declined with a reason, or wanting its holder first."""
+    """One test card: accepted, declined with a reason, or requiring authentication first."""
 
     brand: str = "visa"
     last4: str = "4242"
     code: str | None = None
     decline_code: str | None = None
     message: str = ""
-    # always: every payment needs the holder; otherwise only where 3-D Secure is supported and asked for.
+    # Whether every payment requires 3-D Secure.
     authentication: bool = False
     risk: str = "normal"
     # chargeback: once it is captured; inquiry: at once.
     disputed: str | None = None
-    # How a refund ends that its bank has not decided at once: pending until it has succeeded, or done until it fails.
+    # How a refund ends that is not final at once: "succeeded" after pending, or "failed" after succeeded.
     refund_ends: str | None = None
-    # Its bank takes its time over the payment itself, and then says so; a no is the card's own.
+    # Whether its bank decides about the payment later; `code` says how.
     decides_late: bool = False
-    # Whether its brand takes a hold in several parts; Stripe has no test card that does not.
+    # Whether an authorization can be captured in several parts; Stripe has no test card that cannot.
     multicapture: bool = True
 
 

@@ -1,4 +1,4 @@
-"""The simulator's own switches and its journal: what a test uses and Stripe does not have."""
+"""The simulator's control API and its journal, which Stripe does not have."""
 
 import json
 from collections.abc import Callable
@@ -10,20 +10,20 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
 from dev.faults import Faults, fault_router
-from dev.outbox import Manners, Outbox
+from dev.outbox import DeliveryOptions, Outbox
 from dev.payment_simulator.bank import Bank
 from dev.payment_simulator.errors import Answer, ApiError, Json
 from dev.payment_simulator.events import Call, Events
 from dev.payment_simulator.gateway import DEFAULT_API_VERSION
 from dev.payment_simulator.intents import find_intent
-from dev.payment_simulator.later import Later
 from dev.payment_simulator.store import Store, new_id
+from dev.payment_simulator.timers import Timers
 
 _PAGE = """<!doctype html><meta charset="utf-8"><title>3-D Secure</title>
-<body style="font:16px system-ui;max-width:30rem;margin:4rem auto"><h1>Your bank asks</h1>
-<p>Did you order for <b>{amount} {currency}</b> (minor units)?</p>
-<button onclick="say('succeeded')">Yes, I did</button> <button onclick="say('failed')">No</button>
-<script>async function say(outcome) {{
+<body style="font:16px system-ui;max-width:30rem;margin:4rem auto"><h1>Your bank asks you to confirm</h1>
+<p>A payment of <b>{amount} {currency}</b> (minor units).</p>
+<button onclick="answer('succeeded')">Confirm</button> <button onclick="answer('failed')">Reject</button>
+<script>async function answer(outcome) {{
   await fetch('/_control/authenticate', {{method: 'POST', headers: {{'Content-Type': 'application/json'}},
     body: JSON.stringify({{payment_intent: '{intent}', outcome}})}});
   const back = document.body.dataset.back || ''; if (back) location = back; else location.reload();
@@ -31,21 +31,18 @@ _PAGE = """<!doctype html><meta charset="utf-8"><title>3-D Secure</title>
 
 
 class Authentication(BaseModel):
-    """What the card's holder says."""
+    """How the cardholder answers."""
 
     payment_intent: str
     outcome: Literal["succeeded", "failed"] = "succeeded"
 
 
 class LateSuccess(BaseModel):
-    """A payment that was given up, declined or never finished succeeds all the same.
-
-    Its webhook is lost where it is not `told`.
-    """
+    """A canceled, declined or unfinished payment succeeds after all; without `send_webhook` its webhook is lost."""
 
     payment_intent: str
     captured: bool = False
-    told: bool = True
+    send_webhook: bool = True
 
 
 class Resend(BaseModel):
@@ -55,7 +52,9 @@ class Resend(BaseModel):
     delay_seconds: Annotated[float, Field(ge=0)] = 0.0
 
 
-def control_router(store: Store, bank: Bank, later: Later, events: Events, outbox: Outbox, faults: Faults) -> APIRouter:
+def control_router(
+    store: Store, bank: Bank, timers: Timers, events: Events, outbox: Outbox, faults: Faults
+) -> APIRouter:
     """All routes under /_control and /_ledger; they bind to this machine and need no key."""
     router = APIRouter()
 
@@ -69,46 +68,49 @@ def control_router(store: Store, bank: Bank, later: Later, events: Events, outbo
     async def ledger(order_id: str | None = None, payment_intent: str | None = None) -> Json:
         return {"data": store.journal(order_id, payment_intent)}
 
+    @router.post("/_control/advance/{name}")
+    async def advance(name: str, fails: bool = False, send_webhook: bool = True) -> Json:
+        """Do now what the bank would do later with this payment, its authorization or this refund.
+
+        With `fails` a refund fails whatever its card says; without `send_webhook` the webhook is lost.
+        """
+        try:
+            return timers.advance(name, fails=fails, send_webhook=send_webhook)
+        except ApiError as refusal:
+            raise HTTPException(404, str(refusal)) from refusal
+
+    _add_webhooks(router, outbox)
+    _add_actions(router, store, bank, events)
+    return router
+
+
+def _add_webhooks(router: APIRouter, outbox: Outbox) -> None:
     @router.get("/_control/webhooks")
     async def deliveries(limit: int = 100) -> Json:
         return {"data": outbox.deliveries(limit)}
 
     @router.put("/_control/webhooks")
-    async def behave(manners: Manners) -> Manners:
-        outbox.behave(manners)
-        return manners
+    async def set_delivery(options: DeliveryOptions) -> DeliveryOptions:
+        outbox.set_delivery(options)
+        return options
 
     @router.delete("/_control/webhooks", status_code=204)
-    async def behave_well() -> None:
-        outbox.behave(Manners())
-
-    @router.post("/_control/later/{name}")
-    async def at_once(name: str, fails: bool = False, told: bool = True) -> Json:
-        """What the bank would do with this payment or its hold, or this refund, in a while it does now.
-
-        A refund `fails` whatever its card says; the webhook is lost where it is not `told`.
-        """
-        try:
-            return later.do(name, fails=fails, told=told)
-        except ApiError as refusal:
-            raise HTTPException(404, str(refusal)) from refusal
-
-    _add_actions(router, store, bank, events)
-    return router
+    async def reset_delivery() -> None:
+        outbox.set_delivery(DeliveryOptions())
 
 
 def _add_actions(router: APIRouter, store: Store, bank: Bank, events: Events) -> None:
     @router.post("/_control/authenticate")
-    async def authenticate(said: Authentication) -> Json:
-        succeeded = said.outcome == "succeeded"
-        return _at_the_bank(
-            store, said.payment_intent, "authenticate", True, partial(bank.authenticate, success=succeeded)
+    async def authenticate(answer: Authentication) -> Json:
+        succeeded = answer.outcome == "succeeded"
+        return _act_as_bank(
+            store, answer.payment_intent, "authenticate", True, partial(bank.authenticate, success=succeeded)
         )
 
-    @router.post("/_control/late_success")
-    async def late_success(late: LateSuccess) -> Json:
-        deed = partial(bank.complete_late, captured=late.captured)
-        return _at_the_bank(store, late.payment_intent, "late_success", late.told, deed)
+    @router.post("/_control/succeed_late")
+    async def succeed_late(late: LateSuccess) -> Json:
+        succeed = partial(bank.succeed_late, captured=late.captured)
+        return _act_as_bank(store, late.payment_intent, "succeed_late", late.send_webhook, succeed)
 
     @router.get("/_control/authenticate/{name}")
     async def challenge(name: str) -> HTMLResponse:
@@ -121,20 +123,20 @@ def _add_actions(router: APIRouter, store: Store, bank: Bank, events: Events) ->
         return HTMLResponse(page)
 
     @router.post("/_control/events/{name}/resend", status_code=202)
-    async def resend(name: str, how: Resend) -> Json:
+    async def resend(name: str, request: Resend) -> Json:
         try:
-            for _ in range(how.times):
-                events.resend(name, how.delay_seconds)
+            for _ in range(request.times):
+                events.resend(name, request.delay_seconds)
         except ApiError as refusal:
             raise HTTPException(404, str(refusal)) from refusal
-        return {"queued": how.times}
+        return {"queued": request.times}
 
 
-def _at_the_bank(store: Store, name: str, operation: str, told: bool, deed: Callable[..., Answer]) -> Json:
-    """What happens there without anybody calling the API."""
-    call = Call(operation, f"/_control/{operation}", None, {}, None, new_id("req"), DEFAULT_API_VERSION, told)
+def _act_as_bank(store: Store, name: str, operation: str, send_webhook: bool, act: Callable[..., Answer]) -> Json:
+    """An action of the bank, which no API request causes."""
+    call = Call(operation, f"/_control/{operation}", None, {}, None, new_id("req"), DEFAULT_API_VERSION, send_webhook)
     try:
         with store.database.transaction():
-            return deed(find_intent(store, name), call=call).body
+            return act(find_intent(store, name), call=call).body
     except ApiError as refusal:
         raise HTTPException(refusal.answer.status, refusal.answer.body["error"]["message"]) from refusal

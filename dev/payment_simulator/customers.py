@@ -1,4 +1,4 @@
-"""Customers: whom a payment method is kept for."""
+"""Customers, to whom saved payment methods belong."""
 
 import time
 
@@ -9,7 +9,7 @@ from dev.payment_simulator.store import Store, new_id
 
 
 class Customers:
-    """The customer half of the API, as far as payments without the customer need it."""
+    """The customer API, as far as off-session payments need it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -29,7 +29,7 @@ class Customers:
 
 
 def check_customer(store: Store, params: Json) -> None:
-    """A customer named exists, and what is done without one present is done for one whose method was kept."""
+    """A customer that is named must exist, and an off-session payment must name one."""
     name = wire.text(params, "customer")
     if name is not None and store.find("customer", name) is None:
         raise missing("customer", name, param="customer", status=400)

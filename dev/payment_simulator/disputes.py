@@ -1,4 +1,4 @@
-"""Disputes: a bank takes a payment back, its merchant brings evidence or gives in, and the bank decides."""
+"""Disputes: a bank withdraws a payment, the merchant submits evidence or accepts, and the bank decides."""
 
 from collections.abc import Mapping
 
@@ -9,13 +9,13 @@ from dev.payment_simulator.fees import Fees
 from dev.payment_simulator.store import Store
 
 _OPEN = ("warning_needs_response", "warning_under_review", "needs_response", "under_review")
-# A merchant may not give back what its bank has taken, or is about to.
+# A merchant may not refund what the bank has withdrawn, or is about to.
 _BLOCKING = ("needs_response", "under_review", "lost")
 _EVIDENCE = frozenset(shapes.EVIDENCE)
 
 
 class Disputes:
-    """The dispute half of the API, and the bank's side of it."""
+    """The dispute API, and the bank's side of it."""
 
     def __init__(self, store: Store, events: Events, fees: Fees) -> None:
         self._store = store
@@ -42,7 +42,7 @@ class Disputes:
         return Answer(200, dispute)
 
     def close(self, call: Call) -> Answer:
-        """POST /v1/disputes/{id}/close: give in."""
+        """POST /v1/disputes/{id}/close: accept the dispute."""
         dispute = self._find(call.target)
         if dispute["status"] not in _OPEN:
             raise ApiError(400, "This dispute is already closed.", stored=True)
@@ -51,7 +51,7 @@ class Disputes:
     def open(
         self, charge: Json, call: Call, *, inquiry: bool = False, due_seconds: float | None = None, **terms: str
     ) -> Json:
-        """The charge's holder disputes it; an inquiry only asks, and takes nothing yet."""
+        """The cardholder disputes the charge; an inquiry withdraws nothing yet."""
         left = charge["amount_captured"] - charge["amount_refunded"]
         if charge["status"] != "succeeded" or (not inquiry and left <= 0):
             raise ApiError(400, f"Nothing of {charge['id']} can be disputed.")
@@ -65,7 +65,7 @@ class Disputes:
         return dispute
 
     def escalate(self, name: str, call: Call) -> Json:
-        """The holder was not content with an answer: the inquiry becomes a chargeback."""
+        """The inquiry becomes a chargeback."""
         dispute = self._find(name)
         if not dispute["status"].startswith("warning_"):
             raise ApiError(400, "Only an inquiry can be escalated.")
@@ -87,9 +87,9 @@ class Disputes:
         return self._end(dispute, "warning_closed" if _warning(dispute) else "won", call)
 
     def blocks_refund(self, charge: Json) -> bool:
-        """Whether the charge was taken back by its holder's bank."""
+        """Whether the charge was withdrawn by the cardholder's bank, or is about to be."""
         known = self._store.newest("dispute", charge["payment_intent"])
-        return any(one["charge"] == charge["id"] and one["status"] in _BLOCKING for one in known)
+        return any(dispute["charge"] == charge["id"] and dispute["status"] in _BLOCKING for dispute in known)
 
     def _withdraw(self, dispute: Json, call: Call) -> None:
         fee = self._fees.of_dispute()

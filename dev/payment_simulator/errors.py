@@ -17,7 +17,7 @@ class Answer:
 class ApiError(Exception):
     """A refusal, as Stripe would answer it.
 
-    `stored` tells whether an idempotency key remembers it: refusals found by validation are
+    `stored` says whether it is kept under the idempotency key: refusals found by validation are
     forgotten (Stripe had not begun to execute), those found while executing are replayed.
     """
 
@@ -48,6 +48,6 @@ def unexpected_state(intent: Json, verb: str, allowed: str) -> ApiError:
 
 
 def server_error() -> Answer:
-    """What Stripe answers when it broke: it says nothing about what was done."""
+    """What Stripe answers to an internal error: it leaves open what was done."""
     message = "An unknown error occurred (injected by the simulator)."
     return Answer(500, {"error": {"type": "api_error", "message": message}})

@@ -1,4 +1,4 @@
-"""Events: written with the effect they tell of, signed as Stripe signs, delivered by the outbox."""
+"""Events: written together with their effect, signed as Stripe signs, delivered by the outbox."""
 
 import hashlib
 import hmac
@@ -13,10 +13,7 @@ from dev.payment_simulator.store import Store, new_id
 
 @dataclass(frozen=True)
 class Call:
-    """One request to the API, decoded: everything an operation needs to know of it.
-
-    What is not `told` leaves its events, and their webhooks are lost.
-    """
+    """One request to the API, decoded; without `send_webhook` its events are kept and their webhooks lost."""
 
     operation: str
     path: str
@@ -25,7 +22,7 @@ class Call:
     key: str | None
     request_id: str
     api_version: str
-    told: bool = True
+    send_webhook: bool = True
 
 
 def stripe_signature(secret: str, body: str, at: int | None = None) -> str:
@@ -43,7 +40,7 @@ class Events:
         self._outbox = outbox
 
     def emit(self, kind: str, subject: Json, call: Call) -> None:
-        """Tell that something happened; the object is copied as it is now."""
+        """Record an event with a copy of the object as it is now, and queue its webhook."""
         event: Json = {
             "id": new_id("evt"),
             "object": "event",
@@ -57,11 +54,11 @@ class Events:
         }
         subject_id = subject["id"] if subject["object"] == "payment_intent" else subject.get("payment_intent")
         self._store.save(event, subject_id)
-        if call.told:
+        if call.send_webhook:
             self._outbox.put_new(event["id"], json.dumps(event))
 
     def resend(self, event_id: str, delay: float) -> Json:
-        """Queue an event once more, as the dashboard's “resend” does."""
+        """Queue an event again, as the dashboard's “resend” does."""
         event = self._store.find("event", event_id)
         if event is None:
             raise missing("event", event_id, param="id")

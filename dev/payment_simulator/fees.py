@@ -1,4 +1,4 @@
-"""What the provider keeps for itself."""
+"""The provider's fees."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The front door: authentication, faults, idempotency, and one transaction around each operation."""
+"""What every API request passes: authentication, faults, idempotency, and one transaction around its operation."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,7 @@ from dev.service import LostConnection
 Operation = Callable[[Call], Answer]
 
 DEFAULT_API_VERSION = "2026-10-28.endive"
-_AT_THE_DOOR: tuple[Kind, ...] = ("400", "401", "429", "fail_before", "timeout_before")
+_REFUSALS: tuple[Kind, ...] = ("400", "401", "429", "fail_before", "timeout_before")
 
 
 class Gateway:
@@ -54,10 +54,10 @@ class Gateway:
             raise ApiError(401, f"Invalid API Key provided: {key[:7]}****")
 
     async def _admit(self, call: Call, operation: Operation) -> Response:
-        """Door faults first, then what the key already knows, then the work itself."""
+        """Faults that refuse the request first, then the answer stored under the key, then the operation itself."""
         order = self._order_of(call)
-        if fault := self._faults.take(_AT_THE_DOOR, call.operation, order):
-            return await _lose(fault) if fault.kind == "timeout_before" else _turned_away(fault, call)
+        if fault := self._faults.take(_REFUSALS, call.operation, order):
+            return await _lose(fault) if fault.kind == "timeout_before" else _refused(fault, call)
         if call.key is None:
             return await self._work(call, operation, order)
         if stored := self._replay(call):
@@ -89,17 +89,17 @@ class Gateway:
 
     async def _work(self, call: Call, operation: Operation, order: str | None) -> Response:
         fault = self._faults.take(
-            ("latency", "500", "error_after", "left_open", "less_held", "timeout_after"), call.operation, order
+            ("latency", "500", "error_after", "unconfirmed", "amount_lowered", "timeout_after"), call.operation, order
         )
         kind = fault.kind if fault else None
         if fault and kind == "latency":
             await asyncio.sleep(fault.seconds)
-        if kind in ("left_open", "less_held"):
-            operation = partial(_otherwise, kind, operation)
-        broken = kind in ("500", "error_after", "left_open")
+        if kind in ("unconfirmed", "amount_lowered"):
+            operation = partial(_altered, kind, operation)
+        broken = kind in ("500", "error_after", "unconfirmed")
         answer = self._execute(call, operation, skip=kind == "500", break_answer=broken)
         if fault and kind == "timeout_after":
-            # The key is free again while the client still waits: what was done is done and stored.
+            # The key is free again while the client still waits, because the answer is stored.
             self._keys_in_use.discard(str(call.key))
             return await _lose(fault)
         return _response(answer, call.request_id, call.key)
@@ -162,7 +162,7 @@ def _key_in_use(key: str) -> ApiError:
     return ApiError(409, message, type="idempotency_error", code="idempotency_key_in_use")
 
 
-def _turned_away(fault: Fault, call: Call) -> Response:
+def _refused(fault: Fault, call: Call) -> Response:
     if fault.kind == "401":
         raise ApiError(401, "Invalid API Key provided: sk_test****")
     if fault.kind == "400":
@@ -176,10 +176,10 @@ def _turned_away(fault: Fault, call: Call) -> Response:
     return _response(Answer(503, {"error": error}), call.request_id, call.key)
 
 
-def _otherwise(kind: str, operation: Operation, call: Call) -> Answer:
-    """Another thing than was asked for."""
+def _altered(kind: str, operation: Operation, call: Call) -> Answer:
+    """The operation with other parameters than requested."""
     less = str(int(call.params.get("amount", 0)) - 1)
-    change = {"confirm": "false"} if kind == "left_open" else {"amount": less}
+    change = {"confirm": "false"} if kind == "unconfirmed" else {"amount": less}
     return operation(replace(call, params=call.params | change))
 
 

@@ -12,7 +12,7 @@ from dev.payment_simulator.store import Store
 
 _CAPTURE_METHODS = ("automatic", "automatic_async", "manual")
 _OPEN = ("requires_payment_method", "requires_confirmation")
-# Not while a card's bank decides.
+# Not while the bank decides.
 _CANCELLABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action")
 _CANCEL_REASONS = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
 
@@ -26,7 +26,7 @@ def find_intent(store: Store, name: str | None) -> Json:
 
 
 class Intents:
-    """The intent half of the API; the bank decides what becomes of the money."""
+    """The PaymentIntent API; the bank decides about the money."""
 
     def __init__(self, store: Store, bank: Bank) -> None:
         self._store = store
@@ -84,21 +84,21 @@ class Intents:
         """POST /v1/payment_intents/{id}/capture."""
         intent = find_intent(self._store, call.target)
         final = wire.flag(call.params, "final_capture", default=True)
-        wanted = wire.integer(call.params, "amount_to_capture")
+        requested = wire.integer(call.params, "amount_to_capture")
         if intent["status"] != "requires_capture":
             raise unexpected_state(intent, "captured", "requires_capture")
         if not final and not self._bank.allows_multicapture(intent):
             message = "This PaymentIntent cannot use final_capture=false: multicapture is not available for it."
             raise ApiError(400, message, stored=True, param="final_capture")
         capturable = intent["amount_capturable"]
-        amount = capturable if wanted is None else wanted
+        amount = capturable if requested is None else requested
         if amount > capturable:
             message = (
                 f"The amount_to_capture ({amount}) is greater than the remaining capturable amount ({capturable}) "
                 "of this PaymentIntent."
             )
             raise ApiError(400, message, stored=True, code="amount_too_large", param="amount_to_capture")
-        # Zero with final_capture only releases what a multicapture left over.
+        # Zero with final_capture only voids what a multicapture has not captured.
         if amount < 0 or (amount == 0 and not (final and intent["amount_received"])):
             raise invalid("This value must be greater than or equal to 1.", param="amount_to_capture")
         intent["metadata"] = wire.merged_metadata(intent["metadata"], call.params)
@@ -127,7 +127,7 @@ def _requested(params: Json) -> Json:
     if not re.fullmatch("[a-z]{3}", currency):
         raise invalid(f"Invalid currency: {currency}.", param="currency")
     automatic = params.get("automatic_payment_methods")
-    wishes = automatic if isinstance(automatic, dict) else {}
+    options = automatic if isinstance(automatic, dict) else {}
     types = params.get("payment_method_types", ["card"])
     if not isinstance(types, list):
         raise invalid("Invalid array: payment_method_types", param="payment_method_types")
@@ -135,7 +135,7 @@ def _requested(params: Json) -> Json:
     return {
         "amount": _amount(params, currency),
         "currency": currency,
-        "automatic_payment_methods": {"allow_redirects": "always", "enabled": True} | wishes if wishes else None,
+        "automatic_payment_methods": {"allow_redirects": "always", "enabled": True} | options if options else None,
         "capture_method": wire.choice(params, "capture_method", _CAPTURE_METHODS, "automatic_async"),
         "metadata": wire.merged_metadata({}, params),
         "payment_method_options": _options(params, {"card": {"request_three_d_secure": "automatic"}}),

@@ -41,8 +41,8 @@ class Queries:
         """GET /v1/<kind>s, newest first, filtered and paged as Stripe's lists are."""
         data = self._store.newest(kind, intent=wire.text(call.params, "payment_intent"))
         for field in ("customer", "charge", "type"):
-            if wanted := wire.text(call.params, field):
-                data = [item for item in data if item.get(field) == wanted]
+            if value := wire.text(call.params, field):
+                data = [item for item in data if item.get(field) == value]
         data = _created_within(data, call.params)
         page, more = _page(data, call.params)
         return Answer(200, shapes.listing(call.path, page, more))

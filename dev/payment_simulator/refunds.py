@@ -1,4 +1,4 @@
-"""Refunds, capped by what was captured and not yet given back."""
+"""Refunds, limited by what was captured and not yet refunded."""
 
 from dev.payment_simulator import shapes, wire
 from dev.payment_simulator.bank import Bank
@@ -11,7 +11,7 @@ _REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 
 
 class Refunds:
-    """The refund half of the API."""
+    """The refund API."""
 
     def __init__(self, store: Store, bank: Bank, disputes: Disputes) -> None:
         self._store = store
@@ -33,17 +33,17 @@ class Refunds:
         if charge["captured"] and left == 0:
             message = f"Charge {charge['id']} has already been refunded."
             raise ApiError(400, message, stored=True, code="charge_already_refunded")
-        wanted = left if amount is None else amount
-        if wanted > left:
-            message = f"Refund amount ({wanted}) is greater than unrefunded amount on charge ({left})"
+        requested = left if amount is None else amount
+        if requested > left:
+            message = f"Refund amount ({requested}) is greater than unrefunded amount on charge ({left})"
             raise ApiError(400, message, stored=True, param="amount")
         intent = self._store.find("payment_intent", charge["payment_intent"])
         if intent is None:
             raise missing("payment_intent", charge["payment_intent"])
-        return self._bank.refund(intent, charge, shapes.refund(charge, wanted, reason, metadata), call)
+        return self._bank.refund(intent, charge, shapes.refund(charge, requested, reason, metadata), call)
 
     def _charge(self, params: Json) -> Json:
-        """The charge to refund; an intent stands for its latest charge, which must have taken money."""
+        """The charge to refund; an intent stands for its latest charge, which must be captured."""
         intent_id, charge_id = wire.text(params, "payment_intent"), wire.text(params, "charge")
         if intent_id:
             intent = self._store.find("payment_intent", intent_id)

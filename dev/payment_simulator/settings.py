@@ -1,4 +1,4 @@
-"""Where the payment simulator listens, what it accepts and whom it tells."""
+"""Where the payment simulator listens, what it accepts and where it sends webhooks."""
 
 import os
 from dataclasses import dataclass, field
@@ -17,15 +17,15 @@ class Settings:
     database: str
     port: int = 18101
     public_url: str = "http://127.0.0.1:18101"
-    # Stripe's search lags writes by up to a minute; set this to find code that trusts it to be fresh.
+    # Stripe's search lags writes by up to a minute; set this to find code that relies on it being current.
     search_lag_seconds: float = 0.0
     webhook_attempts: int = 40
     fees: Fees = field(default_factory=Fees)
-    # How long a bank holds money before it lets go of it by itself.
-    hold_seconds: float = 7 * 86_400
+    # How long an authorization is valid before it expires.
+    authorization_seconds: float = 7 * 86_400
     # How long a refund is pending on the cards whose refunds are.
     refund_seconds: float = 2.0
-    # How long a bank takes that does not decide at once.
+    # How long a bank takes to decide that does not do so at once.
     processing_seconds: float = 300.0
 
     @classmethod
@@ -41,7 +41,7 @@ class Settings:
             database=state_path("PAYMENT_SIMULATOR_DB", ".state/simulators/payments.sqlite3"),
             port=port,
             public_url=os.environ.get("PAYMENT_SIMULATOR_URL") or f"http://127.0.0.1:{port}",
-            hold_seconds=float(os.environ.get("PAYMENT_HOLD_SECONDS", "604800")),
+            authorization_seconds=float(os.environ.get("PAYMENT_AUTHORIZATION_SECONDS", "604800")),
             refund_seconds=float(os.environ.get("PAYMENT_REFUND_SECONDS", "2")),
             processing_seconds=float(os.environ.get("PAYMENT_PROCESSING_SECONDS", "300")),
             search_lag_seconds=float(os.environ.get("PAYMENT_SEARCH_LAG_SECONDS", "0")),

@@ -43,7 +43,7 @@ def charge(payment: Json, card: Card, captured: bool, multicapture: bool) -> Jso
         "funding": "credit",
         "last4": card.last4,
         "multicapture": {"status": "available" if multicapture else "unavailable"},
-        "capture_before": None,  # the bank says, where it holds
+        "capture_before": None,  # set by the bank when it authorizes
     }
     return {
         "id": new_id("ch"),

@@ -24,8 +24,8 @@ CREATE TABLE IF NOT EXISTS journal (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, effect TEXT NOT NULL, intent TEXT NOT NULL,
     object TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL, idempotency_key TEXT,
     request_id TEXT NOT NULL, order_id TEXT, metadata TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS later (object TEXT PRIMARY KEY, at REAL NOT NULL);
-CREATE INDEX IF NOT EXISTS later_at ON later (at);
+CREATE TABLE IF NOT EXISTS timers (object TEXT PRIMARY KEY, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS timers_at ON timers (at);
 CREATE INDEX IF NOT EXISTS journal_order ON journal (order_id);
 CREATE INDEX IF NOT EXISTS journal_intent ON journal (intent);
 CREATE TABLE IF NOT EXISTS fees (entry INTEGER PRIMARY KEY, fee INTEGER NOT NULL);
@@ -79,7 +79,7 @@ class Store:
     def record(
         self, effect: str, intent: Json, object_id: str, amount: int, key: str | None, request_id: str, fee: int = 0
     ) -> None:
-        """Write one money effect into the journal, which is only ever added to; a fee that comes back is negative."""
+        """Append one effect to the journal; a fee that is returned is negative."""
         sql = (
             "INSERT INTO journal (at, effect, intent, object, amount, currency, idempotency_key, request_id, "
             "order_id, metadata) VALUES (?,?,?,?,?,?,?,?,?,?)"
@@ -100,16 +100,16 @@ class Store:
         return [{**dict(row), "metadata": json.loads(row["metadata"])} for row in rows]
 
     def plan(self, name: str, at: float) -> None:
-        """The bank does something with this object by itself, then."""
-        self.database.execute("INSERT OR REPLACE INTO later VALUES (?,?)", name, at)
+        """Set the time at which the bank acts on this object by itself."""
+        self.database.execute("INSERT OR REPLACE INTO timers VALUES (?,?)", name, at)
 
     def due(self, now: float) -> list[str]:
-        """The objects with which the bank does something now."""
-        return [row["object"] for row in self.database.rows("SELECT object FROM later WHERE at<=? ORDER BY at", now)]
+        """The objects on which the bank acts now."""
+        return [row["object"] for row in self.database.rows("SELECT object FROM timers WHERE at<=? ORDER BY at", now)]
 
     def done(self, name: str) -> None:
-        """It has been done."""
-        self.database.execute("DELETE FROM later WHERE object=?", name)
+        """Remove the timer of an object."""
+        self.database.execute("DELETE FROM timers WHERE object=?", name)
 
     def forget_answers(self) -> int:
         """Drop every stored answer, as Stripe does once a key is older than a day."""

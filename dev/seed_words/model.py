@@ -1,6 +1,6 @@
 """What the seeded catalog is made of: departments, their things, and what the variants of a thing differ in.
 
-No brand here is meant to be anybody's.
+All brands are fictitious.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One option of a thing; each further value costs and weighs so many per cent more than the one before."""
+    """One option of a thing; each value costs and weighs `step_percent` more than the one before."""
 
     name: str
     values: tuple[str, ...]
@@ -28,17 +28,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class Thing:
-    """A kind of product: its shelf, what it does for its buyer, cents, grams and millimetres of an ordinary one.
+    """A kind of product: its category, its benefit, and the cents, grams and millimetres of an ordinary one.
 
     `kinds` go before its name, `varies` is what its variants differ in, `attributes` are what each can have.
     """
 
     name: str
-    shelf: str
+    category: str
     benefit: str
     price: Range
     weight: Range
-    box: tuple[int, int, int]
+    size_mm: tuple[int, int, int]
     kinds: tuple[str, ...]
     varies: tuple[Choice, ...] = ()
     attributes: Mapping[str, tuple[str | int | bool, ...]] = field(default_factory=dict)
@@ -46,10 +46,10 @@ class Thing:
 
 @dataclass(frozen=True)
 class Department:
-    """One part of the shop; `code` begins the numbers of its products, `above` is the part of the shop it is in."""
+    """A department; its products' codes start with `code`, `area` is the part of the shop it is in."""
 
     code: str
-    above: str
+    area: str
     name: str
     brands: tuple[str, ...]
     series: tuple[str, ...]
@@ -73,21 +73,21 @@ SCENTS = Choice("scent", ("Lavender", "Citrus", "Unscented", "Rosemary", "Sandal
 
 
 def sized(name: str, *values: str, step_percent: int = 35) -> Choice:
-    """An option whose later values are more of the thing, and dearer."""
+    """An option whose later values are larger, and dearer."""
     return Choice(name, values, step_percent)
 
 
 def thing(
     name: str,
-    shelf: str,
+    category: str,
     benefit: str,
     euros: tuple[int, int],
     grams: tuple[int, int],
-    box: tuple[int, int, int],
+    size_mm: tuple[int, int, int],
     kinds: tuple[str, ...],
     *varies: Choice,
     **attributes: tuple[str | int | bool, ...],
 ) -> Thing:
     """A thing with its price in euros."""
     price = Range(euros[0] * 100, euros[1] * 100)
-    return Thing(name, shelf, benefit, price, Range(*grams), box, kinds, varies, attributes)
+    return Thing(name, category, benefit, price, Range(*grams), size_mm, kinds, varies, attributes)

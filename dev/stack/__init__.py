@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-# Imported inside: every server's own start passes through this module and wants none of it.
+# Imported inside the functions, because every server's own start imports this module.
 
 
 def ensure_servers() -> dict[str, int]:
@@ -22,5 +22,5 @@ def test_server_path() -> Path:
     return path()
 
 
-# pytest would otherwise take it for a test wherever it is imported.
+# pytest would otherwise collect it as a test wherever it is imported.
 test_server_path.__test__ = False  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ Names = Annotated[list[str] | None, typer.Argument(help="Only these parts; all w
 @app.command()
 def up(
     names: Names = None,
-    only_servers: Annotated[bool, typer.Option(help="Without API and workers, as the tests want it.")] = False,
+    only_servers: Annotated[bool, typer.Option(help="Without API and workers, as the tests need it.")] = False,
 ) -> None:
     """Bring everything up; what runs already is left alone."""
     lifecycle.up(console, names or [], only_servers)
@@ -64,7 +64,7 @@ def reset() -> None:
 
 
 def main() -> None:
-    """Run a command; what the person at the keyboard can put right is one sentence, not a traceback."""
+    """Run a command; an error that the user can correct is one sentence, not a traceback."""
     try:
         app()
     except StackError as error:

@@ -33,13 +33,13 @@ def _answers(command: list[str]) -> bool:
 
 
 def compose(*arguments: str) -> None:
-    """Run `docker compose` on our file and let it speak for itself."""
+    """Run `docker compose` on our file and show its output."""
     try:
         done = subprocess.run(["docker", "compose", *arguments], cwd=ROOT, env=process_environment(), check=False)
     except FileNotFoundError as error:
         raise StackError("docker is not installed; install it or set ORDERS_STACK=native.") from error
     if done.returncode != 0:
-        raise StackError(f"`docker compose {' '.join(arguments)}` failed; its own words are above.")
+        raise StackError(f"`docker compose {' '.join(arguments)}` failed; see its output above.")
 
 
 def up(names: list[str]) -> None:

@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Process:
-    """What supervisord says of a part: its state in supervisord's words, its process id or 0."""
+    """A part as supervisord reports it: its state, its process id or 0."""
 
     name: str
     state: str
@@ -52,7 +52,7 @@ def is_supervised() -> bool:
 
 
 def processes() -> dict[str, Process]:
-    """Every part supervisord looks after."""
+    """Every part that supervisord manages."""
     return {
         found["name"]: Process(found["name"], found["statename"], found["pid"], found["description"], found["start"])
         for found in _call("getAllProcessInfo")
@@ -73,7 +73,7 @@ def start(name: str, *, wait: bool = True) -> None:
 
 
 def stop(name: str) -> None:
-    """Ask a part to end, kill it when its time is over, and return once it is gone."""
+    """Stop a part, kill it when it takes too long, and return once it is gone."""
     _tolerating(Faults.NOT_RUNNING, "stopProcess", name, True)
 
 
@@ -86,8 +86,8 @@ def restart(name: str) -> None:
 def kill(name: str) -> None:
     """End a part and its children as `kill -9` would, and leave it down until `start`.
 
-    The group is frozen first: supervisord is told to stop it (so that it is not started anew), but the polite signal
-    that comes with this is never seen by a process that wakes only to die.
+    The group is frozen first: supervisord stops it (so that it does not restart it), but a frozen process does not
+    handle the SIGTERM that comes with this.
     """
     group = pid(name)
     if group is None:
@@ -116,14 +116,12 @@ def wait_until_ready(name: str) -> None:
         found = processes()[name]
         first_pid = first_pid or found.pid
         if found.state == "FATAL" or (found.pid and found.pid != first_pid):
-            raise StackError(f"{name} ended while starting; its own words are in .state/logs/{name}.log.")
+            raise StackError(f"{name} ended while starting; see .state/logs/{name}.log.")
         # STARTING lasts a second or more; a part with a port may answer sooner.
         if (part.ports or found.state == "RUNNING") and found.pid and is_ready(part):
             return
         time.sleep(_POLL_SECONDS)
-    raise StackError(
-        f"{name} did not answer within {part.patience_seconds} s; its own words are in .state/logs/{name}.log."
-    )
+    raise StackError(f"{name} did not answer within {part.patience_seconds} s; see .state/logs/{name}.log.")
 
 
 def shut_down() -> None:

@@ -12,7 +12,7 @@ from dev.stack.ports import make_room
 
 ENV_FILE = ROOT / ".env"
 EXAMPLE_FILE = ROOT / ".env.example"
-# Every process of this stack carries it, so that one left behind can be told from everybody else's.
+# Set in every process of this stack, so that leftovers can be recognised.
 STATE_MARK = "ORDERS_STACK_STATE"
 
 _SETTING = re.compile(r"^([A-Z][A-Z0-9_]*)=")

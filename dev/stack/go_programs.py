@@ -15,7 +15,7 @@ from platformdirs import user_config_path
 from dev.stack.paths import StackError, cache
 from dev.stack.versions import GO_MINIMUM, GoProgram
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 _GO_VERSION = re.compile(r"go(\d+)\.(\d+)")
 
@@ -30,13 +30,13 @@ def is_built(program: GoProgram) -> bool:
     return program_path(program).is_file()
 
 
-def build(program: GoProgram, say: Say) -> None:
+def build(program: GoProgram, report: Report) -> None:
     """Build one program; downloaded modules and compiled packages of an interrupted run are kept by Go itself."""
     go = _go()
     target = Path(tempfile.mkdtemp(prefix=f".partial-{program.folder}-", dir=cache()))
     try:
-        say("building")
-        _install(go, program, target, say)
+        report("building")
+        _install(go, program, target, report)
         target.chmod(0o755)
         target.rename(cache() / program.folder)
     finally:
@@ -57,7 +57,7 @@ def _own_caches() -> Path:
     return cache() / "go"
 
 
-def _install(go: str, program: GoProgram, target: Path, say: Say) -> None:
+def _install(go: str, program: GoProgram, target: Path, report: Report) -> None:
     command = [go, "install", "-v", f"{program.package}@v{program.version}"]
     last: deque[str] = deque(maxlen=5)
     with subprocess.Popen(
@@ -65,7 +65,7 @@ def _install(go: str, program: GoProgram, target: Path, say: Say) -> None:
     ) as process:
         for line in process.stdout or ():
             last.append(line.strip())
-            say(line.strip()[:70])
+            report(line.strip()[:70])
     if process.returncode != 0:
         raise StackError(
             f"Building {program.folder} with {go} failed ({' / '.join(last)}); check the network and run it again."
@@ -77,10 +77,10 @@ def _environment(go: str, target: Path) -> dict[str, str]:
     own = _own_caches()
     # Go counts its own use below the configuration folder; the user's settings for Go are read all the same.
     quiet = {"XDG_CONFIG_HOME": str(own), "GOENV": os.environ.get("GOENV") or str(user_config_path("go") / "env")}
-    asked = subprocess.run(
+    found = subprocess.run(
         [go, "env", "GOMODCACHE", "GOCACHE"], env={**os.environ, **quiet}, capture_output=True, text=True, check=True
     )
-    modules, objects = asked.stdout.splitlines()
+    modules, objects = found.stdout.splitlines()
     return {
         **os.environ,
         **quiet,

@@ -16,7 +16,7 @@ from dev.stack.versions import ELASTICSEARCH, TEMPORAL_TEST_SERVER, JavaProgram
 if TYPE_CHECKING:
     from jgo.maven import Artifact, MavenContext
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 _DOWNLOAD_TIMEOUT_SECONDS = 60
 
@@ -41,16 +41,16 @@ def is_fetched(program: JavaProgram) -> bool:
     return (cache() / program.folder).is_dir()
 
 
-def fetch(program: JavaProgram, say: Say) -> None:
+def fetch(program: JavaProgram, report: Report) -> None:
     """Download a program and all it depends on; what an interrupted run has fetched is kept."""
     partial = cache() / f".partial-{program.folder}"
     context = _context(partial)
-    say("resolving")
+    report("resolving")
     try:
         artifacts = _resolve(context, program)
         files = []
         for number, artifact in enumerate(artifacts, start=1):
-            say(f"jar {number} of {len(artifacts)}: {artifact.filename}")
+            report(f"jar {number} of {len(artifacts)}: {artifact.filename}")
             files.append(artifact.resolve())
     except (OSError, RuntimeError, ElementTree.ParseError) as error:
         raise StackError(
@@ -65,7 +65,7 @@ def fetch(program: JavaProgram, say: Say) -> None:
 
 
 def _resolve(context: "MavenContext", program: JavaProgram) -> "list[Artifact]":
-    """All jars of a program, those its first coordinates ask for winning.
+    """All jars of a program, with the versions of its first coordinates preferred.
 
     One by one, because resolving them together lets each one's parent dictate the others' versions: log4j's parent
     would give Kafka a client library of ten years ago.
@@ -84,17 +84,17 @@ def elasticsearch_home() -> Path:
     return shared_cache() / ELASTICSEARCH.folder
 
 
-def fetch_elasticsearch(say: Say) -> None:
+def fetch_elasticsearch(report: Report) -> None:
     """Download and unpack Elasticsearch, with a Java runtime its user can reach."""
     partial = shared_cache() / f".partial-{ELASTICSEARCH.folder}"
     context = _context(partial)
     group, name, version = ELASTICSEARCH.coordinates[0].split(":")
-    say("downloading")
+    report("downloading")
     try:
         archive = context.project(group, name).at_version(version).artifact(packaging="zip").resolve()
     except (OSError, RuntimeError) as error:
         raise StackError(f"Downloading Elasticsearch failed ({error}); check the network and run it again.") from error
-    say("unpacking")
+    report("unpacking")
     shutil.rmtree(partial / "unpacked", ignore_errors=True)
     with zipfile.ZipFile(archive) as content:
         content.extractall(partial / "unpacked")

@@ -3,6 +3,7 @@
 What a container's entrypoint does: every preparation is skipped when done, so a restart is only the server's own start.
 """
 
+import argparse
 import os
 import secrets
 import shutil
@@ -187,7 +188,9 @@ SERVERS: dict[str, Callable[[], list[str]]] = {
 
 def main() -> None:
     """Prepare and become the server named on the command line."""
-    name = sys.argv[1]
+    parser = argparse.ArgumentParser(prog="python -m dev.stack.launch", description=__doc__)
+    parser.add_argument("name", choices=SERVERS)
+    name = parser.parse_args().name
     try:
         command = SERVERS[name]()
     except StackError as error:

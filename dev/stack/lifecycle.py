@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -21,8 +22,6 @@ from dev.stack.ports import is_free
 from dev.stack.provide import provide
 
 _SETUP_SECONDS = 180
-
-PRODUCT = ("domain", "schemas", "adapters", "activities", "workflows", "workers", "api")
 
 
 @contextmanager
@@ -65,11 +64,11 @@ def up_native(console: Console, parts: list[Part]) -> list[str]:
         with _step(console, "order-admin setup"):
             _run_setup()
         _stop_outdated(console, applications)
-        # Beside the applications' start, because both take their time and neither needs the other.
-        seeding = _begin_seeding()
+        # While the applications start, because both take a while and neither needs the other.
+        seeding = _start_seeding()
         started += _start_parts(console, applications)
         with _step(console, "sample data"):
-            _end_seeding(seeding)
+            _finish_seeding(seeding)
     return started
 
 
@@ -77,7 +76,7 @@ def _ensure_supervision(console: Console) -> None:
     if control.is_supervised():
         if not supervision.is_outdated():
             return
-        with _step(console, ".env or Procfile changed: stopping everything to start it anew"):
+        with _step(console, ".env or Procfile changed: restarting everything"):
             control.shut_down()
     with _step(console, "supervisord"):
         supervision.start()
@@ -90,7 +89,7 @@ def _start_parts(console: Console, parts: list[Part]) -> list[str]:
     _refuse_taken_ports(stopped)
     for part in stopped:
         control.start(part.name, wait=False)
-    begun = time.monotonic()
+    started = time.monotonic()
     failures: list[str] = []
     with console.status("waiting for an answer") as status, ThreadPoolExecutor(max(1, len(parts))) as pool:
         waiting = {pool.submit(control.wait_until_ready, part.name): part.name for part in parts}
@@ -99,7 +98,7 @@ def _start_parts(console: Console, parts: list[Part]) -> list[str]:
             if error := future.exception():
                 failures.append(str(error))
             elif name in {part.name for part in stopped}:
-                console.print(f"[green]✓[/green] {name} answers ({time.monotonic() - begun:.1f} s)")
+                console.print(f"[green]✓[/green] {name} answers ({time.monotonic() - started:.1f} s)")
             status.update(f"waiting for {', '.join(waiting.values())}")
     if failures:
         raise StackError(" ".join(failures))
@@ -107,12 +106,14 @@ def _start_parts(console: Console, parts: list[Part]) -> list[str]:
 
 
 def _stop_outdated(console: Console, parts: list[Part]) -> None:
-    """A part that was started before the code last changed would show yesterday's engine: it starts anew."""
-    changed = max(path.stat().st_mtime for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))
+    """Stop a part that was started before the code last changed, so that it starts with the current code."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    changed = max(path.stat().st_mtime for folder in packages for path in (ROOT / folder).rglob("*.py"))
     known = control.processes()
     for part in parts:
         if known[part.name].state == "RUNNING" and known[part.name].started < changed:
-            with _step(console, f"the code changed: stopping {part.name} to start it anew"):
+            with _step(console, f"the code changed: stopping {part.name} to restart it"):
                 control.stop(part.name)
 
 
@@ -145,28 +146,28 @@ def _run_setup() -> None:
     (STATE / "logs" / "setup.log").write_text(done.stdout + done.stderr)
     if done.returncode != 0:
         last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-        raise StackError(f"`order-admin setup` failed ({last}); all it said is in .state/logs/setup.log.")
+        raise StackError(f"`order-admin setup` failed ({last}); see .state/logs/setup.log.")
 
 
-def _begin_seeding() -> subprocess.Popen[bytes]:
+def _start_seeding() -> subprocess.Popen[bytes]:
     with (STATE / "logs" / "seed.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "dev.seed"], cwd=ROOT, env=process_environment(), stdout=log, stderr=log
         )
 
 
-def _end_seeding(seeding: subprocess.Popen[bytes]) -> None:
+def _finish_seeding(seeding: subprocess.Popen[bytes]) -> None:
     try:
         status = seeding.wait(_SETUP_SECONDS)
     except subprocess.TimeoutExpired as error:
         seeding.kill()
         raise StackError(f"Seeding took over {_SETUP_SECONDS} s; `make seed` does it by hand.") from error
     if status != 0:
-        raise StackError("Seeding failed; all it said is in .state/logs/seed.log, `make seed` tries again.")
+        raise StackError("Seeding failed; see .state/logs/seed.log, `make seed` tries again.")
 
 
 def ensure_servers() -> dict[str, int]:
-    """For the test fixture: servers and simulators are up when this returns; answers what it had to start, by pid."""
+    """Bring servers and simulators up for tests; answers the process ids of those it started."""
     console = Console(stderr=True)
     in_containers = containers.chosen()
     ensure_env_file(beside_others=not in_containers and not control.is_supervised())

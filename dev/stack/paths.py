@@ -20,7 +20,7 @@ _LONGEST_SOCKET = 90
 
 
 class StackError(Exception):
-    """Something the person at the keyboard can put right; its text is one sentence that says how."""
+    """An error that the user can correct; its message is one sentence that says how."""
 
 
 def is_root() -> bool:

@@ -15,9 +15,9 @@ from dev.stack import go_programs, jars, packages
 from dev.stack.paths import StackError, cache, shared_cache
 from dev.stack.versions import ELASTICSEARCH, GO_PROGRAMS, JAVA_PROGRAMS
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
-# Where no spinner turns, a build of minutes shows this often that it is alive.
+# Without a terminal, a long build prints its progress this often.
 _SILENCE_SECONDS = 30
 
 
@@ -26,7 +26,7 @@ class Job:
     """One thing to fetch, build or install."""
 
     title: str
-    run: Callable[[Say], None]
+    run: Callable[[Report], None]
 
 
 def provide(console: Console) -> None:
@@ -57,9 +57,9 @@ def missing_jobs() -> list[Job]:
         for program in JAVA_PROGRAMS
         if not jars.is_fetched(program)
     ]
-    wanted = packages.missing_packages()
-    if wanted:
-        jobs.append(Job(f"{', '.join(wanted)} (Debian packages)", partial(packages.install, wanted)))
+    missing = packages.missing_packages()
+    if missing:
+        jobs.append(Job(f"{', '.join(missing)} (Debian packages)", partial(packages.install, missing)))
     return jobs
 
 
@@ -76,18 +76,18 @@ def _run_all(jobs: list[Job], console: Console) -> None:
 
 
 def _run(job: Job, progress: Progress, task: TaskID) -> None:
-    started = told = time.monotonic()
+    started = shown = time.monotonic()
     if not progress.console.is_terminal:
         progress.console.print(f"  … {job.title}")
 
-    def say(step: str) -> None:
-        nonlocal told
+    def report(step: str) -> None:
+        nonlocal shown
         progress.update(task, description=f"{job.title}: {step}")
-        if not progress.console.is_terminal and time.monotonic() - told > _SILENCE_SECONDS:
-            told = time.monotonic()
+        if not progress.console.is_terminal and time.monotonic() - shown > _SILENCE_SECONDS:
+            shown = time.monotonic()
             progress.console.print(f"  … {job.title}: {step}", markup=False)
 
-    job.run(say)
+    job.run(report)
     progress.update(task, visible=False)
     progress.console.print(f"  [green]✓[/green] {job.title} in {time.monotonic() - started:.1f} s")
 

@@ -1,1 +1,1 @@
-"""A supplier that hears when stock runs low and delivers: it knows the shop by its events and its API alone."""
+"""A supplier that delivers when an event says stock runs low; it uses the shop's events and API only."""

@@ -1,5 +1,6 @@
-"""`python -m dev.supplier_simulator`."""
+"""The supplier: delivers when stock runs low, until SIGTERM or SIGINT."""
 
+import argparse
 import logging
 import signal
 import sys
@@ -11,6 +12,7 @@ from dev.supplier_simulator.supplier import Supplier
 
 def main() -> None:
     """Deliver until SIGTERM or SIGINT."""
+    argparse.ArgumentParser(prog="python -m dev.supplier_simulator", description=__doc__).parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""Where the supplier hears of empty shelves, whom it delivers to, and how fast and how much."""
+"""Where the supplier reads stock events, where it delivers, how fast and how much."""
 
 import os
 from dataclasses import dataclass

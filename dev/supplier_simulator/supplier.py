@@ -1,4 +1,4 @@
-"""One delivery for each event of a shelf that runs low or empty, posted by the supplier's own service account."""
+"""One delivery for each event of stock that runs low or out, posted by the supplier's own service account."""
 
 import logging
 import threading
@@ -15,22 +15,22 @@ from confluent_kafka import Consumer, Message
 from dev.service import log_line
 from dev.supplier_simulator.settings import Settings
 
-_WANTED = ("com.orderengine.stock.low.v1", "com.orderengine.stock.out.v1")
+_EVENT_TYPES = ("com.orderengine.stock.low.v1", "com.orderengine.stock.out.v1")
 _PAUSE_SECONDS = 2.0
 _LOG = logging.getLogger("dev.supplier_simulator")
 
 
 @dataclass(frozen=True)
-class Call:
-    """What the shop's event asks for: units of a SKU, `known` by the event so that a repeat delivers nothing more."""
+class Replenishment:
+    """What a stock event asks for; `key` is the event's id, so that a repeated event delivers nothing more."""
 
     sku: str
-    known: str
+    key: str
     at: float
 
 
 class Supplier:
-    """Hears, waits as long as a van needs, delivers, and only then goes on to the next event."""
+    """Reads an event, waits for the delivery time, delivers, and then reads the next event."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -39,7 +39,7 @@ class Supplier:
                 "bootstrap.servers": settings.kafka,
                 "group.id": settings.group,
                 "enable.auto.commit": False,
-                "auto.offset.reset": "latest",  # what ran low before there was a supplier was somebody else's to fill
+                "auto.offset.reset": "latest",  # events from before this supplier existed are not its own
             }
         )
         self._shop = OAuth2Client(
@@ -52,46 +52,46 @@ class Supplier:
         )
 
     def run(self, stop: threading.Event) -> None:
-        """Deliver until told to stop."""
+        """Deliver until `stop` is set."""
         self._consumer.subscribe([self._settings.topic])
-        log_line(_LOG, "waiting for calls", topic=self._settings.topic)
+        log_line(_LOG, "waiting for stock events", topic=self._settings.topic)
         try:
             while not stop.is_set():
                 message = self._consumer.poll(0.5)
                 if message is None or message.error():
                     continue
-                call = _read(message)
-                if call is not None and not self._deliver(call, stop):
+                request = _read(message)
+                if request is not None and not self._deliver(request, stop):
                     return
                 self._consumer.commit(message=message, asynchronous=False)
         finally:
             self._consumer.close()
 
-    def _deliver(self, call: Call, stop: threading.Event) -> bool:
-        """Bring the goods, however often the shop must be asked; False when told to stop before that."""
-        stop.wait(max(0.0, call.at + self._settings.delivery_seconds - time.time()))
+    def _deliver(self, request: Replenishment, stop: threading.Event) -> bool:
+        """Post the delivery, retried until the shop answers; False when `stop` is set before that."""
+        stop.wait(max(0.0, request.at + self._settings.delivery_seconds - time.time()))
         while not stop.is_set():
             try:
-                answer = self._post(call)
+                answer = self._post(request)
             except (httpx2.HTTPError, OAuthError) as error:
-                log_line(_LOG, "the shop does not answer", sku=call.sku, error=str(error), retry_in=_PAUSE_SECONDS)
+                log_line(_LOG, "the shop does not answer", sku=request.sku, error=str(error), retry_in=_PAUSE_SECONDS)
                 stop.wait(_PAUSE_SECONDS)
                 continue
-            log_line(_LOG, "delivered", sku=call.sku, units=self._settings.units, status=answer.status_code)
+            log_line(_LOG, "delivered", sku=request.sku, units=self._settings.units, status=answer.status_code)
             return True
         return False
 
-    def _post(self, call: Call) -> httpx2.Response:
+    def _post(self, request: Replenishment) -> httpx2.Response:
         if not self._shop.token or self._shop.token.is_expired():
             self._shop.fetch_token()
-        house = self._ask("GET", "/v1/warehouses").json()["items"][0]["code"]
+        warehouse = self._request("GET", "/v1/warehouses").json()["items"][0]["code"]
         reason = "ordered when stock ran low"
-        body = {"kind": "received", "warehouse": house, "quantity": self._settings.units, "reason": reason}
-        headers = {"Idempotency-Key": call.known}
-        return self._ask("POST", f"/v1/stock/{call.sku}/movements", json=body, headers=headers)
+        body = {"kind": "received", "warehouse": warehouse, "quantity": self._settings.units, "reason": reason}
+        headers = {"Idempotency-Key": request.key}
+        return self._request("POST", f"/v1/stock/{request.sku}/movements", json=body, headers=headers)
 
-    def _ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        """Send it; an answer that says "later" counts as none. A refusal is an answer: another van would not help."""
+    def _request(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """Send a request; 429 and server errors are raised to be retried, other errors are returned as final."""
         answer: httpx2.Response = self._shop.request(method, path, **options)
         if answer.status_code == httpx2.codes.UNAUTHORIZED:
             self._shop.fetch_token()
@@ -101,15 +101,15 @@ class Supplier:
         return answer
 
 
-def _read(message: Message) -> Call | None:
-    """The call in an event, or None for news that are no supplier's business."""
-    sent = cast("list[tuple[str, str | bytes | None]]", message.headers() or [])
-    headers = {name: value for name, value in sent if isinstance(value, bytes)}
-    if headers.get("ce_type", b"").decode() not in _WANTED:
+def _read(message: Message) -> Replenishment | None:
+    """The replenishment an event asks for, or None for events of other types."""
+    pairs = cast("list[tuple[str, str | bytes | None]]", message.headers() or [])
+    headers = {name: value for name, value in pairs if isinstance(value, bytes)}
+    if headers.get("ce_type", b"").decode() not in _EVENT_TYPES:
         return None
     event = from_binary_event(KafkaMessage(headers=headers, key=message.key(), value=message.value() or b""))
     data = event.get_data()
     if not isinstance(data, dict):
         return None
     moment = event.get_time()
-    return Call(data["data"]["sku"], event.get_id(), moment.timestamp() if moment else time.time())
+    return Replenishment(data["data"]["sku"], event.get_id(), moment.timestamp() if moment else time.time())

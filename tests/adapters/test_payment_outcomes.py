@@ -38,7 +38,7 @@ _REFUND = RefundPayment(order_id="o", provider_id="pi_1", refund_id="1", amount=
 @pytest.fixture
 def bank_decides(settings: Settings) -> Callable[[ProviderResult], None]:
     def decide(asked: ProviderResult) -> None:
-        httpx2.post(f"{settings.stripe_api_base}/_control/later/{asked.provider_id}").raise_for_status()
+        httpx2.post(f"{settings.stripe_api_base}/_control/advance/{asked.provider_id}").raise_for_status()
 
     return decide
 
@@ -164,7 +164,7 @@ def test_a_payment_that_was_opened_and_no_more_is_confirmed_by_its_id(
     code: str | None,
 ) -> None:
     command = authorization(card, return_url="https://shop.example.com/thanks")
-    set_fault("left_open", "create")
+    set_fault("unconfirmed", "create")
     with pytest.raises(ProviderUnavailable):
         provider.authorize(command)
     with pytest.raises(OutcomeUnknown):

@@ -293,7 +293,7 @@ def test_a_hold_that_has_run_out_is_a_result(
     held = provider.authorize(command)
     if before:
         provider.capture(capture(command, held, before, final=False))
-    httpx2.post(f"{settings.stripe_api_base}/_control/later/{held.provider_id}").raise_for_status()
+    httpx2.post(f"{settings.stripe_api_base}/_control/advance/{held.provider_id}").raise_for_status()
     late = capture(command, held, 1000, final=True, step=2).model_copy(update={"captured": before})
     answer = provider.capture(late)
     assert (answer.outcome, answer.code) == (DECLINED, AUTHORIZATION_EXPIRED)

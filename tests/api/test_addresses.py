@@ -1,26 +1,26 @@
 """The address book: checked by the rules of each country, one default, nobody else's."""
 
-from typing import Any
-
 import httpx2
 import pytest
+
+from tests.fixture_types import Customer, Json, MakeCustomer
 
 BERLIN = {"name": "Ada", "line1": "Straße 1", "city": "Berlin", "postal_code": "10117", "country": "DE"}
 NEW_YORK = {"name": "Ada", "line1": "1 Main St", "city": "New York", "postal_code": "10001", "country": "US"}
 BOOK = "/v1/users/me/addresses"
 
 
-def add(api: httpx2.Client, customer: Any, **fields: object) -> dict[str, Any]:
+def add(api: httpx2.Client, customer: Customer, **fields: object) -> Json:
     answer = api.post(BOOK, headers=customer.headers, json=BERLIN | fields)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
-def listed(api: httpx2.Client, customer: Any) -> list[dict[str, Any]]:
+def listed(api: httpx2.Client, customer: Customer) -> list[Json]:
     return list(api.get(BOOK, headers=customer.headers).json()["items"])
 
 
-def test_an_address_is_kept_changed_and_forgotten(api: httpx2.Client, customer: Any) -> None:
+def test_an_address_is_kept_changed_and_forgotten(api: httpx2.Client, customer: Customer) -> None:
     answer = api.post(BOOK, headers=customer.headers, json=BERLIN | {"label": "Home"})
     saved = answer.json()
     assert answer.status_code == 201
@@ -34,7 +34,7 @@ def test_an_address_is_kept_changed_and_forgotten(api: httpx2.Client, customer: 
     assert api.delete(where, headers=customer.headers).status_code == 404
 
 
-def test_there_is_always_exactly_one_default(api: httpx2.Client, customer: Any) -> None:
+def test_there_is_always_exactly_one_default(api: httpx2.Client, customer: Customer) -> None:
     first, second = add(api, customer), add(api, customer)
     third = add(api, customer, is_default=True)
     assert [one["id"] for one in listed(api, customer) if one["is_default"]] == [third["id"]]
@@ -63,7 +63,7 @@ def test_there_is_always_exactly_one_default(api: httpx2.Client, customer: Any) 
     ids=str,
 )
 def test_an_address_its_country_would_not_deliver_to_is_refused_field_by_field(
-    api: httpx2.Client, customer: Any, address: dict[str, object], field: str, code: str
+    api: httpx2.Client, customer: Customer, address: dict[str, object], field: str, code: str
 ) -> None:
     answer = api.post(BOOK, headers=customer.headers, json=address)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_address")
@@ -71,13 +71,13 @@ def test_an_address_its_country_would_not_deliver_to_is_refused_field_by_field(
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_refusal_says_what_would_be_accepted(api: httpx2.Client, customer: Any) -> None:
+def test_a_refusal_says_what_would_be_accepted(api: httpx2.Client, customer: Customer) -> None:
     answer = api.post(BOOK, headers=customer.headers, json=NEW_YORK | {"region": "Bavaria"})
     (error,) = [one for one in answer.json()["errors"] if one["pointer"] == "body/region"]
     assert {"NY", "CA"} <= set(error["choices"])
 
 
-def test_region_and_postal_code_are_kept_as_their_country_spells_them(api: httpx2.Client, customer: Any) -> None:
+def test_region_and_postal_code_are_kept_as_their_country_spells_them(api: httpx2.Client, customer: Customer) -> None:
     london = add(api, customer, country="GB", city="London", postal_code="sw1a 1aa")
     assert (london["postal_code"], london["city"]) == ("SW1A 1AA", "London")
     assert add(api, customer, **NEW_YORK, region="new york")["region"] == "NY"
@@ -85,7 +85,9 @@ def test_region_and_postal_code_are_kept_as_their_country_spells_them(api: httpx
     assert (kowloon["region"], kowloon["postal_code"]) == ("Kowloon", None)
 
 
-def test_anothers_address_is_not_told_apart_from_none(api: httpx2.Client, make_customer: Any) -> None:
+def test_the_address_of_another_is_answered_as_one_that_does_not_exist(
+    api: httpx2.Client, make_customer: MakeCustomer
+) -> None:
     owner, stranger = make_customer(), make_customer()
     where = f"{BOOK}/{add(api, owner)['id']}"
     for method, body in (("GET", None), ("PUT", BERLIN), ("DELETE", None)):
@@ -96,7 +98,7 @@ def test_anothers_address_is_not_told_apart_from_none(api: httpx2.Client, make_c
         assert api.get(f"{BOOK}/{nonsense}", headers=owner.headers).status_code == 404
 
 
-def test_an_address_book_does_not_grow_without_end(api: httpx2.Client, make_customer: Any) -> None:
+def test_an_address_book_does_not_grow_without_end(api: httpx2.Client, make_customer: MakeCustomer) -> None:
     customer = make_customer()
     for _ in range(50):
         add(api, customer)

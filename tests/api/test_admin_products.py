@@ -53,7 +53,7 @@ def test_a_file_is_imported_once(api: httpx2.Client, connections: Connections, t
     assert made is not None
 
 
-def test_refused_rows_are_told_and_end_with_status_1(api: httpx2.Client, tmp_path: Path, mark: str) -> None:
+def test_refused_rows_are_reported_and_end_with_status_1(api: httpx2.Client, tmp_path: Path, mark: str) -> None:
     bad = f"{mark}-BAD,<b>Bad</b>,testbrand,tests,{mark}-BAD,500,-5"
     done = run("import", write(tmp_path / "products.csv", mark, 2, bad))
     assert done.returncode == 1
@@ -96,9 +96,9 @@ def test_an_interrupted_import_goes_on_with_the_same_command(
             assert time.monotonic() < deadline
             time.sleep(0.1)
         first.send_signal(signal.SIGINT)
-        said = first.communicate(timeout=60)[0].decode()
+        output = first.communicate(timeout=60)[0].decode()
     assert first.returncode == 1
-    assert f"--key {key}" in said.replace("\n", "")
+    assert f"--key {key}" in output.replace("\n", "")
     assert imports(send, key)[0]["rows"] < 6_000
     second = run("import", file, "--key", key)
     assert second.returncode == 0, second.stdout + second.stderr

@@ -2,7 +2,6 @@
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Any
 
 import httpx2
 import pytest
@@ -14,22 +13,23 @@ from adapters.mysql.identity.users import Accounts
 from adapters.mysql.tables.identity import api_keys
 from api.permissions import NOT_FOR_API_KEYS
 from schemas.users import Role
+from tests.fixture_types import PASSWORD, Customer, Json, MakeCustomer, MakeProduct
 
 PATH = "/v1/users/me/api-keys"
 
 
-def make(api: httpx2.Client, account: Any, *scopes: str, **fields: object) -> dict[str, Any]:
+def make(api: httpx2.Client, account: Customer, *scopes: str, **fields: object) -> Json:
     answer = api.post(PATH, json={"name": "test", "scopes": scopes, **fields}, headers=account.headers)
     assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
+    made: Json = answer.json()
     return made
 
 
-def bearer(key: dict[str, Any]) -> dict[str, str]:
+def bearer(key: Json) -> dict[str, str]:
     return {"Authorization": f"Bearer {key['key']}"}
 
 
-def test_a_key_opens_what_it_was_made_for_and_nothing_else(api: httpx2.Client, customer: Any) -> None:
+def test_a_key_opens_what_it_was_made_for_and_nothing_else(api: httpx2.Client, customer: Customer) -> None:
     key = make(api, customer, "orders:read_own")
     assert api.get("/v1/orders", headers=bearer(key)).status_code == 200
     for method, path in (("GET", "/v1/cart"), ("POST", "/v1/checkouts"), ("GET", PATH), ("POST", PATH)):
@@ -37,7 +37,9 @@ def test_a_key_opens_what_it_was_made_for_and_nothing_else(api: httpx2.Client, c
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (method, path)
 
 
-def test_a_key_is_told_once_and_kept_as_a_digest(api: httpx2.Client, customer: Any, connections: Connections) -> None:
+def test_a_key_is_shown_once_and_kept_as_a_digest(
+    api: httpx2.Client, customer: Customer, connections: Connections
+) -> None:
     made = make(api, customer, "cart:use", days=10)
     assert made["key"].startswith(f"{made['prefix']}_")
     assert made["prefix"].startswith("oe_")
@@ -52,17 +54,17 @@ def test_a_key_is_told_once_and_kept_as_a_digest(api: httpx2.Client, customer: A
 
 
 @pytest.mark.parametrize("scope", ["orders:read_any", "users:manage_roles", "nonsense", *sorted(NOT_FOR_API_KEYS)])
-def test_a_key_cannot_be_made_for_more_than_its_account_may(api: httpx2.Client, customer: Any, scope: str) -> None:
+def test_a_key_cannot_be_made_for_more_than_its_account_may(api: httpx2.Client, customer: Customer, scope: str) -> None:
     answer = api.post(PATH, json={"name": "test", "scopes": ["cart:use", scope]}, headers=customer.headers)
     assert (answer.status_code, answer.json()["refused"]) == (422, [scope])
 
 
 def test_a_key_loses_what_its_account_loses(
-    api: httpx2.Client, make_customer: Any, make_product: Any, connections: Connections
+    api: httpx2.Client, make_customer: MakeCustomer, make_product: MakeProduct, connections: Connections
 ) -> None:
     account, path, accounts = make_customer(), f"/v1/stock/{make_product()}", Accounts(connections.engine)
     accounts.set_roles(account.id, [Role.WAREHOUSE])
-    form = {"grant_type": "password", "username": account.email, "password": "correct horse battery staple"}
+    form = {"grant_type": "password", "username": account.email, "password": PASSWORD}
     token = api.post("/oauth2/token", data=form).json()["access_token"]
     body = {"name": "test", "scopes": ["stock:read"]}
     headers = {"Authorization": f"Bearer {token}"}
@@ -75,7 +77,7 @@ def test_a_key_loses_what_its_account_loses(
 
 
 def test_an_ended_key_and_an_expired_key_open_nothing(
-    api: httpx2.Client, make_customer: Any, connections: Connections
+    api: httpx2.Client, make_customer: MakeCustomer, connections: Connections
 ) -> None:
     customer = make_customer()
     ended, expired = make(api, customer, "cart:use"), make(api, customer, "cart:use")
@@ -90,7 +92,7 @@ def test_an_ended_key_and_an_expired_key_open_nothing(
     assert api.delete(f"{PATH}/{ended['id']}", headers=customer.headers).status_code == 404
 
 
-def test_another_persons_key_is_no_key(api: httpx2.Client, make_customer: Any) -> None:
+def test_another_persons_key_is_no_key(api: httpx2.Client, make_customer: MakeCustomer) -> None:
     owner, stranger = make_customer(), make_customer()
     key = make(api, owner, "cart:use")
     assert api.delete(f"{PATH}/{key['id']}", headers=stranger.headers).status_code == 404
@@ -98,19 +100,21 @@ def test_another_persons_key_is_no_key(api: httpx2.Client, make_customer: Any) -
     assert api.get("/v1/cart", headers=bearer(key)).status_code == 200
 
 
-def test_a_lock_ends_the_keys_for_good(api: httpx2.Client, make_customer: Any, connections: Connections) -> None:
+def test_a_lock_ends_the_keys_for_good(
+    api: httpx2.Client, make_customer: MakeCustomer, connections: Connections
+) -> None:
     admin, account = make_customer(), make_customer()
     Accounts(connections.engine).set_roles(admin.id, [Role.ADMIN])
-    form = {"grant_type": "password", "username": admin.email, "password": "correct horse battery staple"}
+    form = {"grant_type": "password", "username": admin.email, "password": PASSWORD}
     staff = {"Authorization": f"Bearer {api.post('/oauth2/token', data=form).json()['access_token']}"}
     key = make(api, account, "cart:use")
     assert api.get("/v1/cart", headers=bearer(key)).status_code == 200
-    for deed in ("lock", "unlock"):
-        assert api.post(f"/v1/users/{account.id}/{deed}", headers=staff).status_code == 200
+    for action in ("lock", "unlock"):
+        assert api.post(f"/v1/users/{account.id}/{action}", headers=staff).status_code == 200
         assert api.get("/v1/cart", headers=bearer(key)).status_code == 401
 
 
-def test_use_is_noted_at_most_once_a_minute(api: httpx2.Client, customer: Any, connections: Connections) -> None:
+def test_use_is_noted_at_most_once_a_minute(api: httpx2.Client, customer: Customer, connections: Connections) -> None:
     key = make(api, customer, "cart:use")
 
     def used() -> str | None:
@@ -128,5 +132,5 @@ def test_use_is_noted_at_most_once_a_minute(api: httpx2.Client, customer: Any, c
 
 @pytest.mark.parametrize("key", ["oe_", "oe_x", "oe_00000000_" + "x" * 43, "oe_ü", "oe_" + "x" * 5000])
 def test_a_made_up_key_is_refused(api: httpx2.Client, key: str) -> None:
-    answer = api.get("/v1/cart", headers={"Authorization": f"Bearer {key}".encode()})
+    answer = api.get("/v1/cart", headers={b"Authorization": f"Bearer {key}".encode()})
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx2
 import pytest
@@ -21,6 +20,7 @@ from adapters.mysql.catalog.products import Catalog
 from api.cart_feeds import MOST_STREAMS
 from dev.testbed import Testbed, free_port
 from schemas.catalog import Price
+from tests.fixture_types import Customer, Headers, Json, MakeCustomer, MakeProduct, PlaceOrder
 
 OPERATOR_AFTER = 20.0
 
@@ -33,7 +33,7 @@ class Stream:
     pings: int = 0
     _event: dict[str, str] = field(default_factory=dict)
 
-    async def next(self, seconds: float = OPERATOR_AFTER) -> dict[str, Any]:
+    async def next(self, seconds: float = OPERATOR_AFTER) -> Json:
         """The next event's cart with its `id`; raises TimeoutError, StopAsyncIteration when the stream has ended."""
         async with asyncio.timeout(seconds):
             while True:
@@ -46,9 +46,10 @@ class Stream:
                 elif self._event:
                     event, self._event = self._event, {}
                     assert event["event"] == "cart"
-                    return json.loads(event["data"]) | {"event_id": event["id"], "at": time.monotonic()}
+                    cart: Json = json.loads(event["data"])
+                    return cart | {"event_id": event["id"], "at": time.monotonic()}
 
-    async def until(self, version: int, seconds: float = OPERATOR_AFTER) -> dict[str, Any]:
+    async def until(self, version: int, seconds: float = OPERATOR_AFTER) -> Json:
         """The first that is of this version or a later one."""
         async with asyncio.timeout(seconds):
             while (cart := await self.next(seconds))["version"] < version:
@@ -67,17 +68,18 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @asynccontextmanager
-async def follow(client: httpx2.AsyncClient, address: str, headers: dict[str, str]) -> AsyncIterator[Stream]:
+async def follow(client: httpx2.AsyncClient, address: str, headers: Headers) -> AsyncIterator[Stream]:
     async with client.stream("GET", f"{address}/v1/cart/events", headers=headers) as answer:
         assert answer.status_code == 200, await answer.aread()
         assert answer.headers["content-type"].startswith("text/event-stream")
         yield Stream(answer.aiter_lines())
 
 
-async def put(client: httpx2.AsyncClient, address: str, headers: dict[str, str], sku: str, quantity: int) -> Any:
+async def put(client: httpx2.AsyncClient, address: str, headers: Headers, sku: str, quantity: int) -> Json:
     answer = await client.put(f"{address}/v1/cart/items/{sku}", json={"quantity": quantity}, headers=headers)
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    cart: Json = answer.json()
+    return cart
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def address(engine: Testbed) -> str:
 
 
 async def test_it_begins_with_the_cart_as_it_is(
-    client: httpx2.AsyncClient, address: str, customer: Any, make_product: Any
+    client: httpx2.AsyncClient, address: str, customer: Customer, make_product: MakeProduct
 ) -> None:
     cart = await put(client, address, customer.headers, make_product(), 2)
     async with follow(client, address, customer.headers) as stream:
@@ -96,7 +98,7 @@ async def test_it_begins_with_the_cart_as_it_is(
 
 
 async def test_a_change_reaches_every_tab_on_every_process_within_200_ms(
-    client: httpx2.AsyncClient, address: str, customer: Any, make_product: Any, engine: Testbed
+    client: httpx2.AsyncClient, address: str, customer: Customer, make_product: MakeProduct, engine: Testbed
 ) -> None:
     sku = make_product(stock=100)
     took: list[float] = []
@@ -112,14 +114,14 @@ async def test_a_change_reaches_every_tab_on_every_process_within_200_ms(
             for quantity in range(1, 16):
                 asked = time.monotonic()
                 cart = await put(client, (address, other)[quantity % 2], customer.headers, sku, quantity)
-                told = await asyncio.gather(*(one.until(cart["version"]) for one in streams))
-                assert [one["items"] for one in told] == [cart["items"]] * 3
-                took.append(max(one["at"] for one in told) - asked)
+                carts = await asyncio.gather(*(one.until(cart["version"]) for one in streams))
+                assert [one["items"] for one in carts] == [cart["items"]] * 3
+                took.append(max(one["at"] for one in carts) - asked)
     assert statistics.median(took) < 0.2, took
 
 
 async def test_it_goes_on_where_it_was_broken_off(
-    client: httpx2.AsyncClient, address: str, customer: Any, make_product: Any
+    client: httpx2.AsyncClient, address: str, customer: Customer, make_product: MakeProduct
 ) -> None:
     sku = make_product()
     async with follow(client, address, customer.headers) as stream:
@@ -135,7 +137,7 @@ async def test_it_goes_on_where_it_was_broken_off(
 
 
 async def test_a_stream_never_begins_with_an_older_cart_than_its_customer_knows(
-    client: httpx2.AsyncClient, address: str, customer: Any, make_product: Any
+    client: httpx2.AsyncClient, address: str, customer: Customer, make_product: MakeProduct
 ) -> None:
     sku = make_product(stock=100)
     async with follow(client, address, customer.headers) as open_all_the_time:
@@ -146,8 +148,8 @@ async def test_a_stream_never_begins_with_an_older_cart_than_its_customer_knows(
         assert (await open_all_the_time.until(20))["items"][0]["quantity"] == 20
 
 
-async def test_a_new_price_of_something_in_the_cart_is_told(
-    client: httpx2.AsyncClient, address: str, customer: Any, make_product: Any, connections: Connections
+async def test_a_new_price_of_something_in_the_cart_is_an_event(
+    client: httpx2.AsyncClient, address: str, customer: Customer, make_product: MakeProduct, connections: Connections
 ) -> None:
     sku, bystander = make_product(price=1000), make_product()
     await put(client, address, customer.headers, sku, 1)
@@ -166,20 +168,25 @@ async def test_a_new_price_of_something_in_the_cart_is_told(
         await asyncio.to_thread(reprice, bystander, 7)
         changed_at = time.monotonic()
         await asyncio.to_thread(reprice, sku, 1300)
-        told = await stream.next()
-        assert told["items"][0]["unit_price"]["amount"] == 1300
-        assert [(one["sku"], one["kind"]) for one in told["changes"]] == [(sku, "price")]
-        assert re.fullmatch("1-[0-9a-f]{12}", told["event_id"])
-        assert told["at"] - changed_at < 3, "the relay and Kafka, not the next look"
+        changed = await stream.next()
+        assert changed["items"][0]["unit_price"]["amount"] == 1300
+        assert [(one["sku"], one["kind"]) for one in changed["changes"]] == [(sku, "price")]
+        assert re.fullmatch("1-[0-9a-f]{12}", changed["event_id"])
+        assert changed["at"] - changed_at < 3, "the relay and Kafka, not the next look"
     headers = customer.headers | {"Last-Event-ID": "1"}
     async with follow(client, address, headers) as stream:
-        assert (await stream.next())["event_id"] == told["event_id"], "the version is the same, what is shown is not"
-    async with follow(client, address, headers | {"Last-Event-ID": told["event_id"]}) as stream:
+        assert (await stream.next())["event_id"] == changed["event_id"], "the version is the same, what is shown is not"
+    async with follow(client, address, headers | {"Last-Event-ID": changed["event_id"]}) as stream:
         await stream.silent(1)
 
 
-async def test_what_is_sold_out_is_told(
-    client: httpx2.AsyncClient, address: str, customer: Any, make_customer: Any, make_product: Any, place_order: Any
+async def test_what_is_sold_out_is_an_event(
+    client: httpx2.AsyncClient,
+    address: str,
+    customer: Customer,
+    make_customer: MakeCustomer,
+    make_product: MakeProduct,
+    place_order: PlaceOrder,
 ) -> None:
     sku = make_product(stock=1)
     await put(client, address, customer.headers, sku, 1)
@@ -198,12 +205,12 @@ async def test_what_is_sold_out_is_told(
         headers = buyer.headers | {"Idempotency-Key": uuid.uuid4().hex}
         answer = await client.post(f"{address}/v1/checkouts", json=body, headers=headers)
         assert answer.status_code == 201, answer.text
-        told = await stream.next()
-        assert told["changes"] == [{"sku": sku, "kind": "availability", "from": True, "to": False}]
+        changed = await stream.next()
+        assert changed["changes"] == [{"sku": sku, "kind": "availability", "from": True, "to": False}]
 
 
-async def test_the_order_that_empties_the_cart_is_told(
-    client: httpx2.AsyncClient, address: str, customer: Any, place_order: Any
+async def test_the_order_that_empties_the_cart_is_an_event(
+    client: httpx2.AsyncClient, address: str, customer: Customer, place_order: PlaceOrder
 ) -> None:
     async with follow(client, address, customer.headers) as stream:
         await stream.next()
@@ -211,7 +218,9 @@ async def test_the_order_that_empties_the_cart_is_told(
         assert (await stream.until(2))["items"] == []
 
 
-async def test_a_guest_follows_their_cart_too(client: httpx2.AsyncClient, address: str, make_product: Any) -> None:
+async def test_a_guest_follows_their_cart_too(
+    client: httpx2.AsyncClient, address: str, make_product: MakeProduct
+) -> None:
     guest = {"X-Cart-Token": uuid.uuid4().hex}
     async with follow(client, address, guest) as stream:
         await stream.next()
@@ -221,7 +230,7 @@ async def test_a_guest_follows_their_cart_too(client: httpx2.AsyncClient, addres
 
 
 async def test_a_slow_reader_gets_the_newest_and_no_backlog(
-    client: httpx2.AsyncClient, address: str, customer: Any, make_product: Any, connections: Connections
+    client: httpx2.AsyncClient, address: str, customer: Customer, make_product: MakeProduct, connections: Connections
 ) -> None:
     """Its lines are many, so that the buffers between us fill up."""
     sku = make_product(stock=999)
@@ -252,7 +261,7 @@ async def test_a_slow_reader_gets_the_newest_and_no_backlog(
 
 
 async def test_a_cart_is_watched_from_so_many_places_and_no_more(
-    client: httpx2.AsyncClient, address: str, customer: Any
+    client: httpx2.AsyncClient, address: str, customer: Customer
 ) -> None:
     streams = [follow(client, address, customer.headers) for _ in range(MOST_STREAMS)]
     for stream in streams:
@@ -271,7 +280,7 @@ async def test_a_cart_is_watched_from_so_many_places_and_no_more(
             await asyncio.sleep(0.1)
 
 
-async def test_a_revoked_token_ends_the_stream(client: httpx2.AsyncClient, address: str, customer: Any) -> None:
+async def test_a_revoked_token_ends_the_stream(client: httpx2.AsyncClient, address: str, customer: Customer) -> None:
     async with follow(client, address, customer.headers) as stream:
         await stream.next()
         assert (
@@ -282,7 +291,7 @@ async def test_a_revoked_token_ends_the_stream(client: httpx2.AsyncClient, addre
 
 
 async def test_streams_end_at_once_when_the_process_is_asked_to(
-    client: httpx2.AsyncClient, customer: Any, engine: Testbed
+    client: httpx2.AsyncClient, customer: Customer, engine: Testbed
 ) -> None:
     with engine.another_api() as other:
         name = f"api-{other.rsplit(':', 1)[1]}"
@@ -297,7 +306,7 @@ async def test_streams_end_at_once_when_the_process_is_asked_to(
 
 
 async def test_without_redis_it_is_late_and_never_wrong(
-    client: httpx2.AsyncClient, address: str, customer: Any, make_product: Any, engine: Testbed
+    client: httpx2.AsyncClient, address: str, customer: Customer, make_product: MakeProduct, engine: Testbed
 ) -> None:
     sku = make_product()
     with engine.another_api(ORDERS_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0") as lonely:
@@ -307,16 +316,16 @@ async def test_without_redis_it_is_late_and_never_wrong(
         ):
             for stream in (there, here):
                 await stream.next()
-            # Heard by nobody: the first by the process that cannot hear, the second because it cannot tell.
+            # Nobody receives these: the first process cannot receive signals, the second cannot send them.
             for quantity, writer in ((1, address), (2, lonely), (3, address)):
                 cart = await put(client, writer, customer.headers, sku, quantity)
                 for stream in (there, here):
-                    told = await stream.until(cart["version"], 15)
-                    assert told["items"] == cart["items"]
+                    changed = await stream.until(cart["version"], 15)
+                    assert changed["items"] == cart["items"]
 
 
 async def test_a_sign_of_life_comes_when_nothing_else_does(
-    client: httpx2.AsyncClient, address: str, customer: Any
+    client: httpx2.AsyncClient, address: str, customer: Customer
 ) -> None:
     async with follow(client, address, customer.headers) as stream:
         await stream.next()

@@ -4,10 +4,9 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -15,9 +14,10 @@ import pytest
 
 from adapters.connections import Connections
 from dev.testbed import Testbed
+from tests.fixture_types import Json, MakeCustomer, MakeProduct
 from tests.proxy import Wire
 
-CARTS, SHOPPERS, DEEDS = 5, 2, 100
+CARTS, SHOPPERS, REQUESTS = 5, 2, 100
 
 
 def through(url: str, wire: Wire) -> str:
@@ -64,9 +64,9 @@ class Chaos(threading.Thread):
 class Shopper:
     """Sets one line of a cart ever higher, over either process, and looks at it over either.
 
-    Nobody else changes the line. So what it sees of it is never less than it has seen or was told before, and never
-    more than it has asked for; and the cart is never of a version before its own last change. Once somebody has been
-    told of a change, that is: between a change in MongoDB and the word of it either state may be seen.
+    Nobody else changes the line. So what it sees of it is never less than it has seen or had answered before, and
+    never more than it has asked for; and the cart is never of a version before its own last change. Once somebody has
+    had the answer to a change, that is: between a change in MongoDB and its answer either state may be seen.
     """
 
     def __init__(self, addresses: list[str], token: str, sku: str, seed: int) -> None:
@@ -83,7 +83,7 @@ class Shopper:
                 stack.enter_context(httpx2.Client(base_url=one, headers=self._headers, timeout=30))
                 for one in self._addresses
             ]
-            for _ in range(DEEDS):
+            for _ in range(REQUESTS):
                 client = self._chance.choice(clients)
                 if self._chance.random() < 0.5:
                     self._write(client)
@@ -107,7 +107,7 @@ class Shopper:
         self.reads += 1
         self._learn(answer.json())
 
-    def _learn(self, cart: dict[str, Any], exactly: int | None = None) -> None:
+    def _learn(self, cart: Json, exactly: int | None = None) -> None:
         mine = next((line["quantity"] for line in cart["items"] if line["sku"] == self._sku), 0)
         assert cart["version"] >= self.version, f"version {cart['version']} after {self.version}"
         assert self.acknowledged <= mine <= self.asked, f"{mine} units after {self.acknowledged}"
@@ -122,8 +122,8 @@ def wire(bed: Testbed) -> Iterator[Wire]:
 
 
 @pytest.mark.timeout(400)
-def test_a_thousand_deeds_while_redis_is_flushed_and_cut(
-    engine: Testbed, wire: Wire, make_product: Any, connections: Connections
+def test_a_thousand_requests_while_redis_is_flushed_and_cut(
+    engine: Testbed, wire: Wire, make_product: MakeProduct, connections: Connections
 ) -> None:
     skus = [make_product(stock=999) for _ in range(SHOPPERS)]
     with engine.another_api(ORDERS_REDIS_URL=through(engine.environment["ORDERS_REDIS_URL"], wire)) as shaky:
@@ -140,20 +140,20 @@ def test_a_thousand_deeds_while_redis_is_flushed_and_cut(
                 done.result()
         chaos.over.set()
         chaos.join()
-        assert sum(one.reads + one.writes + one.refused for one in shoppers) == CARTS * SHOPPERS * DEEDS
+        assert sum(one.reads + one.writes + one.refused for one in shoppers) == CARTS * SHOPPERS * REQUESTS
         assert not sum(one.refused for one in shoppers), "Redis is not what a cart depends on"
         assert min(chaos.flushes, chaos.cuts) >= 3
         for number, token in enumerate(tokens):
-            wanted = [one.acknowledged for one in shoppers[number * SHOPPERS : (number + 1) * SHOPPERS]]
+            acknowledged = [one.acknowledged for one in shoppers[number * SHOPPERS : (number + 1) * SHOPPERS]]
             for address in addresses:
                 cart = httpx2.get(f"{address}/v1/cart", headers={"X-Cart-Token": token}).json()
                 found = {line["sku"]: line["quantity"] for line in cart["items"]}
-                assert [found.get(sku, 0) for sku in skus] == wanted
+                assert [found.get(sku, 0) for sku in skus] == acknowledged
 
 
 @pytest.mark.parametrize("how", ["cut", "silence"])
 def test_without_mongo_carts_answer_503_quickly_and_come_back_by_themselves(
-    engine: Testbed, make_customer: Any, make_product: Any, how: str
+    engine: Testbed, make_customer: MakeCustomer, make_product: MakeProduct, how: str
 ) -> None:
     sku, customer = make_product(), make_customer()
     with (
@@ -164,15 +164,15 @@ def test_without_mongo_carts_answer_503_quickly_and_come_back_by_themselves(
         before = client.put(f"/v1/cart/items/{sku}", json={"quantity": 1}).json()
         getattr(wire, how)()
         time.sleep(6)
-        asks = (
+        calls: tuple[Callable[[], httpx2.Response], ...] = (
             lambda: client.get("/v1/cart"),
             lambda: client.put(f"/v1/cart/items/{sku}", json={"quantity": 2}),
             lambda: client.delete("/v1/cart"),
             lambda: client.post("/v1/cart/merge", headers={"X-Cart-Token": uuid.uuid4().hex}),
         )
-        for ask in asks:
+        for call in calls:
             began = time.monotonic()
-            answer = ask()
+            answer = call()
             assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
             assert int(answer.headers["retry-after"]) > 0
             assert time.monotonic() - began < 2

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Protocol
 
 import httpx2
 import pytest
@@ -19,18 +19,31 @@ from dev.testbed import Testbed
 from schemas.carts import Cart, CartsReminded
 from temporal_clients.mails import MailClient
 from tests.conftest import eventually
+from tests.fixture_types import PASSWORD, Customer, MakeCustomer, MakeProduct
 from workflows.names import NOTIFICATIONS_QUEUE
 from workflows.notifications import CartReminderWorkflow
 
 SUBJECT = "You left something in your cart"
-PASSWORD = "correct horse battery staple"
+
+
+class Leave(Protocol):
+    """Puts something into the customer's cart, and lets so many hours pass."""
+
+    def __call__(self, customer: Customer, hours: float = 25) -> None: ...
+
+
+class MakeReader(Protocol):
+    """Registers a customer who has, unless it is said otherwise, proven the address and asked for mails."""
+
+    def __call__(self, verified: bool = True, wants: bool = True) -> Customer: ...
+
+
+CountMails = Callable[[Customer], int]
 
 
 @pytest.fixture
-def leave(api: httpx2.Client, make_product: Any, connections: Connections) -> Callable[..., None]:
-    """Put something into the customer's cart, and let so many hours pass."""
-
-    def leave(customer: Any, hours: float = 25) -> None:
+def leave(api: httpx2.Client, make_product: MakeProduct, connections: Connections) -> Leave:
+    def leave(customer: Customer, hours: float = 25) -> None:
         answer = api.post("/v1/cart/items", json={"sku": make_product()}, headers=customer.headers)
         assert answer.status_code == 200, answer.text
         when = datetime.now(UTC) - timedelta(hours=hours)
@@ -40,10 +53,8 @@ def leave(api: httpx2.Client, make_product: Any, connections: Connections) -> Ca
 
 
 @pytest.fixture
-def reader(api: httpx2.Client, make_customer: Any, connections: Connections) -> Callable[..., Any]:
-    """A customer who has, unless told otherwise, proven the address and asked for mails."""
-
-    def make(verified: bool = True, wants: bool = True) -> Any:
+def reader(api: httpx2.Client, make_customer: MakeCustomer, connections: Connections) -> MakeReader:
+    def make(verified: bool = True, wants: bool = True) -> Customer:
         customer = make_customer()
         if verified:
             Accounts(connections.engine).mark_email_verified(customer.id)
@@ -55,16 +66,16 @@ def reader(api: httpx2.Client, make_customer: Any, connections: Connections) -> 
 
 
 @pytest.fixture
-def mails(engine: Testbed) -> Callable[[Any], int]:
-    def count(customer: Any) -> int:
-        query = {"query": f"to:{customer.email}", "limit": 50}
+def mails(engine: Testbed) -> CountMails:
+    def count(customer: Customer) -> int:
+        query: dict[str, str | int] = {"query": f"to:{customer.email}", "limit": 50}
         listed = httpx2.get(f"{engine.url('MAIL_UI_PORT')}/api/v1/search", params=query).json()["messages"]
         return sum(one["Subject"] == SUBJECT for one in listed)
 
     return count
 
 
-async def look(client: Client) -> CartsReminded:
+async def remind(client: Client) -> CartsReminded:
     return await client.execute_workflow(
         CartReminderWorkflow.run, id=f"look-{uuid.uuid4()}", task_queue=NOTIFICATIONS_QUEUE
     )
@@ -76,22 +87,27 @@ def waiting(connections: Connections) -> int:
 
 
 async def test_one_mail_for_each_cart_as_it_is(
-    temporal_client: Client, reader: Any, leave: Any, mails: Any, connections: Connections
+    temporal_client: Client, reader: MakeReader, leave: Leave, mails: CountMails, connections: Connections
 ) -> None:
     customer = reader()
     leave(customer)
     for _ in range(3):
-        await look(temporal_client)
+        await remind(temporal_client)
     await eventually(lambda: mails(customer), lambda seen: seen == 1)
     leave(customer)
-    done = await look(temporal_client)
+    done = await remind(temporal_client)
     assert done.mails == 1
     await eventually(lambda: mails(customer), lambda seen: seen == 2)
     await eventually(lambda: waiting(connections), lambda seen: seen == 0)
 
 
 async def test_who_is_not_reminded(
-    api: httpx2.Client, temporal_client: Client, reader: Any, leave: Any, mails: Any, make_customer: Any
+    api: httpx2.Client,
+    temporal_client: Client,
+    reader: MakeReader,
+    leave: Leave,
+    mails: CountMails,
+    make_customer: MakeCustomer,
 ) -> None:
     unasked, unproven, busy, late, emptied = (
         make_customer(),
@@ -105,10 +121,10 @@ async def test_who_is_not_reminded(
     leave(busy, hours=1)
     leave(late, hours=24 * 9)
     api.delete("/v1/cart", headers=emptied.headers)
-    told = reader()
-    leave(told)
-    await look(temporal_client)
-    await eventually(lambda: mails(told), lambda seen: seen == 1)
+    reminded = reader()
+    leave(reminded)
+    await remind(temporal_client)
+    await eventually(lambda: mails(reminded), lambda seen: seen == 1)
     assert [mails(customer) for customer in (unasked, unproven, busy, late, emptied)] == [0] * 5
 
 
@@ -116,9 +132,9 @@ async def test_who_changes_their_mind_before_it_is_sent_is_not_mailed(
     api: httpx2.Client,
     engine: Testbed,
     temporal_client: Client,
-    reader: Any,
-    leave: Any,
-    mails: Any,
+    reader: MakeReader,
+    leave: Leave,
+    mails: CountMails,
     connections: Connections,
 ) -> None:
     """The mail waits: nobody polls the queue it is sent from until they have switched it off."""
@@ -133,7 +149,7 @@ async def test_who_changes_their_mind_before_it_is_sent_is_not_mailed(
         engine.start("order-worker")
     other = reader()
     leave(other)
-    await look(temporal_client)
+    await remind(temporal_client)
     await eventually(lambda: mails(other), lambda seen: seen == 1)
     assert mails(customer) == 0
 
@@ -155,8 +171,8 @@ def reminders(stores: Connections, client: Client, store: type[CartStore]) -> Ca
     )
 
 
-async def test_a_look_that_dies_before_it_notes_what_it_did_has_nobody_mailed_twice(
-    temporal_client: Client, reader: Any, leave: Any, mails: Any, connections: Connections
+async def test_a_run_that_dies_before_it_records_its_mails_mails_nobody_twice(
+    temporal_client: Client, reader: MakeReader, leave: Leave, mails: CountMails, connections: Connections
 ) -> None:
     customer = reader()
     leave(customer)
@@ -164,17 +180,17 @@ async def test_a_look_that_dies_before_it_notes_what_it_did_has_nobody_mailed_tw
     with pytest.raises(Forgetful.Died):
         await ActivityEnvironment().run(forgetful.remind_of_carts)
     await eventually(lambda: mails(customer), lambda seen: seen == 1)
-    assert (await look(temporal_client)).mails == 0
+    assert (await remind(temporal_client)).mails == 0
     other = reader()
     leave(other)
-    await look(temporal_client)
+    await remind(temporal_client)
     await eventually(lambda: mails(other), lambda seen: seen == 1)
     assert mails(customer) == 1
     await eventually(lambda: waiting(connections), lambda seen: seen == 0)
 
 
-async def test_what_a_closing_could_not_delete_is_deleted_by_the_next_look(
-    api: httpx2.Client, temporal_client: Client, make_customer: Any, leave: Any, connections: Connections
+async def test_what_a_closing_could_not_delete_is_deleted_by_the_next_run(
+    api: httpx2.Client, temporal_client: Client, make_customer: MakeCustomer, leave: Leave, connections: Connections
 ) -> None:
     customer, carts = make_customer(), connections.mongo["carts"]
     leave(customer)
@@ -183,11 +199,11 @@ async def test_what_a_closing_could_not_delete_is_deleted_by_the_next_look(
     body = {"password": PASSWORD}
     assert api.request("DELETE", "/v1/users/me", json=body, headers=customer.headers).status_code == 204
     carts.insert_one(left)
-    await look(temporal_client)
+    await remind(temporal_client)
     assert carts.count_documents({"_id": left["_id"]}) == 0
 
 
-def test_the_wish_is_ones_own_and_off_until_it_is_switched_on(api: httpx2.Client, customer: Any) -> None:
+def test_marketing_mails_are_off_until_the_customer_switches_them_on(api: httpx2.Client, customer: Customer) -> None:
     assert api.get("/v1/users/me", headers=customer.headers).json()["marketing_emails"] is False
     for wrong in ("yes", 1, "true"):
         answer = api.patch("/v1/users/me", json={"marketing_emails": wrong}, headers=customer.headers)

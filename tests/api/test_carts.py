@@ -1,7 +1,7 @@
 """The cart over HTTP: whole in every answer, guarded by its ETag, everybody's own, and honest about what changed."""
 
 import uuid
-from typing import Any
+from collections.abc import Callable
 
 import httpx2
 import pytest
@@ -12,22 +12,28 @@ from adapters.mysql.orders.stock import Stock
 from adapters.mysql.tables.catalog import prices
 from adapters.mysql.tables.stock import stock, stock_rules
 from schemas.stock import SetStockRules
+from tests.fixture_types import PASSWORD, Customer, Headers, Json, MakeCustomer, MakeProduct
 
 
-def put(api: httpx2.Client, headers: dict[str, str], sku: str, quantity: object) -> httpx2.Response:
+def put(api: httpx2.Client, headers: Headers, sku: str, quantity: object) -> httpx2.Response:
     return api.put(f"/v1/cart/items/{sku}", json={"quantity": quantity}, headers=headers)
 
 
-def add(api: httpx2.Client, headers: dict[str, str], sku: str, quantity: object) -> httpx2.Response:
+def add(api: httpx2.Client, headers: Headers, sku: str, quantity: object) -> httpx2.Response:
     return api.post("/v1/cart/items", json={"sku": sku, "quantity": quantity}, headers=headers)
 
 
-def quantities(cart: dict[str, Any]) -> dict[str, int]:
+def quantities(cart: Json) -> dict[str, int]:
     return {line["sku"]: line["quantity"] for line in cart["items"]}
 
 
+Settle = Callable[[], None]
+Reprice = Callable[[str, int | None], None]
+Leave = Callable[[str, int], None]
+
+
 @pytest.fixture
-def settle(connections: Connections) -> Any:
+def settle(connections: Connections) -> Settle:
     """Have what carts remember of offers forgotten, as it is after some seconds."""
 
     def settle() -> None:
@@ -39,7 +45,7 @@ def settle(connections: Connections) -> Any:
 
 
 @pytest.fixture
-def reprice(connections: Connections, settle: Any) -> Any:
+def reprice(connections: Connections, settle: Settle) -> Reprice:
     def reprice(sku: str, amount: int | None) -> None:
         with connections.engine.begin() as connection:
             mine = sa.and_(prices.c.sku == sku, prices.c.currency == "EUR")
@@ -52,7 +58,7 @@ def reprice(connections: Connections, settle: Any) -> Any:
 
 
 @pytest.fixture
-def leave(connections: Connections, settle: Any) -> Any:
+def leave(connections: Connections, settle: Settle) -> Leave:
     """Have so many units of a SKU in all."""
 
     def leave(sku: str, units: int) -> None:
@@ -63,7 +69,7 @@ def leave(connections: Connections, settle: Any) -> Any:
     return leave
 
 
-def test_the_cart_shows_todays_prices(api: httpx2.Client, customer: Any, make_product: Any) -> None:
+def test_the_cart_shows_todays_prices(api: httpx2.Client, customer: Customer, make_product: MakeProduct) -> None:
     plenty, scarce = make_product(stock={"BER": 2, "AMS": 2}, price=1050), make_product(stock=1, price=200)
     put(api, customer.headers, plenty, 4)
     answer = put(api, customer.headers, scarce, 1)
@@ -81,16 +87,18 @@ def test_the_cart_shows_todays_prices(api: httpx2.Client, customer: Any, make_pr
     assert (read.json(), read.headers["etag"]) == (cart, '"2"')
 
 
-def test_adding_adds_and_setting_sets(api: httpx2.Client, customer: Any, make_product: Any) -> None:
+def test_adding_adds_and_setting_sets(api: httpx2.Client, customer: Customer, make_product: MakeProduct) -> None:
     sku = make_product()
-    for wanted in (2, 4):
-        assert quantities(add(api, customer.headers, sku, 2).json()) == {sku: wanted}
+    for expected in (2, 4):
+        assert quantities(add(api, customer.headers, sku, 2).json()) == {sku: expected}
     assert quantities(put(api, customer.headers, sku, 3).json()) == {sku: 3}
     one_more = api.post("/v1/cart/items", json={"sku": sku}, headers=customer.headers)
     assert quantities(one_more.json()) == {sku: 4}
 
 
-def test_a_repeat_with_the_same_key_adds_nothing(api: httpx2.Client, customer: Any, make_product: Any) -> None:
+def test_a_repeat_with_the_same_key_adds_nothing(
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct
+) -> None:
     sku, other = make_product(), make_product()
     headers = customer.headers | {"Idempotency-Key": str(uuid.uuid4())}
     assert add(api, headers, sku, 2).json() == add(api, headers, sku, 2).json()
@@ -100,13 +108,15 @@ def test_a_repeat_with_the_same_key_adds_nothing(api: httpx2.Client, customer: A
     assert quantities(api.get("/v1/cart", headers=customer.headers).json()) == {sku: 2}
 
 
-def test_putting_the_same_again_changes_nothing(api: httpx2.Client, customer: Any, make_product: Any) -> None:
+def test_putting_the_same_again_changes_nothing(
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct
+) -> None:
     sku = make_product()
     assert put(api, customer.headers, sku, 2).json() == put(api, customer.headers, sku, 2).json()
 
 
 def test_more_than_there_is_is_refused_and_says_how_much_there_is(
-    api: httpx2.Client, customer: Any, make_product: Any
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct
 ) -> None:
     sku = make_product(stock={"BER": 2, "AMS": 1})
     put(api, customer.headers, sku, 2)
@@ -122,7 +132,7 @@ def test_more_than_there_is_is_refused_and_says_how_much_there_is(
 
 
 def test_what_has_just_arrived_can_be_put_in(
-    api: httpx2.Client, customer: Any, make_product: Any, connections: Connections
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, connections: Connections
 ) -> None:
     """What is remembered of the stock may let more in for some seconds; it never keeps anything out."""
     sku = make_product(stock=1)
@@ -132,7 +142,7 @@ def test_what_has_just_arrived_can_be_put_in(
 
 
 def test_what_may_be_sold_beyond_the_stock_has_no_limit_but_the_carts(
-    api: httpx2.Client, customer: Any, make_product: Any, connections: Connections
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, connections: Connections
 ) -> None:
     sku = make_product(stock=1)
     Stock(connections.engine).set_rules(sku, SetStockRules(backorderable=True))
@@ -143,8 +153,8 @@ def test_what_may_be_sold_beyond_the_stock_has_no_limit_but_the_carts(
         assert connection.scalar(sa.select(stock_rules.c.backorderable).where(stock_rules.c.sku == sku))
 
 
-def test_what_changed_since_the_customer_looked_is_told_until_they_take_note_of_it(
-    api: httpx2.Client, customer: Any, make_product: Any, reprice: Any, leave: Any
+def test_what_has_changed_is_shown_until_the_customer_acknowledges_it(
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, reprice: Reprice, leave: Leave
 ) -> None:
     dearer, scarcer, gone, same = (make_product(price=1000) for _ in range(4))
     for sku in (dearer, scarcer, gone, same):
@@ -168,9 +178,9 @@ def test_what_changed_since_the_customer_looked_is_told_until_they_take_note_of_
     assert cart["subtotal"] == {"amount": 2 * (1200 + 1000 + 1000), **euro}
     assert api.get("/v1/cart", headers=customer.headers).json() == cart, "looking is not taking note"
 
-    told = put(api, customer.headers, dearer, 3).json()
-    assert [one["sku"] for one in told["changes"]] == [scarcer, gone], "whoever changes a line has seen it"
-    noted = api.post("/v1/cart/acknowledge", headers=customer.headers | {"If-Match": f'"{told["version"]}"'})
+    changed = put(api, customer.headers, dearer, 3).json()
+    assert [one["sku"] for one in changed["changes"]] == [scarcer, gone], "whoever changes a line has seen it"
+    noted = api.post("/v1/cart/acknowledge", headers=customer.headers | {"If-Match": f'"{changed["version"]}"'})
     assert (noted.status_code, noted.json()["changes"]) == (200, [])
     assert api.get("/v1/cart", headers=customer.headers).json() == noted.json()
     reprice(dearer, 1000)
@@ -179,7 +189,7 @@ def test_what_changed_since_the_customer_looked_is_told_until_they_take_note_of_
 
 
 def test_a_change_of_a_cart_that_has_changed_is_answered_with_the_cart(
-    api: httpx2.Client, customer: Any, make_product: Any
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct
 ) -> None:
     sku = make_product()
     put(api, customer.headers, sku, 1)
@@ -198,12 +208,16 @@ def test_a_change_of_a_cart_that_has_changed_is_answered_with_the_cart(
     assert put(api, customer.headers | {"If-Match": '"2"'}, sku, 9).json()["version"] == 3
 
 
-def test_an_if_match_that_is_no_etag_is_refused(api: httpx2.Client, customer: Any, make_product: Any) -> None:
+def test_an_if_match_that_is_no_etag_is_refused(
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct
+) -> None:
     answer = put(api, customer.headers | {"If-Match": "two"}, make_product(), 1)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_if_match")
 
 
-def test_lines_and_the_whole_cart_can_be_taken_out(api: httpx2.Client, customer: Any, make_product: Any) -> None:
+def test_lines_and_the_whole_cart_can_be_removed(
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct
+) -> None:
     first, second = make_product(), make_product()
     put(api, customer.headers, first, 1)
     put(api, customer.headers, second, 1)
@@ -212,29 +226,33 @@ def test_lines_and_the_whole_cart_can_be_taken_out(api: httpx2.Client, customer:
     assert api.delete("/v1/cart", headers=customer.headers).json()["items"] == []
 
 
-def test_a_dot_in_a_sku_is_just_a_dot(api: httpx2.Client, customer: Any, make_product: Any) -> None:
+def test_a_dot_in_a_sku_is_just_a_dot(api: httpx2.Client, customer: Customer, make_product: MakeProduct) -> None:
     sku = make_product(sku="TEST-A.B_C.D-1")
     assert quantities(put(api, customer.headers, sku, 1).json()) == {sku: 1}
 
 
-def test_a_product_that_is_not_sold_cannot_be_put_in(api: httpx2.Client, customer: Any, make_product: Any) -> None:
+def test_a_product_that_is_not_sold_cannot_be_put_in(
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct
+) -> None:
     sku = make_product(active=False)
     for answer in (put(api, customer.headers, sku, 1), add(api, customer.headers, sku, 1)):
         assert (answer.status_code, answer.json()["code"]) == (422, "unknown_product")
 
 
-def test_everybody_has_their_own_cart(api: httpx2.Client, make_customer: Any, make_product: Any) -> None:
+def test_everybody_has_their_own_cart(
+    api: httpx2.Client, make_customer: MakeCustomer, make_product: MakeProduct
+) -> None:
     one, other = make_customer(), make_customer()
     put(api, one.headers, make_product(), 1)
     assert api.get("/v1/cart", headers=other.headers).json()["items"] == []
 
 
 def test_a_closed_account_leaves_no_cart(
-    api: httpx2.Client, make_customer: Any, make_product: Any, connections: Connections
+    api: httpx2.Client, make_customer: MakeCustomer, make_product: MakeProduct, connections: Connections
 ) -> None:
     customer = make_customer()
     put(api, customer.headers, make_product(), 1)
-    body = {"password": "correct horse battery staple"}
+    body = {"password": PASSWORD}
     assert api.request("DELETE", "/v1/users/me", json=body, headers=customer.headers).status_code == 204
     assert connections.mongo["carts"].count_documents({"_id": f"user:{customer.id}"}) == 0
     assert not connections.redis.exists(f"cart:user:{customer.id}")
@@ -247,7 +265,7 @@ def guest() -> dict[str, str]:
     return {"X-Cart-Token": f"guest-token-{uuid.uuid4().hex}"}
 
 
-def test_a_guest_is_given_a_token_nobody_can_guess(api: httpx2.Client, make_product: Any) -> None:
+def test_a_guest_is_given_a_token_nobody_can_guess(api: httpx2.Client, make_product: MakeProduct) -> None:
     issued = [api.post("/v1/cart/guest-token", headers=guest()) for _ in range(3)]
     assert [one.status_code for one in issued] == [201] * 3
     assert {one.headers["cache-control"] for one in issued} == {"no-store"}
@@ -265,11 +283,12 @@ def test_a_first_visitor_needs_nothing_to_get_a_token(api: httpx2.Client) -> Non
 
 
 @pytest.mark.parametrize("token", ["short", "x" * 129, "x" * 40 + "!", "ü" * 40, ""])
-def test_a_guests_token_that_could_be_guessed_is_refused(api: httpx2.Client, customer: Any, token: str) -> None:
-    headers = {"X-Cart-Token": token.encode()}
+def test_a_guests_token_that_could_be_guessed_is_refused(api: httpx2.Client, customer: Customer, token: str) -> None:
+    headers = {b"X-Cart-Token": token.encode()}
+    signed_in = {name.encode(): value.encode() for name, value in customer.headers.items()}
     for answer in (
         api.get("/v1/cart", headers=headers),
-        api.post("/v1/cart/merge", headers=customer.headers | headers),
+        api.post("/v1/cart/merge", headers=signed_in | headers),
     ):
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cart_token")
 
@@ -279,7 +298,7 @@ def test_nobody_has_no_cart(api: httpx2.Client) -> None:
 
 
 def test_a_guests_cart_becomes_the_customers_when_they_sign_in(
-    api: httpx2.Client, customer: Any, make_product: Any
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct
 ) -> None:
     both, theirs, scarce, token = make_product(), make_product(), make_product(stock=3), guest()
     for sku, quantity in {both: 2, theirs: 1, scarce: 2}.items():
@@ -297,7 +316,7 @@ def test_a_guests_cart_becomes_the_customers_when_they_sign_in(
     assert api.get("/v1/cart", headers=customer.headers).json() == merged.json()
 
 
-def test_only_somebody_signed_in_can_take_a_guests_cart_over(api: httpx2.Client, customer: Any) -> None:
+def test_only_somebody_signed_in_can_take_a_guests_cart_over(api: httpx2.Client, customer: Customer) -> None:
     assert api.post("/v1/cart/merge", headers=guest()).status_code == 401
     assert api.post("/v1/cart/merge", headers=customer.headers).status_code == 422
 
@@ -307,7 +326,7 @@ def test_only_somebody_signed_in_can_take_a_guests_cart_over(api: httpx2.Client,
 
 @pytest.mark.parametrize("quantity", [0, -1, 10**9, 1000, 1.5, 1.0, "2", "NaN", True, None, [], {}, 2**70])
 def test_a_quantity_is_a_whole_number_of_units(
-    api: httpx2.Client, customer: Any, make_product: Any, quantity: object
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, quantity: object
 ) -> None:
     sku = make_product()
     for answer in (put(api, customer.headers, sku, quantity), add(api, customer.headers, sku, quantity)):
@@ -328,7 +347,7 @@ def test_a_quantity_is_a_whole_number_of_units(
     ],
 )
 def test_prices_and_owners_are_not_the_clients_to_say(
-    api: httpx2.Client, customer: Any, make_product: Any, smuggled: dict[str, object]
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, smuggled: dict[str, object]
 ) -> None:
     sku = make_product()
     for answer in (
@@ -358,7 +377,7 @@ ODD_SKUS = [
 
 
 @pytest.mark.parametrize("sku", ODD_SKUS)
-def test_a_sku_that_only_looks_like_one_is_none(api: httpx2.Client, customer: Any, sku: str) -> None:
+def test_a_sku_that_only_looks_like_one_is_none(api: httpx2.Client, customer: Customer, sku: str) -> None:
     added = add(api, customer.headers, sku, 1)
     assert added.status_code == 422, added.text
     path = "".join(f"%{byte:02X}" for byte in sku.encode())
@@ -369,7 +388,7 @@ def test_a_sku_that_only_looks_like_one_is_none(api: httpx2.Client, customer: An
 
 
 def test_a_cart_of_five_hundred_lines_is_shown_and_takes_no_more(
-    api: httpx2.Client, make_product: Any, customer: Any, connections: Connections
+    api: httpx2.Client, make_product: MakeProduct, customer: Customer, connections: Connections
 ) -> None:
     last = make_product(price=100)
     put(api, customer.headers, last, 1)

@@ -1,9 +1,8 @@
 """Placing an order over HTTP: one key, one order, one answer, whatever the outcome."""
 
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Protocol
 
 import httpx2
 import pytest
@@ -13,16 +12,20 @@ from adapters.connections import Connections
 from adapters.mysql.tables.orders import orders
 from adapters.mysql.tables.shared import idempotency_keys
 from adapters.mysql.tables.stock import stock
+from tests.fixture_types import Customer, Json, MakeCustomer, MakeProduct
 
 ADDRESS = {"name": "Ada Lovelace", "line1": "Lindenweg 1", "city": "Berlin", "postal_code": "10117", "country": "DE"}
-Fill = Callable[..., dict[str, Any]]
+
+
+class Fill(Protocol):
+    """Puts one product into a customer's cart, answers the body that checks it out."""
+
+    def __call__(self, customer: Customer, sku: str, quantity: int = 1, **change: object) -> Json: ...
 
 
 @pytest.fixture
 def fill(api: httpx2.Client) -> Fill:
-    """Put one product into a customer's cart, answer the body that checks it out."""
-
-    def fill(customer: Any, sku: str, quantity: int = 1, **change: object) -> dict[str, Any]:
+    def fill(customer: Customer, sku: str, quantity: int = 1, **change: object) -> Json:
         cart = api.put(f"/v1/cart/items/{sku}", json={"quantity": quantity}, headers=customer.headers).json()
         body = {"cart_version": cart["version"], "shipping_address": ADDRESS, "payment_method": "pm_card_visa"}
         return body | change
@@ -30,12 +33,12 @@ def fill(api: httpx2.Client) -> Fill:
     return fill
 
 
-def check_out(api: httpx2.Client, customer: Any, body: dict[str, Any], key: str | None = None) -> httpx2.Response:
+def check_out(api: httpx2.Client, customer: Customer, body: Json, key: str | None = None) -> httpx2.Response:
     headers = customer.headers | {"Idempotency-Key": key or uuid.uuid4().hex}
     return api.post("/v1/checkouts", json=body, headers=headers)
 
 
-def orders_of(connections: Connections, customer: Any) -> int:
+def orders_of(connections: Connections, customer: Customer) -> int:
     query = sa.select(sa.func.count()).select_from(orders).where(orders.c.customer_id == customer.id)
     with connections.engine.connect() as connection:
         return connection.scalar(query) or 0
@@ -51,7 +54,9 @@ def forget_answer(connections: Connections, key: str) -> None:
         )
 
 
-def test_an_order_is_placed_and_can_be_read(api: httpx2.Client, customer: Any, make_product: Any, fill: Fill) -> None:
+def test_an_order_is_placed_and_can_be_read(
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, fill: Fill
+) -> None:
     sku = make_product(price=1000)
     placed = check_out(api, customer, fill(customer, sku, 2))
     assert placed.status_code == 201, placed.text
@@ -64,7 +69,7 @@ def test_an_order_is_placed_and_can_be_read(api: httpx2.Client, customer: Any, m
 
 
 def test_a_repeat_gets_the_same_answer_and_no_second_order(
-    api: httpx2.Client, customer: Any, make_product: Any, fill: Fill, connections: Connections
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, fill: Fill, connections: Connections
 ) -> None:
     body, key = fill(customer, make_product()), uuid.uuid4().hex
     first, again = check_out(api, customer, body, key), check_out(api, customer, body, f'"{key}"')
@@ -74,7 +79,7 @@ def test_a_repeat_gets_the_same_answer_and_no_second_order(
 
 
 def test_many_at_once_with_one_key_make_one_order(
-    api: httpx2.Client, customer: Any, make_product: Any, fill: Fill, connections: Connections
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, fill: Fill, connections: Connections
 ) -> None:
     body, key = fill(customer, make_product()), uuid.uuid4().hex
     with ThreadPoolExecutor(6) as pool:
@@ -86,7 +91,7 @@ def test_many_at_once_with_one_key_make_one_order(
 
 
 def test_two_keys_for_one_version_of_a_cart_make_one_order(
-    api: httpx2.Client, customer: Any, make_product: Any, fill: Fill, connections: Connections
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, fill: Fill, connections: Connections
 ) -> None:
     body = fill(customer, make_product(stock=50))
     with ThreadPoolExecutor(4) as pool:
@@ -97,7 +102,7 @@ def test_two_keys_for_one_version_of_a_cart_make_one_order(
 
 
 def test_the_key_of_another_request_is_refused(
-    api: httpx2.Client, customer: Any, make_product: Any, fill: Fill, connections: Connections
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, fill: Fill, connections: Connections
 ) -> None:
     body, key = fill(customer, make_product()), uuid.uuid4().hex
     check_out(api, customer, body, key)
@@ -106,17 +111,17 @@ def test_the_key_of_another_request_is_refused(
     assert orders_of(connections, customer) == 1
 
 
-@pytest.mark.parametrize("key", ["", '""', "x" * 256, "ключ".encode()])
+@pytest.mark.parametrize("key", [b"", b'""', b"x" * 256, "ключ".encode()])
 def test_a_key_that_is_none_is_refused(
-    api: httpx2.Client, customer: Any, make_product: Any, fill: Fill, key: str | bytes
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, fill: Fill, key: bytes
 ) -> None:
-    headers: Any = {**customer.headers, "Idempotency-Key": key}
+    headers = {name.encode(): value.encode() for name, value in customer.headers.items()} | {b"Idempotency-Key": key}
     answer = api.post("/v1/checkouts", json=fill(customer, make_product()), headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_invalid")
 
 
 def test_without_a_key_nothing_is_ordered(
-    api: httpx2.Client, customer: Any, make_product: Any, fill: Fill, connections: Connections
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, fill: Fill, connections: Connections
 ) -> None:
     answer = api.post("/v1/checkouts", json=fill(customer, make_product()), headers=customer.headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_required")
@@ -124,7 +129,7 @@ def test_without_a_key_nothing_is_ordered(
 
 
 def test_an_answer_lost_by_a_dying_api_is_given_by_the_next(
-    api: httpx2.Client, customer: Any, make_product: Any, fill: Fill, connections: Connections
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, fill: Fill, connections: Connections
 ) -> None:
     body, key = fill(customer, make_product()), uuid.uuid4().hex
     first = check_out(api, customer, body, key)
@@ -135,7 +140,7 @@ def test_an_answer_lost_by_a_dying_api_is_given_by_the_next(
 
 
 def test_a_declined_card_is_a_402_each_time_and_keeps_the_stock_for_another(
-    api: httpx2.Client, customer: Any, make_product: Any, fill: Fill, connections: Connections
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, fill: Fill, connections: Connections
 ) -> None:
     sku, key = make_product(stock=3), uuid.uuid4().hex
     body = fill(customer, sku, payment_method="pm_card_visa_chargeDeclined")
@@ -151,7 +156,7 @@ def test_a_declined_card_is_a_402_each_time_and_keeps_the_stock_for_another(
 
 
 def test_of_two_buyers_of_the_last_unit_one_gets_it(
-    api: httpx2.Client, make_customer: Any, make_product: Any, fill: Fill, connections: Connections
+    api: httpx2.Client, make_customer: MakeCustomer, make_product: MakeProduct, fill: Fill, connections: Connections
 ) -> None:
     sku = make_product(stock=1)
     buyers = [make_customer(), make_customer()]
@@ -165,7 +170,7 @@ def test_of_two_buyers_of_the_last_unit_one_gets_it(
 
 
 def test_a_cart_that_has_changed_is_shown_and_not_ordered(
-    api: httpx2.Client, customer: Any, make_product: Any, fill: Fill, connections: Connections
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, fill: Fill, connections: Connections
 ) -> None:
     body = fill(customer, make_product())
     current = api.put(f"/v1/cart/items/{make_product()}", json={"quantity": 1}, headers=customer.headers).json()
@@ -175,7 +180,9 @@ def test_a_cart_that_has_changed_is_shown_and_not_ordered(
     assert orders_of(connections, customer) == 0
 
 
-def test_an_empty_cart_is_not_ordered(api: httpx2.Client, customer: Any, make_product: Any, fill: Fill) -> None:
+def test_an_empty_cart_is_not_ordered(
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, fill: Fill
+) -> None:
     body = fill(customer, make_product())
     version = api.delete("/v1/cart", headers=customer.headers).json()["version"]
     answer = check_out(api, customer, body | {"cart_version": version})
@@ -183,7 +190,7 @@ def test_an_empty_cart_is_not_ordered(api: httpx2.Client, customer: Any, make_pr
 
 
 def test_a_product_taken_off_sale_is_not_ordered(
-    api: httpx2.Client, customer: Any, make_product: Any, fill: Fill
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, fill: Fill
 ) -> None:
     sku = make_product()
     body = fill(customer, sku)
@@ -219,8 +226,8 @@ def test_a_product_taken_off_sale_is_not_ordered(
 )
 def test_a_checkout_that_makes_no_sense_is_refused(
     api: httpx2.Client,
-    customer: Any,
-    make_product: Any,
+    customer: Customer,
+    make_product: MakeProduct,
     fill: Fill,
     connections: Connections,
     change: dict[str, object],

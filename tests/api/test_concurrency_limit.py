@@ -9,43 +9,43 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.turnstile import Turn, Turnstile
+from api.concurrency_limit import ConcurrencyLimit, Entry
 from dev.testbed import Testbed
 
 ADDRESS = {"name": "Ada", "line1": "Weg 1", "city": "Berlin", "postal_code": "10117", "country": "DE"}
 
 
 async def test_so_many_pass_at_once_and_the_others_in_their_turn() -> None:
-    turnstile, inside, most = Turnstile(3), 0, 0
+    limit, inside, most = ConcurrencyLimit(3), 0, 0
 
-    async def pass_through() -> Turn:
+    async def pass_through() -> Entry:
         nonlocal inside, most
-        async with turnstile.turn(10) as turn:
+        async with limit.enter(10) as entry:
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0.01)
             inside -= 1
-            return turn
+            return entry
 
-    turns = await asyncio.gather(*(pass_through() for _ in range(10)))
+    entries = await asyncio.gather(*(pass_through() for _ in range(10)))
     assert most == 3
-    assert turns == [Turn.AT_ONCE] * 3 + [Turn.AFTER_A_WHILE] * 7
+    assert entries == [Entry.AT_ONCE] * 3 + [Entry.AFTER_WAITING] * 7
 
 
 async def test_who_has_waited_long_enough_is_told_and_takes_no_place() -> None:
-    turnstile = Turnstile(1)
-    async with turnstile.turn(1), turnstile.turn(0.01) as turn:
-        assert turn is Turn.NOT_YET
-    async with turnstile.turn(0.01) as turn:
-        assert turn is Turn.AT_ONCE
+    limit = ConcurrencyLimit(1)
+    async with limit.enter(1), limit.enter(0.01) as entry:
+        assert entry is Entry.TIMED_OUT
+    async with limit.enter(0.01) as entry:
+        assert entry is Entry.AT_ONCE
 
 
 async def test_a_place_is_given_back_by_who_fails_inside() -> None:
-    turnstile = Turnstile(1)
+    limit = ConcurrencyLimit(1)
 
     async def fail_inside() -> None:
-        async with turnstile.turn(0.1) as turn:
-            assert turn is Turn.AT_ONCE
+        async with limit.enter(0.1) as entry:
+            assert entry is Entry.AT_ONCE
             raise ValueError("inside")
 
     for _ in range(3):

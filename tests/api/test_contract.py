@@ -1,7 +1,5 @@
 """The contract as a document: every route named, guarded, described."""
 
-from typing import Any
-
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -9,6 +7,7 @@ from fastapi.routing import APIRoute
 from adapters.settings import Settings
 from api.main import ROUTERS, create_app
 from api.permissions import PERMISSIONS, public
+from tests.fixture_types import Json
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -19,7 +18,7 @@ def app(settings: Settings) -> FastAPI:
 
 
 @pytest.fixture(scope="module")
-def operations(app: FastAPI) -> dict[str, dict[str, Any]]:
+def operations(app: FastAPI) -> dict[str, Json]:
     found = {}
     for path, methods in app.openapi()["paths"].items():
         for method in METHODS & methods.keys():
@@ -38,24 +37,24 @@ def test_every_route_states_its_permission_or_that_it_is_public() -> None:
         assert permissions <= PERMISSIONS.keys()
 
 
-def test_operations_have_stable_names(operations: dict[str, dict[str, Any]]) -> None:
+def test_operations_have_stable_names(operations: dict[str, Json]) -> None:
     names = [operation["operationId"] for operation in operations.values()]
     assert len(names) == len(set(names))
     assert {"place_order", "read_order", "issue_token", "search_products", "set_cart_quantity"} <= set(names)
 
 
-def test_every_operation_says_what_it_does(operations: dict[str, dict[str, Any]]) -> None:
+def test_every_operation_says_what_it_does(operations: dict[str, Json]) -> None:
     for name, operation in operations.items():
         assert operation.get("description"), f"{name} is not described"
 
 
-def test_bodies_have_examples(operations: dict[str, dict[str, Any]]) -> None:
+def test_bodies_have_examples(operations: dict[str, Json]) -> None:
     for name in ("POST /v1/users", "POST /v1/checkouts", "PUT /v1/cart/items/{sku}"):
         (content,) = operations[name]["requestBody"]["content"].values()
         assert content["examples"], f"{name} has no example"
 
 
-def test_refusals_are_problems(operations: dict[str, dict[str, Any]]) -> None:
+def test_refusals_are_problems(operations: dict[str, Json]) -> None:
     for name, operation in operations.items():
         refusals = {code: what for code, what in operation["responses"].items() if code[0] in "45"}
         for code, what in refusals.items():
@@ -72,7 +71,7 @@ def test_refusals_are_problems(operations: dict[str, dict[str, Any]]) -> None:
         ("payment", "/v1/webhooks/stripe", "/v1/webhooks/carrier"),
     ],
 )
-def test_a_process_serves_only_the_services_it_is_told_to(
+def test_a_process_serves_only_the_services_it_is_set_to(
     settings: Settings, services: str, served: str, not_served: str
 ) -> None:
     app = create_app(settings.model_copy(update={"services": frozenset({services})}))

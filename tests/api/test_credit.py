@@ -4,25 +4,20 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Protocol
 
 import httpx2
 import pytest
 
-from schemas.users import Role
 from tests.buyer import ADDRESS, DECLINED, Buyer
+from tests.fixture_types import Headers, Json, MakeProduct
 
 EUR = {"currency": "EUR"}
 REACHABLE = ADDRESS | {"postal_code": "10117"}  # where the carrier moves on by itself
 
 
-def euros(amount: int) -> dict[str, Any]:
+def euros(amount: int) -> Json:
     return {"amount": amount, **EUR}
-
-
-@pytest.fixture
-def staff(make_staff: Callable[..., dict[str, str]]) -> dict[str, str]:
-    return make_staff(Role.SUPPORT)
 
 
 @pytest.fixture
@@ -31,8 +26,20 @@ def customer_id(api: httpx2.Client, buyer: Buyer) -> str:
     return found
 
 
+class Grant(Protocol):
+    """Gives the customer store credit."""
+
+    def __call__(self, amount: int, key: str | None = None, **more: object) -> httpx2.Response: ...
+
+
+class ReadCredit(Protocol):
+    """The customer's store credit, as they see it."""
+
+    def __call__(self, **query: str | int) -> Json: ...
+
+
 @pytest.fixture
-def grant(api: httpx2.Client, staff: dict[str, str], customer_id: str) -> Callable[..., httpx2.Response]:
+def grant(api: httpx2.Client, staff: Headers, customer_id: str) -> Grant:
     def give(amount: int, key: str | None = None, **more: object) -> httpx2.Response:
         body = {"amount": euros(amount), "reason": "your parcel was late", **more}
         headers = staff | {"Idempotency-Key": key or uuid.uuid4().hex}
@@ -42,16 +49,16 @@ def grant(api: httpx2.Client, staff: dict[str, str], customer_id: str) -> Callab
 
 
 @pytest.fixture
-def credit(api: httpx2.Client, buyer: Buyer) -> Callable[..., dict[str, Any]]:
-    def read(**query: object) -> dict[str, Any]:
-        answer = api.get("/v1/users/me/credit", params=query, headers=buyer.headers)  # type: ignore[arg-type]
-        found: dict[str, Any] = answer.raise_for_status().json()
+def credit(api: httpx2.Client, buyer: Buyer) -> ReadCredit:
+    def read(**query: str | int) -> Json:
+        answer = api.get("/v1/users/me/credit", params=query, headers=buyer.headers)
+        found: Json = answer.raise_for_status().json()
         return found
 
     return read
 
 
-def stands(credit: Callable[..., dict[str, Any]]) -> tuple[int, int]:
+def stands(credit: ReadCredit) -> tuple[int, int]:
     (balance,) = credit()["balances"]
     return balance["available"]["amount"], balance["held"]["amount"]
 
@@ -67,7 +74,7 @@ def eventually(look: Callable[[], bool]) -> None:
 
 
 def test_a_grant_is_given_once_per_key_and_seen(
-    grant: Any, credit: Any, api: httpx2.Client, staff: dict[str, str], customer_id: str
+    grant: Grant, credit: ReadCredit, api: httpx2.Client, staff: Headers, customer_id: str
 ) -> None:
     assert credit() == {"balances": [], "items": [], "next_cursor": None}
     key = uuid.uuid4().hex
@@ -89,7 +96,7 @@ def test_a_grant_is_given_once_per_key_and_seen(
     assert (nobody.status_code, nobody.json()["code"]) == (404, "not_found")
 
 
-def test_ten_of_one_request_are_one_grant(grant: Any, credit: Any) -> None:
+def test_ten_of_one_request_are_one_grant(grant: Grant, credit: ReadCredit) -> None:
     key = uuid.uuid4().hex
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: grant(700, key), range(10)))
@@ -100,7 +107,9 @@ def test_ten_of_one_request_are_one_grant(grant: Any, credit: Any) -> None:
 # --- at the checkout
 
 
-def test_an_order_paid_with_credit_alone(buyer: Buyer, grant: Any, credit: Any, make_product: Any) -> None:
+def test_an_order_paid_with_credit_alone(
+    buyer: Buyer, grant: Grant, credit: ReadCredit, make_product: MakeProduct
+) -> None:
     grant(50_000)
     version = buyer.fill(make_product(price=4000))
     body = {"cart_version": version, "shipping_address": REACHABLE, "use_store_credit": True}
@@ -120,7 +129,7 @@ def test_an_order_paid_with_credit_alone(buyer: Buyer, grant: Any, credit: Any, 
     assert moves == [("capture", order["id"]), ("authorize", order["id"]), ("grant", None)]
 
 
-def test_by_both_and_cancelled(buyer: Buyer, grant: Any, credit: Any, make_product: Any) -> None:
+def test_by_both_and_cancelled(buyer: Buyer, grant: Grant, credit: ReadCredit, make_product: MakeProduct) -> None:
     grant(900)
     order = buyer.check_out(buyer.fill(make_product(price=4000)), DECLINED, use_store_credit=True)
     assert (order.status_code, order.json()["code"]) == (402, "payment_declined")
@@ -132,7 +141,9 @@ def test_by_both_and_cancelled(buyer: Buyer, grant: Any, credit: Any, make_produ
     assert buyer.order(order_id)["payment_status"] == "not_paid"
 
 
-def test_without_a_method_credit_must_cover_the_order(buyer: Buyer, grant: Any, credit: Any, make_product: Any) -> None:
+def test_without_a_method_credit_must_cover_the_order(
+    buyer: Buyer, grant: Grant, credit: ReadCredit, make_product: MakeProduct
+) -> None:
     version = buyer.fill(make_product(price=4000))
     body = {"cart_version": version, "shipping_address": ADDRESS}
     missing = buyer.post("/v1/checkouts", body)
@@ -146,7 +157,7 @@ def test_without_a_method_credit_must_cover_the_order(buyer: Buyer, grant: Any, 
 
 
 def test_refunds_go_back_the_way_they_came(
-    buyer: Buyer, grant: Any, credit: Any, make_product: Any, api: httpx2.Client, staff: dict[str, str]
+    buyer: Buyer, grant: Grant, credit: ReadCredit, make_product: MakeProduct, api: httpx2.Client, staff: Headers
 ) -> None:
     grant(900)
     version = buyer.fill(make_product(price=4000))

@@ -3,21 +3,16 @@
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import httpx2
 import pytest
 
 from dev.testbed import Testbed
-from schemas.users import Role
 from tests.buyer import ADDRESS, Buyer
+from tests.fixture_types import Customer, Headers, Json, Mailed, MakeProduct
 
 PATH = "/v1/ops/disputes"
-
-
-@pytest.fixture
-def staff(make_staff: Callable[..., dict[str, str]]) -> dict[str, str]:
-    return make_staff(Role.SUPPORT)
 
 
 @pytest.fixture
@@ -25,16 +20,16 @@ def provider(engine: Testbed) -> str:
     return engine.url("PAYMENT_SIMULATOR_PORT")
 
 
-def eventually(look: Callable[[], dict[str, Any]], **wanted: object) -> dict[str, Any]:
+def eventually(look: Callable[[], Json], **expected: object) -> Json:
     deadline = time.monotonic() + 40
-    while (found := look()) and any(found.get(name) != value for name, value in wanted.items()):
+    while (found := look()) and any(found.get(name) != value for name, value in expected.items()):
         assert time.monotonic() < deadline, found
         time.sleep(0.1)
     return found
 
 
 @pytest.fixture
-def disputed(buyer: Buyer, make_product: Any, api: httpx2.Client, staff: dict[str, str]) -> dict[str, Any]:
+def disputed(buyer: Buyer, make_product: MakeProduct, api: httpx2.Client, staff: Headers) -> Json:
     """The dispute of an order that was delivered, by a card that disputes what it has paid."""
     reachable = ADDRESS | {"postal_code": "10117"}
     version = buyer.fill(make_product(price=4000))
@@ -42,15 +37,21 @@ def disputed(buyer: Buyer, make_product: Any, api: httpx2.Client, staff: dict[st
     buyer.until(placed["id"], "delivered")
     eventually(lambda: buyer.order(placed["id"]), payment_status="disputed")
     listed = api.get(PATH, headers=staff).raise_for_status().json()["items"]
-    return next(one for one in listed if one["order_id"] == placed["id"])  # type: ignore[no-any-return]
+    return next(one for one in listed if one["order_id"] == placed["id"])
+
+
+class Act(Protocol):
+    """Staff acts on the dispute."""
+
+    def __call__(self, what: str, key: str | None = None, **body: str) -> httpx2.Response: ...
 
 
 @pytest.fixture
-def act(api: httpx2.Client, disputed: dict[str, Any], staff: dict[str, str]) -> Callable[..., httpx2.Response]:
+def act(api: httpx2.Client, disputed: Json, staff: Headers) -> Act:
     def ask(what: str, key: str | None = None, **body: str) -> httpx2.Response:
         headers = staff | {"Idempotency-Key": key or uuid.uuid4().hex}
-        wanted = {"reason": "looked at it", **body}
-        return api.post(f"{PATH}/{disputed['id']}/{what}", json=wanted, headers=headers)
+        request = {"reason": "looked at it", **body}
+        return api.post(f"{PATH}/{disputed['id']}/{what}", json=request, headers=headers)
 
     return ask
 
@@ -61,11 +62,11 @@ def history(buyer: Buyer, order_id: str) -> list[str]:
 
 
 def test_answered_and_won(
-    disputed: dict[str, Any],
-    act: Callable[..., httpx2.Response],
+    disputed: Json,
+    act: Act,
     buyer: Buyer,
     api: httpx2.Client,
-    staff: dict[str, str],
+    staff: Headers,
     provider: str,
 ) -> None:
     order_id, total = disputed["order_id"], buyer.order(disputed["order_id"])["total"]
@@ -78,14 +79,14 @@ def test_answered_and_won(
     answered = act("evidence", key, text="signed for by A. Lovelace")
     assert (answered.status_code, answered.json()["status"]) == (200, "under_review"), answered.text
     assert act("evidence", key, text="signed for by A. Lovelace").json() == answered.json()
-    said = answered.json()["actions"][-1]
-    assert (said["action"], said["text"], said["actor"].split(":")[0]) == (
+    action = answered.json()["actions"][-1]
+    assert (action["action"], action["text"], action["actor"].split(":")[0]) == (
         "evidence",
         "signed for by A. Lovelace",
         "staff",
     )
-    told = {"outcome": "won"}
-    httpx2.post(f"{provider}/_control/disputes/{disputed['id']}/decide", json=told).raise_for_status()
+    decision = {"outcome": "won"}
+    httpx2.post(f"{provider}/_control/disputes/{disputed['id']}/decide", json=decision).raise_for_status()
     eventually(lambda: buyer.order(order_id), payment_status="captured")
     known = httpx2.get(f"{provider}/_control/webhooks", params={"limit": 200}).json()["data"]
     for event in {one["event_id"] for one in known}:
@@ -99,12 +100,12 @@ def test_answered_and_won(
     assert (read["status"], read["open"], read["frozen"]) == ("won", False, False)
 
 
-def test_given_in(
-    disputed: dict[str, Any],
-    act: Callable[..., httpx2.Response],
+def test_accepted(
+    disputed: Json,
+    act: Act,
     buyer: Buyer,
-    mailed: Callable[..., str],
-    customer: Any,
+    mailed: Mailed,
+    customer: Customer,
 ) -> None:
     key = uuid.uuid4().hex
     given_in = act("accept", key)
@@ -115,13 +116,11 @@ def test_given_in(
     assert "Your bank has decided" in mailed(customer.email, "your bank has decided")
 
 
-def test_open_ones_come_first_page_by_page(
-    disputed: dict[str, Any], act: Callable[..., httpx2.Response], api: httpx2.Client, staff: dict[str, str]
-) -> None:
+def test_open_ones_come_first_page_by_page(disputed: Json, act: Act, api: httpx2.Client, staff: Headers) -> None:
     act("release").raise_for_status()
     again = act("release")
     assert (again.status_code, again.json()["code"]) == (409, "not_on_hold")
-    seen: list[dict[str, Any]] = []
+    seen: list[Json] = []
     cursor = None
     while True:
         query = {"limit": 1, **({"cursor": cursor} if cursor else {})}
@@ -135,5 +134,5 @@ def test_open_ones_come_first_page_by_page(
 
 
 @pytest.mark.parametrize("name", ["dp_nobody", "no such id"])
-def test_a_dispute_that_is_none(api: httpx2.Client, staff: dict[str, str], name: str) -> None:
+def test_a_dispute_that_is_none(api: httpx2.Client, staff: Headers, name: str) -> None:
     assert api.get(f"{PATH}/{name}", headers=staff).status_code in (404, 422)

@@ -56,7 +56,7 @@ def test_personal_answers_are_kept_by_nobody(api: httpx2.Client, customer: objec
     assert "no-store" not in api.get("/.well-known/jwks.json").headers["cache-control"]
 
 
-def test_browsers_are_told_to_stay_with_https_where_we_are_reached_by_it(edge: httpx2.Client) -> None:
+def test_browsers_are_made_to_stay_with_https_where_we_are_reached_by_it(edge: httpx2.Client) -> None:
     assert edge.get("/healthz").headers["strict-transport-security"].startswith("max-age=")
 
 
@@ -69,16 +69,16 @@ def test_only_the_named_origins_may_call(edge: httpx2.Client, api: httpx2.Client
     assert "access-control-allow-credentials" not in edge.options("/v1/cart", headers=asking).headers
 
 
-def test_a_budget_is_told_counted_down_and_refused_when_spent(edge: httpx2.Client) -> None:
+def test_a_budget_is_shown_counted_down_and_refused_when_spent(edge: httpx2.Client) -> None:
     me = visitor()
     for left in (5, 4, 3, 2, 1, 0):
         answer = edge.get("/v1/products", headers=me)
         assert answer.status_code == 200
         assert answer.headers["ratelimit-policy"] == '"default";q=6;w=86400'
-        told = re.fullmatch(r'"default";r=(\d+);t=(\d+)', answer.headers["ratelimit"])
-        assert told is not None
-        assert int(told[1]) == left
-        assert 0 < int(told[2]) <= 86400
+        shown = re.fullmatch(r'"default";r=(\d+);t=(\d+)', answer.headers["ratelimit"])
+        assert shown is not None
+        assert int(shown[1]) == left
+        assert 0 < int(shown[2]) <= 86400
     refused = edge.get("/v1/products", headers=me)
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
     assert refused.headers["content-type"] == "application/problem+json"

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import httpx2
 import pytest
@@ -12,15 +11,16 @@ from adapters.connections import Connections
 from adapters.mysql.tables.identity import users
 from adapters.mysql.tables.orders import orders
 from adapters.mysql.tables.shared import idempotency_keys
+from tests.fixture_types import Customer, Json, MakeProduct
 
 PROBLEM = "application/problem+json"
 JSON = {"Content-Type": "application/json"}
 
 
-def check_problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+def check_problem(answer: httpx2.Response, status: int, code: str) -> Json:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == PROBLEM
-    problem: dict[str, Any] = answer.json()
+    problem: Json = answer.json()
     assert (problem["status"], problem["code"]) == (status, code)
     assert {"type", "title", "detail", "instance"} <= problem.keys()
     for trace in ("Traceback", "sqlalchemy", "pymysql", 'File "'):
@@ -35,7 +35,7 @@ def counts(connections: Connections) -> list[int]:
 
 
 @pytest.fixture
-def nothing_written(connections: Connections, customer: Any) -> Iterator[None]:
+def nothing_written(connections: Connections, customer: Customer) -> Iterator[None]:
     before = counts(connections)
     yield
     assert counts(connections) == before
@@ -73,7 +73,7 @@ def test_what_is_not_acceptable_is_named_and_not_repeated(api: httpx2.Client, bo
 
 
 @pytest.mark.usefixtures("nothing_written")
-def test_a_body_of_two_megabytes_is_too_large(api: httpx2.Client, customer: Any) -> None:
+def test_a_body_of_two_megabytes_is_too_large(api: httpx2.Client, customer: Customer) -> None:
     big = json.dumps({"filler": "x" * 2_000_000})
     for path in ("/v1/users", "/v1/checkouts", "/oauth2/token", "/v1/webhooks/stripe"):
         check_problem(api.post(path, content=big, headers=JSON | customer.headers), 413, "body_too_large")
@@ -96,7 +96,7 @@ def test_unknown_places_and_methods_are_problems(api: httpx2.Client) -> None:
 @pytest.mark.usefixtures("nothing_written")
 @pytest.mark.parametrize("quantity", [0, -1, 10**9, 1.5, "NaN", "2", None, True, [], 2**70])
 def test_a_quantity_is_a_whole_number_of_units(
-    api: httpx2.Client, customer: Any, make_product: Any, quantity: object
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, quantity: object
 ) -> None:
     answer = api.put(f"/v1/cart/items/{make_product()}", json={"quantity": quantity}, headers=customer.headers)
     check_problem(answer, 422, "invalid_request")
@@ -105,7 +105,7 @@ def test_a_quantity_is_a_whole_number_of_units(
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400"])
 def test_numbers_that_json_does_not_know_are_refused(
-    api: httpx2.Client, customer: Any, make_product: Any, literal: str
+    api: httpx2.Client, customer: Customer, make_product: MakeProduct, literal: str
 ) -> None:
     content = f'{{"quantity": {literal}}}'
     answer = api.put(f"/v1/cart/items/{make_product()}", content=content, headers=JSON | customer.headers)
@@ -114,7 +114,7 @@ def test_numbers_that_json_does_not_know_are_refused(
 
 
 @pytest.mark.parametrize("sku", ["NO-SUCH", "no-such", "ÜBER", "A" * 300, "A'--", "%00"])
-def test_an_unknown_sku_is_refused_everywhere(api: httpx2.Client, customer: Any, sku: str) -> None:
+def test_an_unknown_sku_is_refused_everywhere(api: httpx2.Client, customer: Customer, sku: str) -> None:
     answer = api.put(f"/v1/cart/items/{sku}", json={"quantity": 1}, headers=customer.headers)
     check_problem(answer, 422, "unknown_product")
     check_problem(api.get(f"/v1/products/{sku}"), 404, "not_found")

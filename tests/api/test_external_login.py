@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -23,8 +22,7 @@ from adapters.mysql.identity.users import Accounts
 from adapters.mysql.tables.identity import external_identities
 from dev.testbed import ROOT, Testbed, free_port
 from schemas.oauth import NewOAuthClient
-
-PASSWORD = "correct horse battery staple"
+from tests.fixture_types import PASSWORD, MakeCustomer
 
 
 def launch(bed: Testbed, port: int, log: Path, **changes: str) -> subprocess.Popen[bytes]:
@@ -61,7 +59,9 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(bed: Testbed, connections: Connections, api: Any, tmp_path_factory: Any) -> Iterator[Elsewhere]:
+def elsewhere(
+    bed: Testbed, connections: Connections, api: httpx2.Client, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Elsewhere]:
     folder = tmp_path_factory.mktemp("provider")
     url = sa.make_url(bed.settings.mysql_url.get_secret_value())
     database = f"{url.database}_provider"
@@ -181,7 +181,7 @@ def test_a_stranger_gets_an_account_and_finds_it_again(
 
 
 def test_an_account_with_the_same_proven_address_is_linked(
-    elsewhere: Elsewhere, http: httpx2.Client, make_customer: Any, api: httpx2.Client, connections: Connections
+    elsewhere: Elsewhere, http: httpx2.Client, make_customer: MakeCustomer, api: httpx2.Client, connections: Connections
 ) -> None:
     customer = make_customer()
     Accounts(connections.engine).mark_email_verified(customer.id)
@@ -195,7 +195,7 @@ def test_an_account_with_the_same_proven_address_is_linked(
 
 
 def test_an_address_the_provider_has_not_proven_neither_links_nor_creates(
-    elsewhere: Elsewhere, http: httpx2.Client, make_customer: Any, connections: Connections
+    elsewhere: Elsewhere, http: httpx2.Client, make_customer: MakeCustomer, connections: Connections
 ) -> None:
     customer = make_customer()
     Accounts(connections.engine).mark_email_verified(customer.id)
@@ -208,7 +208,7 @@ def test_an_address_the_provider_has_not_proven_neither_links_nor_creates(
 
 
 def test_an_account_here_that_only_claims_the_address_is_not_taken_over(
-    elsewhere: Elsewhere, http: httpx2.Client, api: httpx2.Client, make_customer: Any, connections: Connections
+    elsewhere: Elsewhere, http: httpx2.Client, api: httpx2.Client, make_customer: MakeCustomer, connections: Connections
 ) -> None:
     customer = make_customer()
     register_there(elsewhere, customer.email)
@@ -257,7 +257,7 @@ def test_an_answer_with_something_changed_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (400, "external_sign_in_failed")
 
 
-def test_a_refusal_at_the_provider_is_told(elsewhere: Elsewhere, http: httpx2.Client) -> None:
+def test_a_refusal_at_the_provider_is_shown(elsewhere: Elsewhere, http: httpx2.Client) -> None:
     answer = http.get(f"{elsewhere.ours}/v1/auth/house/callback", params={"error": "access_denied", "state": "x"})
     assert (answer.status_code, answer.json()["code"]) == (400, "external_sign_in_failed")
 

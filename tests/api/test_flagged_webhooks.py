@@ -4,8 +4,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import httpx2
 import pytest
@@ -13,21 +12,23 @@ import uuid_utils
 from temporalio.client import Client
 
 from adapters.settings import Settings
-from schemas.users import Role
 from tests.buyer import SECURE, Buyer
+from tests.fixture_types import Headers, Json, MakeProduct
 from workflows.names import payment_workflow_id
 
 PATH = "/v1/ops/webhooks/flagged"
-Deliver = Callable[..., dict[str, Any]]
+
+
+class Deliver(Protocol):
+    """Sends a webhook about the waiting payment, signed as the provider signs, with the fields a test gives."""
+
+    def __call__(
+        self, event_id: str | None = None, kind: str = "amount_capturable_updated", **fields: object
+    ) -> Json: ...
 
 
 @pytest.fixture
-def staff(make_staff: Callable[..., dict[str, str]]) -> dict[str, str]:
-    return make_staff(Role.SUPPORT)
-
-
-@pytest.fixture
-def waiting(buyer: Buyer, make_product: Any) -> dict[str, Any]:
+def waiting(buyer: Buyer, make_product: MakeProduct) -> Json:
     """An order whose payment waits for the customer's bank: any webhook that is believed would wake it."""
     order = buyer.check_out(buyer.fill(make_product()), SECURE).raise_for_status().json()
     assert order["status"] == "awaiting_payment"
@@ -35,10 +36,8 @@ def waiting(buyer: Buyer, make_product: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def deliver(api: httpx2.Client, settings: Settings, waiting: dict[str, Any]) -> Deliver:
-    """A webhook about its payment, signed as the provider signs, which tells what the test wants it to."""
-
-    def send(event_id: str | None = None, kind: str = "amount_capturable_updated", **told: object) -> dict[str, Any]:
+def deliver(api: httpx2.Client, settings: Settings, waiting: Json) -> Deliver:
+    def send(event_id: str | None = None, kind: str = "amount_capturable_updated", **fields: object) -> Json:
         intent = waiting["payment_action"]["client_secret"].partition("_secret_")[0]
         subject = {
             "id": intent,
@@ -47,10 +46,10 @@ def deliver(api: httpx2.Client, settings: Settings, waiting: dict[str, Any]) -> 
             "amount_received": 0,
             "currency": "eur",
             "metadata": {"order_id": waiting["id"]},
-            **told,
+            **fields,
         }
         event = {"id": event_id or f"evt_{uuid_utils.uuid7().hex}", "object": "event", "created": 1}
-        event |= {"type": f"payment_intent.{kind}", "api_version": "2026-10-28.endive", "data": {"object": subject}}  # type: ignore[dict-item]
+        event |= {"type": f"payment_intent.{kind}", "api_version": "2026-10-28.endive", "data": {"object": subject}}
         body, moment = json.dumps(event), int(time.time())
         secret = settings.stripe_webhook_secret.get_secret_value().encode()
         digest = hmac.new(secret, f"{moment}.{body}".encode(), hashlib.sha256).hexdigest()
@@ -62,7 +61,7 @@ def deliver(api: httpx2.Client, settings: Settings, waiting: dict[str, Any]) -> 
     return send
 
 
-async def events_told(client: Client, order_id: str) -> str:
+async def signaled_events(client: Client, order_id: str) -> str:
     history = await client.get_workflow_handle(payment_workflow_id(order_id)).fetch_history()
     signals = [one for one in history.events if one.HasField("workflow_execution_signaled_event_attributes")]
     return "".join(str(one.workflow_execution_signaled_event_attributes.input.payloads[0].data) for one in signals)
@@ -70,10 +69,10 @@ async def events_told(client: Client, order_id: str) -> str:
 
 async def test_what_cannot_be_is_kept_and_wakes_nobody(
     deliver: Deliver,
-    waiting: dict[str, Any],
+    waiting: Json,
     buyer: Buyer,
     api: httpx2.Client,
-    staff: dict[str, str],
+    staff: Headers,
     temporal_client: Client,
 ) -> None:
     total = waiting["total"]["amount"]
@@ -86,9 +85,9 @@ async def test_what_cannot_be_is_kept_and_wakes_nobody(
     assert deliver(wrong[0]["event_id"], amount=total - 1)["outcome"] == "seen"
     right = deliver()
     assert right["outcome"] == "applied"
-    told = await events_told(temporal_client, waiting["id"])
-    assert right["event_id"] in told
-    assert not any(one["event_id"] in told for one in wrong)
+    signaled = await signaled_events(temporal_client, waiting["id"])
+    assert right["event_id"] in signaled
+    assert not any(one["event_id"] in signaled for one in wrong)
     assert buyer.order(waiting["id"])["status"] == "awaiting_payment"
     shown = {one["event_id"]: one for one in api.get(PATH, headers=staff).json()["items"]}
     amount, currency, captured = (shown[one["event_id"]] for one in wrong)
@@ -98,13 +97,14 @@ async def test_what_cannot_be_is_kept_and_wakes_nobody(
     assert (amount["order_id"], amount["reviewed"]) == (waiting["id"], False)
 
 
-async def test_somebody_looks_at_it(deliver: Deliver, api: httpx2.Client, staff: dict[str, str]) -> None:
+async def test_somebody_looks_at_it(deliver: Deliver, api: httpx2.Client, staff: Headers) -> None:
     first, second = deliver(amount=1)["event_id"], deliver(amount=2)["event_id"]
-    said = api.post(f"{PATH}/{second}/review", json={"reason": "a test of theirs"}, headers=staff)
-    assert (said.status_code, said.json()["reviewed"], said.json()["review"]) == (200, True, "a test of theirs")
+    reviewed = api.post(f"{PATH}/{second}/review", json={"reason": "a test of theirs"}, headers=staff)
+    entry = reviewed.json()
+    assert (reviewed.status_code, entry["reviewed"], entry["review"]) == (200, True, "a test of theirs")
     again = api.post(f"{PATH}/{second}/review", json={"reason": "or was it?"}, headers=staff)
-    assert again.json() == said.json(), "the first word stays"
-    seen: list[dict[str, Any]] = []
+    assert again.json() == entry, "the first word stays"
+    seen: list[Json] = []
     cursor = None
     while True:
         page = api.get(PATH, params={"limit": 1, **({"cursor": cursor} if cursor else {})}, headers=staff).json()

@@ -1,4 +1,4 @@
-"""Health tells what is so."""
+"""Health shows what is so."""
 
 import httpx2
 

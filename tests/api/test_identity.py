@@ -4,29 +4,26 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from typing import Any
 
 import httpx2
 import pytest
 from joserfc import jwt
-from joserfc.jwk import ECKey, OctKey
+from joserfc.jwk import ECKey, Key, OctKey
 
 from adapters.connections import Connections
 from adapters.mysql.identity.users import Accounts
 from adapters.mysql.tables.identity import users
 from adapters.settings import Settings
 from api.tokens import ALGORITHM, TOKEN_TYPE, KeyRing
-
-PASSWORD = "correct horse battery staple"
-Claims = dict[str, Any]
+from tests.fixture_types import PASSWORD, Customer, Json, MakeCustomer
 
 
 @pytest.fixture
-def forge(settings: Settings, customer: Any) -> Callable[..., str]:
+def forge(settings: Settings, customer: Customer) -> Callable[..., str]:
     """A token like ours, but for what the test changes in it."""
     key = KeyRing(settings.auth_keys_dir).signing_key
 
-    def forge(claims: Claims | None = None, header: dict[str, Any] | None = None, signer: Any = key) -> str:
+    def forge(claims: Json | None = None, header: Json | None = None, signer: Key = key) -> str:
         now = int(time.time())
         ours = {
             "iss": settings.auth_issuer,
@@ -41,7 +38,7 @@ def forge(settings: Settings, customer: Any) -> Callable[..., str]:
             "tv": 1,
         }
         whole = {name: value for name, value in (ours | (claims or {})).items() if value is not None}
-        head = {"alg": ALGORITHM, "kid": key.kid, "typ": TOKEN_TYPE} | (header or {})
+        head: Json = {"alg": ALGORITHM, "kid": key.kid, "typ": TOKEN_TYPE} | (header or {})
         return jwt.encode(head, whole, signer, algorithms=[head["alg"]])
 
     return forge
@@ -57,14 +54,14 @@ def check_refused(answer: httpx2.Response) -> None:
     assert answer.headers["www-authenticate"].startswith('Bearer error="invalid_token"')
 
 
-def test_who_registers_and_signs_in_is_known(api: httpx2.Client, customer: Any) -> None:
+def test_who_registers_and_signs_in_is_known(api: httpx2.Client, customer: Customer) -> None:
     answer = api.get("/v1/users/me", headers=customer.headers)
     assert answer.status_code == 200
     assert answer.json()["email"] == customer.email
     assert "password_hash" not in answer.text
 
 
-def test_the_token_says_what_rfc_9068_asks_for(api: httpx2.Client, customer: Any, settings: Settings) -> None:
+def test_the_token_says_what_rfc_9068_asks_for(api: httpx2.Client, customer: Customer, settings: Settings) -> None:
     token = customer.headers["Authorization"].removeprefix("Bearer ")
     header, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in token.split(".")[:2])
     assert (header["alg"], header["typ"]) == ("ES256", "at+jwt")
@@ -98,7 +95,7 @@ def test_a_token_of_ours_is_believed(api: httpx2.Client, forge: Callable[..., st
     ids=str,
 )
 def test_a_signed_token_with_a_claim_out_of_place_is_refused(
-    api: httpx2.Client, forge: Callable[..., str], claims: Claims
+    api: httpx2.Client, forge: Callable[..., str], claims: Json
 ) -> None:
     check_refused(me(api, forge(claims)))
 
@@ -144,14 +141,14 @@ def test_without_a_token_one_is_asked_to_sign_in(api: httpx2.Client, header: str
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_a_revoked_token_stops_at_once(api: httpx2.Client, customer: Any, connections: Connections) -> None:
+def test_a_revoked_token_stops_at_once(api: httpx2.Client, customer: Customer, connections: Connections) -> None:
     with connections.engine.begin() as connection:
         connection.execute(users.update().where(users.c.id == customer.id).values(token_version=2))
     check_refused(api.get("/v1/users/me", headers=customer.headers))
 
 
 def test_a_closed_account_can_neither_act_nor_sign_in(
-    api: httpx2.Client, connections: Connections, make_customer: Any
+    api: httpx2.Client, connections: Connections, make_customer: MakeCustomer
 ) -> None:
     customer = make_customer()
     with connections.engine.begin() as connection:
@@ -165,7 +162,7 @@ def token_request(api: httpx2.Client, **form: str) -> httpx2.Response:
     return answer
 
 
-def sign_in(api: httpx2.Client, customer: Any, password: str = PASSWORD) -> httpx2.Response:
+def sign_in(api: httpx2.Client, customer: Customer, password: str = PASSWORD) -> httpx2.Response:
     return token_request(api, grant_type="password", username=customer.email, password=password)
 
 
@@ -183,26 +180,26 @@ def sign_in(api: httpx2.Client, customer: Any, password: str = PASSWORD) -> http
     ids=str,
 )
 def test_the_token_endpoint_refuses_in_the_words_of_rfc_6749(
-    api: httpx2.Client, customer: Any, change: dict[str, str], error: str
+    api: httpx2.Client, customer: Customer, change: dict[str, str], error: str
 ) -> None:
     form = {"grant_type": "password", "username": customer.email, "password": PASSWORD} | change
     answer = token_request(api, **form)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
 
-def test_a_token_request_without_a_password_is_invalid(api: httpx2.Client, customer: Any) -> None:
+def test_a_token_request_without_a_password_is_invalid(api: httpx2.Client, customer: Customer) -> None:
     answer = token_request(api, grant_type="password", username=customer.email)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_a_password_in_the_address_is_not_looked_at(api: httpx2.Client, customer: Any) -> None:
+def test_a_password_in_the_address_is_not_looked_at(api: httpx2.Client, customer: Customer) -> None:
     query = {"grant_type": "password", "username": customer.email, "password": PASSWORD}
     answer = api.post("/oauth2/token", params=query)
     assert answer.status_code == 400
 
 
 def test_a_stranger_is_refused_as_slowly_as_a_customer_with_a_wrong_password(
-    costly_api: httpx2.Client, customer: Any
+    costly_api: httpx2.Client, customer: Customer
 ) -> None:
     def seconds(username: str) -> float:
         started = time.perf_counter()
@@ -215,8 +212,8 @@ def test_a_stranger_is_refused_as_slowly_as_a_customer_with_a_wrong_password(
     assert 0.3 < unknown / known < 3
 
 
-def test_a_hash_of_another_cost_is_made_anew_at_sign_in_and_nobody_is_signed_out(
-    api: httpx2.Client, costly_api: httpx2.Client, customer: Any, connections: Connections
+def test_a_hash_of_another_cost_is_replaced_at_sign_in_and_nobody_signed_out(
+    api: httpx2.Client, costly_api: httpx2.Client, customer: Customer, connections: Connections
 ) -> None:
     def kept() -> str:
         account = Accounts(connections.engine).by_id(customer.id)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import httpx2
 import pytest
@@ -21,8 +20,8 @@ from adapters.mysql.tables.identity import login_failures, security_events
 from adapters.settings import Settings
 from api.login_throttle import LoginThrottle, TooManyAttempts
 from dev.testbed import free_port
+from tests.fixture_types import PASSWORD, Customer, Mailed
 
-PASSWORD = "correct horse battery staple"
 FREE, FREE_OF_ADDRESS = 3, 6
 MakeThrottle = Callable[..., LoginThrottle]
 
@@ -48,7 +47,7 @@ def dead_redis() -> Iterator[redis.Redis]:
 
 @pytest.fixture(params=["redis", "mysql"])
 def throttle(request: pytest.FixtureRequest, make_throttle: MakeThrottle, dead_redis: redis.Redis) -> LoginThrottle:
-    """The same rules hold with Redis and without."""
+    """The same rules apply with Redis and without."""
     return make_throttle(dead_redis) if request.param == "mysql" else make_throttle()
 
 
@@ -121,10 +120,14 @@ def test_an_account_that_only_claims_an_address_clears_none_of_its_failures(thro
     assert wait <= 2, "and no success counts as one"
 
 
-def test_an_account_nobody_has_is_paused_like_one_that_exists(throttle: LoginThrottle, customer: Any) -> None:
+def test_an_account_nobody_has_is_paused_like_one_that_exists(throttle: LoginThrottle, customer: Customer) -> None:
     for email in (customer.email.upper(), unique("nobody")):
         origins = iter(f"192.0.2.{n}" for n in range(200))
-        guesses, wait = guesses_until_paused(throttle, lambda email=email, origins=origins: (email, next(origins)))
+
+        def guess(email: str = email, origins: Iterator[str] = origins) -> tuple[str, str]:
+            return email, next(origins)
+
+        guesses, wait = guesses_until_paused(throttle, guess)
         assert guesses >= FREE + 1
         assert wait >= 1
 
@@ -165,9 +168,11 @@ def test_the_address_of_a_stranger_is_kept_only_as_a_digest(
     assert not [key for key in connections.redis.scan_iter("login:*") if email in key]
 
 
-def test_the_token_endpoint_pauses_and_says_for_how_long(api: httpx2.Client, customer: Any, settings: Settings) -> None:
+def test_the_token_endpoint_pauses_and_says_for_how_long(
+    api: httpx2.Client, customer: Customer, settings: Settings
+) -> None:
     form = {"grant_type": "password", "username": customer.email, "password": "wrong"}
-    answers = []
+    answers: list[httpx2.Response] = []
     while not answers or answers[-1].status_code == 400:
         answers.append(api.post("/oauth2/token", data=form))
     *failed, paused = answers
@@ -181,7 +186,7 @@ def test_the_token_endpoint_pauses_and_says_for_how_long(api: httpx2.Client, cus
 
 
 def test_a_password_reset_lets_its_owner_in_at_once(
-    api: httpx2.Client, customer: Any, mailed: Callable[..., str], settings: Settings
+    api: httpx2.Client, customer: Customer, mailed: Mailed, settings: Settings
 ) -> None:
     form = {"grant_type": "password", "username": customer.email, "password": "wrong"}
     for _ in range(settings.login_failures_per_account + 4):

@@ -1,7 +1,5 @@
 """Clients: administered by staff, authenticated by their secret, and each only itself."""
 
-from typing import Any
-
 import httpx2
 import pytest
 from uuid_utils import uuid7
@@ -9,6 +7,9 @@ from uuid_utils import uuid7
 from adapters.connections import Connections
 from adapters.mysql.tables.identity import oauth_clients, user_roles
 from adapters.settings import Settings
+from schemas.oauth import MadeOAuthClient
+from tests.fixture_types import PASSWORD, Customer, Json, MakeCustomer, MakeProduct
+from tests.oauth import MakeClient, RunFlow, basic_auth
 
 NEW = {
     "name": "A robot",
@@ -20,7 +21,7 @@ NEW = {
 
 
 @pytest.fixture
-def admin(make_customer: Any, connections: Connections) -> Any:
+def admin(make_customer: MakeCustomer, connections: Connections) -> Customer:
     admin = make_customer()
     with connections.engine.begin() as connection:
         connection.execute(user_roles.insert().values(user_id=admin.id, role="admin"))
@@ -33,13 +34,13 @@ def client_id() -> str:
 
 
 @pytest.fixture
-def robot(api: httpx2.Client, admin: Any, client_id: str) -> dict[str, Any]:
+def robot(api: httpx2.Client, admin: Customer, client_id: str) -> Json:
     answer = api.post("/v1/oauth-clients", json=NEW | {"client_id": client_id}, headers=admin.headers)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
-def service_token(api: httpx2.Client, client: dict[str, Any], secret: str | None = None) -> httpx2.Response:
+def service_token(api: httpx2.Client, client: Json, secret: str | None = None) -> httpx2.Response:
     auth = (client["client_id"], secret or client["client_secret"])
     return api.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=auth)
 
@@ -49,7 +50,7 @@ def bearer(answer: httpx2.Response) -> dict[str, str]:
 
 
 def test_a_service_gets_a_token_and_acts_in_its_roles(
-    api: httpx2.Client, robot: dict[str, Any], make_product: Any
+    api: httpx2.Client, robot: Json, make_product: MakeProduct
 ) -> None:
     answer = service_token(api, robot)
     assert answer.status_code == 200, answer.text
@@ -58,12 +59,12 @@ def test_a_service_gets_a_token_and_acts_in_its_roles(
     assert api.get("/v1/users/me", headers=bearer(answer)).status_code == 403
 
 
-def test_a_secret_may_also_be_sent_in_the_form(api: httpx2.Client, robot: dict[str, Any]) -> None:
+def test_a_secret_may_also_be_sent_in_the_form(api: httpx2.Client, robot: Json) -> None:
     form = {name: robot[name] for name in ("client_id", "client_secret")}
     assert api.post("/oauth2/token", data=form | {"grant_type": "client_credentials"}).status_code == 200
 
 
-def test_another_clients_secret_opens_nothing(api: httpx2.Client, robot: dict[str, Any], make_client: Any) -> None:
+def test_another_clients_secret_opens_nothing(api: httpx2.Client, robot: Json, make_client: MakeClient) -> None:
     other = make_client(confidential=True)
     for secret in (other.client_secret, "wrong", robot["client_secret"] + "x"):
         answer = service_token(api, robot, secret)
@@ -72,30 +73,30 @@ def test_another_clients_secret_opens_nothing(api: httpx2.Client, robot: dict[st
 
 
 def test_a_confidential_client_cannot_pass_without_its_secret(
-    api: httpx2.Client, run_flow: Any, make_client: Any
+    api: httpx2.Client, run_flow: RunFlow, make_client: MakeClient
 ) -> None:
     client = make_client(confidential=True)
     flow = run_flow(client)
     form = {"grant_type": "refresh_token", "refresh_token": flow.tokens["refresh_token"]}
     answer = api.post("/oauth2/token", data=form | {"client_id": client.client_id})
     assert answer.json()["error"] == "invalid_client"
-    auth = (client.client_id, client.client_secret)
+    auth = basic_auth(client)
     assert api.post("/oauth2/token", data=form, auth=auth).status_code == 200
 
 
-def test_a_client_may_only_use_its_own_grants(api: httpx2.Client, make_client: Any, customer: Any) -> None:
+def test_a_client_may_only_use_its_own_grants(api: httpx2.Client, make_client: MakeClient, customer: Customer) -> None:
     client = make_client(confidential=True)
-    auth = (client.client_id, client.client_secret)
+    auth = basic_auth(client)
     answer = api.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=auth)
     assert answer.json()["error"] == "unauthorized_client"
     public = make_client()
-    form = {"grant_type": "password", "username": customer.email, "password": "correct horse battery staple"}
+    form = {"grant_type": "password", "username": customer.email, "password": PASSWORD}
     assert api.post("/oauth2/token", data=form | {"client_id": public.client_id}).json()["error"] == (
         "unauthorized_client"
     )
 
 
-def test_a_new_secret_ends_the_old_one(api: httpx2.Client, robot: dict[str, Any], admin: Any) -> None:
+def test_a_new_secret_ends_the_old_one(api: httpx2.Client, robot: Json, admin: Customer) -> None:
     answer = api.post(f"/v1/oauth-clients/{robot['client_id']}/secret", headers=admin.headers)
     assert answer.status_code == 200
     assert service_token(api, robot).status_code == 401
@@ -103,7 +104,7 @@ def test_a_new_secret_ends_the_old_one(api: httpx2.Client, robot: dict[str, Any]
 
 
 def test_a_deactivated_client_and_its_tokens_stop_at_once(
-    api: httpx2.Client, robot: dict[str, Any], admin: Any, make_product: Any
+    api: httpx2.Client, robot: Json, admin: Customer, make_product: MakeProduct
 ) -> None:
     headers, path = bearer(service_token(api, robot)), f"/v1/stock/{make_product()}"
     assert api.get(path, headers=headers).status_code == 200
@@ -113,7 +114,7 @@ def test_a_deactivated_client_and_its_tokens_stop_at_once(
     assert service_token(api, robot).status_code == 401
 
 
-def test_a_deactivated_application_loses_its_customers(api: httpx2.Client, admin: Any, run_flow: Any) -> None:
+def test_a_deactivated_application_loses_its_customers(api: httpx2.Client, admin: Customer, run_flow: RunFlow) -> None:
     flow = run_flow()
     headers = {"Authorization": f"Bearer {flow.tokens['access_token']}"}
     assert api.get("/oauth2/userinfo", headers=headers).status_code == 200
@@ -122,9 +123,7 @@ def test_a_deactivated_application_loses_its_customers(api: httpx2.Client, admin
     assert api.get("/oauth2/userinfo", headers=headers).status_code == 401
 
 
-def test_a_client_is_shown_and_changed_without_its_secret(
-    api: httpx2.Client, robot: dict[str, Any], admin: Any
-) -> None:
+def test_a_client_is_shown_and_changed_without_its_secret(api: httpx2.Client, robot: Json, admin: Customer) -> None:
     path = f"/v1/oauth-clients/{robot['client_id']}"
     changed = api.patch(path, json={"name": "Another robot", "roles": []}, headers=admin.headers)
     assert changed.status_code == 200
@@ -140,7 +139,7 @@ def test_a_client_is_shown_and_changed_without_its_secret(
     assert "secret" not in str(shown)
 
 
-def test_a_secret_is_kept_as_a_digest(robot: dict[str, Any], connections: Connections) -> None:
+def test_a_secret_is_kept_as_a_digest(robot: Json, connections: Connections) -> None:
     with connections.engine.connect() as connection:
         assert robot["client_secret"] not in str(connection.execute(oauth_clients.select()).all())
 
@@ -167,7 +166,7 @@ def test_a_secret_is_kept_as_a_digest(robot: dict[str, Any], connections: Connec
     ids=str,
 )
 def test_a_client_that_would_be_unsafe_is_not_registered(
-    api: httpx2.Client, admin: Any, client_id: str, change: dict[str, Any]
+    api: httpx2.Client, admin: Customer, client_id: str, change: Json
 ) -> None:
     body = NEW | {"client_id": client_id} | ({"roles": []} if "redirect_uris" in change else {}) | change
     answer = api.post("/v1/oauth-clients", json=body, headers=admin.headers)
@@ -176,7 +175,7 @@ def test_a_client_that_would_be_unsafe_is_not_registered(
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:8000/cb", "http://[::1]/cb", "com.example.app:/cb"])
 def test_an_app_on_the_customers_own_machine_may_be_registered(
-    api: httpx2.Client, admin: Any, client_id: str, uri: str
+    api: httpx2.Client, admin: Customer, client_id: str, uri: str
 ) -> None:
     body = {"client_id": client_id, "name": "App", "confidential": False, "grant_types": ["authorization_code"]}
     answer = api.post("/v1/oauth-clients", json=body | {"redirect_uris": [uri]}, headers=admin.headers)
@@ -184,29 +183,29 @@ def test_an_app_on_the_customers_own_machine_may_be_registered(
     assert answer.json()["client_secret"] is None
 
 
-def test_an_id_is_taken_once(api: httpx2.Client, robot: dict[str, Any], admin: Any) -> None:
+def test_an_id_is_taken_once(api: httpx2.Client, robot: Json, admin: Customer) -> None:
     body = NEW | {"client_id": robot["client_id"]}
     answer = api.post("/v1/oauth-clients", json=body, headers=admin.headers)
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
 
 
-def test_a_customer_administers_no_client(api: httpx2.Client, customer: Any) -> None:
+def test_a_customer_administers_no_client(api: httpx2.Client, customer: Customer) -> None:
     assert api.get("/v1/oauth-clients", headers=customer.headers).status_code == 403
     assert api.get("/v1/oauth-clients").status_code == 401
 
 
-def introspect(api: httpx2.Client, client: Any, token: str) -> httpx2.Response:
-    return api.post("/oauth2/introspect", data={"token": token}, auth=(client.client_id, client.client_secret))
+def introspect(api: httpx2.Client, client: MadeOAuthClient, token: str) -> httpx2.Response:
+    return api.post("/oauth2/introspect", data={"token": token}, auth=basic_auth(client))
 
 
 def test_a_confidential_client_learns_what_its_tokens_are_worth(
-    api: httpx2.Client, run_flow: Any, make_client: Any, settings: Settings
+    api: httpx2.Client, run_flow: RunFlow, make_client: MakeClient, settings: Settings
 ) -> None:
     client = make_client(confidential=True)
     flow = run_flow(client)
-    told = introspect(api, client, flow.tokens["access_token"]).json()
-    assert told["active"] is True
-    assert (told["sub"], told["client_id"], told["iss"]) == (
+    shown = introspect(api, client, flow.tokens["access_token"]).json()
+    assert shown["active"] is True
+    assert (shown["sub"], shown["client_id"], shown["iss"]) == (
         flow.customer.id,
         client.client_id,
         settings.auth_issuer,
@@ -214,13 +213,13 @@ def test_a_confidential_client_learns_what_its_tokens_are_worth(
     assert introspect(api, client, flow.tokens["refresh_token"]).json()["active"] is True
     assert introspect(api, client, "nonsense").json() == {"active": False}
     assert introspect(api, make_client(confidential=True), flow.tokens["access_token"]).json() == {"active": False}
-    auth = (client.client_id, client.client_secret)
+    auth = basic_auth(client)
     assert api.post("/oauth2/revoke", data={"token": flow.tokens["refresh_token"]}, auth=auth).status_code == 200
     assert introspect(api, client, flow.tokens["access_token"]).json() == {"active": False}
     assert introspect(api, client, flow.tokens["refresh_token"]).json() == {"active": False}
 
 
-def test_a_public_client_learns_nothing(api: httpx2.Client, run_flow: Any) -> None:
+def test_a_public_client_learns_nothing(api: httpx2.Client, run_flow: RunFlow) -> None:
     flow = run_flow()
     form = {"token": flow.tokens["access_token"], "client_id": flow.client.client_id}
     assert api.post("/oauth2/introspect", data=form).json()["error"] == "invalid_client"
@@ -229,10 +228,12 @@ def test_a_public_client_learns_nothing(api: httpx2.Client, run_flow: Any) -> No
 @pytest.mark.parametrize(
     "header", ["Basic /w==", "Basic", "Basic x", "Basic !!!!", "Basic Og==", "Basic YTpi", "Bearer x", "Basic w7w6w7w="]
 )
-def test_an_authorization_header_that_is_no_client_is_refused(api: httpx2.Client, customer: Any, header: str) -> None:
-    form = {"grant_type": "password", "username": customer.email, "password": "correct horse battery staple"}
-    for wanted in (form, {"grant_type": "client_credentials"}):
-        answer = api.post("/oauth2/token", data=wanted, headers={"Authorization": header})
+def test_an_authorization_header_that_is_no_client_is_refused(
+    api: httpx2.Client, customer: Customer, header: str
+) -> None:
+    form = {"grant_type": "password", "username": customer.email, "password": PASSWORD}
+    for request in (form, {"grant_type": "client_credentials"}):
+        answer = api.post("/oauth2/token", data=request, headers={"Authorization": header})
         assert (answer.status_code in (400, 401), answer.json()["error"]) == (True, "invalid_client")
 
 

@@ -1,8 +1,6 @@
 """Authorization code with PKCE: a customer lets another application act, and only that one."""
 
 import re
-from types import SimpleNamespace
-from typing import Any
 
 import httpx2
 import pytest
@@ -10,28 +8,20 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from adapters.settings import Settings
-
-CALLBACK = "https://app.example.com/callback"
+from tests.fixture_types import PASSWORD, Customer, Json, MakeCustomer
+from tests.oauth import Browser, Exchange, MakeClient, Pkce, RunFlow, callback_parameters
 
 
 @pytest.fixture
-def pkce() -> SimpleNamespace:
+def pkce() -> Pkce:
     """The pair of RFC 7636, appendix B."""
-    return SimpleNamespace(
-        verifier="dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
-        challenge="E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-    )
-
-
-def location(answer: httpx2.Response) -> dict[str, str]:
-    assert answer.status_code == 302, answer.text
-    url = httpx2.URL(answer.headers["location"])
-    assert str(url).startswith(f"{CALLBACK}?")
-    return dict(url.params)
+    pair = Pkce("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+    assert pair.challenge == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+    return pair
 
 
 def test_a_customer_signs_in_consents_and_the_client_gets_its_tokens(
-    run_flow: Any, api: httpx2.Client, settings: Settings
+    run_flow: RunFlow, api: httpx2.Client, settings: Settings
 ) -> None:
     flow = run_flow()
     tokens = flow.tokens
@@ -44,21 +34,21 @@ def test_a_customer_signs_in_consents_and_the_client_gets_its_tokens(
     assert found["nonce"] == "a nonce"
     assert {"at_hash", "auth_time", "exp", "iat"} <= found.keys()
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-    told = api.get("/oauth2/userinfo", headers=headers).json()
-    assert told == {"sub": flow.customer.id, "name": "Test Customer", "email": flow.customer.email} | {
+    claims = api.get("/oauth2/userinfo", headers=headers).json()
+    assert claims == {"sub": flow.customer.id, "name": "Test Customer", "email": flow.customer.email} | {
         "email_verified": False
     }
 
 
 def test_the_answer_names_state_and_issuer(
-    browser: Any, make_client: Any, customer: Any, pkce: Any, settings: Settings
+    browser: Browser, make_client: MakeClient, customer: Customer, pkce: Pkce, settings: Settings
 ) -> None:
     answer = browser.allow(browser.request(make_client(), pkce), customer.email)
     assert answer["state"] == "a state & more"
     assert answer["iss"] == settings.auth_issuer
 
 
-def test_a_token_may_do_what_its_customer_agreed_to_and_no_more(run_flow: Any, api: httpx2.Client) -> None:
+def test_a_token_may_do_what_its_customer_agreed_to_and_no_more(run_flow: RunFlow, api: httpx2.Client) -> None:
     headers = {"Authorization": f"Bearer {run_flow(scope='openid').tokens['access_token']}"}
     assert api.get("/oauth2/userinfo", headers=headers).json().keys() == {"sub"}
     assert api.get("/v1/orders", headers=headers).status_code == 403
@@ -68,45 +58,49 @@ def test_a_token_may_do_what_its_customer_agreed_to_and_no_more(run_flow: Any, a
 
 
 def test_who_signed_in_and_agreed_before_is_not_asked_again(
-    browser: Any, make_client: Any, customer: Any, pkce: Any
+    browser: Browser, make_client: MakeClient, customer: Customer, pkce: Pkce
 ) -> None:
     client = make_client()
     query = browser.request(client, pkce)
     browser.allow(query, customer.email)
-    assert location(browser.open(query))["code"]
-    assert location(browser.open(query | {"prompt": "none"}))["code"]
+    assert callback_parameters(browser.open(query))["code"]
+    assert callback_parameters(browser.open(query | {"prompt": "none"}))["code"]
     assert "Allow access?" in browser.open(query | {"scope": "openid profile email orders"}).text
     assert "Allow access?" in browser.open(query | {"prompt": "consent"}).text
     assert "Sign in" in browser.open(query | {"prompt": "login"}).text
 
 
 def test_a_silent_request_is_refused_to_a_stranger_and_before_consent(
-    browser: Any, make_client: Any, customer: Any, pkce: Any
+    browser: Browser, make_client: MakeClient, customer: Customer, pkce: Pkce
 ) -> None:
     query = browser.request(make_client(), pkce)
-    assert location(browser.open(query | {"prompt": "none"}))["error"] == "login_required"
+    assert callback_parameters(browser.open(query | {"prompt": "none"}))["error"] == "login_required"
     browser.sign_in(query, customer.email)
-    assert location(browser.open(query | {"prompt": "none"}))["error"] == "consent_required"
+    assert callback_parameters(browser.open(query | {"prompt": "none"}))["error"] == "consent_required"
 
 
 def test_who_does_not_agree_is_sent_back_without_a_code(
-    browser: Any, make_client: Any, customer: Any, pkce: Any
+    browser: Browser, make_client: MakeClient, customer: Customer, pkce: Pkce
 ) -> None:
     page = browser.sign_in(browser.request(make_client(), pkce), customer.email)
-    answer = location(browser.send(page, "deny"))
+    answer = callback_parameters(browser.send(page, "deny"))
     assert answer["error"] == "access_denied"
     assert answer["state"] == "a state & more"
     assert "code" not in answer
 
 
-def test_another_account_can_be_used(browser: Any, make_client: Any, make_customer: Any, pkce: Any) -> None:
+def test_another_account_can_be_used(
+    browser: Browser, make_client: MakeClient, make_customer: MakeCustomer, pkce: Pkce
+) -> None:
     query = browser.request(make_client(), pkce)
     page = browser.sign_in(query, make_customer().email)
     page = browser.http.get(browser.send(page, "switch").headers["location"])
     assert "Password" in page.text
 
 
-def test_a_wrong_password_stays_on_the_page(browser: Any, make_client: Any, customer: Any, pkce: Any) -> None:
+def test_a_wrong_password_stays_on_the_page(
+    browser: Browser, make_client: MakeClient, customer: Customer, pkce: Pkce
+) -> None:
     page = browser.open(browser.request(make_client(), pkce))
     answer = browser.send(page, "sign_in", email=customer.email, password="wrong")
     assert answer.status_code == 401
@@ -114,7 +108,7 @@ def test_a_wrong_password_stays_on_the_page(browser: Any, make_client: Any, cust
     assert "oe_session" not in browser.http.cookies
 
 
-def test_the_page_is_locked_down(browser: Any, make_client: Any, pkce: Any) -> None:
+def test_the_page_is_locked_down(browser: Browser, make_client: MakeClient, pkce: Pkce) -> None:
     page = browser.open(browser.request(make_client(name="<script>alert(1)</script>"), pkce))
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -129,7 +123,7 @@ def test_the_page_is_locked_down(browser: Any, make_client: Any, pkce: Any) -> N
 
 @pytest.mark.parametrize("token", ["", "forged", None])
 def test_a_form_that_is_not_ours_does_nothing(
-    browser: Any, make_client: Any, customer: Any, pkce: Any, token: str | None
+    browser: Browser, make_client: MakeClient, customer: Customer, pkce: Pkce, token: str | None
 ) -> None:
     query = browser.request(make_client(), pkce)
     browser.sign_in(query, customer.email)
@@ -140,17 +134,19 @@ def test_a_form_that_is_not_ours_does_nothing(
 
 
 def test_another_browsers_form_does_nothing(
-    browser: Any, api: httpx2.Client, make_client: Any, customer: Any, pkce: Any
+    browser: Browser, api: httpx2.Client, make_client: MakeClient, customer: Customer, pkce: Pkce
 ) -> None:
     query = browser.request(make_client(), pkce)
     with httpx2.Client(base_url=api.base_url) as attacker:
         page = attacker.get("/oauth2/authorize", params=query)
     browser.open(query)
-    answer = browser.send(page, "sign_in", email=customer.email, password="correct horse battery staple")
+    answer = browser.send(page, "sign_in", email=customer.email, password=PASSWORD)
     assert answer.status_code == 400
 
 
-def test_a_session_cookie_cannot_be_made_up(browser: Any, make_client: Any, customer: Any, pkce: Any) -> None:
+def test_a_session_cookie_cannot_be_made_up(
+    browser: Browser, make_client: MakeClient, customer: Customer, pkce: Pkce
+) -> None:
     query = browser.request(make_client(), pkce)
     browser.sign_in(query, customer.email)
     cookie = browser.http.cookies["oe_session"]
@@ -161,7 +157,7 @@ def test_a_session_cookie_cannot_be_made_up(browser: Any, make_client: Any, cust
 
 
 def test_logout_everywhere_ends_the_browsers_session(
-    browser: Any, api: httpx2.Client, make_client: Any, customer: Any, pkce: Any
+    browser: Browser, api: httpx2.Client, make_client: MakeClient, customer: Customer, pkce: Pkce
 ) -> None:
     query = browser.request(make_client(), pkce)
     browser.allow(query, customer.email)
@@ -193,7 +189,7 @@ def test_logout_everywhere_ends_the_browsers_session(
     ],
 )
 def test_an_address_that_is_not_the_very_one_registered_gets_nothing(
-    browser: Any, make_client: Any, customer: Any, pkce: Any, redirect_uri: str
+    browser: Browser, make_client: MakeClient, customer: Customer, pkce: Pkce, redirect_uri: str
 ) -> None:
     client = make_client()
     browser.sign_in(browser.request(client, pkce), customer.email)
@@ -203,7 +199,7 @@ def test_an_address_that_is_not_the_very_one_registered_gets_nothing(
     assert not re.search("code=|evil.example/", str(answer.headers))
 
 
-def test_an_unknown_client_is_not_sent_anywhere(browser: Any, make_client: Any, pkce: Any) -> None:
+def test_an_unknown_client_is_not_sent_anywhere(browser: Browser, make_client: MakeClient, pkce: Pkce) -> None:
     answer = browser.open(browser.request(make_client(), pkce, client_id="unknown"))
     assert answer.status_code in (400, 401)
     assert "location" not in answer.headers
@@ -225,17 +221,17 @@ def test_an_unknown_client_is_not_sent_anywhere(browser: Any, make_client: Any, 
     ],
     ids=str,
 )
-def test_a_request_that_is_wrong_is_told_to_the_client(
-    browser: Any, make_client: Any, pkce: Any, changes: dict[str, str | None], error: str
+def test_the_client_learns_what_is_wrong_with_its_request(
+    browser: Browser, make_client: MakeClient, pkce: Pkce, changes: dict[str, str | None], error: str
 ) -> None:
-    answer = location(browser.open(browser.request(make_client(), pkce, **changes)))
+    answer = callback_parameters(browser.open(browser.request(make_client(), pkce, **changes)))
     assert answer["error"] == error
     assert answer["state"] == "a state & more"
     assert "iss" in answer
 
 
 @pytest.mark.parametrize("name", ["response_type", "state", "client_id", "redirect_uri", "code_challenge", "nonce"])
-def test_a_parameter_sent_twice_is_refused(browser: Any, make_client: Any, pkce: Any, name: str) -> None:
+def test_a_parameter_sent_twice_is_refused(browser: Browser, make_client: MakeClient, pkce: Pkce, name: str) -> None:
     query = list(browser.request(make_client(), pkce).items())
     answer = browser.http.get("/oauth2/authorize", params=[*query, (name, dict(query)[name])])
     assert answer.status_code in (302, 400)
@@ -255,7 +251,13 @@ def test_a_parameter_sent_twice_is_refused(browser: Any, make_client: Any, pkce:
     ids=str,
 )
 def test_a_stolen_code_is_worth_nothing_without_what_only_the_client_has(
-    browser: Any, make_client: Any, customer: Any, pkce: Any, exchange: Any, changes: dict[str, Any], error: str
+    browser: Browser,
+    make_client: MakeClient,
+    customer: Customer,
+    pkce: Pkce,
+    exchange: Exchange,
+    changes: Json,
+    error: str,
 ) -> None:
     client = make_client()
     code = browser.allow(browser.request(client, pkce), customer.email)["code"]
@@ -263,7 +265,9 @@ def test_a_stolen_code_is_worth_nothing_without_what_only_the_client_has(
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
 
-def test_a_code_that_comes_back_takes_its_tokens_with_it(run_flow: Any, exchange: Any, api: httpx2.Client) -> None:
+def test_a_code_that_comes_back_takes_its_tokens_with_it(
+    run_flow: RunFlow, exchange: Exchange, api: httpx2.Client
+) -> None:
     flow = run_flow(scope="openid profile")
     headers = {"Authorization": f"Bearer {flow.tokens['access_token']}"}
     assert api.get("/v1/users/me", headers=headers).status_code == 200
@@ -276,13 +280,13 @@ def test_a_code_that_comes_back_takes_its_tokens_with_it(run_flow: Any, exchange
 
 
 def test_a_code_is_only_good_for_the_client_it_was_given_to(
-    browser: Any, make_client: Any, customer: Any, pkce: Any, exchange: Any
+    browser: Browser, make_client: MakeClient, customer: Customer, pkce: Pkce, exchange: Exchange
 ) -> None:
     code = browser.allow(browser.request(make_client(), pkce), customer.email)["code"]
     assert exchange(make_client(), code, pkce).json()["error"] == "invalid_grant"
 
 
-def test_a_request_may_come_as_a_form(browser: Any, make_client: Any, pkce: Any) -> None:
+def test_a_request_may_come_as_a_form(browser: Browser, make_client: MakeClient, pkce: Pkce) -> None:
     answer = browser.http.post("/oauth2/authorize", data=browser.request(make_client(), pkce))
     assert answer.status_code == 303
     assert "Password" in browser.http.get(answer.headers["location"]).text

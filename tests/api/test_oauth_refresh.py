@@ -1,15 +1,14 @@
-"""Refresh tokens are good once; whoever brings one back ends the session for everybody who holds a part of it."""
+"""Refresh tokens are good once; whoever uses one again ends the session for everybody who has a part of it."""
 
 import concurrent.futures
-from typing import Any
 
 import httpx2
 import pytest
 
 from adapters.connections import Connections
 from adapters.mysql.tables.identity import refresh_tokens, security_events
-
-PASSWORD = "correct horse battery staple"
+from tests.fixture_types import PASSWORD, Customer, Json
+from tests.oauth import MakeClient, RunFlow
 
 
 def refresh(api: httpx2.Client, token: str, **fields: str) -> httpx2.Response:
@@ -21,14 +20,14 @@ def works(api: httpx2.Client, access_token: str) -> bool:
 
 
 @pytest.fixture
-def tokens(api: httpx2.Client, customer: Any) -> dict[str, Any]:
+def tokens(api: httpx2.Client, customer: Customer) -> Json:
     form = {"grant_type": "password", "username": customer.email, "password": PASSWORD}
     answer = api.post("/oauth2/token", data=form)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
 
-def test_the_storefront_stays_signed_in(api: httpx2.Client, tokens: dict[str, Any]) -> None:
+def test_the_storefront_stays_signed_in(api: httpx2.Client, tokens: Json) -> None:
     for _ in range(3):
         answer = refresh(api, tokens["refresh_token"])
         assert answer.status_code == 200, answer.text
@@ -38,7 +37,7 @@ def test_the_storefront_stays_signed_in(api: httpx2.Client, tokens: dict[str, An
         assert works(api, tokens["access_token"])
 
 
-def test_a_refresh_token_that_comes_back_ends_the_whole_session(api: httpx2.Client, tokens: dict[str, Any]) -> None:
+def test_a_refresh_token_that_comes_back_ends_the_whole_session(api: httpx2.Client, tokens: Json) -> None:
     newer = refresh(api, tokens["refresh_token"]).json()
     assert refresh(api, tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert refresh(api, newer["refresh_token"]).json()["error"] == "invalid_grant"
@@ -46,28 +45,26 @@ def test_a_refresh_token_that_comes_back_ends_the_whole_session(api: httpx2.Clie
     assert not works(api, tokens["access_token"])
 
 
-def test_another_session_of_the_same_customer_goes_on(
-    api: httpx2.Client, tokens: dict[str, Any], customer: Any
-) -> None:
+def test_another_session_of_the_same_customer_goes_on(api: httpx2.Client, tokens: Json, customer: Customer) -> None:
     refresh(api, tokens["refresh_token"])
     refresh(api, tokens["refresh_token"])
     assert api.get("/v1/users/me", headers=customer.headers).status_code == 200
 
 
-def test_of_many_at_once_at_most_one_succeeds(api: httpx2.Client, tokens: dict[str, Any]) -> None:
+def test_of_many_at_once_at_most_one_succeeds(api: httpx2.Client, tokens: Json) -> None:
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: refresh(api, tokens["refresh_token"]).status_code, range(8)))
     assert answers.count(200) <= 1
     assert set(answers) <= {200, 400}
 
 
-def test_only_a_digest_is_kept(tokens: dict[str, Any], connections: Connections) -> None:
+def test_only_a_digest_is_kept(tokens: Json, connections: Connections) -> None:
     with connections.engine.connect() as connection:
         rows = connection.execute(refresh_tokens.select()).all()
     assert tokens["refresh_token"] not in str(rows)
 
 
-def test_a_scope_can_be_narrowed_and_never_widened(api: httpx2.Client, run_flow: Any) -> None:
+def test_a_scope_can_be_narrowed_and_never_widened(api: httpx2.Client, run_flow: RunFlow) -> None:
     flow = run_flow(scope="openid profile email")
     client = {"client_id": flow.client.client_id}
     answer = refresh(api, flow.tokens["refresh_token"], scope="openid profile email orders", **client)
@@ -80,7 +77,9 @@ def test_a_scope_can_be_narrowed_and_never_widened(api: httpx2.Client, run_flow:
     assert whole["id_token"]
 
 
-def test_it_is_only_good_for_the_client_it_was_given_to(api: httpx2.Client, run_flow: Any, make_client: Any) -> None:
+def test_it_is_only_good_for_the_client_it_was_given_to(
+    api: httpx2.Client, run_flow: RunFlow, make_client: MakeClient
+) -> None:
     flow = run_flow()
     assert refresh(api, flow.tokens["refresh_token"], client_id=make_client().client_id).json()["error"] == (
         "invalid_grant"
@@ -90,7 +89,7 @@ def test_it_is_only_good_for_the_client_it_was_given_to(api: httpx2.Client, run_
 
 
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
-def test_what_is_revoked_stops_at_once(api: httpx2.Client, tokens: dict[str, Any], kind: str) -> None:
+def test_what_is_revoked_stops_at_once(api: httpx2.Client, tokens: Json, kind: str) -> None:
     answer = api.post("/oauth2/revoke", data={"token": tokens[kind], "client_id": "storefront"})
     assert answer.status_code == 200
     assert not works(api, tokens["access_token"])
@@ -101,19 +100,19 @@ def test_revoking_nonsense_is_no_error(api: httpx2.Client) -> None:
     assert api.post("/oauth2/revoke", data={"token": "nonsense", "client_id": "storefront"}).status_code == 200
 
 
-def test_another_client_revokes_nothing(api: httpx2.Client, tokens: dict[str, Any], make_client: Any) -> None:
+def test_another_client_revokes_nothing(api: httpx2.Client, tokens: Json, make_client: MakeClient) -> None:
     form = {"token": tokens["refresh_token"], "client_id": make_client().client_id}
     assert api.post("/oauth2/revoke", data=form).status_code == 400
     assert works(api, tokens["access_token"])
 
 
-def test_logout_everywhere_ends_it(api: httpx2.Client, tokens: dict[str, Any], customer: Any) -> None:
+def test_logout_everywhere_ends_it(api: httpx2.Client, tokens: Json, customer: Customer) -> None:
     assert api.post("/v1/users/me/logout-everywhere", headers=customer.headers).status_code < 300
     assert refresh(api, tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert not works(api, tokens["access_token"])
 
 
-def test_the_reuse_is_in_the_audit_log(api: httpx2.Client, tokens: dict[str, Any], connections: Connections) -> None:
+def test_the_reuse_is_in_the_audit_log(api: httpx2.Client, tokens: Json, connections: Connections) -> None:
     refresh(api, tokens["refresh_token"])
     refresh(api, tokens["refresh_token"])
     with connections.engine.connect() as connection:

@@ -1,9 +1,9 @@
-"""Staff find an order by whatever a caller can tell, see first what is stuck, and find nothing of who has left."""
+"""Staff find an order by whatever a caller knows, see first what is stuck, and find nothing of who has left."""
 
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Protocol
 
 import httpx2
 import pytest
@@ -12,23 +12,22 @@ import uuid_utils
 
 from adapters.connections import Connections
 from adapters.mysql.clock import now
-from adapters.mysql.identity.users import Accounts
 from adapters.mysql.tables.orders import orders
 from adapters.search.feeds import Feed, order_feed
-from schemas.users import Role
-
-Headers = dict[str, str]
-Find = Callable[..., list[str]]
-Place = Callable[..., dict[str, Any]]
-PASSWORD = "correct horse battery staple"
+from tests.api.conftest import QueryValue
+from tests.fixture_types import PASSWORD, Customer, Headers, Json, MakeCustomer, MakeProduct
 
 
-@pytest.fixture(scope="module")
-def support(api: httpx2.Client, connections: Connections, make_customer: Any) -> Headers:
-    account = make_customer()
-    Accounts(connections.engine).set_roles(account.id, [Role.SUPPORT])
-    form = {"grant_type": "password", "username": account.email, "password": PASSWORD}
-    return {"Authorization": f"Bearer {api.post('/oauth2/token', data=form).json()['access_token']}"}
+class Find(Protocol):
+    """The ids of the orders that a search by staff finds."""
+
+    def __call__(self, **query: QueryValue) -> list[str]: ...
+
+
+class Place(Protocol):
+    """Orders one unit of a new product; answers the order with its `sku`."""
+
+    def __call__(self, customer: Customer, name: str = "Kite", city: str = "Berlin") -> Json: ...
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +36,9 @@ def feed(connections: Connections) -> Feed:
 
 
 @pytest.fixture
-def find(api: httpx2.Client, support: Headers) -> Find:
-    def find(**query: Any) -> list[str]:
-        answer = api.get("/v1/ops/orders", params=query, headers=support)
+def find(api: httpx2.Client, staff: Headers) -> Find:
+    def find(**query: QueryValue) -> list[str]:
+        answer = api.get("/v1/ops/orders", params=query, headers=staff)
         assert answer.status_code == 200, answer.text
         return [order["id"] for order in answer.json()["items"]]
 
@@ -47,8 +46,8 @@ def find(api: httpx2.Client, support: Headers) -> Find:
 
 
 @pytest.fixture(scope="module")
-def place(api: httpx2.Client, make_product: Any) -> Place:
-    def place(customer: Any, name: str = "Kite", city: str = "Berlin") -> dict[str, Any]:
+def place(api: httpx2.Client, make_product: MakeProduct) -> Place:
+    def place(customer: Customer, name: str = "Kite", city: str = "Berlin") -> Json:
         sku = make_product(name=name)
         cart = api.put(f"/v1/cart/items/{sku}", json={"quantity": 1}, headers=customer.headers).json()
         address = {"name": "Ada", "line1": "Weg 1", "city": city, "postal_code": "10117", "country": "DE"}
@@ -66,7 +65,7 @@ def place(api: httpx2.Client, make_product: Any) -> Place:
     return place
 
 
-def until(find: Find, wanted: Callable[[list[str]], bool], seconds: float = 20, **query: Any) -> list[str]:
+def until(find: Find, wanted: Callable[[list[str]], bool], seconds: float = 20, **query: QueryValue) -> list[str]:
     deadline = time.monotonic() + seconds
     while not wanted(seen := find(**query)):
         assert time.monotonic() < deadline, seen
@@ -74,7 +73,7 @@ def until(find: Find, wanted: Callable[[list[str]], bool], seconds: float = 20, 
     return seen
 
 
-def move(connections: Connections, feed: Feed, order_id: str, **values: Any) -> None:
+def move(connections: Connections, feed: Feed, order_id: str, **values: object) -> None:
     """Put an order where it would be after a long time."""
     with connections.engine.begin() as connection:
         connection.execute(sa.update(orders).where(orders.c.id == order_id).values(**values))
@@ -82,8 +81,8 @@ def move(connections: Connections, feed: Feed, order_id: str, **values: Any) -> 
     feed.index.refresh(feed.index.alias)
 
 
-def test_an_order_is_found_by_what_a_caller_can_tell(
-    find: Find, place: Place, make_customer: Any, connections: Connections
+def test_an_order_is_found_by_what_a_caller_knows_of_it(
+    find: Find, place: Place, make_customer: MakeCustomer, connections: Connections
 ) -> None:
     word = f"zq{uuid_utils.uuid7().hex[-8:]}"
     customer = make_customer()
@@ -102,12 +101,12 @@ def test_an_order_is_found_by_what_a_caller_can_tell(
 
 
 def test_what_is_shown_is_what_the_database_has(
-    api: httpx2.Client, support: Headers, find: Find, place: Place, make_customer: Any
+    api: httpx2.Client, staff: Headers, find: Find, place: Place, make_customer: MakeCustomer
 ) -> None:
     order = place(make_customer())
     until(find, lambda seen: seen == [order["id"]], number=order["number"])
-    (shown,) = api.get("/v1/ops/orders", params={"number": order["number"]}, headers=support).json()["items"]
-    page = api.get(f"/v1/orders/{order['id']}", headers=support).json()
+    (shown,) = api.get("/v1/ops/orders", params={"number": order["number"]}, headers=staff).json()["items"]
+    page = api.get(f"/v1/orders/{order['id']}", headers=staff).json()
     assert {name: shown[name] for name in ("number", "total", "email", "created_at")} == {
         name: page[name] for name in ("number", "total", "email", "created_at")
     }
@@ -116,10 +115,10 @@ def test_what_is_shown_is_what_the_database_has(
 
 def test_the_stuck_come_first_and_pages_follow_each_other(
     api: httpx2.Client,
-    support: Headers,
+    staff: Headers,
     find: Find,
     place: Place,
-    make_customer: Any,
+    make_customer: MakeCustomer,
     feed: Feed,
     connections: Connections,
 ) -> None:
@@ -143,21 +142,23 @@ def test_the_stuck_come_first_and_pages_follow_each_other(
     assert find(email=customer.email, stuck=False) == expected[2:]
     seen, cursor = [], None
     for _ in range(4):
-        query = {"email": customer.email, "limit": 1, **({"cursor": cursor} if cursor else {})}
-        page = api.get("/v1/ops/orders", params=query, headers=support).json()
+        query: dict[str, QueryValue] = {"email": customer.email, "limit": 1, **({"cursor": cursor} if cursor else {})}
+        page = api.get("/v1/ops/orders", params=query, headers=staff).json()
         seen += [(order["id"], order["stuck"]) for order in page["items"]]
         cursor = page["next_cursor"]
     assert (seen, cursor) == (list(zip(expected, (True, True, False, False), strict=True)), None)
 
 
 def test_a_cursor_of_another_search_is_refused(
-    api: httpx2.Client, support: Headers, find: Find, place: Place, make_customer: Any
+    api: httpx2.Client, staff: Headers, find: Find, place: Place, make_customer: MakeCustomer
 ) -> None:
     customer = make_customer()
-    until(find, lambda seen: len(seen) == 2, q=[place(customer), place(customer), customer.email][2])
-    cursor = api.get("/v1/ops/orders", params={"q": customer.email, "limit": 1}, headers=support).json()["next_cursor"]
+    for _ in range(2):
+        place(customer)
+    until(find, lambda seen: len(seen) == 2, q=customer.email)
+    cursor = api.get("/v1/ops/orders", params={"q": customer.email, "limit": 1}, headers=staff).json()["next_cursor"]
     for query in ({"q": "other", "cursor": cursor}, {"q": customer.email, "cursor": "nonsense"}, {"cursor": "e30"}):
-        answer = api.get("/v1/ops/orders", params=query, headers=support)
+        answer = api.get("/v1/ops/orders", params=query, headers=staff)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
@@ -166,13 +167,13 @@ def test_no_sign_breaks_the_search(find: Find, typed: str) -> None:
     find(q=typed)
 
 
-def test_only_staff_may_search(api: httpx2.Client, customer: Any) -> None:
+def test_only_staff_may_search(api: httpx2.Client, customer: Customer) -> None:
     assert api.get("/v1/ops/orders").status_code == 401
     assert api.get("/v1/ops/orders", headers=customer.headers).status_code == 403
 
 
 def test_of_who_has_closed_the_account_the_index_keeps_no_person(
-    api: httpx2.Client, find: Find, place: Place, make_customer: Any, feed: Feed, connections: Connections
+    api: httpx2.Client, find: Find, place: Place, make_customer: MakeCustomer, feed: Feed, connections: Connections
 ) -> None:
     customer = make_customer()
     order = place(customer, city=f"zq{uuid_utils.uuid7().hex[-8:]}")
@@ -182,12 +183,14 @@ def test_of_who_has_closed_the_account_the_index_keeps_no_person(
     until(find, lambda seen: seen == [], email=customer.email, seconds=40)
     assert find(q=customer.email) == []
     assert find(number=order["number"]) == [order["id"]]
-    (held,) = feed.index.documents([order["id"]]).values()
-    assert held.source["email"] is held.source["postal_code"] is None
-    assert "10117" not in held.source["words"]
+    (indexed,) = feed.index.documents([order["id"]]).values()
+    assert indexed.source["email"] is indexed.source["postal_code"] is None
+    assert "10117" not in indexed.source["words"]
 
 
-def test_the_index_of_orders_is_as_the_database(feed: Feed, find: Find, place: Place, make_customer: Any) -> None:
+def test_the_index_of_orders_is_as_the_database(
+    feed: Feed, find: Find, place: Place, make_customer: MakeCustomer
+) -> None:
     customer = make_customer()
     orders = [place(customer) for _ in range(3)]
     until(find, lambda seen: seen == [orders[-1]["id"]], number=orders[-1]["number"])

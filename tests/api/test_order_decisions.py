@@ -1,7 +1,6 @@
 """A cart of which only a part can be had by now, over HTTP."""
 
 import uuid
-from typing import Any
 
 import httpx2
 import pytest
@@ -10,10 +9,11 @@ from adapters.connections import Connections
 from adapters.mysql.orders.stock import Poster, Stock
 from schemas.stock import NewMovement
 from tests.buyer import DECLINED, Buyer
+from tests.fixture_types import Json, MakeProduct
 
 
 @pytest.fixture
-def short(buyer: Buyer, make_product: Any, connections: Connections) -> tuple[str, int]:
+def short(buyer: Buyer, make_product: MakeProduct, connections: Connections) -> tuple[str, int]:
     """A SKU with three units in the cart, two of which were found broken since; and the cart's version."""
     sku = make_product(stock={"BER": 3})
     version = buyer.fill(sku, 3)
@@ -67,7 +67,7 @@ def test_nothing_is_taken_and_the_cart_is_as_it_was(buyer: Buyer, short: tuple[s
     assert buyer.effects(order_id) == []
 
 
-def test_a_refused_card_is_told_of_as_at_the_checkout(buyer: Buyer, short: tuple[str, int]) -> None:
+def test_a_refused_card_is_answered_as_at_the_checkout(buyer: Buyer, short: tuple[str, int]) -> None:
     _, version = short
     order_id = buyer.check_out(version, DECLINED, on_shortage="ask").json()["id"]
     decided = buyer.decide(order_id, "take_available")
@@ -86,7 +86,7 @@ def test_a_new_checkout_of_the_cart_takes_the_waiting_order_s_place(buyer: Buyer
 
 
 @pytest.mark.parametrize("body", [{}, {"choice": "some"}, {"choice": "wait", "price": 1}])
-def test_what_cannot_be_chosen_is_refused(buyer: Buyer, short: tuple[str, int], body: dict[str, Any]) -> None:
+def test_what_cannot_be_chosen_is_refused(buyer: Buyer, short: tuple[str, int], body: Json) -> None:
     order_id = buyer.check_out(short[1], on_shortage="ask").json()["id"]
     answer = buyer.post(f"/v1/orders/{order_id}/decision", body)
     assert answer.status_code == 422

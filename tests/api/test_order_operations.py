@@ -3,36 +3,36 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import httpx2
 import pytest
 
 from dev.testbed import Testbed
-from schemas.users import Role
 from temporal_clients.connection import connect_temporal
 from tests.buyer import ADDRESS, Buyer
+from tests.fixture_types import Headers, Json, MakeProduct
 from workflows.names import order_workflow_id
 
 RISKY = "pm_card_riskLevelElevated"
 
 
-@pytest.fixture
-def staff(make_staff: Callable[..., dict[str, str]]) -> dict[str, str]:
-    return make_staff(Role.SUPPORT)
+class Ask(Protocol):
+    """Staff decides something about an order."""
+
+    def __call__(self, order_id: str, what: str, body: Json, key: str | None = None) -> httpx2.Response: ...
 
 
 @pytest.fixture
-def ask(api: httpx2.Client, staff: dict[str, str]) -> Callable[..., httpx2.Response]:
-    def post(order_id: str, what: str, body: dict[str, object], key: str | None = None) -> httpx2.Response:
+def ask(api: httpx2.Client, staff: Headers) -> Ask:
+    def post(order_id: str, what: str, body: Json, key: str | None = None) -> httpx2.Response:
         headers = staff | {"Idempotency-Key": key or uuid.uuid4().hex}
         return api.post(f"/v1/ops/orders/{order_id}/{what}", json=body, headers=headers)
 
     return post
 
 
-def test_a_risky_order_is_held_and_approved_once(buyer: Buyer, make_product: Any, ask: Any) -> None:
+def test_a_risky_order_is_put_on_hold_and_approved_once(buyer: Buyer, make_product: MakeProduct, ask: Ask) -> None:
     placed = buyer.check_out(buyer.fill(make_product()), RISKY)
     assert (placed.status_code, placed.json()["status"]) == (201, "on_hold"), placed.text
     order_id, key = placed.json()["id"], uuid.uuid4().hex
@@ -46,7 +46,7 @@ def test_a_risky_order_is_held_and_approved_once(buyer: Buyer, make_product: Any
     assert "spoke to her" not in buyer.api.get(f"/v1/orders/{order_id}/history", headers=buyer.headers).text
 
 
-def test_a_risky_order_is_declined(buyer: Buyer, make_product: Any, ask: Any) -> None:
+def test_a_risky_order_is_declined(buyer: Buyer, make_product: MakeProduct, ask: Ask) -> None:
     order_id = buyer.check_out(buyer.fill(make_product()), RISKY).json()["id"]
     answer = ask(order_id, "risk", {"verdict": "decline", "reason": "stolen card"})
     assert (answer.status_code, answer.json()["status"]) == (200, "failed"), answer.text
@@ -55,7 +55,7 @@ def test_a_risky_order_is_declined(buyer: Buyer, make_product: Any, ask: Any) ->
     assert ask(order_id, "risk", {"verdict": "perhaps", "reason": "?"}).status_code == 422
 
 
-def owed_of(api: httpx2.Client, staff: dict[str, str], order_id: str) -> list[str]:
+def owed_of(api: httpx2.Client, staff: Headers, order_id: str) -> list[str]:
     """As the list of orders shows it to staff; an order is found a moment after it was placed."""
     deadline = time.monotonic() + 30
     while not (items := api.get("/v1/ops/orders", params={"q": order_id}, headers=staff).json()["items"]):
@@ -66,8 +66,8 @@ def owed_of(api: httpx2.Client, staff: dict[str, str], order_id: str) -> list[st
     return owed
 
 
-def test_what_cannot_be_taken_back_is_shown_and_settled_by_hand(
-    api: httpx2.Client, staff: dict[str, str], buyer: Buyer, make_product: Any, ask: Any, bed: Testbed
+def test_what_cannot_be_compensated_is_shown_and_settled_by_hand(
+    api: httpx2.Client, staff: Headers, buyer: Buyer, make_product: MakeProduct, ask: Ask, bed: Testbed
 ) -> None:
     reachable = ADDRESS | {"postal_code": "10117"}
     order_id = buyer.check_out(buyer.fill(make_product()), shipping_address=reachable).json()["id"]

@@ -1,10 +1,10 @@
-"""Paying for an order over HTTP once its first payment came to nothing, and checking the same cart out anew."""
+"""Paying for an order over HTTP once its first payment came to nothing, and checking the same cart out again."""
 
 import asyncio
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import httpx2
 import pytest
@@ -17,6 +17,7 @@ from adapters.connections import Connections
 from adapters.mysql.tables.shared import idempotency_keys
 from dev.testbed import Testbed
 from tests.buyer import DECLINED, SECURE, VISA, Buyer
+from tests.fixture_types import MakeCustomer, MakeProduct
 from workflows.names import order_workflow_id
 
 
@@ -30,7 +31,7 @@ def forget_answer(connections: Connections, key: str) -> None:
 
 
 def test_another_card_pays_and_every_request_keeps_its_answer(
-    buyer: Buyer, make_product: Any, connections: Connections
+    buyer: Buyer, make_product: MakeProduct, connections: Connections
 ) -> None:
     version, first_key, pay_key = buyer.fill(make_product()), uuid.uuid4().hex, uuid.uuid4().hex
     declined = buyer.check_out(version, DECLINED, first_key)
@@ -53,7 +54,7 @@ def test_another_card_pays_and_every_request_keeps_its_answer(
     assert (late.status_code, late.json()["code"]) == (409, "not_awaiting_payment")
 
 
-def test_the_bank_wants_to_see_its_customer(buyer: Buyer, make_product: Any) -> None:
+def test_the_bank_wants_to_see_its_customer(buyer: Buyer, make_product: MakeProduct) -> None:
     placed = buyer.check_out(buyer.fill(make_product()), SECURE)
     assert placed.status_code == 201, placed.text
     order = placed.json()
@@ -65,7 +66,7 @@ def test_the_bank_wants_to_see_its_customer(buyer: Buyer, make_product: Any) -> 
     assert buyer.effects(order["id"]) == ["authorization"]
 
 
-def test_the_bank_wants_to_see_the_customer_of_the_second_card(buyer: Buyer, make_product: Any) -> None:
+def test_the_bank_wants_to_see_the_customer_of_the_second_card(buyer: Buyer, make_product: MakeProduct) -> None:
     order_id = buyer.check_out(buyer.fill(make_product()), DECLINED).json()["order_id"]
     asked = buyer.pay(order_id, SECURE)
     assert (asked.status_code, asked.json()["status"]) == (200, "awaiting_payment")
@@ -78,47 +79,46 @@ def test_the_bank_wants_to_see_the_customer_of_the_second_card(buyer: Buyer, mak
     assert buyer.effects(order_id) == ["authorization"]
 
 
-def test_checking_out_anew_takes_the_place_of_the_order_that_waits(buyer: Buyer, make_product: Any) -> None:
+def test_checking_out_again_replaces_the_order_that_waits(buyer: Buyer, make_product: MakeProduct) -> None:
     sku, other = make_product(stock=1), make_product(stock=5)
     first = buyer.check_out(buyer.fill(sku), SECURE).json()
     placed = buyer.check_out(buyer.fill(other, 2), VISA)
     assert placed.status_code == 201, placed.text
-    assert {line["sku"] for line in placed.json()["lines"]} == {sku, other}, "the last unit was held by its own order"
+    assert {line["sku"] for line in placed.json()["lines"]} == {sku, other}, "its own order had the last unit reserved"
     assert buyer.order(first["id"])["status"] == "cancelled"
     assert (buyer.effects(first["id"]), buyer.effects(placed.json()["id"])) == ([], ["authorization"])
 
 
 @pytest.mark.parametrize("round_", range(6))
-def test_paying_the_old_order_and_checking_out_anew_at_once_is_one_charge(
-    buyer: Buyer, make_product: Any, round_: int
+def test_paying_the_old_order_and_checking_out_again_at_once_is_one_charge(
+    buyer: Buyer, make_product: MakeProduct, round_: int
 ) -> None:
     version = buyer.fill(make_product(stock=9))
     order_id = buyer.check_out(version, DECLINED).json()["order_id"]
-    deeds = [
+    calls: list[Callable[[], httpx2.Response]] = [
         lambda: buyer.pay(order_id),
         lambda: buyer.check_out(version),
         lambda: buyer.check_out(version),
     ]
     with ThreadPoolExecutor(3) as pool:
-        futures = [pool.submit(late, 0.01 * ((place * round_) % 5), deed) for place, deed in enumerate(deeds)]
+        futures = [pool.submit(late, 0.01 * ((place * round_) % 5), call) for place, call in enumerate(calls)]
         answers = [future.result() for future in futures]
     assert all(answer.status_code in (200, 201, 409, 503) for answer in answers), [a.text for a in answers]
     orders = buyer.api.get("/v1/orders", headers=buyer.headers).json()["items"]
-    held = [one["id"] for one in orders if buyer.effects(one["id"]).count("void") < len(buyer.effects(one["id"])) / 2]
-    assert len(held) <= 1
+    paid = [one["id"] for one in orders if buyer.effects(one["id"]).count("void") < len(buyer.effects(one["id"])) / 2]
+    assert len(paid) <= 1
     winners = [answer for answer in answers if answer.status_code < 300]
     assert len(winners) == 1, [answer.text for answer in answers]
-    assert held == [winners[0].json()["id"]]
+    assert paid == [winners[0].json()["id"]]
 
 
-def late(seconds: float, deed: Any) -> httpx2.Response:
+def late(seconds: float, call: Callable[[], httpx2.Response]) -> httpx2.Response:
     time.sleep(seconds)
-    answer: httpx2.Response = deed()
-    return answer
+    return call()
 
 
 def test_nobody_pays_for_somebody_elses_order(
-    buyer: Buyer, make_customer: Any, make_product: Any, engine: Testbed
+    buyer: Buyer, make_customer: MakeCustomer, make_product: MakeProduct, engine: Testbed
 ) -> None:
     order_id = buyer.check_out(buyer.fill(make_product()), DECLINED).json()["order_id"]
     stranger = Buyer(buyer.api, make_customer().headers, "")
@@ -126,7 +126,7 @@ def test_nobody_pays_for_somebody_elses_order(
     assert buyer.pay(order_id, "4242424242424242").status_code == 422
 
 
-def test_without_a_window_a_decline_ends_the_order(engine: Testbed, buyer: Buyer, make_product: Any) -> None:
+def test_without_a_window_a_decline_ends_the_order(engine: Testbed, buyer: Buyer, make_product: MakeProduct) -> None:
     version = buyer.fill(make_product())
     api = engine.another_api(ORDERS_PAYMENT_RETRY_MINUTES="0")
     with api as address, httpx2.Client(base_url=address, timeout=30) as http:
@@ -136,7 +136,7 @@ def test_without_a_window_a_decline_ends_the_order(engine: Testbed, buyer: Buyer
 
 
 async def test_a_repeat_is_answered_alike_when_temporal_has_forgotten_the_order(
-    buyer: Buyer, make_product: Any, connections: Connections, temporal_client: Client
+    buyer: Buyer, make_product: MakeProduct, connections: Connections, temporal_client: Client
 ) -> None:
     version, key = await asyncio.to_thread(buyer.fill, make_product()), uuid.uuid4().hex
     declined = await asyncio.to_thread(buyer.check_out, version, DECLINED, key)

@@ -1,8 +1,6 @@
 """Orders are their owner's: read whole, listed newest first, invisible to everybody else."""
 
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 import httpx2
 import pytest
@@ -10,12 +8,14 @@ import pytest
 from adapters.connections import Connections
 from adapters.mysql.idempotency import IdempotencyKeys
 from adapters.mysql.tables.identity import user_roles
+from tests.fixture_types import Customer, MakeCustomer, PlaceOrder
 
 ADDRESS = {"name": "Ada Lovelace", "line1": "Lindenweg 1", "city": "Berlin", "postal_code": "10117", "country": "DE"}
-PlaceOrder = Callable[[Any], dict[str, Any]]
 
 
-def test_another_customers_order_is_no_order(api: httpx2.Client, make_customer: Any, place_order: PlaceOrder) -> None:
+def test_another_customers_order_is_no_order(
+    api: httpx2.Client, make_customer: MakeCustomer, place_order: PlaceOrder
+) -> None:
     order, stranger = place_order(make_customer()), make_customer()
     for method, path in (("GET", ""), ("GET", "/history"), ("POST", "/cancel")):
         answer = api.request(method, f"/v1/orders/{order['id']}{path}", headers=stranger.headers)
@@ -24,13 +24,13 @@ def test_another_customers_order_is_no_order(api: httpx2.Client, make_customer: 
 
 
 @pytest.mark.parametrize("order_id", ["1", "x" * 500, "ü", "01999999-0000-7000-8000-000000000000", "%27"])
-def test_an_order_nobody_placed_is_not_found(api: httpx2.Client, customer: Any, order_id: str) -> None:
+def test_an_order_nobody_placed_is_not_found(api: httpx2.Client, customer: Customer, order_id: str) -> None:
     answer = api.get(f"/v1/orders/{order_id}", headers=customer.headers)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 def test_support_reads_every_order(
-    api: httpx2.Client, make_customer: Any, place_order: PlaceOrder, connections: Connections
+    api: httpx2.Client, make_customer: MakeCustomer, place_order: PlaceOrder, connections: Connections
 ) -> None:
     order, supporter = place_order(make_customer()), make_customer()
     with connections.engine.begin() as connection:
@@ -39,7 +39,7 @@ def test_support_reads_every_order(
 
 
 def test_orders_are_listed_newest_first_page_by_page(
-    api: httpx2.Client, customer: Any, place_order: PlaceOrder
+    api: httpx2.Client, customer: Customer, place_order: PlaceOrder
 ) -> None:
     placed = [place_order(customer)["id"] for _ in range(3)]
     first = api.get("/v1/orders", params={"limit": 2}, headers=customer.headers).json()
@@ -48,7 +48,7 @@ def test_orders_are_listed_newest_first_page_by_page(
     assert rest["next_cursor"] is None
 
 
-def test_the_history_has_no_gaps_and_pages(api: httpx2.Client, customer: Any, place_order: PlaceOrder) -> None:
+def test_the_history_has_no_gaps_and_pages(api: httpx2.Client, customer: Customer, place_order: PlaceOrder) -> None:
     path = f"/v1/orders/{place_order(customer)['id']}/history"
     first = api.get(path, params={"limit": 2}, headers=customer.headers).json()
     rest = api.get(path, params={"cursor": first["next_cursor"]}, headers=customer.headers).json()
@@ -58,7 +58,7 @@ def test_the_history_has_no_gaps_and_pages(api: httpx2.Client, customer: Any, pl
 
 
 def test_an_order_past_its_point_of_no_return_says_so(
-    api: httpx2.Client, customer: Any, place_order: PlaceOrder
+    api: httpx2.Client, customer: Customer, place_order: PlaceOrder
 ) -> None:
     path = f"/v1/orders/{place_order(customer)['id']}"
     answer = api.post(f"{path}/cancel", json={"reason": "too big"}, headers=customer.headers)
@@ -69,7 +69,7 @@ def test_an_order_past_its_point_of_no_return_says_so(
 
 
 def test_an_order_that_never_began_is_not_waited_for(
-    api: httpx2.Client, customer: Any, connections: Connections
+    api: httpx2.Client, customer: Customer, connections: Connections
 ) -> None:
     order_id = str(uuid.uuid4())
     IdempotencyKeys(connections.engine).begin(

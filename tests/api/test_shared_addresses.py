@@ -15,7 +15,7 @@ from uuid_utils import uuid7
 from adapters.connections import Connections
 from adapters.mysql.identity.users import Accounts
 from adapters.settings import Settings
-from api.deps import Services, build_services
+from api.services import Services, build_services
 from api.tokens import AccessTokens, KeyRing
 from dev.testbed import Testbed
 
@@ -286,8 +286,8 @@ class Desk:
 def desk(connections: Connections, settings: Settings, temporal_client: Client) -> Desk:
     tokens = AccessTokens(KeyRing(settings.auth_keys_dir), settings)
     services = build_services(connections, temporal_client, tokens)
-    hasher = CountingHasher(services.passwords._hasher)
-    services.passwords._hasher = hasher  # type: ignore[assignment]
+    hasher = CountingHasher(services.identity.passwords._hasher)
+    services.identity.passwords._hasher = hasher  # type: ignore[assignment]
     return Desk(services, hasher)
 
 
@@ -302,7 +302,7 @@ def test_a_sign_in_compares_two_passwords_whoever_there_is(
         register(api, email, OTHER)
     for email in (some_address(), claimed, owned, both):
         before = desk.hasher.verified
-        found = desk.services.authorization.account_with(email, password, HERE)
+        found = desk.services.identity.server.account_with(email, password, HERE)
         opens = {OWN: email in (owned, both), OTHER: email in (claimed, both)}.get(password, False)
         assert (found is not None) == opens, email
         assert desk.hasher.verified - before == 2, email
@@ -310,10 +310,10 @@ def test_a_sign_in_compares_two_passwords_whoever_there_is(
 
 def test_a_locked_owner_stays_out_and_takes_as_long(api: httpx2.Client, owned: str, desk: Desk) -> None:
     register(api, owned, OTHER)
-    owner = desk.services.accounts.owner_of(owned)
+    owner = desk.services.identity.accounts.owner_of(owned)
     assert owner
-    desk.services.accounts.set_active(owner.id, active=False)
+    desk.services.identity.accounts.set_active(owner.id, active=False)
     before = desk.hasher.verified
-    assert desk.services.authorization.account_with(owned, OWN, HERE) is None
-    assert desk.services.authorization.account_with(owned, OTHER, HERE) is not None
+    assert desk.services.identity.server.account_with(owned, OWN, HERE) is None
+    assert desk.services.identity.server.account_with(owned, OTHER, HERE) is not None
     assert desk.hasher.verified - before == 4

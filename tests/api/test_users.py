@@ -1,11 +1,9 @@
-"""From registration to the end of an account: every step proven by the password or by a mailed link, and told."""
+"""From registration to the end of an account: every step proven by the password or by a mailed link, and mailed."""
 
 import hashlib
 import re
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx2
 import pytest
@@ -32,9 +30,7 @@ from adapters.mysql.tables.identity import (
 from adapters.settings import Settings
 from dev.testbed import free_port
 from schemas.account_mails import AccountMailInput, AccountMailKind
-
-PASSWORD = "correct horse battery staple"
-Mailbox = Callable[..., str]
+from tests.fixture_types import PASSWORD, Customer, Json, Mailed, MakeCustomer
 
 
 def code_in(text: str) -> str:
@@ -47,7 +43,7 @@ def sign_in(api: httpx2.Client, email: str, password: str = PASSWORD) -> httpx2.
     return api.post("/oauth2/token", data={"grant_type": "password", "username": email, "password": password})
 
 
-def profile(api: httpx2.Client, customer: Any) -> dict[str, Any]:
+def profile(api: httpx2.Client, customer: Customer) -> Json:
     answer = api.get("/v1/users/me", headers=customer.headers)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
@@ -60,7 +56,7 @@ def events_of(connections: Connections, user_id: str) -> list[str]:
 
 
 def test_a_new_address_is_verified_by_the_link_mailed_to_it(
-    api: httpx2.Client, customer: Any, mailed: Mailbox, connections: Connections
+    api: httpx2.Client, customer: Customer, mailed: Mailed, connections: Connections
 ) -> None:
     assert profile(api, customer)["email_verified"] is False
     code = code_in(mailed(customer.email, "confirm your e-mail address"))
@@ -71,14 +67,14 @@ def test_a_new_address_is_verified_by_the_link_mailed_to_it(
     assert "email.verified" in events_of(connections, customer.id)
 
 
-def test_a_verification_link_works_once(api: httpx2.Client, customer: Any, mailed: Mailbox) -> None:
+def test_a_verification_link_works_once(api: httpx2.Client, customer: Customer, mailed: Mailed) -> None:
     code = code_in(mailed(customer.email, "confirm your e-mail address"))
     assert api.post("/v1/email-verifications", json={"token": code}).status_code == 200
     again = api.post("/v1/email-verifications", json={"token": code})
     assert (again.status_code, again.json()["code"]) == (422, "invalid_link")
 
 
-def test_the_verification_mail_can_be_asked_for_again(api: httpx2.Client, customer: Any, mailed: Mailbox) -> None:
+def test_the_verification_mail_can_be_asked_for_again(api: httpx2.Client, customer: Customer, mailed: Mailed) -> None:
     first = code_in(mailed(customer.email, "confirm your e-mail address"))
     answer = api.post("/v1/users/me/email-verification", headers=customer.headers)
     assert answer.status_code == 202
@@ -89,7 +85,7 @@ def test_the_verification_mail_can_be_asked_for_again(api: httpx2.Client, custom
 
 
 def test_opening_the_mailed_page_changes_nothing_and_its_button_does(
-    api: httpx2.Client, customer: Any, mailed: Mailbox
+    api: httpx2.Client, customer: Customer, mailed: Mailed
 ) -> None:
     code = code_in(mailed(customer.email, "confirm your e-mail address"))
     page = api.get("/account/email", params={"token": code})
@@ -110,7 +106,7 @@ def test_a_made_up_link_is_refused(api: httpx2.Client, token: str) -> None:
 
 
 def test_of_a_mailed_link_only_the_digest_is_kept_and_of_its_mail_nothing(
-    customer: Any, mailed: Mailbox, connections: Connections
+    customer: Customer, mailed: Mailed, connections: Connections
 ) -> None:
     code = code_in(mailed(customer.email, "confirm your e-mail address"))
     kept = sa.select(email_tokens.c.digest).where(email_tokens.c.user_id == customer.id)
@@ -122,7 +118,7 @@ def test_of_a_mailed_link_only_the_digest_is_kept_and_of_its_mail_nothing(
 
 
 async def test_a_mail_workflow_knows_only_the_mails_id(
-    api: httpx2.Client, customer: Any, mailed: Mailbox, temporal_client: Client
+    api: httpx2.Client, customer: Customer, mailed: Mailed, temporal_client: Client
 ) -> None:
     code = code_in(mailed(customer.email, "confirm your e-mail address"))
     seen = 0
@@ -134,7 +130,7 @@ async def test_a_mail_workflow_knows_only_the_mails_id(
     assert seen
 
 
-def test_the_name_can_be_changed(api: httpx2.Client, customer: Any) -> None:
+def test_the_name_can_be_changed(api: httpx2.Client, customer: Customer) -> None:
     answer = api.patch("/v1/users/me", headers=customer.headers, json={"name": "Ada King"})
     assert (answer.status_code, answer.json()["name"]) == (200, "Ada King")
     assert profile(api, customer)["name"] == "Ada King"
@@ -142,7 +138,7 @@ def test_the_name_can_be_changed(api: httpx2.Client, customer: Any) -> None:
 
 
 def test_changing_the_password_takes_the_old_one_and_ends_other_sessions(
-    api: httpx2.Client, customer: Any, mailed: Mailbox, connections: Connections
+    api: httpx2.Client, customer: Customer, mailed: Mailed, connections: Connections
 ) -> None:
     change = {"current_password": "not the old one", "new_password": "another long secret"}
     refused = api.put("/v1/users/me/password", headers=customer.headers, json=change)
@@ -159,7 +155,7 @@ def test_changing_the_password_takes_the_old_one_and_ends_other_sessions(
     assert {"login.failed", "password.changed"} <= set(events_of(connections, customer.id))
 
 
-def test_changing_the_password_ends_refresh_tokens_too(api: httpx2.Client, customer: Any) -> None:
+def test_changing_the_password_ends_refresh_tokens_too(api: httpx2.Client, customer: Customer) -> None:
     refresh = sign_in(api, customer.email).json().get("refresh_token")
     if refresh is None:
         pytest.skip("the password grant gives no refresh token")
@@ -169,12 +165,12 @@ def test_changing_the_password_ends_refresh_tokens_too(api: httpx2.Client, custo
     assert api.post("/oauth2/token", data=form).json()["error"] == "invalid_grant"
 
 
-def test_a_new_address_counts_once_its_link_was_used_and_the_old_one_is_told(
-    api: httpx2.Client, customer: Any, mailed: Mailbox, connections: Connections
+def test_a_new_address_counts_once_its_link_was_used_and_the_old_one_is_mailed(
+    api: httpx2.Client, customer: Customer, mailed: Mailed, connections: Connections
 ) -> None:
     new = f"moved-{customer.email}"
-    wanted = {"email": new.upper(), "password": PASSWORD}
-    assert api.post("/v1/users/me/email", headers=customer.headers, json=wanted).status_code == 202
+    body = {"email": new.upper(), "password": PASSWORD}
+    assert api.post("/v1/users/me/email", headers=customer.headers, json=body).status_code == 202
     code = code_in(mailed(new, "confirm your new e-mail address"))
     assert profile(api, customer)["email"] == customer.email, "nothing changes before the link is used"
     assert api.post("/v1/email-verifications", json={"token": code}).status_code == 200
@@ -184,19 +180,19 @@ def test_a_new_address_counts_once_its_link_was_used_and_the_old_one_is_told(
     assert "email.changed" in events_of(connections, customer.id)
 
 
-def test_a_change_of_address_takes_the_password(api: httpx2.Client, customer: Any) -> None:
-    wanted = {"email": f"new-{customer.email}", "password": "wrong"}
-    answer = api.post("/v1/users/me/email", headers=customer.headers, json=wanted)
+def test_a_change_of_address_takes_the_password(api: httpx2.Client, customer: Customer) -> None:
+    body = {"email": f"new-{customer.email}", "password": "wrong"}
+    answer = api.post("/v1/users/me/email", headers=customer.headers, json=body)
     assert (answer.status_code, answer.json()["code"]) == (403, "wrong_password")
 
 
-def test_an_address_that_another_has_proven_is_not_told_of_and_gets_no_link(
-    api: httpx2.Client, make_customer: Any, connections: Connections
+def test_an_address_that_another_has_proven_is_not_revealed_and_gets_no_link(
+    api: httpx2.Client, make_customer: MakeCustomer, connections: Connections
 ) -> None:
     one, other = make_customer(), make_customer()
     Accounts(connections.engine).mark_email_verified(other.id)
-    wanted = {"email": other.email, "password": PASSWORD}
-    assert api.post("/v1/users/me/email", headers=one.headers, json=wanted).status_code == 202
+    body = {"email": other.email, "password": PASSWORD}
+    assert api.post("/v1/users/me/email", headers=one.headers, json=body).status_code == 202
     time.sleep(1)
     query = sa.select(sa.func.count()).where(email_tokens.c.user_id == one.id, email_tokens.c.email == other.email)
     with connections.engine.connect() as connection:
@@ -204,7 +200,7 @@ def test_an_address_that_another_has_proven_is_not_told_of_and_gets_no_link(
 
 
 def test_a_closed_account_leaves_nothing_personal_and_its_address_is_free(
-    api: httpx2.Client, make_customer: Any, mailed: Mailbox, connections: Connections
+    api: httpx2.Client, make_customer: MakeCustomer, mailed: Mailed, connections: Connections
 ) -> None:
     customer = make_customer()
     berlin = {"name": "Ada", "line1": "Straße 1", "city": "Berlin", "postal_code": "10117", "country": "DE"}
@@ -235,7 +231,7 @@ def test_a_closed_account_leaves_nothing_personal_and_its_address_is_free(
     assert events_of(connections, customer.id)[-1] == "account.closed"
 
 
-def test_nothing_opens_a_closed_account_again(api: httpx2.Client, make_customer: Any, mailed: Mailbox) -> None:
+def test_nothing_opens_a_closed_account_again(api: httpx2.Client, make_customer: MakeCustomer, mailed: Mailed) -> None:
     customer = make_customer()
     code = code_in(mailed(customer.email, "confirm your e-mail address"))
     api.request("DELETE", "/v1/users/me", headers=customer.headers, json={"password": PASSWORD})
@@ -244,7 +240,7 @@ def test_nothing_opens_a_closed_account_again(api: httpx2.Client, make_customer:
 
 
 def test_a_mail_that_cannot_be_sent_now_leaves_no_link_behind_and_still_waits(
-    customer: Any, connections: Connections, settings: Settings
+    customer: Customer, connections: Connections, settings: Settings
 ) -> None:
     engine = connections.engine
     waiting, kind = WaitingMails(engine), AccountMailKind.RESET_PASSWORD

@@ -21,7 +21,8 @@ from adapters.mysql.payments.flagged_webhooks import FlaggedWebhooks
 from adapters.mysql.payments.ledger import Ledger
 from adapters.mysql.tables.shared import webhook_receipts
 from adapters.settings import Settings
-from api.payment_news import PaymentNews
+from temporal_clients.payment_workflows import DisputeClient
+from temporal_clients.provider_events import ProviderEvents
 
 CARRIER, STRIPE = "/v1/webhooks/carrier", "/v1/webhooks/stripe"
 
@@ -152,13 +153,15 @@ def test_a_payment_that_is_not_ours_is_ignored(
 async def test_another_version_of_the_providers_api_is_warned_of_once(
     settings: Settings, connections: Connections, temporal_client: Client
 ) -> None:
-    news = PaymentNews(settings, temporal_client, Ledger(connections.engine), FlaggedWebhooks(connections.engine))
+    disputes = DisputeClient(temporal_client, settings.checkout_answer_seconds)
+    ledger, flagged = Ledger(connections.engine), FlaggedWebhooks(connections.engine)
+    events = ProviderEvents(settings, temporal_client, disputes, ledger, flagged)
     subject = {"id": "pi_1", "object": "payment_intent", "amount": 100}
     other = f"2025-09-30.{uuid_utils.uuid7().hex}"
     with capture_logs() as log:
         for version in (stripe.api_version, other, None, other):
             event = {"id": "evt_1", "type": "payment_intent.succeeded", "data": {"object": subject}}
-            assert await news.tell(event | {"api_version": version}) == "ignored"
+            assert await events.apply(event | {"api_version": version}) == "ignored"
     assert [(line["log_level"], line["webhook"], line["ours"]) for line in log] == [
         ("warning", other, stripe.api_version)
     ]

@@ -113,8 +113,8 @@ def test_a_key_can_be_turned_away_for_a_while(simulator: Any) -> None:
     assert simulator.ledger() == [("authorization", 5000)]
 
 
-def test_left_open_stops_between_creating_and_confirming(simulator: Any) -> None:
-    simulator.fault("left_open", "create")
+def test_unconfirmed_stops_between_creating_and_confirming(simulator: Any) -> None:
+    simulator.fault("unconfirmed", "create")
     for _ in range(2):
         with pytest.raises(stripe.APIError):
             simulator.authorise(key="k")
@@ -124,8 +124,8 @@ def test_left_open_stops_between_creating_and_confirming(simulator: Any) -> None
     assert simulator.ledger() == [("authorization", 5000)]
 
 
-def test_less_held_holds_another_amount_than_was_asked_for(simulator: Any) -> None:
-    simulator.fault("less_held", "create")
+def test_amount_lowered_authorizes_another_amount_than_was_requested(simulator: Any) -> None:
+    simulator.fault("amount_lowered", "create")
     assert simulator.authorise(key="k").amount == simulator.authorise(key="k").amount == 4999
     assert simulator.ledger() == [("authorization", 4999)]
 

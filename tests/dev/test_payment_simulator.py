@@ -151,11 +151,11 @@ def test_the_bank_lets_go_of_a_hold_by_itself(simulator: Any, hooks: Any, eventu
     until = held.latest_charge.payment_method_details.card.capture_before
     assert until - held.latest_charge.created == 7 * 86_400
     simulator.intents.capture(held.id, {"amount_to_capture": 2000, "final_capture": False})
-    httpx2.post(f"{simulator.url}/_control/later/{held.id}").raise_for_status()
+    httpx2.post(f"{simulator.url}/_control/advance/{held.id}").raise_for_status()
     after = simulator.intents.retrieve(held.id)
     assert (after.status, after.amount_received, after.amount_capturable) == ("succeeded", 2000, 0)
     untouched = simulator.authorise(700, order="o2")
-    httpx2.post(f"{simulator.url}/_control/later/{untouched.id}").raise_for_status()
+    httpx2.post(f"{simulator.url}/_control/advance/{untouched.id}").raise_for_status()
     with pytest.raises(stripe.InvalidRequestError) as refused:
         simulator.intents.capture(untouched.id)
     assert refused.value.error.payment_intent.status == "canceled"
@@ -170,7 +170,7 @@ def test_a_bank_that_takes_its_time_over_a_refund(simulator: Any, fails: bool, e
     refund = simulator.refunds.create({"payment_intent": paid.id, "amount": 300})
     assert refund.status == "pending"
     assert [effect for effect, _ in simulator.ledger() if effect == "refund"] == []
-    later = f"{simulator.url}/_control/later/{refund.id}"
+    later = f"{simulator.url}/_control/advance/{refund.id}"
     httpx2.post(later, params={"fails": fails}).raise_for_status()
     assert simulator.refunds.retrieve(refund.id).status == ends
     assert len([effect for effect, _ in simulator.ledger() if effect == "refund"]) == moved
@@ -184,7 +184,7 @@ def test_a_refund_that_is_done_and_fails_later(simulator: Any, hooks: Any, event
     refund = simulator.refunds.create({"payment_intent": paid.id, "amount": 300})
     assert refund.status == "succeeded"
     for _ in range(2):
-        httpx2.post(f"{simulator.url}/_control/later/{refund.id}").raise_for_status()
+        httpx2.post(f"{simulator.url}/_control/advance/{refund.id}").raise_for_status()
     after = simulator.refunds.retrieve(refund.id)
     assert (after.status, after.failure_reason) == ("failed", "expired_or_canceled_card")
     assert simulator.ledger()[2:] == [("refund", 300), ("refund_reversal", 300)]

@@ -36,7 +36,7 @@ def test_it_decides_when_told(
     assert (asked.status, simulator.ledger()) == ("processing", [])
     with pytest.raises(stripe.InvalidRequestError):
         simulator.intents.cancel(asked.id)
-    httpx2.post(f"{simulator.url}/_control/later/{asked.id}").raise_for_status()
+    httpx2.post(f"{simulator.url}/_control/advance/{asked.id}").raise_for_status()
     assert simulator.intents.retrieve(asked.id).status == status
     assert simulator.ledger() == effects
     eventually(lambda: {"payment_intent.processing", event} <= set(hooks.types()), "it was not told")

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
+from dev.fault_matrix.cells import Cell, Course
 from dev.fault_matrix.faults import Kind
 from dev.fault_matrix.matrix import faulty_engine, play
-from dev.fault_matrix.scenarios import Cell, Course
 from dev.fault_matrix.table import table
 
 pytestmark = pytest.mark.usefixtures("bed")  # which has brought the servers up
@@ -29,4 +29,4 @@ def test_every_fault_at_every_activity_ends_right() -> None:
     assert result.violations() == []
     assert {one.cell.fault.kind for one in result.outcomes} == set(Kind)
     assert {one.cell.course for one in result.outcomes} == set(Course)
-    assert result.looks > 20
+    assert result.checks > 20

@@ -29,7 +29,7 @@ async def test_a_payment_that_succeeds_after_the_cancel_is_given_back_and_its_cu
     assert cancelled.is_success, cancelled.text
     await shopper.until(order_id, "cancelled")
     late = {"payment_intent": secret.partition("_secret_")[0], "captured": captured}
-    await asyncio.to_thread(httpx2.post, f"{provider}/_control/late_success", json=late)
+    await asyncio.to_thread(httpx2.post, f"{provider}/_control/succeed_late", json=late)
     async with asyncio.timeout(60):
         while (order := await shopper.order(order_id))["payment_status"] != ("refunded" if captured else "voided"):
             await asyncio.sleep(0.1)

@@ -15,7 +15,7 @@ from dev.fault_matrix.storm import (
     MENDED,
     TEMPORAL,
     TEMPORAL_BACK,
-    Weather,
+    StormPlan,
     storm,
     stormy_engine,
 )
@@ -23,7 +23,7 @@ from dev.fault_matrix.storm import (
 ORDERS = int(os.environ.get("ORDERS_TEST_ORDERS", "30"))
 ALONE = "PYTEST_XDIST_WORKER" not in os.environ  # Temporal's server is everybody's
 # All of it within the time in which so many orders are on their way: MySQL's absence is a part of that.
-WEATHER = Weather(ORDERS, 5, 30, 60, 3, ALONE) if ORDERS >= 200 else Weather(ORDERS, 2, 5, 8, 2, ALONE)
+PLAN = StormPlan(ORDERS, 5, 30, 60, 3, ALONE) if ORDERS >= 200 else StormPlan(ORDERS, 2, 5, 8, 2, ALONE)
 SETTLED_WITHIN = 60.0
 
 
@@ -33,19 +33,19 @@ SETTLED_WITHIN = 60.0
 def test_no_order_is_lost_stuck_or_charged_twice() -> None:
     seed = random.randrange(10**9)
     print(f"seed {seed}")  # noqa: T201 - shown when it fails
-    with stormy_engine(WEATHER) as (bed, cable):
-        result = asyncio.run(storm(bed, cable, WEATHER, seed))
+    with stormy_engine(PLAN) as (bed, cable):
+        result = asyncio.run(storm(bed, cable, PLAN, seed))
     for strike in result.strikes:
-        print(f"{strike.what}: {strike.on_the_way} orders on their way")  # noqa: T201
+        print(f"{strike.what}: {strike.running} orders running")  # noqa: T201
     print(f"settled {result.settled_after:.0f} s after the last; {result.repeated} attempts repeated")  # noqa: T201
     assert result.violations() == []
     assert result.ends == ["delivered"] * ORDERS
     assert result.settled_after < SETTLED_WITHIN
     # That it was a storm: all of it met orders, and what it broke was done again.
     assert result.most_at_once == ORDERS
-    assert len(result.of(KILLED)) == WEATHER.kills
+    assert len(result.of(KILLED)) == PLAN.kills
     assert len(result.of(CUT)) == len(result.of(MENDED)) == 1
-    assert len(result.of(TEMPORAL)) == len(result.of(TEMPORAL_BACK)) == WEATHER.temporal
-    assert all(strike.on_the_way > 0 for strike in result.strikes), result.strikes
+    assert len(result.of(TEMPORAL)) == len(result.of(TEMPORAL_BACK)) == PLAN.temporal
+    assert all(strike.running > 0 for strike in result.strikes), result.strikes
     assert result.broken > 0
     assert result.repeated > 0

@@ -8,11 +8,11 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from dev.record_failed_refund import FAILED_REFUND
-from dev.record_histories import PATHS, REFUNDS
-from dev.record_hold_release import HOLD_RELEASE
-from dev.record_late_money import LATE_MONEY
-from dev.record_staff_decisions import STAFF_DECISIONS
+from dev.histories.record_authorization_release import AUTHORIZATION_RELEASE
+from dev.histories.record_failed_refund import FAILED_REFUND
+from dev.histories.record_histories import PATHS, REFUNDS
+from dev.histories.record_orphaned_payment import ORPHANED_PAYMENTS
+from dev.histories.record_staff_decisions import STAFF_DECISIONS
 from workers.runner import WORKFLOWS, new_sandbox_runner
 from workers.schedules import SCHEDULES
 
@@ -56,9 +56,9 @@ def test_every_workflow_and_every_path_has_a_history() -> None:
         "account_mail",
         "reindex",
         *REFUNDS,
-        *LATE_MONEY,
+        *ORPHANED_PAYMENTS,
         FAILED_REFUND,
-        *HOLD_RELEASE,
+        *AUTHORIZATION_RELEASE,
         *STAFF_DECISIONS,
         *(row.id for row in SCHEDULES),
     } <= names

@@ -284,7 +284,7 @@ def bank_acts(bed: Testbed) -> Callable[..., None]:
     """The bank lets go of this payment's hold, or comes to the end of this refund, now and not in a while."""
 
     def act(name: str, **how: bool) -> None:
-        address = f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/later/{name}"
+        address = f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/advance/{name}"
         httpx2.post(address, params=how).raise_for_status()
 
     return act
@@ -295,8 +295,8 @@ def late_success(bed: Testbed) -> Callable[..., None]:
     """The bank lets a payment through that nobody waits for any more; its webhook is lost."""
 
     def succeed(intent: str, *, captured: bool = False) -> None:
-        late = {"payment_intent": intent, "captured": captured, "told": False}
-        httpx2.post(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/late_success", json=late).raise_for_status()
+        late = {"payment_intent": intent, "captured": captured, "send_webhook": False}
+        httpx2.post(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/succeed_late", json=late).raise_for_status()
 
     return succeed
 

@@ -77,7 +77,7 @@ async def test_what_somebody_else_has_captured_is_not_booked_as_given_back(
 async def test_a_hold_of_another_amount_is_given_back_and_waits_for_an_operator(
     place: Any, make_product: Any, provider_fault: Any, provider_journal: Journal
 ) -> None:
-    struck = provider_fault("less_held", "create")
+    struck = provider_fault("amount_lowered", "create")
     order = await place({make_product(stock=5): 1})
     while not order.recorded():
         await asyncio.sleep(0.05)

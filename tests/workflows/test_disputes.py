@@ -17,7 +17,6 @@ from adapters.connections import Connections
 from adapters.mysql.payments.disputes import Disputes
 from adapters.mysql.payments.ledger import Ledger
 from adapters.payments.disputes import DisputeProvider
-from api.dispute_desk import DisputeDesk
 from dev.testbed import Testbed
 from domain.disputes import DisputeStatus
 from domain.fulfilment import ParcelStatus
@@ -27,6 +26,7 @@ from schemas.disputes import DisputeAction, DisputeView, OperatorDecision, Recor
 from schemas.orders import SettleCompensation
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import RefundAnswer, RefundInput, RefundStatus
+from temporal_clients.payment_workflows import DisputeClient
 from tests.conftest import eventually
 from tests.workflows.conftest import refusal, skip, time_skipping
 from workflows.names import PAYMENTS_QUEUE, dispute_workflow_id, refund_workflow_id
@@ -66,7 +66,7 @@ class Bank:
             provider_id=name,
             amount=1,
         )
-        await DisputeDesk(self.client, 20).tell(name, event, reminder_hours=48)
+        await DisputeClient(self.client, 20).follow(name, event, reminder_hours=48)
 
     def handle(self, name: str) -> Any:
         return self.client.get_workflow_handle_for(DisputeWorkflow.run, dispute_workflow_id(name))

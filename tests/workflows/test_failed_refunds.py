@@ -82,7 +82,7 @@ class Case:
         listed = self.provider.v1.refunds.list({"limit": 100})
         mine = (one for one in listed if (one.to_dict().get("metadata") or {}).get("order_id") == self.order_id)
         name = next(mine).id
-        self._bank_acts(name, told=False)
+        self._bank_acts(name, send_webhook=False)
         return name
 
     async def told(self, name: str, refund: RefundView | None = None) -> RefundReversed:

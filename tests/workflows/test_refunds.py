@@ -184,7 +184,7 @@ async def test_a_bank_that_takes_its_time_is_waited_for(
     assert listed.refundable.amount == order.total.amount - 300, "promised to nobody else, and not booked"
     assert (paid.view().payment.refunded.amount, given_back(provider_journal, order.id)) == (0, [])
 
-    bank_acts(at_provider, fails=status is RefundStatus.FAILED, told=False)
+    bank_acts(at_provider, fails=status is RefundStatus.FAILED, send_webhook=False)
     if told:
         news = ProviderEvent(event_id="evt_1", type="refund.updated", provider_id=at_provider)
         await handle.signal(RefundWorkflow.provider_event, news)

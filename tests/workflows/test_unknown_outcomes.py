@@ -48,7 +48,7 @@ async def test_an_order_in_doubt_is_paid_once(
 async def test_a_payment_that_was_opened_and_no_more_is_gone_on_with(
     card: str, outcome: CheckoutOutcome, place: Any, make_product: Any, provider_fault: Any, provider_journal: Journal
 ) -> None:
-    struck = [provider_fault("left_open", "create"), provider_fault("error_after", "confirm")]
+    struck = [provider_fault("unconfirmed", "create"), provider_fault("error_after", "confirm")]
     order = await place({make_product(): 1}, payment_method=card)
     assert (await order.first_answer()).outcome is outcome
     if outcome is CheckoutOutcome.AUTHORIZED:

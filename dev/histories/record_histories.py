@@ -1,27 +1,28 @@
-"""`make histories`: run one order down every path on the real servers and keep what Temporal recorded.
+"""`make histories`: run an order down every path on the real servers and keep the histories that Temporal recorded.
 
-`tests/replay` replays the files with the current code: a change of a workflow that would break an order that is
-running somewhere fails there. So a file that is there stays as it is, and only what is missing is written. `ANEW=1`
-records all of them, together with a change that is gated by `workflow.patched`.
+`tests/replay` replays the files with the current code, so that a change of a workflow that would break running orders
+fails there. Files that exist are kept and only missing ones are written; `--overwrite` records all of them again.
 """
 
 import asyncio
-import os
 import uuid
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import Progress
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.connections import Connections, connect
-from dev.record_failed_refund import record_failed_refund
-from dev.record_hold_release import record_hold_release
-from dev.record_late_money import record_late_money
-from dev.record_staff_decisions import record_staff_decisions
-from dev.recorded_orders import PATIENCE_SECONDS
-from dev.recorded_paths import Recorder
+from dev.histories.record_authorization_release import record_authorization_release
+from dev.histories.record_failed_refund import record_failed_refund
+from dev.histories.record_orphaned_payment import record_orphaned_payment
+from dev.histories.record_staff_decisions import record_staff_decisions
+from dev.histories.recorded_orders import PATIENCE_SECONDS, Keep
+from dev.histories.recorded_paths import Recorder
 from dev.seed import fill
 from dev.seed_catalog import catalog
 from dev.stack import ensure_servers
@@ -43,65 +44,64 @@ from workflows.names import (
 )
 from workflows.payments.refunds import RefundWorkflow
 
-HISTORIES = Path(__file__).resolve().parent.parent / "tests" / "replay" / "histories"
+HISTORIES = Path(__file__).resolve().parents[2] / "tests" / "replay" / "histories"
 PATHS = (
     "delivered",
     "two_parcels",
     "captured_once",
     "declined",
-    "paid_again",
+    "payment_retried",
     "authenticated",
     "unauthenticated",
     "undecided",
     "voucher",
     "refused",
     "cancelled",
-    "taken_in_part",
+    "partly_available",
     "backordered",
     "store_credit",
-    "credit_back",
-    "renewed",
+    "credit_voided",
+    "reauthorized",
     "slow_bank",
     "outcome_unknown",
     "dispute_won",
     "dispute_lost",
 )
-# Of which order, and how much in minor units.
+# The order to refund, and the amount in minor units; None is all of it.
 REFUNDS = {
     "refund": ("outcome_unknown", 100),
     "refund-too_much": ("outcome_unknown", 10**9),
-    "refund-both_ways": ("store_credit", None),
+    "refund-split": ("store_credit", None),
     "refund-slow_bank": ("slow_bank", 100),
 }
-_HOLD_SECONDS = "24"  # so that a hold is renewed after eighteen
-ANEW = bool(os.environ.get("ANEW"))
+_AUTHORIZATION_SECONDS = "24"  # so that the payment is reauthorized after 18 s
 console = Console(highlight=False)
 
 
-async def _keep(client: Client, workflow_id: str, name: str) -> None:
+async def _write_history(overwrite: bool, client: Client, workflow_id: str, name: str) -> None:
     handle = client.get_workflow_handle(workflow_id)
     try:
         await asyncio.wait_for(handle.result(), PATIENCE_SECONDS)
         history = await handle.fetch_history()
     except RPCError:
-        return  # this path has no such workflow: a declined order ships no parcel
+        return  # this path has no such workflow: a declined order has no parcel
     file = HISTORIES / f"{name}.json"
-    if file.exists() and not ANEW:
-        console.print(f"[dim]{name}: is there already[/dim]")
+    if file.exists() and not overwrite:
+        console.print(f"[dim]{name}: exists[/dim]")
         return
     file.write_text(history.to_json() + "\n")
     console.print(f"[green]✓[/green] {name}: {len(history.events)} events")
 
 
-async def _record(bed: Testbed, stores: Connections) -> None:
+async def _record(bed: Testbed, stores: Connections, keep: Keep) -> None:
     client = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
     recorder = await asyncio.to_thread(Recorder, bed, stores)
     orders: dict[str, str] = {}
     for path in PATHS:
         order_id = orders[path] = await asyncio.to_thread(getattr(recorder, path))
-        await _keep(client, order_workflow_id(order_id), f"checkout-{path}")
-        await _keep(client, payment_workflow_id(order_id), f"payment-{path}")
-        await _keep(client, fulfilment_workflow_id(order_id, 1), f"fulfilment-{path}")
+        await keep(client, order_workflow_id(order_id), f"checkout-{path}")
+        await keep(client, payment_workflow_id(order_id), f"payment-{path}")
+        await keep(client, fulfilment_workflow_id(order_id, 1), f"fulfilment-{path}")
     for name, (path, amount) in REFUNDS.items():
         refund = RefundInput(
             refund_id=str(uuid.uuid4()),
@@ -112,41 +112,45 @@ async def _record(bed: Testbed, stores: Connections) -> None:
         )
         workflow_id = refund_workflow_id(refund.refund_id)
         await client.start_workflow(RefundWorkflow.run, refund, id=workflow_id, task_queue=PAYMENTS_QUEUE)
-        await _keep(client, workflow_id, name)
+        await keep(client, workflow_id, name)
     first = (await asyncio.to_thread(recorder.event_ids, order_id))[0]
-    await _keep(client, notification_workflow_id(first), "notification")
+    await keep(client, notification_workflow_id(first), "notification")
     async for mail in client.list_workflows("WorkflowType = 'AccountMailWorkflow'", limit=1):
-        await _keep(client, mail.id, "account_mail")
+        await keep(client, mail.id, "account_mail")
     delivered = await asyncio.to_thread(recorder.delivered)
-    await record_late_money(client, recorder, stores, delivered, _keep)
-    await record_failed_refund(client, recorder, _keep)
-    await record_hold_release(client, recorder, _keep)
-    await record_staff_decisions(client, recorder, _keep)
+    await record_orphaned_payment(client, recorder, stores, delivered, keep)
+    await record_failed_refund(client, recorder, keep)
+    await record_authorization_release(client, recorder, keep)
+    await record_staff_decisions(client, recorder, keep)
     for row in SCHEDULES:
         run = await client.start_workflow(row.workflow, id=f"recorded-{row.id}", task_queue=row.queue)
-        await _keep(client, run.id, row.id)
+        await keep(client, run.id, row.id)
     for outcome, dispute_id in recorder.disputes.items():
-        await _keep(client, dispute_workflow_id(dispute_id), f"dispute-{outcome}")
+        await keep(client, dispute_workflow_id(dispute_id), f"dispute-{outcome}")
     await start_reindex(client, "products")
-    await _keep(client, reindex_workflow_id("products"), "reindex")
+    await keep(client, reindex_workflow_id("products"), "reindex")
 
 
-def main() -> None:
-    """Record every path."""
+def main(
+    overwrite: Annotated[
+        bool, typer.Option(envvar="OVERWRITE", help="Record all histories again, not only missing ones.")
+    ] = False,
+) -> None:
+    """Run an order down every path on the real servers and keep its histories in tests/replay/histories."""
     HISTORIES.mkdir(parents=True, exist_ok=True)
     ensure_servers()
     bed = Testbed.create()
     try:
         with connect(bed.settings, pool_size=2) as stores, Progress(console=console) as progress:
             fill(stores, list(catalog(300)), progress)
-        bed.start("payment-simulator", PAYMENT_HOLD_SECONDS=_HOLD_SECONDS)
+        bed.start("payment-simulator", PAYMENT_AUTHORIZATION_SECONDS=_AUTHORIZATION_SECONDS)
         bed.start("mail", "carrier-simulator", "order-worker", "relay", "notification-worker")
         bed.start("api", ORDERS_PAYMENT_RETRY_MINUTES="0.2", ORDERS_PAYMENT_AUTHENTICATION_MINUTES="0.1")
         with connect(bed.settings, pool_size=2) as stores:
-            asyncio.run(_record(bed, stores))
+            asyncio.run(_record(bed, stores, partial(_write_history, overwrite)))
     finally:
         bed.close()
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,4 +1,4 @@
-"""What the bank does by itself after a while: it decides, lets go of holds, and comes to an end with refunds."""
+"""What a bank does by itself after a while: decide about payments, let authorizations expire, settle refunds."""
 
 import asyncio
 import time
@@ -12,23 +12,23 @@ from dev.payment_simulator.store import Store, new_id
 _TICK_SECONDS = 0.2
 
 
-class Later:
-    """Does what is due; a switch makes something due at once."""
+class Timers:
+    """Runs what is due; a control request makes it due at once."""
 
     def __init__(self, store: Store, bank: Bank) -> None:
         self._store = store
         self._bank = bank
 
     async def run(self) -> None:
-        """Look what is due, for ever."""
+        """Run what is due, for ever."""
         while True:
             for name in self._store.due(time.time()):
-                self.do(name)
+                self.advance(name)
             await asyncio.sleep(_TICK_SECONDS)
 
-    def do(self, name: str, *, fails: bool = False, told: bool = True) -> Json:
-        """Decide about this payment, or let go of its hold, or come to the end of this refund; once."""
-        call = Call("later", "/_control/later", None, {}, None, new_id("req"), DEFAULT_API_VERSION, told)
+    def advance(self, name: str, *, fails: bool = False, send_webhook: bool = True) -> Json:
+        """Decide about this payment, let its authorization expire, or settle this refund; once."""
+        call = Call("advance", "/_control/advance", None, {}, None, new_id("req"), DEFAULT_API_VERSION, send_webhook)
         with self._store.database.transaction():
             self._store.done(name)
             if (intent := self._store.find("payment_intent", name)) is not None:

@@ -1,8 +1,7 @@
-"""Histories of money that arrives too late, and of a repair of the books."""
+"""Histories of orphaned payments, and of a repair of the ledger."""
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -14,7 +13,7 @@ from temporalio.service import RPCError
 from adapters.connections import Connections
 from adapters.mysql.payments.differences import PaymentDifferences
 from adapters.mysql.tables.orders import orders, parcels
-from dev.recorded_orders import PATIENCE_SECONDS, VISA, RecordedOrders, in_
+from dev.histories.recorded_orders import PATIENCE_SECONDS, VISA, Keep, RecordedOrders, sku_in
 from domain.actors import staff_actor
 from schemas.payment_reconciliation import DecideDifference, DecisionAction
 from workflows.names import (
@@ -26,60 +25,59 @@ from workflows.names import (
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 from workflows.payments.repair import PaymentRepairWorkflow
 
-LATE_MONEY = ("payment-given_up", "late-money-given_up", "late-money-refunded", "payment-repair")
+ORPHANED_PAYMENTS = ("payment-abandoned", "orphaned-payment-abandoned", "orphaned-payment-refunded", "payment-repair")
 _SECURE = "pm_card_threeDSecure2Required"
-Keep = Callable[[Client, str, str], Awaitable[None]]
 
 
-class LateMoneyPaths(RecordedOrders):
-    """The bank lets payments through that nobody waits for any more; `late` is what the provider calls the last."""
+class OrphanedPaymentPaths(RecordedOrders):
+    """Payments that succeed although no order waits for them; `orphaned` is the provider's id of the last one."""
 
-    late = ""
+    orphaned = ""
 
     def after_another_card(self) -> str:
         """The customer has paid by another card."""
 
         def retry_payment(order_id: str) -> None:
-            self._note(order_id)
+            self._remember(order_id)
             key, method = {"Idempotency-Key": str(uuid.uuid4())}, {"payment_method": VISA}
             self._client.post(f"/v1/orders/{order_id}/payment", json=method, headers=key).raise_for_status()
             self._succeed(captured=False)
 
-        return self._order({in_("BER"): 1}, payment_method=_SECURE, then=retry_payment)
+        return self._order({sku_in("BER"): 1}, payment_method=_SECURE, then=retry_payment)
 
     def after_the_cancel(self) -> str:
         """The customer has cancelled."""
 
         def cancel(order_id: str) -> None:
-            self._note(order_id)
+            self._remember(order_id)
             self._client.post(f"/v1/orders/{order_id}/cancel", json={}).raise_for_status()
             self._succeed(captured=True)
 
-        return self._order({in_("BER"): 1}, payment_method=_SECURE, then=cancel)
+        return self._order({sku_in("BER"): 1}, payment_method=_SECURE, then=cancel)
 
-    def _note(self, order_id: str) -> None:
+    def _remember(self, order_id: str) -> None:
         order = self._client.get(f"/v1/orders/{order_id}").json()
-        self.late = order["payment_action"]["client_secret"].partition("_secret_")[0]
+        self.orphaned = order["payment_action"]["client_secret"].partition("_secret_")[0]
 
     def _succeed(self, *, captured: bool) -> None:
-        late = {"payment_intent": self.late, "captured": captured}
-        address = f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/late_success"
+        late = {"payment_intent": self.orphaned, "captured": captured}
+        address = f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/succeed_late"
         httpx2.post(address, json=late).raise_for_status()
 
 
-async def record_late_money(
-    client: Client, paths: LateMoneyPaths, stores: Connections, delivered: str, keep: Keep
+async def record_orphaned_payment(
+    client: Client, paths: OrphanedPaymentPaths, stores: Connections, delivered: str, keep: Keep
 ) -> None:
-    """An attempt that was given up and succeeds, a payment after the cancel, and a charge of a cancelled order."""
+    """An abandoned attempt that succeeds, a payment after the cancellation, and a charge of a cancelled order."""
     order_id = await asyncio.to_thread(paths.after_another_card)
-    await keep(client, payment_workflow_id(order_id), "payment-given_up")
-    await keep(client, await _begun(client, paths.late), "late-money-given_up")
+    await keep(client, payment_workflow_id(order_id), "payment-abandoned")
+    await keep(client, await _when_started(client, paths.orphaned), "orphaned-payment-abandoned")
     await asyncio.to_thread(paths.after_the_cancel)
-    await keep(client, await _begun(client, paths.late), "late-money-refunded")
+    await keep(client, await _when_started(client, paths.orphaned), "orphaned-payment-refunded")
     await keep(client, payment_repair_workflow_id(await _repair(client, stores, delivered)), "payment-repair")
 
 
-async def _begun(client: Client, intent: str) -> str:
+async def _when_started(client: Client, intent: str) -> str:
     """The id of the workflow that a webhook starts."""
     workflow_id = orphaned_payment_workflow_id(intent)
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -91,7 +89,7 @@ async def _begun(client: Client, intent: str) -> str:
 
 
 async def _repair(client: Client, stores: Connections, order_id: str) -> str:
-    """What is captured of an order that the books call cancelled is given back."""
+    """Have the captured amount of an order refunded that the database calls cancelled."""
     with stores.engine.begin() as connection:
         connection.execute(sa.update(orders).where(orders.c.id == order_id).values(status="cancelled"))
         connection.execute(sa.update(parcels).where(parcels.c.order_id == order_id).values(status="cancelled"))
@@ -100,7 +98,7 @@ async def _repair(client: Client, stores: Connections, order_id: str) -> str:
     items = PaymentDifferences(stores.engine, timedelta(0)).page(None, 100).items
     decision = DecideDifference(
         decision_id=decision_id,
-        difference_id=next(one.id for one in items if one.order_id == order_id),
+        difference_id=next(item.id for item in items if item.order_id == order_id),
         action=DecisionAction.APPLY,
         reason="recording histories",
         actor=staff_actor("1"),

@@ -1,12 +1,11 @@
-"""Histories of orders staff decide about: held for review, settled by hand, disputed after they were delivered."""
+"""Histories of orders that staff decide about: on hold for review, settled by hand, disputed after delivery."""
 
 import asyncio
 
 from temporalio.client import Client
 
-from dev.record_late_money import Keep
-from dev.recorded_orders import wait
-from dev.recorded_paths import Recorder
+from dev.histories.recorded_orders import Keep, wait_for
+from dev.histories.recorded_paths import Recorder
 from domain.actors import staff_actor
 from schemas.disputes import OperatorDecision
 from schemas.orders import SettleCompensation
@@ -23,7 +22,7 @@ STAFF_DECISIONS = (
     "payment-approved",
     "dispute-accepted",
 )
-_STAFF, _WHY = staff_actor("1"), "recording histories"
+_STAFF, _REASON = staff_actor("1"), "recording histories"
 
 
 async def record_staff_decisions(client: Client, recorder: Recorder, keep: Keep) -> None:
@@ -32,34 +31,34 @@ async def record_staff_decisions(client: Client, recorder: Recorder, keep: Keep)
         order_id = await _reviewed(client, recorder, verdict)
         await keep(client, order_workflow_id(order_id), f"checkout-{name}")
         await keep(client, payment_workflow_id(order_id), f"payment-{name}")
-    order_id = await asyncio.to_thread(recorder.void_called_wrong)
+    order_id = await asyncio.to_thread(recorder.void_refused)
     order = client.get_workflow_handle(order_workflow_id(order_id))
     await order.execute_update(
-        CheckoutWorkflow.settle_compensation, SettleCompensation(actor=_STAFF, reason=_WHY, retry=False)
+        CheckoutWorkflow.settle_compensation, SettleCompensation(actor=_STAFF, reason=_REASON, retry=False)
     )
     await keep(client, order.id, "checkout-settled_by_hand")
     await keep(client, await _accepted(client, recorder), "dispute-accepted")
 
 
 async def _reviewed(client: Client, recorder: Recorder, verdict: Verdict) -> str:
-    """An order the provider calls risky, and what staff say of it."""
+    """An order with an elevated risk, and the review by staff."""
     loop = asyncio.get_running_loop()
 
     def decide(order_id: str) -> None:
-        wait(lambda: recorder.status(order_id) == "on_hold")
+        wait_for(lambda: recorder.status(order_id) == "on_hold")
         order = client.get_workflow_handle(order_workflow_id(order_id))
-        said = order.execute_update(CheckoutWorkflow.review, Review(actor=_STAFF, reason=_WHY, verdict=verdict))
-        asyncio.run_coroutine_threadsafe(said, loop).result()
+        review = order.execute_update(CheckoutWorkflow.review, Review(actor=_STAFF, reason=_REASON, verdict=verdict))
+        asyncio.run_coroutine_threadsafe(review, loop).result()
 
     return await asyncio.to_thread(recorder.risky, decide)
 
 
 async def _accepted(client: Client, recorder: Recorder) -> str:
-    """A customer disputes what was delivered; staff send evidence, and then give in."""
+    """A customer disputes what was delivered; staff submit evidence, then accept the dispute."""
     order_id = await asyncio.to_thread(recorder.delivered)
     dispute_id = await asyncio.to_thread(recorder.charge_back, order_id)
     dispute = client.get_workflow_handle(dispute_workflow_id(dispute_id))
-    said = OperatorDecision(actor=_STAFF, reason=_WHY, text="signed for")
-    await dispute.execute_update(DisputeWorkflow.submit_evidence, said)
-    await dispute.execute_update(DisputeWorkflow.accept, said)
+    decision = OperatorDecision(actor=_STAFF, reason=_REASON, text="signed for")
+    await dispute.execute_update(DisputeWorkflow.submit_evidence, decision)
+    await dispute.execute_update(DisputeWorkflow.accept, decision)
     return dispute.id

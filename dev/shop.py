@@ -1,4 +1,4 @@
-"""A shop to measure: warehouses, a shelf, and things for sale on it."""
+"""A small shop for benches and tests: warehouses, a category, and products in it."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,13 +15,13 @@ PRICE = 1999
 
 
 def open_shop(stores: Connections) -> None:
-    """Two warehouses, the first preferred, and the one shelf that products of a bench stand on."""
+    """Two warehouses, the first preferred, and the brand and category of its products."""
     Stock(stores.engine).ensure_warehouses([("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2)])
     Taxonomy(stores.engine).ensure([Brand(code="bench", name="Bench")], [Category(code="bench", name="Bench")])
 
 
 def a_product(code: str) -> Product:
-    """A product of one variant of the same number, for sale since yesterday."""
+    """A product whose one variant has the same code, for sale since yesterday."""
     moment = datetime.now(UTC)
     price = Price(amount=PRICE, currency="EUR", valid_from=moment - timedelta(days=1))
     return Product(
@@ -38,6 +38,6 @@ def a_product(code: str) -> Product:
 
 
 def put_on_sale(stores: Connections, skus: Sequence[str], delivered: Sequence[tuple[str, str, int]]) -> None:
-    """A product of each, and a delivery of (SKU, warehouse, units)."""
+    """A product for each SKU, and a delivery of (SKU, warehouse, units)."""
     Catalog(stores.engine).put_many([a_product(sku) for sku in skus])
     Stock(stores.engine).receive(delivered, staff_actor("bench"), "delivery")

@@ -1,11 +1,12 @@
-"""How `make histories` orders: as a customer does, over HTTP, until the order has come to its end."""
+"""How `make histories` places an order: as a customer, over HTTP, until the order has come to its end."""
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
+from temporalio.client import Client
 
 from adapters.connections import Connections
 from dev.seed_catalog import catalog
@@ -14,12 +15,14 @@ from domain.events import EventType
 
 PATIENCE_SECONDS = 60
 _FINAL = ("delivered", "failed", "cancelled", "compensation_blocked")  # the last waits for staff
+# Writes the history of a workflow by its id, under a name.
+Keep = Callable[[Client, str, str], Awaitable[None]]
 VISA = "pm_card_visa"
 _PASSWORD = "recording histories"  # noqa: S105
 
 
 class RecordedOrders:
-    """A customer, and the order they are at."""
+    """A customer who places orders."""
 
     def __init__(self, bed: Testbed, stores: Connections) -> None:
         self.disputes: dict[str, str] = {}
@@ -56,37 +59,37 @@ class RecordedOrders:
         order_id: str = answer.get("id") or answer["order_id"]
         if then is not None:
             then(order_id)
-        wait(lambda: self.status(order_id) in _FINAL)
+        wait_for(lambda: self.status(order_id) in _FINAL)
         return order_id
 
     def status(self, order_id: str) -> str:
-        """How the order stands."""
+        """The order's status."""
         return str(self._client.get(f"/v1/orders/{order_id}").json()["status"])
 
     def _newest_at(self, event_type: EventType) -> str:
-        def look() -> str | None:
+        def find() -> str | None:
             newest = self._client.get("/v1/orders", params={"limit": 1}).json()["items"][0]
             history = self._client.get(f"/v1/orders/{newest['id']}/history").json()["items"]
             return newest["id"] if history[-1]["type"] == event_type else None
 
-        return str(wait(look))
+        return str(wait_for(find))
 
 
-def in_(house: str, not_in: str | None = None) -> str:
-    """A SKU of the sample catalog that this warehouse has, and that other one has not."""
+def sku_in(warehouse: str, not_in: str | None = None) -> str:
+    """A SKU of the sample catalog that this warehouse has in stock, and the other one has not."""
     return next(
         sku
         for entry in catalog(300)
         for sku, units in entry.units.items()
-        if units.get(house, 0) > 1 and (not_in is None or not units.get(not_in))
+        if units.get(warehouse, 0) > 1 and (not_in is None or not units.get(not_in))
     )
 
 
-def wait(look: Callable[[], Any]) -> Any:
-    """What it sees in the end; SystemExit when that takes too long."""
+def wait_for(look: Callable[[], Any]) -> Any:
+    """What `look` finds in the end; SystemExit when that takes too long."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := look()):
         if time.monotonic() > deadline:
-            raise SystemExit("An order did not come to its end; .state/testbed/*/order-worker.log tells why.")
+            raise SystemExit("An order did not come to its end; see .state/testbed/*/order-worker.log.")
         time.sleep(0.1)
     return found

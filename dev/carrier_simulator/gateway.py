@@ -1,4 +1,4 @@
-"""The carrier's front door: the key every request must carry, and the faults it may meet."""
+"""What every request passes: the check of its key, and the faults that are set for it."""
 
 import asyncio
 import hmac
@@ -26,14 +26,14 @@ _KINDS: tuple[Kind, ...] = (
 
 
 def require_key(request: Request, api_key: str) -> None:
-    """Refuse whoever does not carry the bearer key."""
+    """Refuse a request without the bearer key."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not hmac.compare_digest(key.encode(), api_key.encode()):
         raise CarrierError(401, "unauthorized", "A valid API key is required as a bearer token.")
 
 
 async def with_faults(faults: Faults, operation: str, reference: str | None, work: Work) -> Response:
-    """Do the work, or what an armed fault makes of it.
+    """Do the work, or fail as an armed fault requires.
 
     Unlike at the payment provider no error is kept under a key: a retry finds the booking itself.
     """

@@ -9,10 +9,10 @@ import httpx2
 from adapters.mysql.orders.vouchers import Vouchers
 from adapters.mysql.payments.credit import Granter, StoreCredit
 from dev.carrier_simulator.wire import UNDELIVERABLE_POSTAL_CODE, WAITING_POSTAL_CODE
-from dev.dispute_histories import DisputePaths
-from dev.record_failed_refund import FailedRefundPaths
-from dev.record_late_money import LateMoneyPaths
-from dev.recorded_orders import VISA, in_
+from dev.histories.dispute_histories import DisputePaths
+from dev.histories.record_failed_refund import FailedRefundPaths
+from dev.histories.record_orphaned_payment import OrphanedPaymentPaths
+from dev.histories.recorded_orders import VISA, sku_in
 from domain.actors import staff_actor
 from domain.events import EventType
 from domain.vouchers import VoucherKind
@@ -24,68 +24,68 @@ from workers.service_client import ServiceClient, service_client
 _DECLINED, _SECURE = "pm_card_chargeDeclined", "pm_card_threeDSecure2Required"
 
 
-class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
-    """Orders as a customer does, one per path."""
+class Recorder(DisputePaths, OrphanedPaymentPaths, FailedRefundPaths):
+    """Places orders as a customer, one for each path."""
 
     def delivered(self) -> str:
         """Everything goes well."""
-        return self._order({in_("BER"): 2})
+        return self._order({sku_in("BER"): 2})
 
     def two_parcels(self) -> str:
         """What no single warehouse has ships as two parcels."""
-        return self._order({in_("BER", not_in="AMS"): 1, in_("AMS", not_in="BER"): 1})
+        return self._order({sku_in("BER", not_in="AMS"): 1, sku_in("AMS", not_in="BER"): 1})
 
     def declined(self) -> str:
-        """The bank says no, and nobody pays before the time is over."""
-        return self._order({in_("BER"): 1}, payment_method=_DECLINED)
+        """The card is declined, and nobody pays in time."""
+        return self._order({sku_in("BER"): 1}, payment_method=_DECLINED)
 
-    def paid_again(self) -> str:
-        """The bank says no, and another card pays."""
-        return self._order({in_("BER"): 1}, payment_method=_DECLINED, then=self._pay_by_another_card)
+    def payment_retried(self) -> str:
+        """The card is declined, and another one pays."""
+        return self._order({sku_in("BER"): 1}, payment_method=_DECLINED, then=self._pay_by_another_card)
 
     def authenticated(self) -> str:
-        """The bank wants to see its customer, and then says yes."""
-        return self._order({in_("BER"): 1}, payment_method=_SECURE, then=self._go_to_the_bank)
+        """The payment requires authentication, and the customer confirms it."""
+        return self._order({sku_in("BER"): 1}, payment_method=_SECURE, then=self._authenticate)
 
     def unauthenticated(self) -> str:
-        """The bank wants to see its customer, who never comes."""
-        return self._order({in_("BER"): 1}, payment_method=_SECURE)
+        """The payment requires authentication, and the customer never confirms it."""
+        return self._order({sku_in("BER"): 1}, payment_method=_SECURE)
 
     def undecided(self) -> str:
-        """The bank takes its time over the payment, and the order's is over before."""
-        return self._order({in_("BER"): 1}, payment_method="pm_card_slowBank")
+        """The bank decides about the payment only after the order's time is over."""
+        return self._order({sku_in("BER"): 1}, payment_method="pm_card_slowBank")
 
     def voucher(self) -> str:
-        """Something is given off."""
+        """A voucher reduces the price."""
         Vouchers(self._stores.engine).create(NewVoucher(code="HISTORY", kind=VoucherKind.PERCENT, basis_points=1000))
-        return self._order({in_("BER"): 1}, discount_code="HISTORY")
+        return self._order({sku_in("BER"): 1}, discount_code="HISTORY")
 
     def refused(self) -> str:
-        """The carrier says no."""
-        return self._order({in_("BER"): 1}, postal_code=UNDELIVERABLE_POSTAL_CODE)
+        """The carrier refuses the parcel."""
+        return self._order({sku_in("BER"): 1}, postal_code=UNDELIVERABLE_POSTAL_CODE)
 
-    def void_called_wrong(self) -> str:
-        """The carrier says no, and the provider calls wrong what is to give the money back; ends waiting for staff."""
+    def void_refused(self) -> str:
+        """The carrier refuses the parcel and the provider refuses the void; ends waiting for staff."""
         self._fault("400", "cancel")
-        return self._order({in_("BER"): 1}, postal_code=UNDELIVERABLE_POSTAL_CODE)
+        return self._order({sku_in("BER"): 1}, postal_code=UNDELIVERABLE_POSTAL_CODE)
 
     def interrupted(self, then: Callable[[str], None]) -> str:
-        """Something happens to it while its parcel waits at the carrier; ends waiting for staff."""
-        return self._order({in_("BER"): 1}, postal_code=WAITING_POSTAL_CODE, then=then)
+        """Something stops it while its parcel waits at the carrier; ends waiting for staff."""
+        return self._order({sku_in("BER"): 1}, postal_code=WAITING_POSTAL_CODE, then=then)
 
     def risky(self, then: Callable[[str], None]) -> str:
-        """The provider calls its payment risky, and it is held for review."""
-        return self._order({in_("BER"): 1}, payment_method="pm_card_riskLevelElevated", then=then)
+        """The provider reports an elevated risk, and the order is on hold for review."""
+        return self._order({sku_in("BER"): 1}, payment_method="pm_card_riskLevelElevated", then=then)
 
     def captured_once(self) -> str:
-        """Two parcels, and a card whose holds are taken once: what is left is held anew."""
-        lines = {in_("BER", not_in="AMS"): 1, in_("AMS", not_in="BER"): 1}
+        """Two parcels, and a card that allows one capture: the rest is reauthorized."""
+        lines = {sku_in("BER", not_in="AMS"): 1, sku_in("AMS", not_in="BER"): 1}
         return self._order(lines, payment_method="pm_card_captureOnce")
 
     def cancelled(self) -> str:
-        """The customer changes their mind while the bank is thinking."""
+        """The customer cancels while the payment is being authorized."""
         self._fault("latency", "create", seconds=3)
-        placing = threading.Thread(target=lambda: self._order({in_("BER"): 1}))
+        placing = threading.Thread(target=lambda: self._order({sku_in("BER"): 1}))
         placing.start()
         order_id = self._newest_at(EventType.ORDER_STOCK_RESERVED)
         self._client.post(f"/v1/orders/{order_id}/cancel", json={}).raise_for_status()
@@ -93,35 +93,35 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
         return order_id
 
     def outcome_unknown(self) -> str:
-        """The provider keeps failures under our keys, once having done what was asked and once not."""
+        """The provider stores failures under our keys, once after it acted and once before."""
         self._fault("error_after", "create")
         self._fault("500", "capture")
-        return self._order({in_("BER"): 1})
+        return self._order({sku_in("BER"): 1})
 
     def store_credit(self) -> str:
         """Store credit pays what it can, and a card the rest."""
         self._grant(500)
-        return self._order({in_("BER"): 1}, use_store_credit=True)
+        return self._order({sku_in("BER"): 1}, use_store_credit=True)
 
-    def credit_back(self) -> str:
-        """There is some, the bank says no to the rest, and nobody pays before the time is over."""
+    def credit_voided(self) -> str:
+        """Store credit pays a part, the card is declined for the rest, and nobody pays in time."""
         self._grant(500)
-        return self._order({in_("BER"): 1}, payment_method=_DECLINED, use_store_credit=True)
+        return self._order({sku_in("BER"): 1}, payment_method=_DECLINED, use_store_credit=True)
 
     def slow_bank(self) -> str:
-        """The bank will take its time over a refund."""
-        return self._order({in_("BER"): 1}, payment_method="pm_card_pendingRefund")
+        """A refund of this order will be pending for a while."""
+        return self._order({sku_in("BER"): 1}, payment_method="pm_card_pendingRefund")
 
-    def renewed(self) -> str:
-        """The goods take longer than the bank holds the money."""
+    def reauthorized(self) -> str:
+        """The authorization expires before the goods arrive."""
         return self.backordered(EventType.PAYMENT_VOIDED)
 
     def backordered(self, until: EventType = EventType.ORDER_CONFIRMED) -> str:
-        """The goods have yet to arrive when they are ordered."""
-        sku = in_("BER", not_in="AMS")
+        """The goods are not in stock yet when they are ordered."""
+        sku = sku_in("BER", not_in="AMS")
         with service_client(self._bed.settings, SUPPLIER_SIMULATOR) as staff:
-            if there := staff.get(f"/v1/stock/{sku}").json()["totals"]["on_hand"]:
-                _move(staff, sku, kind="adjusted", quantity=-there, reason="recording histories")
+            if on_hand := staff.get(f"/v1/stock/{sku}").json()["totals"]["on_hand"]:
+                _move(staff, sku, kind="adjusted", quantity=-on_hand, reason="recording histories")
             staff.patch(f"/v1/stock/{sku}", json={"backorderable": True}).raise_for_status()
             placing = threading.Thread(target=lambda: self._order({sku: 1}))
             placing.start()
@@ -130,14 +130,14 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
             placing.join()
         return order_id
 
-    def taken_in_part(self) -> str:
-        """Not everything is there any more, and the customer takes what there is."""
-        sku = in_("BER", not_in="AMS")
+    def partly_available(self) -> str:
+        """Stock runs short, and the customer takes what is available."""
+        sku = sku_in("BER", not_in="AMS")
 
         def lose_all_but_one() -> None:
             with service_client(self._bed.settings, SUPPLIER_SIMULATOR) as staff:
-                there = staff.get(f"/v1/stock/{sku}").json()["totals"]["available"]
-                _move(staff, sku, kind="adjusted", quantity=1 - there, reason="recording histories")
+                available = staff.get(f"/v1/stock/{sku}").json()["totals"]["available"]
+                _move(staff, sku, kind="adjusted", quantity=1 - available, reason="recording histories")
 
         def decide(order_id: str) -> None:
             key = {"Idempotency-Key": str(uuid.uuid4())}
@@ -155,8 +155,8 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
 
     def _grant(self, amount: int) -> None:
         customer = self._client.get("/v1/users/me").raise_for_status().json()["id"]
-        wanted = GrantCredit(amount=CreditAmount(amount=amount, currency="EUR"), reason="recording histories")
-        StoreCredit(self._stores.engine).grant(customer, wanted, Granter(staff_actor("1"), str(uuid.uuid4())))
+        grant = GrantCredit(amount=CreditAmount(amount=amount, currency="EUR"), reason="recording histories")
+        StoreCredit(self._stores.engine).grant(customer, grant, Granter(staff_actor("1"), str(uuid.uuid4())))
 
     def _fault(self, kind: str, operation: str, seconds: float = 0) -> None:
         fault = {"kind": kind, "match": {"operation": operation}, "seconds": seconds}
@@ -167,7 +167,7 @@ class Recorder(DisputePaths, LateMoneyPaths, FailedRefundPaths):
         paid = self._client.post(f"/v1/orders/{order_id}/payment", json={"payment_method": VISA}, headers=key)
         paid.raise_for_status()
 
-    def _go_to_the_bank(self, order_id: str) -> None:
+    def _authenticate(self, order_id: str) -> None:
         order = self._client.get(f"/v1/orders/{order_id}").json()
         intent = order["payment_action"]["client_secret"].partition("_secret_")[0]
         address = f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/authenticate"

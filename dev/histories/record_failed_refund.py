@@ -1,12 +1,11 @@
-"""The history of a refund that is called done and fails a moment later."""
+"""The history of a refund that succeeds and fails a moment later."""
 
 import asyncio
 import uuid
 
 from temporalio.client import Client
 
-from dev.record_late_money import Keep
-from dev.recorded_orders import PATIENCE_SECONDS, RecordedOrders, in_
+from dev.histories.recorded_orders import PATIENCE_SECONDS, Keep, RecordedOrders, sku_in
 from domain.actors import staff_actor
 from schemas.refunds import RefundInput
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
@@ -16,15 +15,15 @@ FAILED_REFUND = "failed-refund"
 
 
 class FailedRefundPaths(RecordedOrders):
-    """The card was closed after it had paid."""
+    """The card is closed after the payment."""
 
     def paid_by_a_closed_card(self) -> str:
-        """Everything goes well until money is to be given back."""
-        return self._order({in_("BER"): 1}, payment_method="pm_card_refundFail")
+        """The order is delivered; its refunds fail."""
+        return self._order({sku_in("BER"): 1}, payment_method="pm_card_refundFail")
 
 
 async def record_failed_refund(client: Client, paths: FailedRefundPaths, keep: Keep) -> None:
-    """What the webhook of its failure starts."""
+    """Record the workflow that the webhook of its failure starts."""
     order_id = await asyncio.to_thread(paths.paid_by_a_closed_card)
     about = {"order_id": order_id, "reason": "recording histories", "actor": staff_actor("1")}
     refund = RefundInput(refund_id=str(uuid.uuid4()), amount=100, **about)
@@ -32,6 +31,6 @@ async def record_failed_refund(client: Client, paths: FailedRefundPaths, keep: K
     await client.execute_workflow(RefundWorkflow.run, refund, id=workflow_id, task_queue=PAYMENTS_QUEUE)
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
-            async for begun in client.list_workflows("WorkflowType = 'FailedRefundWorkflow'", limit=1):
-                return await keep(client, begun.id, FAILED_REFUND)
+            async for started in client.list_workflows("WorkflowType = 'FailedRefundWorkflow'", limit=1):
+                return await keep(client, started.id, FAILED_REFUND)
             await asyncio.sleep(0.2)

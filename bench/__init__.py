@@ -1,0 +1,1 @@
+"""Measurements of what the documentation promises; `make bench-…` runs them."""

@@ -1,0 +1,1 @@
+"""Records the histories of workflows that `tests/replay` replays."""

@@ -1,0 +1,123 @@
+"""Asking a workflow and waiting for its answer, for as long as one request may take."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import ClassVar, Literal, TypeVar
+
+from temporalio.client import (
+    Client,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateHandle,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.types import MethodAsyncSingleParam
+
+from temporal_clients.errors import StillWorking, TemporalAway, UpdateRefused
+
+QUICK = timedelta(seconds=5)
+
+P = TypeVar("P")
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class WorkflowClient:
+    """Asks workflows, and waits no longer than `patience_seconds` for an answer."""
+
+    ended: ClassVar = ("too_late", "The order has ended.")
+    """Code and message of the refusal when the workflow has ended."""
+
+    def __init__(self, client: Client, patience_seconds: float) -> None:
+        self.client = client
+        self.patience_seconds = patience_seconds
+
+    async def result_of(
+        self,
+        run: MethodAsyncSingleParam[S, P, T],
+        argument: P,
+        workflow_id: str,
+        queue: str,
+        *,
+        summary: str,
+        details: str | None = None,
+    ) -> T:
+        """The result of a workflow that is started once, however often it is asked for. Raises StillWorking."""
+        handle = self.client.get_workflow_handle_for(run, workflow_id)
+        try:
+            async with asyncio.timeout(self.patience_seconds):
+                with suppress(WorkflowAlreadyStartedError):  # and it has ended
+                    await self.client.start_workflow(
+                        run,
+                        argument,
+                        id=workflow_id,
+                        task_queue=queue,
+                        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                        static_summary=summary,
+                        static_details=details,
+                    )
+                return await handle.result()
+        except TimeoutError as error:
+            raise StillWorking from error
+
+    async def update_once(self, update: Awaitable[T], earlier: WorkflowUpdateHandle[T]) -> T:
+        """The answer of an update; when it is refused, the answer to an earlier one with this id, if any."""
+        try:
+            async with self.waiting():
+                return await update
+        except UpdateRefused as refusal:
+            answer = await self.earlier_answer(earlier)
+            if answer is None:
+                raise refusal from None
+            return answer
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """Raise UpdateRefused or StillWorking for what an update in the block raises."""
+        try:
+            async with asyncio.timeout(self.patience_seconds):
+                yield
+        except WorkflowUpdateFailedError as error:
+            raise _refused(error) from error
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            raise UpdateRefused(*self.ended) from error
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            raise StillWorking from error
+
+    async def earlier_answer(self, update: WorkflowUpdateHandle[T]) -> T | None:
+        """What an update answered before its workflow ended; None when it did not, or is no longer kept."""
+        try:
+            return await update.result(rpc_timeout=QUICK)
+        except WorkflowUpdateFailedError:
+            return None
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+
+
+async def signal_if_running(signal: Awaitable[None]) -> Literal["applied", "ignored"]:
+    """Whether there was a workflow to signal."""
+    try:
+        await signal
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return "ignored"
+    return "applied"
+
+
+def _refused(error: WorkflowUpdateFailedError) -> UpdateRefused | TemporalAway:
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        if cause.type == "RuntimeError":  # Temporal's own: a worker of an earlier release cannot read it
+            return TemporalAway()
+        return UpdateRefused(cause.type or "conflict", cause.message)
+    return UpdateRefused("conflict", "The order cannot do this now.")
