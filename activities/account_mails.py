@@ -1,6 +1,6 @@
-"""Telling the owner of an account: the link's secret is made here, just before it is mailed.
+"""Mails about accounts. The secret of a link is made here, just before it is mailed.
 
-So it stands nowhere but in the mail: Temporal's history holds only the mail's id, MySQL only the secret's digest.
+So it is nowhere but in the mail: Temporal's history holds only the mail's id, MySQL only the secret's digest.
 """
 
 from datetime import timedelta
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from adapters.mysql.identity.users import Accounts
 
 
-# Registering with somebody's address costs nothing: the newcomers past these are told nothing until they ask.
+# Registering with somebody's address costs nothing: more registrations than these send no mail.
 _WELCOMED_IN_A_DAY = 5
 _DAY = timedelta(days=1)
 
@@ -46,7 +46,7 @@ class AccountMailActivities:
     def send_account_mail(self, mail: AccountMailInput) -> AccountMailSent:
         """Send the mail if it still waits and still makes sense.
 
-        A crash between the mail server's yes and our note sends it again, with another link; both links work.
+        A crash between the mail server's answer and our record sends it again, with another link; both links work.
         """
         with typed_failures():
             waiting = self._waiting.get(mail.mail_id)
@@ -64,16 +64,16 @@ class AccountMailActivities:
             return self._send_link(mail, owner)
         if mail.kind is AccountMailKind.CART_REMINDER:
             return self._remind(mail, owner)
-        # What happens to an account that only claims an address is not for the ears of its owner.
+        # Mails about an account that only claims the address are not for the address's owner.
         return self._mail(mail, None, None) if owner is None or owner.id == mail.user_id else None
 
     def _remind(self, mail: WaitingMail, owner: Account | None) -> str | None:
-        """Only who still wants it, at an address that is proven to be theirs."""
-        wanted = owner is not None and owner.id == mail.user_id and owner.active and owner.marketing_emails
-        return self._mail(mail, owner.name, None) if owner is not None and wanted else None
+        """Only to customers who still want it, at a verified address."""
+        subscribed = owner is not None and owner.id == mail.user_id and owner.active and owner.marketing_emails
+        return self._mail(mail, owner.name, None) if owner is not None and subscribed else None
 
     def _welcome(self, mail: WaitingMail, owner: Account | None) -> str | None:
-        """Have the newcomer prove the address; where it has an owner already, tell that one instead."""
+        """Ask for verification of the address; where it has an owner already, write to the owner instead."""
         if self._accounts.count_registered(mail.email, _DAY) > _WELCOMED_IN_A_DAY:
             return None
         if owner is None or owner.id == mail.user_id:
@@ -81,7 +81,7 @@ class AccountMailActivities:
         return self._mail(mail.model_copy(update={"kind": AccountMailKind.ALREADY_REGISTERED}), owner.name, None)
 
     def _send_link(self, mail: WaitingMail, owner: Account | None) -> str | None:
-        """Mail a link; nothing when nobody should have it."""
+        """Mail a link, unless nobody may have it."""
         account = self._recipient(mail, owner)
         if account is None:
             return None
@@ -95,12 +95,12 @@ class AccountMailActivities:
             raise
 
     def _recipient(self, mail: WaitingMail, owner: Account | None) -> Account | None:
-        """The account the link is for, as things are now: much may have happened since it was asked for."""
+        """The account the link is for, as of now: much may have changed since the request."""
         if mail.kind is AccountMailKind.RESET_PASSWORD:
             holder = self._accounts.by_email(mail.email)
             return holder if holder is not None and holder.active else None
         account = self._accounts.by_id(mail.user_id) if mail.user_id else None
-        # An address that has an owner is nobody else's to prove, nor the owner's once more.
+        # A verified address cannot be verified again.
         if account is None or not account.active or owner is not None:
             return None
         return account if mail.kind is AccountMailKind.CHANGE_EMAIL or account.email == mail.email else None
@@ -110,6 +110,6 @@ class AccountMailActivities:
         try:
             self._mailer.send(message)
         except Misuse:
-            self._waiting.remove(mail.id)  # it will never be sent: its address is not ours to keep
+            self._waiting.remove(mail.id)  # it will never be sent, so its address is deleted
             raise
         return str(message["Message-ID"])

@@ -20,7 +20,7 @@ class CartActivities:
 
     @activity.defn
     def complete_cart(self, command: CompleteCart) -> None:
-        """Take what was ordered out of the cart; what was put in after the checkout stays."""
+        """Remove what was ordered from the cart; what was added after the checkout stays."""
 
         def ordered() -> dict[str, int]:
             order = self._orders.get(command.order_id)

@@ -1,4 +1,4 @@
-"""Telling of products that changed without an edit of theirs: by the clock, by their shelf, by what they sell."""
+"""Announces products that changed without an edit: scheduled prices, a renamed brand or category, what they sell."""
 
 from typing import TYPE_CHECKING
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
 
 class CatalogActivities:
-    """Each works through short transactions that remember how far they came, so a repeat goes on from there."""
+    """Each runs short transactions that record their progress, so a repeat continues from there."""
 
-    def __init__(self, prices: "PriceChanges", shelves: "TaxonomyChanges", sales: "ProductSales") -> None:
+    def __init__(self, prices: "PriceChanges", taxonomy: "TaxonomyChanges", sales: "ProductSales") -> None:
         self._prices = prices
-        self._shelves = shelves
+        self._taxonomy = taxonomy
         self._sales = sales
 
     @activity.defn
     def announce_price_changes(self) -> int:
-        """Announce every product whose price began or ended since the last look; answers how many."""
+        """Announce every product with a price that began or ended since the last run; answers how many."""
         return self._prices.announce(activity.heartbeat)
 
     @activity.defn
     def announce_taxonomy_changes(self) -> int:
-        """Announce every product on a shelf that was renamed or moved; answers how many."""
-        return self._shelves.announce(activity.heartbeat)
+        """Announce every product of a brand or category that was renamed or moved; answers how many."""
+        return self._taxonomy.announce(activity.heartbeat)
 
     @activity.defn
     def count_sales(self) -> int:
-        """Count what products sold lately; answers how many of them sold more or less than when it was counted last."""
+        """Count what products sold lately; answers for how many the count has changed."""
         return self._sales.count(activity.heartbeat, *activity.info().heartbeat_details)

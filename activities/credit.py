@@ -1,4 +1,4 @@
-"""Store credit of an order: kept, taken, given back. All of it is in our own books."""
+"""Store credit of an order: authorized, captured, voided, in our own database alone."""
 
 from typing import TYPE_CHECKING
 
@@ -19,18 +19,18 @@ class CreditActivities:
 
     @activity.defn
     def authorize_credit(self, command: AuthorizeCredit) -> CreditMoved:
-        """Keep the customer's credit for the order, as much as it can use."""
+        """Authorize the customer's credit for the order, as much as it can use."""
         with typed_failures():
-            return self._credit.hold(command)
+            return self._credit.authorize(command)
 
     @activity.defn
     def capture_credit(self, command: CaptureCredit) -> CreditMoved:
-        """Take credit that is held."""
+        """Capture authorized credit."""
         with typed_failures():
             return self._credit.capture(command)
 
     @activity.defn
     def void_credit(self, command: VoidCredit) -> CreditMoved:
-        """Give back what is held: the undo of holding it."""
+        """Void authorized credit: the compensation of authorizing it."""
         with typed_failures():
-            return self._credit.release(command)
+            return self._credit.void(command)

@@ -1,4 +1,4 @@
-"""What is done about disputes at the provider, and what is kept of them."""
+"""Disputes: retrieved, answered and accepted at the provider, recorded in our database."""
 
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class DisputeActivities:
-    """Calls to the provider are regular activities; what is kept is written by local ones."""
+    """Calls to the provider are regular activities; records are written by local ones."""
 
     def __init__(self, provider: "DisputeProvider", disputes: "Disputes") -> None:
         self._provider = provider
@@ -31,30 +31,30 @@ class DisputeActivities:
 
     @activity.defn
     def retrieve_dispute(self, command: RetrieveDispute) -> DisputeStanding:
-        """Ask how it stands, whatever anybody else has said about it."""
+        """Ask the provider for its state."""
         with typed_failures():
-            return self._provider.look(command)
+            return self._provider.retrieve(command)
 
     @activity.defn
     def record_dispute(self, command: RecordDispute) -> DisputeRecorded:
-        """Keep how it stands, with its money and its events."""
+        """Record its state, with its money and its events."""
         with typed_failures():
             return self._disputes.record(command)
 
     @activity.defn
     def submit_evidence(self, command: SubmitEvidence) -> ProviderResult:
-        """Send what speaks for us."""
+        """Submit our evidence."""
         with typed_failures():
             return self._provider.submit(command)
 
     @activity.defn
     def accept_dispute(self, command: AcceptDispute) -> ProviderResult:
-        """Give in."""
+        """Accept the dispute."""
         with typed_failures():
             return self._provider.accept(command)
 
     @activity.defn
     def note_dispute_action(self, command: NoteAction) -> DisputeView:
-        """Keep who did what about it, and why."""
+        """Record an action with its actor and reason."""
         with typed_failures():
             return self._disputes.note(command)

@@ -15,8 +15,8 @@ def typed_failures() -> Iterator[None]:
 
     A BusinessError becomes an ApplicationError whose type is its code and whose detail its details: not retried,
     and not counted as a failure of ours. An outage is retried when the other side says so. A Misuse is our bug:
-    not retried, and loud. An OutcomeUnknown is not retried either: the workflow has to ask before it sends anything
-    again. Everything else passes through and is retried: an outage delays an order, it never fails one.
+    not retried, and loud. An OutcomeUnknown is not retried either: the workflow has to ask the provider before it
+    sends anything again. Everything else passes through and is retried: an outage delays an order, it never fails one.
     """
     try:
         yield
@@ -31,7 +31,7 @@ def typed_failures() -> Iterator[None]:
     except Unavailable as outage:
         delay = timedelta(seconds=outage.retry_after) if outage.retry_after else None
         raise ApplicationError(str(outage), type=outage.code, next_retry_delay=delay) from outage
-    except OutcomeUnknown as doubt:
-        raise ApplicationError(str(doubt), type=doubt.code, non_retryable=True) from doubt
+    except OutcomeUnknown as unknown:
+        raise ApplicationError(str(unknown), type=unknown.code, non_retryable=True) from unknown
     except Misuse as bug:
         raise ApplicationError(str(bug), type=bug.code, non_retryable=True) from bug

@@ -1,4 +1,4 @@
-"""What is done at the carrier, and what is kept of a parcel."""
+"""Shipments at the carrier, and the records of parcels."""
 
 from typing import TYPE_CHECKING
 
@@ -28,18 +28,18 @@ class FulfilmentActivities:
 
     @activity.defn
     def book_shipment(self, command: BookShipment) -> ShipmentBooked:
-        """Ask the carrier to take the parcel; its refusal is a result, its outage is retried."""
+        """Book a shipment; the carrier's refusal is a result, its outage is retried."""
         with typed_failures():
             return self._carrier.book(command)
 
     @activity.defn
     def cancel_shipment(self, command: CancelShipment) -> ShipmentCancelled:
-        """Call the booking back: the undo of booking, which the carrier refuses once the parcel has left."""
+        """Cancel the shipment: the compensation of booking it, which the carrier refuses after dispatch."""
         with typed_failures():
             return self._carrier.cancel(command)
 
     @activity.defn
     def record_parcel(self, command: RecordParcel) -> ParcelResult:
-        """Write what became of the parcel, with its stock and its event."""
+        """Record a change of the parcel, with its stock and its event."""
         with typed_failures():
             return self._parcels.record(command)

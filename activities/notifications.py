@@ -1,4 +1,4 @@
-"""Telling the customer: one mail per event."""
+"""Notifications of customers: one mail per event."""
 
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ class NotificationActivities:
     def send_mail(self, event: NotificationInput) -> NotificationSent:
         """Send the mail for the event unless an earlier attempt has.
 
-        A crash between the mail server's yes and our note sends it again, under the same Message-ID.
+        A crash between the mail server's answer and our record sends it again, under the same Message-ID.
         """
         with typed_failures():
             if message_id := self._sent.get(event.event_id):

@@ -1,4 +1,4 @@
-"""What is done to the order itself: price it, place it, move it."""
+"""Orders: pricing, placing, status changes."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,8 +10,8 @@ from schemas.checkout import PricedOrder, PriceOrder
 from schemas.orders import OrderPlaced, OrderShortened, PlaceOrder, RecordStatus, StatusRecorded, TakeAvailable
 
 if TYPE_CHECKING:
-    from adapters.mysql.order_prices import OrderPrices
     from adapters.mysql.orders.orders import OrderStore
+    from adapters.mysql.orders.prices import OrderPrices
 
 
 class OrderActivities:
@@ -35,12 +35,12 @@ class OrderActivities:
 
     @activity.defn
     def take_available(self, command: TakeAvailable) -> OrderShortened:
-        """Make the order as small as what there was for it."""
+        """Reduce the order to what was available."""
         with typed_failures():
             return self._orders.take_available(command)
 
     @activity.defn
     def record_status(self, command: RecordStatus) -> StatusRecorded:
-        """Move the order and append the event that says so."""
+        """Move the order to a status, with its event."""
         with typed_failures():
             return self._orders.record_status(command)

@@ -1,4 +1,4 @@
-"""What is written when the books of payments are made to agree."""
+"""Repairs of payment differences: what they write."""
 
 from typing import TYPE_CHECKING
 
@@ -25,35 +25,35 @@ if TYPE_CHECKING:
 class PaymentRepairActivities:
     """Short transactions, all of them local activities."""
 
-    def __init__(self, books: "PaymentFactsReader", differences: "PaymentDifferences") -> None:
-        self._books = books
+    def __init__(self, facts: "PaymentFactsReader", differences: "PaymentDifferences") -> None:
+        self._facts = facts
         self._differences = differences
 
     @activity.defn
     def catch_up_ledger(self, command: CatchUp) -> CaughtUp:
-        """Write what the ledger lacks of a payment."""
+        """Write the missing ledger entries of a payment."""
         with typed_failures():
-            return self._books.catch_up(command)
+            return self._facts.catch_up(command)
 
     @activity.defn
     def correct_payment_status(self, command: CorrectStatus) -> PaymentRecorded:
-        """Have the order show what the ledger's sums say."""
+        """Set the order's payment status by the ledger's sums."""
         with typed_failures():
-            return self._books.correct_status(command)
+            return self._facts.correct_status(command)
 
     @activity.defn
     def decide_difference(self, command: DecideDifference) -> PaymentDifference:
-        """Note an operator's decision."""
+        """Record an operator's decision."""
         with typed_failures():
             return self._differences.decide(command)
 
     @activity.defn
     def settle_difference(self, command: SettleDifference) -> PaymentDifference:
-        """Note how a repair has ended."""
+        """Record how a repair has ended."""
         with typed_failures():
             return self._differences.settle(command)
 
     @activity.defn
     def close_returned(self, orphaned: OrphanedPayment) -> None:
-        """Nothing is open any more about money that has been given back."""
+        """Close the differences of an orphaned payment that was returned."""
         self._differences.returned(orphaned.payment_id, SYSTEM_ACTOR)

@@ -1,4 +1,4 @@
-"""What is done at the payment provider, and what the ledger keeps of it."""
+"""Payments at the provider, and their ledger entries."""
 
 from typing import TYPE_CHECKING
 
@@ -31,31 +31,31 @@ class PaymentActivities:
 
     @activity.defn
     def authorize_payment(self, command: AuthorizePayment) -> ProviderResult:
-        """Hold the amount on the customer's method."""
+        """Authorize the amount on the customer's payment method."""
         with typed_failures():
             return self._provider.authorize(command)
 
     @activity.defn
     def retrieve_payment(self, command: RetrievePayment) -> ProviderResult:
-        """Ask how a payment stands that the customer has to confirm with their bank."""
+        """Ask for the state of a payment that the customer has to confirm with their bank."""
         with typed_failures():
-            return self._provider.look(command)
+            return self._provider.retrieve(command)
 
     @activity.defn
     def abandon_payment(self, command: AbandonPayment) -> ProviderResult:
-        """Stop waiting for the customer's bank, unless it has said yes meanwhile."""
+        """Cancel a payment that waits for the customer's bank, unless it has succeeded meanwhile."""
         with typed_failures():
             return self._provider.abandon(command)
 
     @activity.defn
     def capture_payment(self, command: CapturePayment) -> ProviderResult:
-        """Take money that is held."""
+        """Capture an authorized amount."""
         with typed_failures():
             return self._provider.capture(command)
 
     @activity.defn
     def void_payment(self, command: VoidPayment) -> ProviderResult:
-        """Give the hold back: the undo of authorizing."""
+        """Void the authorization: the compensation of authorizing."""
         with typed_failures():
             return self._provider.void(command)
 
@@ -67,6 +67,6 @@ class PaymentActivities:
 
     @activity.defn
     def record_decline(self, command: RecordDecline) -> PaymentRecorded:
-        """Note that the bank said no."""
+        """Record that the bank declined."""
         with typed_failures():
             return self._ledger.record_decline(command)

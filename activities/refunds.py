@@ -1,4 +1,4 @@
-"""Giving captured money back."""
+"""Refunds of captured money."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RefundActivities:
-    """The call to the provider is a regular activity; what is noted before and after it are local ones."""
+    """The call to the provider is a regular activity; its records before and after are local ones."""
 
     def __init__(self, provider: "PaymentProvider", refunds: "Refunds") -> None:
         self._provider = provider
@@ -22,30 +22,30 @@ class RefundActivities:
 
     @activity.defn
     def open_refund(self, command: RefundInput) -> RefundOpened:
-        """Note the refund, so that its money can be promised to nobody else."""
+        """Record the refund, so that its money cannot be refunded twice."""
         with typed_failures():
             return self._refunds.open(command)
 
     @activity.defn
     def refund_payment(self, command: RefundPayment) -> ProviderResult:
-        """Give the money back."""
+        """Refund the money at the provider."""
         with typed_failures():
             return self._provider.refund(command)
 
     @activity.defn
     def retrieve_refund(self, command: RetrieveRefund) -> ProviderResult:
-        """Ask how a refund stands that the bank had yet to accept."""
+        """Ask for the state of a pending refund."""
         with typed_failures():
             return self._provider.retrieve_refund(command)
 
     @activity.defn
     def settle_refund(self, command: SettleRefund) -> RefundView:
-        """Book what was given back, or note why it was not."""
+        """Book the refund, or record why it failed."""
         with typed_failures():
             return self._refunds.settle(command)
 
     @activity.defn
     def reverse_refund(self, command: ReverseRefund) -> RefundReversed:
-        """Book that what was given back has come back to us."""
+        """Book that a refund failed after it had succeeded."""
         with typed_failures():
             return self._refunds.reverse(command)

@@ -1,4 +1,4 @@
-"""What making a search index anew consists of. Each may be repeated; none touches the index in use but the switch."""
+"""The steps of rebuilding a search index. Each may be repeated; only the switch touches the searched index."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from schemas.reindex import FillIndex, IndexFilled, IndexMade, IndexNamed, Index
 if TYPE_CHECKING:
     from adapters.search.feeds import Feed
 
-_STEP = 500  # as many are read and written between two signs of life
+_STEP = 500  # as many are read and written between two heartbeats
 
 
 class SearchActivities:
@@ -21,7 +21,7 @@ class SearchActivities:
         self._feeds = feeds
 
     def _feed(self, command: FillIndex | IndexNamed) -> "Feed":
-        """The feed of an index of this release. Another's has other documents, and is for its own workers to change."""
+        """The feed of an index of this release. Another release's is left to its workers."""
         feed = self._feeds[command.subject]
         if not feed.index.owns(command.index):
             message = f"{command.index} is not an index of this release, whose are named {feed.index.alias}-…"
@@ -30,7 +30,7 @@ class SearchActivities:
 
     @activity.defn
     def make_index(self, command: MakeIndex) -> IndexMade:
-        """Make the empty index; from here on every change is written to it as well."""
+        """Create the empty index; from here on every change is written to it as well."""
         feed = self._feeds[command.subject]
         name = f"{feed.index.alias}-{command.suffix}"
         feed.index.create(name)
@@ -38,7 +38,7 @@ class SearchActivities:
 
     @activity.defn
     def fill_index(self, command: FillIndex) -> IndexFilled:
-        """Write the next things into the index; a repeat goes on where the last sign of life was given."""
+        """Write the next things into the index; a repeat continues after the last heartbeat."""
         feed = self._feed(command)
         after, done = command.after, 0
         if activity.info().heartbeat_details:
@@ -53,7 +53,7 @@ class SearchActivities:
 
     @activity.defn
     def verify_index(self, command: IndexNamed) -> IndexVerified:
-        """Have the index hold everything MySQL held when this began; what it lacks is added."""
+        """Compare the index with MySQL, and add what is missing."""
         feed = self._feed(command)
         expected, added = feed.count(), 0
         feed.index.refresh(command.index)
@@ -66,22 +66,22 @@ class SearchActivities:
 
     @activity.defn
     def compact_index(self, command: IndexNamed) -> None:
-        """Bring the filled index into one piece, so that it is searched quickly from the start."""
+        """Merge the filled index into one segment, so that it is searched quickly from the start."""
         self._feed(command).index.compact(command.index, activity.heartbeat)
 
     @activity.defn
     def switch_index(self, command: IndexNamed) -> None:
-        """Have searches ask this index from now on."""
+        """Switch searches to this index."""
         self._feed(command).index.switch_to(command.index)
 
     @activity.defn
     def drop_index(self, command: IndexNamed) -> None:
-        """Remove the half-made index."""
+        """Delete the incomplete index."""
         self._feed(command).index.drop(command.index)
 
     @activity.defn
     def drop_leftovers(self, command: IndexNamed) -> list[str]:
-        """Remove every index of this release that searches do not ask. Another release's may be filled or asked."""
+        """Delete every index of this release that is not searched. Those of another release are left alone."""
         index = self._feed(command).index
         left = [name for name in index.leftovers() if name != command.index]
         for name in left:

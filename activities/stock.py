@@ -1,4 +1,4 @@
-"""What is done to reservations apart from placing and shipping, which belong to the order's own transactions."""
+"""Reservations, apart from placing and shipping, which belong to the order's own transactions."""
 
 from typing import TYPE_CHECKING
 
@@ -26,19 +26,19 @@ class StockActivities:
 
     @activity.defn
     def release_stock(self, command: ReleaseStock) -> StockReleased:
-        """Give back what the order still holds: the undo of reserving."""
+        """Release what is still reserved for the order: the compensation of reserving."""
         with typed_failures():
             return self._reservations.release(command)
 
     @activity.defn
     def extend_reservation(self, command: ExtendReservation) -> ReservationExtended:
-        """Hold the order's stock for another while, because the order lives."""
+        """Extend the reservation of a running order."""
         with typed_failures():
-            hold = self._reservations.extend(command.order_id)
-            return ReservationExtended(reservation_seconds=int(hold.total_seconds()))
+            extended = self._reservations.extend(command.order_id)
+            return ReservationExtended(reservation_seconds=int(extended.total_seconds()))
 
     @activity.defn
     def check_allocation(self, command: CheckAllocation) -> AllocationMissing:
-        """What a parcel still lacks before it can be booked."""
+        """The units still to be allocated before the parcel can be booked."""
         with typed_failures():
             return AllocationMissing(units=self._reservations.missing(command.order_id, command.parcel))

@@ -1,4 +1,4 @@
-"""What is done to stock by the clock. Each looks at much at once and may take a while, so it gives signs of life."""
+"""Scheduled work on stock. Each run reads much at once and may take a while, so it sends heartbeats."""
 
 import asyncio
 from collections.abc import Iterable
@@ -25,8 +25,8 @@ class RunningOrders(Protocol):
     async def is_running(self, order_id: str, parcels: Iterable[int]) -> bool:
         """Whether a workflow of the order runs."""
 
-    async def signal_allocations(self, arrived: Iterable[StockAllocated]) -> None:
-        """Wake parcels whose goods are complete."""
+    async def signal_allocations(self, allocated: Iterable[StockAllocated]) -> None:
+        """Signal parcels that are completely allocated."""
 
 
 class StockUpkeepActivities:
@@ -41,9 +41,9 @@ class StockUpkeepActivities:
 
     @activity.defn
     async def expire_reservations(self) -> ReservationsExpired:
-        """Give back what is reserved past its time for orders that nobody is at work on; the others are left and named.
+        """Release overdue reservations of orders without a running workflow; those of running orders are named.
 
-        While Temporal cannot be asked nothing is given back.
+        While Temporal does not answer nothing is released.
         """
         released = units = 0
         running: list[str] = []
@@ -51,9 +51,9 @@ class StockUpkeepActivities:
         while page := await asyncio.to_thread(self._reservations.overdue, after, _PAGE):
             for overdue in page:
                 activity.heartbeat(released, len(running))
-                given = await self._expire(overdue.order_id, running)
-                if given is not None:
-                    released, units = released + 1, units + given
+                units_released = await self._expire(overdue.order_id, running)
+                if units_released is not None:
+                    released, units = released + 1, units + units_released
             after = page[-1]
         return ReservationsExpired(
             released=released, units=units, running_count=len(running), running=running[:_MOST_NAMED]
@@ -74,18 +74,20 @@ class StockUpkeepActivities:
 
     @activity.defn
     def reconcile_stock(self, command: ReconcileStock) -> StockReconciled:
-        """Compare ledger, balances and reservations page by page; a repeat goes on after the last sign of life."""
+        """Compare ledger, balances and reservations page by page; a repeat continues after the last heartbeat."""
         after, levels, found = "", 0, 0
         differences: list[StockDifference] = []
         if activity.info().heartbeat_details:
             after, levels, found, kept = activity.info().heartbeat_details
-            differences = [StockDifference.model_validate(one) for one in kept]
+            differences = [StockDifference.model_validate(difference) for difference in kept]
         for checked in self._reconciliations.check(after):
             levels, found = levels + checked.levels, found + len(checked.differences)
             differences = [*differences, *checked.differences][:_MOST_REMEMBERED]
             activity.heartbeat(checked.after, levels, found, differences)
         self._reconciliations.keep(command.started_at, levels, found, differences)
         if found:
-            named = ", ".join(sorted({one.sku for one in differences})[:_MOST_NAMED])
-            activity.logger.error("the books of stock disagree: %d difference(s), of %s", found, named)
+            named = ", ".join(sorted({difference.sku for difference in differences})[:_MOST_NAMED])
+            activity.logger.error(
+                "stock ledger, balances and reservations disagree: %d difference(s), of %s", found, named
+            )
         return StockReconciled(levels_checked=levels, differences_found=found)

@@ -1,4 +1,4 @@
-"""The carrier over its HTTP API: books parcels and calls them back, no retries of its own."""
+"""The carrier over its HTTP API: books and cancels shipments, no retries of its own."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _TIMEOUT = httpx2.Timeout(20.0, connect=3.0)
 
 
 class Carrier:
-    """Takes parcels and brings them.
+    """Books and cancels shipments.
 
     Its refusal is a result. An outage raises CarrierUnavailable: the outcome is then unknown, and sending the same
     command again, with its idempotency key, is safe. A request the carrier calls wrong raises Misuse.
@@ -42,7 +42,7 @@ class Carrier:
         )
 
     def cancel(self, command: CancelShipment) -> ShipmentCancelled:
-        """Call the booking back, which works until the parcel has left."""
+        """Cancel the shipment, which works until the parcel is dispatched."""
         answer = self._post(f"/v1/shipments/{command.shipment_id}/cancel", command.idempotency_key, None)
         if answer.status_code == httpx2.codes.CONFLICT:
             return ShipmentCancelled(cancelled=False)
@@ -77,8 +77,10 @@ def _booking(command: BookShipment) -> dict[str, Any]:
 
 def _expect_success(answer: httpx2.Response, body: dict[str, Any]) -> None:
     if not answer.is_success:
-        said = body.get("message") or answer.text[:200]
-        raise Misuse(f"the carrier answered {answer.status_code}: {said}", str(body.get("code") or "carrier_refused"))
+        message = body.get("message") or answer.text[:200]
+        raise Misuse(
+            f"the carrier answered {answer.status_code}: {message}", str(body.get("code") or "carrier_refused")
+        )
 
 
 def _body(answer: httpx2.Response) -> dict[str, Any]:
@@ -94,5 +96,5 @@ def _body(answer: httpx2.Response) -> dict[str, Any]:
 
 
 def _retry_after(answer: httpx2.Response) -> float | None:
-    said = answer.headers.get("retry-after", "")
-    return float(said) if said.isdecimal() else None
+    seconds = answer.headers.get("retry-after", "")
+    return float(seconds) if seconds.isdecimal() else None

@@ -65,7 +65,7 @@ def connect(settings: Settings, pool_size: int = 40) -> Iterator[Connections]:
             socket_timeout=1,
             socket_connect_timeout=1,
             decode_responses=True,
-            # Once more, for a connection that a restarted server has forgotten; waiting is for those who must have it.
+            # Once more, for a connection that a restarted server has forgotten; callers that must have an answer retry.
             retry=Retry(NoBackoff(), 1),
         )
         stack.callback(cache.close)
@@ -75,7 +75,7 @@ def connect(settings: Settings, pool_size: int = 40) -> Iterator[Connections]:
             # Once more, for a connection that a restarted server has closed.
             max_retries=1,
             retry_on_timeout=False,
-            # As many as may be busy at once; those past it would be opened anew for each request.
+            # As many as may be busy at once; those past it would be opened again for each request.
             connections_per_node=32,
         )
         stack.callback(search.close)

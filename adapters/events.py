@@ -53,7 +53,7 @@ class EventPublisher:
 
 @dataclass(frozen=True)
 class Delivery(Generic[EventT]):
-    """One event and where it stood, to commit it or give it back."""
+    """One event and where it stood, to commit it or rewind to it."""
 
     event: EventT
     topic: str
@@ -70,7 +70,7 @@ class Batch(Generic[EventT]):
     last: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def add(self, event: EventT | None, topic: str, partition: int, offset: int) -> None:
-        """Take one more message in; one that was no event only moves the place."""
+        """Take one more message in; one that is no event only moves the offset."""
         if event is not None:
             self.events.append(event)
         self.first.setdefault((topic, partition), offset)
@@ -78,7 +78,7 @@ class Batch(Generic[EventT]):
 
 
 class EventConsumer(Generic[EventT]):
-    """One member of a consumer group. Nothing is committed unless the caller says that it is done."""
+    """One member of a consumer group. Nothing is committed but by the caller."""
 
     def __init__(self, bootstrap: str, group: str, topics: Sequence[str], message: type[EventT]) -> None:
         self._bootstrap = bootstrap
@@ -89,7 +89,7 @@ class EventConsumer(Generic[EventT]):
                 "group.id": group,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
-                # A consumer that was killed is missed, and its partitions handed on, after this long.
+                # The partitions of a killed consumer are reassigned after this long.
                 "session.timeout.ms": 10_000,
                 "partition.assignment.strategy": "cooperative-sticky",
                 "logger": _log,
@@ -122,26 +122,26 @@ class EventConsumer(Generic[EventT]):
                 batch.add(self._read(message), *_position(message))
                 message = self._next(0) if len(batch.events) < most else None
         except (KafkaException, EventsUndelivered):
-            self.give_back_batch(batch)
+            self.rewind_batch(batch)
             raise
         return batch
 
     def commit_batch(self, batch: Batch[EventT]) -> None:
-        """The events are dealt with: never deliver them again."""
+        """Commit the events, which are processed."""
         for (topic, partition), offset in batch.last.items():
             self._commit(topic, partition, offset)
 
-    def give_back_batch(self, batch: Batch[EventT]) -> None:
-        """The events could not be dealt with now: deliver them again."""
+    def rewind_batch(self, batch: Batch[EventT]) -> None:
+        """Have the events delivered again, which could not be processed now."""
         for (topic, partition), offset in batch.first.items():
             self._rewind(topic, partition, offset)
 
     def commit(self, delivery: Delivery[EventT]) -> None:
-        """The event is dealt with: never deliver it again."""
+        """Commit the event, which is processed."""
         self._commit(delivery.topic, delivery.partition, delivery.offset)
 
-    def give_back(self, delivery: Delivery[EventT]) -> None:
-        """The event could not be dealt with now: deliver it, and what follows it in its partition, again."""
+    def rewind(self, delivery: Delivery[EventT]) -> None:
+        """Have the event, and those after it in its partition, delivered again."""
         self._rewind(delivery.topic, delivery.partition, delivery.offset)
 
     def close(self) -> None:
@@ -155,12 +155,12 @@ class EventConsumer(Generic[EventT]):
         return message
 
     def _read(self, message: Message) -> EventT | None:
-        """The event; None for what was none and lies with the dead letters now."""
+        """The event; None for a message that was none and is now among the dead letters."""
         try:
             return decode(message, self._message)
         except Exception as reason:  # noqa: BLE001 - whatever the bytes did to the parser, the partition must move
             try:
-                self._bury(message, f"{type(reason).__name__}: {reason}")
+                self._to_dead_letters(message, f"{type(reason).__name__}: {reason}")
             except EventsUndelivered:
                 self._rewind(*_position(message))
                 raise
@@ -180,7 +180,7 @@ class EventConsumer(Generic[EventT]):
             # A rebalance or a broker that is away: the event comes again, and its consumer knows it by its id.
             _log.warning("offset %d of %s[%d] is not committed: %s", offset, topic, partition, error)
 
-    def _bury(self, message: Message, reason: str) -> None:
+    def _to_dead_letters(self, message: Message, reason: str) -> None:
         topic, partition, offset = _position(message)
         where = f"{topic}[{partition}]@{offset}"
         _log.error("%s goes to the dead letters: %s", where, reason)
@@ -215,13 +215,13 @@ def decode(message: Message, kind: type[EventT]) -> EventT:
 
 
 def ensure_topics(bootstrap: str, prefix: str = "") -> list[str]:
-    """Make the topics and their dead letters that do not exist yet, and answer which."""
+    """Create missing topics with their dead letters, and answer which."""
     # Its own log would repeat "connection refused" for as long as the broker starts; what matters is raised.
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    wanted = [prefix + name for topic in TOPICS for name in (topic, dead_letters(topic))]
+    names = [prefix + name for topic in TOPICS for name in (topic, dead_letters(topic))]
     known = admin.list_topics(timeout=_DELIVERY_SECONDS).topics
     # -1: the cluster's own default, one replica on a laptop, three on MSK.
-    missing = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=-1) for name in wanted if name not in known]
+    missing = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=-1) for name in names if name not in known]
     if not missing:
         return []
     created = []
@@ -250,7 +250,7 @@ def _producer(bootstrap: str) -> Producer:
 
 
 def _send(producer: Producer, topic: str, messages: Sequence[tuple[str | bytes | None, bytes | None, Headers]]) -> None:
-    """Send all of them and wait for the broker's word on each; raises EventsUndelivered when one is missing."""
+    """Send all of them and wait until each is acknowledged; raises EventsUndelivered when one is not."""
     failures: list[KafkaError] = []
     try:
         for key, value, headers in messages:

@@ -42,7 +42,7 @@ def signing_key_of(keys: list[KeyFile], at: float | None = None) -> KeyFile | No
 
 
 def ensure_signing_key(folder: str | Path) -> tuple[Path, bool]:
-    """Make an ES256 key unless the folder holds one; answers the newest key's file and whether it was made now."""
+    """Create an ES256 key unless the folder holds one; answers the newest key's file and whether it was made now."""
     existing = _all_keys(folder)
     return (existing[-1].path, False) if existing else (_make_key(Path(folder)), True)
 

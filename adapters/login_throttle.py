@@ -1,4 +1,4 @@
-"""Counted sign-in attempts in Redis: one script per question, so that attempts side by side cannot slip through."""
+"""Counted sign-in attempts in Redis: one script per step, so that concurrent attempts cannot slip through."""
 
 from collections.abc import Mapping
 
@@ -25,7 +25,7 @@ for i, key in ipairs(KEYS) do
 end
 return 0
 """
-_GIVE_BACK = """
+_UNCOUNT = """
 local left = redis.call('DECR', KEYS[1])
 if left <= 0 then redis.call('DEL', KEYS[1], KEYS[1] .. ':pause') else redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 return left
@@ -38,7 +38,7 @@ class RecentLogins:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._claim = client.register_script(_CLAIM)
-        self._give_back = client.register_script(_GIVE_BACK)
+        self._uncount = client.register_script(_UNCOUNT)
 
     def claim(self, free: Mapping[str, int]) -> float:
         """Count an attempt for each subject, of which so many are free; seconds to wait when one of them must."""
@@ -46,10 +46,10 @@ class RecentLogins:
         milliseconds = self._claim(keys=keys, args=[FORGOTTEN_AFTER_SECONDS, LONGEST_PAUSE_SECONDS, *free.values()])
         return float(milliseconds) / 1000
 
-    def give_back(self, subject: str) -> None:
-        """The attempt was none: it succeeded."""
-        self._give_back(keys=[_PREFIX + subject], args=[FORGOTTEN_AFTER_SECONDS])
+    def uncount(self, subject: str) -> None:
+        """Take an attempt back that has succeeded."""
+        self._uncount(keys=[_PREFIX + subject], args=[FORGOTTEN_AFTER_SECONDS])
 
     def forget(self, subject: str) -> None:
-        """Start counting anew."""
+        """Start counting again."""
         self._client.delete(_PREFIX + subject, f"{_PREFIX}{subject}:pause")

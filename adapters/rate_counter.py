@@ -15,13 +15,13 @@ return count
 class RateCounter:
     """A count that is always there."""
 
-    def __init__(self, line: RedisPipeline) -> None:
-        self._line = line
+    def __init__(self, pipeline: RedisPipeline) -> None:
+        self._pipeline = pipeline
         self._own = MemoryStorage()
 
     async def hit(self, name: str, window_seconds: int) -> int:
         """Count one more in this window; how many there have been with it."""
         try:
-            return int(await self._line.run(_HIT, f"rate:{name}", window_seconds))
+            return int(await self._pipeline.run(_HIT, f"rate:{name}", window_seconds))
         except redis.RedisError:
             return self._own.incr(name, window_seconds)

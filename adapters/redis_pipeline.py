@@ -14,9 +14,9 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 _log = structlog.get_logger(__name__)
-_PAUSE_SECONDS = 0.5  # how long Redis is not asked again after it failed
+_PAUSE_SECONDS = 0.5  # how long Redis is not called again after it failed
 _Command = tuple[str | int | bytes, ...]
-_Asked = tuple[_Command, asyncio.Future[Any]]
+_Pending = tuple[_Command, asyncio.Future[Any]]
 
 
 class RedisScript:
@@ -28,9 +28,9 @@ class RedisScript:
 
 
 class RedisPipeline:
-    """What is asked for in one turn of the event loop is one round trip; with that, a command costs a third.
+    """Commands of one turn of the event loop are one round trip; with that, a command costs a third.
 
-    Raises redis.RedisError, at once for a moment after an outage: nobody waits in turn for a server that is away.
+    Raises redis.RedisError, at once for a moment after an outage: callers do not queue for a server that is away.
     """
 
     def __init__(self, url: str) -> None:
@@ -38,14 +38,14 @@ class RedisPipeline:
         self._client = redis.asyncio.Redis.from_url(
             url, socket_timeout=1, socket_connect_timeout=1, decode_responses=True, retry=Retry(NoBackoff(), 1)
         )
-        self._waiting: list[_Asked] = []
+        self._waiting: list[_Pending] = []
         self._sending: set[asyncio.Task[None]] = set()
         self._away_until = 0.0
 
-    async def ask(self, *command: str | int | bytes) -> Any:
+    async def execute(self, *command: str | int | bytes) -> Any:
         """The answer to one command."""
         if time.monotonic() < self._away_until:
-            raise Unreachable("Redis failed a moment ago and is not asked again yet")
+            raise Unreachable("Redis failed a moment ago and is not called again yet")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, answer))
         if len(self._waiting) == 1:
@@ -53,14 +53,14 @@ class RedisPipeline:
         return await answer
 
     async def run(self, script: RedisScript, key: str, *arguments: str | int) -> Any:
-        """What a script on one key answers."""
+        """The answer of a script on one key."""
         try:
-            return await self.ask("EVALSHA", script.digest, 1, key, *arguments)
+            return await self.execute("EVALSHA", script.digest, 1, key, *arguments)
         except NoScriptError:
-            return await self.ask("EVAL", script.text, 1, key, *arguments)
+            return await self.execute("EVAL", script.text, 1, key, *arguments)
 
     async def close(self) -> None:
-        """End what is under way and the connections."""
+        """Cancel running commands and close the connections."""
         for task in self._sending:
             task.cancel()
         await self._client.aclose()
@@ -71,7 +71,7 @@ class RedisPipeline:
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _send(self, batch: Sequence[_Asked]) -> None:
+    async def _send(self, batch: Sequence[_Pending]) -> None:
         pipeline = self._client.pipeline(transaction=False)
         for command, _ in batch:
             pipeline.execute_command(*command)
@@ -91,9 +91,9 @@ class RedisPipeline:
         _log.warning("Redis is away", error=str(error)[:200])
 
 
-def _settle(batch: Sequence[_Asked], answers: Sequence[object]) -> None:
+def _settle(batch: Sequence[_Pending], answers: Sequence[object]) -> None:
     for (_, waiting), answer in zip(batch, answers, strict=True):
-        if waiting.done():  # whoever asked is gone
+        if waiting.done():  # the caller was cancelled
             continue
         if isinstance(answer, Exception):
             waiting.set_exception(answer)

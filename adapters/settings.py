@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     """Who else may vouch for a customer: a JSON list."""
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
-    """Addresses or networks of our own gateways: only what they say about a client's address is believed."""
+    """Addresses or networks of our own gateways: only their word on a client's address is trusted."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins whose pages may call the API from a browser; none unless named."""
     rate_limit: str = Field(default="1200/minute", pattern=_RATE)
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     """The same for all tries from one network address, which an office or a carrier's gateway may share."""
     password_memory_kib: int = Field(default=65_536, ge=64)
     """What a guess at a stolen password's hash costs: Argon2id's memory. Each API process hashes two at once; a hash
-    that was made at another cost is made anew when its owner signs in."""
+    that was made at another cost is replaced when its owner signs in."""
     verification_link_hours: int = Field(default=48, gt=0)
     """How long the mailed link that proves an e-mail address works."""
     reset_link_minutes: int = Field(default=30, gt=0)
@@ -131,8 +131,8 @@ class Settings(BaseSettings):
     """The same for a file of products, which is never held as a whole."""
     checkout_answer_seconds: float = Field(default=10, gt=0)
     checkouts_at_once: int = Field(default=32, gt=0)
-    """How many orders one API process has being placed; a crowd waits its turn, and is refused without a workflow
-    once nothing is left for it."""
+    """How many checkouts one API process runs at once; others wait for it, and are refused without a workflow
+    once what they order is sold out."""
     guest_cart_days: int = Field(default=30, gt=0)
     """After so many days without a change a guest's cart is empty."""
     user_cart_days: int = Field(default=180, gt=0)
@@ -144,23 +144,23 @@ class Settings(BaseSettings):
     quote_minutes: float = Field(default=15, gt=0)
     """How long a quoted price can be ordered at."""
     payment_retry_minutes: float = Field(default=30, ge=0)
-    """How long an order whose payment was refused waits, its stock held, for another method; 0 ends it at once."""
+    """How long an order whose payment was declined waits, its stock reserved, for another method; 0 ends it at once."""
     payment_authentication_minutes: float = Field(default=15, gt=0)
     """How long the customer has to confirm a payment with their bank; never longer than the time above, unless 0."""
     authorization_days: float = Field(default=7, ge=0)
-    """How long a card's hold lasts where the provider does not say; it is renewed a day before. 0 renews none."""
+    """How long an authorization lasts where the provider does not say; it is renewed a day before. 0 renews none."""
     decision_hours: float = Field(default=24, gt=0)
     """How long the customer of an order that is partly out of stock has to say what they want."""
     risk_review_total: int = Field(default=0, ge=0)
-    """Orders of so many minor units and more are held until somebody has looked at them; 0 holds none for its total."""
+    """Orders of so many minor units and more are put on hold for a review; 0 puts none on hold for its total."""
     risk_review_hours: float = Field(default=24, gt=0)
-    """How long there is to look at an order that is held."""
+    """How long the review of an order on hold may take."""
     risk_review_otherwise: Verdict = Verdict.DECLINE
-    """What becomes of an order that nobody has looked at in time."""
+    """The verdict on an order that was not reviewed in time."""
     reconciliation_days: float = Field(default=10, gt=0)
-    """How far back payments are compared every hour; a hold lasts a week."""
+    """How far back payments are compared every hour; an authorization lasts a week."""
     reconciliation_grace_minutes: float = Field(default=60, ge=0)
-    """How long a difference of an order whose workflows are at work is only watched."""
+    """How long a difference of an order whose workflows are running is only watched."""
     idempotency_hours: int = Field(default=24, gt=0)
     reservation_hours: float = Field(default=48, gt=0)
     """How long stock stays reserved for an order unless its workflow, which does while it lives, extends it."""

@@ -1,4 +1,4 @@
-"""What happens on a topic from now on, in every process that asks: no group, no offsets, nothing to catch up on."""
+"""New messages of a topic, for every process that follows it: no group, no offsets, no catching up."""
 
 import threading
 from collections.abc import Callable, Collection
@@ -14,28 +14,27 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0
 
 
 class TopicTail:
-    """Calls `heard` with the keys of what arrives, in the thread of `follow`.
+    """Calls `on_keys` with the keys of new messages, in the thread of `follow`.
 
-    For whoever merely wants to look sooner than they would by themselves: what happens while the broker is away may
-    not be heard.
+    A hint to look sooner, and no more: messages may be missed while the broker is away.
     """
 
-    def __init__(self, bootstrap: str, topic: str, heard: Callable[[Collection[str]], None]) -> None:
+    def __init__(self, bootstrap: str, topic: str, on_keys: Callable[[Collection[str]], None]) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
-        self._heard = heard
+        self._on_keys = on_keys
 
     def follow(self, stop: threading.Event) -> None:
-        """Until told to stop."""
+        """Follow the topic until stopped."""
         pause = _FIRST_PAUSE
         while not stop.is_set():
             consumer = self._consumer()
             try:
                 self._begin(consumer)
                 pause = _FIRST_PAUSE
-                self._hear(consumer, stop)
+                self._consume(consumer, stop)
             except KafkaException as error:
-                _log.warning("a topic is not heard", topic=self._topic, error=str(error)[:200], retry_in=pause)
+                _log.warning("a topic cannot be followed", topic=self._topic, error=str(error)[:200], retry_in=pause)
                 stop.wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             finally:
@@ -45,7 +44,7 @@ class TopicTail:
         return Consumer(
             {
                 "bootstrap.servers": self._bootstrap,
-                "group.id": "none",  # wanted by the library; without a subscription or a commit it never exists
+                "group.id": "none",  # required by the library; without a subscription or a commit it never exists
                 "enable.auto.commit": False,
                 "auto.offset.reset": "latest",
                 "log_level": 0,
@@ -54,16 +53,16 @@ class TopicTail:
 
     def _begin(self, consumer: Consumer) -> None:
         partitions = consumer.list_topics(self._topic, timeout=_PATIENCE_SECONDS).topics[self._topic].partitions
-        if not partitions:  # nobody has made it yet
+        if not partitions:  # it does not exist yet
             raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
         consumer.assign([TopicPartition(self._topic, number, OFFSET_END) for number in partitions])
 
-    def _hear(self, consumer: Consumer, stop: threading.Event) -> None:
+    def _consume(self, consumer: Consumer, stop: threading.Event) -> None:
         while not stop.is_set():
             messages = consumer.consume(_MOST_AT_ONCE, _LOOK_SECONDS)
             keys = {key for message in messages if (key := _key(message)) is not None}
             if keys:
-                self._heard(keys)
+                self._on_keys(keys)
 
 
 def _key(message: Message) -> str | None:

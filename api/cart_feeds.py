@@ -158,7 +158,7 @@ class CartFeeds:
             except Exception as error:  # noqa: BLE001 - whatever it was, a stream must not fall silent for ever
                 well = False
                 _log.warning("a watched cart cannot be read; it is shown late", error=repr(error)[:200])
-            relied_on = well and self._signals.live and self._trust.epoch() is not None
+            relied_on = well and self._signals.live and self._trust.current() is not None
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS if relied_on else _LOOK_WITHOUT_SIGNALS_SECONDS):
                     await feed.look.wait()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from adapters.carts.store import CartStore
 from adapters.mysql.catalog.products import Catalog
-from adapters.mysql.order_prices import OrderPrices
+from adapters.mysql.orders.prices import OrderPrices
 from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.vouchers import Vouchers
 from api.cart_views import cart_view

@@ -73,9 +73,9 @@ class LoginThrottle:
         if proven:
             self.forgive(email)
         try:
-            self._recent.give_back(f"address:{address}")
+            self._recent.uncount(f"address:{address}")
             if not proven:
-                self._recent.give_back(_subject(email))
+                self._recent.uncount(_subject(email))
         except redis.RedisError as outage:
             _log.warning("a sign-in stays counted as an attempt for a while", error=str(outage))
 

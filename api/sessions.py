@@ -37,11 +37,11 @@ class Sessions:
 
     def changed(self, account: Account) -> None:
         """Have the account's new state seen everywhere; call it after every change that bumps the token version."""
-        self._fast.tell([_account(account.id)], account.token_version, AccountState.of(account).model_dump_json())
+        self._fast.publish([_account(account.id)], account.token_version, AccountState.of(account).model_dump_json())
 
     def revoked(self, *family_ids: str) -> None:
         """Have revocations that stand in MySQL seen everywhere."""
-        self._fast.tell([_grant(one) for one in family_ids], 1, _REVOKED)
+        self._fast.publish([_grant(one) for one in family_ids], 1, _REVOKED)
 
     def check(self, user_id: str, *family_ids: str) -> AccountState | None:
         """The account's state now; None when there is no such account, or one of the families has been revoked."""
@@ -52,7 +52,7 @@ class Sessions:
 
     async def look(self, user_id: str, *family_ids: str) -> AccountState | None:
         """`check` for the event loop: it takes a thread only for what Redis has no copy of."""
-        known, *copies = await self._fast.glance([_account(user_id), *map(_grant, family_ids)])
+        known, *copies = await self._fast.read_async([_account(user_id), *map(_grant, family_ids)])
         if known is not None and all(copy == _LIVE for copy in copies):
             return AccountState.model_validate_json(known)
         return await asyncio.to_thread(self.check, user_id, *family_ids)

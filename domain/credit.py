@@ -15,8 +15,8 @@ class CreditKind(StrEnum):
     """What an entry of store credit records."""
 
     GRANT = "grant"
-    HOLD = "hold"
-    RELEASE = "release"
+    AUTHORIZE = "authorize"
+    VOID = "void"
     CAPTURE = "capture"
     REFUND = "refund"
 
@@ -37,8 +37,8 @@ class CreditAccount(StrEnum):
 _A = CreditAccount
 MOVES: Mapping[CreditKind, tuple[CreditAccount, CreditAccount]] = {
     CreditKind.GRANT: (_A.GOODWILL, _A.AVAILABLE),
-    CreditKind.HOLD: (_A.AVAILABLE, _A.HELD),
-    CreditKind.RELEASE: (_A.HELD, _A.AVAILABLE),
+    CreditKind.AUTHORIZE: (_A.AVAILABLE, _A.HELD),
+    CreditKind.VOID: (_A.HELD, _A.AVAILABLE),
     CreditKind.CAPTURE: (_A.HELD, _A.SPENT),
     CreditKind.REFUND: (_A.SPENT, _A.AVAILABLE),
 }
@@ -49,14 +49,14 @@ class OrderCredit:
     """The store credit of one order, in minor units of its currency."""
 
     authorized: int = 0
-    released: int = 0
+    voided: int = 0
     captured: int = 0
     refunded: int = 0
 
     @property
     def held(self) -> int:
         """What is authorized for the order and not captured yet."""
-        return self.authorized - self.released - self.captured
+        return self.authorized - self.voided - self.captured
 
 
 def credit_to_authorize(total: int, available: int) -> int:

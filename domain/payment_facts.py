@@ -79,19 +79,19 @@ def status_by_ledger(total: int, sums: Mapping[EntryKind, int], credit: OrderCre
         authorized=sums.get(_K.AUTHORIZATION, 0) + credit.authorized,
         captured=sums.get(_K.CAPTURE, 0) + credit.captured,
         refunded=sums.get(_K.REFUND, 0) - sums.get(_K.REFUND_REVERSAL, 0) + taken_back + credit.refunded,
-        voided=sums.get(_K.VOID, 0) + credit.released,
+        voided=sums.get(_K.VOID, 0) + credit.voided,
     )
 
 
 @dataclass(frozen=True)
 class OrderLedger:
-    """An order in our own records; `owed` is the value of its dispatched goods, less what store credit pays of it."""
+    """An order in our records; `amount_due` is the value of its dispatched goods, less what store credit pays of it."""
 
     order_id: str
     status: OrderStatus
     payment_status: PaymentStatus
     total: int
-    owed: int
+    amount_due: int
     entries: tuple[Entry, ...] = ()
     credit: OrderCredit = field(default_factory=OrderCredit)
 

@@ -80,7 +80,7 @@ def due(books: OrderLedger, payment_id: str, payments: Payments) -> int:
     for other, made in payments.items():
         if made is not None and other != payment_id:
             others += min(books.committed(other), made.held + made.captured)
-    return max(0, books.owed - others)
+    return max(0, books.amount_due - others)
 
 
 def is_orphaned(payment_id: str, books: OrderLedger, payments: Payments) -> bool:
@@ -115,13 +115,15 @@ def is_suspicious(payment: PaymentMade, books: OrderLedger | None) -> bool:
         return payment.kept > 0
     sums_differ = any(_differs(payment, books, kind) for kind in (_K.AUTHORIZATION, _K.CAPTURE, _K.VOID))
     refunds_differ = payment.refunded != books.refunded()
-    needless = books.status in FINAL_STATUSES and payment.kept > 0 and (payment.held > 0 or payment.kept > books.owed)
+    needless = (
+        books.status in FINAL_STATUSES and payment.kept > 0 and (payment.held > 0 or payment.kept > books.amount_due)
+    )
     return sums_differ or refunds_differ or needless or _own_books(books)
 
 
 def is_suspicious_order(books: OrderLedger) -> bool:
     """Whether our own records alone give reason to ask the provider."""
-    return _own_books(books) or (books.status in FINAL_STATUSES and _net(books) > books.owed)
+    return _own_books(books) or (books.status in FINAL_STATUSES and _net(books) > books.amount_due)
 
 
 def _of_payment(payment: PaymentMade, books: OrderLedger, payments: Payments) -> list[Difference]:
@@ -207,7 +209,7 @@ def _refunds_only_here(books: OrderLedger, payments: Sequence[PaymentMade]) -> I
 def _of_order(order_id: str, books: OrderLedger, payments: Payments) -> Iterator[Difference]:
     captured = books.sum(_K.CAPTURE)
     if _lacks_capture(books):
-        missing = books.owed - captured
+        missing = books.amount_due - captured
         holding = next((one for one in payments.values() if one is not None and one.held >= missing), None)
         yield Difference(
             DifferenceKind.NOT_CAPTURED,
@@ -228,7 +230,7 @@ def _own_books(books: OrderLedger) -> bool:
 
 
 def _lacks_capture(books: OrderLedger) -> bool:
-    return books.status in FINAL_STATUSES and books.sum(_K.CAPTURE) < books.owed
+    return books.status in FINAL_STATUSES and books.sum(_K.CAPTURE) < books.amount_due
 
 
 def _wrong_status(books: OrderLedger) -> bool:

@@ -75,10 +75,10 @@ class DisputeStanding(Payload):
     @property
     def is_open(self) -> bool:
         """Undecided, or won and the money has not been returned yet."""
-        return self.status.is_undecided or (self.status is DisputeStatus.WON and self._owed)
+        return self.status.is_undecided or (self.status is DisputeStatus.WON and self._is_money_due)
 
     @property
-    def _owed(self) -> bool:
+    def _is_money_due(self) -> bool:
         kinds = {movement.kind for movement in self.movements}
         return EntryKind.DISPUTE in kinds and EntryKind.DISPUTE_REVERSAL not in kinds
 

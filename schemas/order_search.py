@@ -35,13 +35,13 @@ class FoundOrder(OrderSummary):
     """An order as MySQL has it.
 
     `stuck`: it needs an operator, because its compensation is blocked or because nothing has happened in an open order
-    for `ORDERS_STUCK_AFTER_HOURS`. `owed` names the steps that could not be compensated, and why, until an operator
-    has dealt with them.
+    for `ORDERS_STUCK_AFTER_HOURS`. `needs_operator` names the steps that could not be compensated, and why,
+    until an operator has dealt with them.
     """
 
     email: str
     stuck: bool
-    owed: list[str] = []
+    needs_operator: list[str] = []
 
 
 class FoundOrders(Payload):

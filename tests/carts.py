@@ -40,7 +40,7 @@ async def cart_process(
     trust, line = CacheEpoch(connections.mongo), RedisPipeline(url)
     with redis_client(url) as client, trust.watching():
         store = CartStore(connections.mongo, client, trust, lifetimes)
-        trust.look()
+        trust.refresh()
         try:
             yield CartProcess(store, trust, line, CachedCarts(line, trust, store))
         finally:

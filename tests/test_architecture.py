@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,62 +26,89 @@ MAX_FUNCTION_LINES = 40
 MAX_TEST_NAME = 75
 MAX_ANY_IN_TESTS = 49
 
-# Each table has one owning service; within it these modules write the table, everybody else reads.
+# adapters/mysql has a folder per owner. A table belongs to the folder whose file in tables/ defines it, and is written
+# by the folder's modules alone, of which these write it; everybody else reads.
+OWNERS = {
+    "catalog": "catalog",
+    "identity": "identity",
+    "orders": "orders",
+    "payments": "payments",
+    "stock": "orders",
+}
 WRITERS = {
-    "users": {"users", "account_closing"},
-    "user_roles": {"users"},
-    "addresses": {"addresses", "account_closing"},
-    "email_tokens": {"email_tokens", "account_closing"},
-    "account_mails": {"account_mails", "account_closing"},
-    "login_failures": {"login_failures"},
-    "api_keys": {"api_keys", "account_closing"},
-    "security_events": {"security_events"},
-    "oauth_clients": {"clients"},
-    "authorization_codes": {"grants"},
-    "refresh_tokens": {"grants"},
-    "revoked_tokens": {"grants"},
-    "consents": {"grants", "account_closing"},
-    "external_identities": {"external_identities", "account_closing"},
-    "brands": {"shelves"},
-    "categories": {"shelves"},
-    "products": {"catalog_writes"},
-    "variants": {"catalog_writes"},
-    "prices": {"catalog_writes"},
-    "product_images": {"catalog_writes"},
-    "product_imports": {"product_imports"},
-    "product_import_errors": {"product_imports"},
-    "price_watermark": {"price_changes"},
-    "taxonomy_changes": {"taxonomy_changes"},
-    "product_sales": {"product_sales"},
-    "product_revisions": {"product_events"},
-    "product_events": {"product_events"},
-    "warehouses": {"inventory"},
-    "stock_rules": {"stock_ledger"},
-    "stock": {"stock_ledger"},
-    "stock_movements": {"stock_ledger"},
-    "stock_reconciliations": {"stock_reconciliations"},
-    "reservations": {"reservations"},
-    "reservation_lines": {"reservations", "backorders"},
-    "vouchers": {"vouchers"},
-    "voucher_redemptions": {"vouchers"},
-    "orders": {"order_placing", "order_shortening", "history"},
-    "order_lines": {"order_placing", "order_shortening"},
-    "parcels": {"order_placing", "order_shortening", "fulfilment"},
-    "order_events": {"history"},
+    "brands": {"catalog/taxonomy"},
+    "categories": {"catalog/taxonomy"},
+    "products": {"catalog/writes"},
+    "variants": {"catalog/writes"},
+    "prices": {"catalog/writes"},
+    "product_images": {"catalog/writes"},
+    "product_imports": {"catalog/imports"},
+    "product_import_errors": {"catalog/imports"},
+    "product_revisions": {"catalog/events"},
+    "product_events": {"catalog/events", "outbox"},
+    "product_sales": {"catalog/sales"},
+    "price_watermark": {"catalog/price_changes"},
+    "taxonomy_changes": {"catalog/taxonomy_changes"},
+    "users": {"identity/users", "identity/account_closing"},
+    "user_roles": {"identity/users"},
+    "addresses": {"identity/addresses", "identity/account_closing"},
+    "email_tokens": {"identity/email_tokens", "identity/account_closing"},
+    "account_mails": {"identity/account_mails", "identity/account_closing"},
+    "login_failures": {"identity/login_failures"},
+    "api_keys": {"identity/api_keys", "identity/account_closing"},
+    "security_events": {"identity/security_events"},
+    "oauth_clients": {"identity/oauth_clients"},
+    "authorization_codes": {"identity/grants"},
+    "refresh_tokens": {"identity/grants"},
+    "revoked_tokens": {"identity/grants"},
+    "consents": {"identity/grants", "identity/account_closing"},
+    "external_identities": {"identity/external_identities", "identity/account_closing"},
+    "orders": {"orders/placing", "orders/shortening", "history"},
+    "order_lines": {"orders/placing", "orders/shortening"},
+    "parcels": {"orders/placing", "orders/shortening", "orders/fulfilment"},
+    "order_events": {"history", "outbox"},
+    "vouchers": {"orders/vouchers"},
+    "voucher_redemptions": {"orders/vouchers"},
+    "warehouses": {"orders/stock"},
+    "stock_rules": {"orders/stock_ledger"},
+    "stock": {"orders/stock_ledger"},
+    "stock_movements": {"orders/stock_ledger"},
+    "stock_reconciliations": {"orders/stock_reconciliations"},
+    "reservations": {"orders/reservations"},
+    "reservation_lines": {"orders/reservations", "orders/backorders"},
+    "payment_entries": {"payments/ledger"},
+    "ledger_postings": {"payments/ledger"},
+    "refunds": {"payments/refunds", "payments/refund_reversals"},
+    "refund_parts": {"payments/refunds", "payments/refund_reversals"},
+    "credit_accounts": {"payments/credit"},
+    "credit_entries": {"payments/credit"},
+    "disputes": {"payments/disputes"},
+    "flagged_webhooks": {"payments/flagged_webhooks"},
+    "payment_reconciliations": {"payments/differences"},
+    "payment_differences": {"payments/differences"},
     "outbox_partitions": {"outbox"},
     "idempotency_keys": {"idempotency"},
     "webhook_receipts": {"webhooks"},
-    "payment_entries": {"payments"},
-    "ledger_postings": {"payments"},
-    "refunds": {"refunds", "refund_reversals"},
-    "disputes": {"disputes"},
-    "flagged_webhooks": {"flagged_webhooks"},
-    "refund_parts": {"refunds", "refund_reversals"},
-    "credit_accounts": {"credit"},
-    "credit_entries": {"credit"},
-    "payment_reconciliations": {"payment_differences"},
-    "payment_differences": {"payment_differences"},
     "notifications": {"notifications"},
+}
+# The shared modules beside the folders, with what they write: an order's events and the outbox serve all services.
+SHARED = {
+    "bulk": set(),
+    "clock": set(),
+    "constraints": set(),
+    "history": {"orders", "order_events"},
+    "idempotency": {"idempotency_keys"},
+    "migrate": set(),
+    "notifications": {"notifications"},
+    "outbox": {"outbox_partitions", "order_events", "product_events"},
+    "transactions": set(),
+    "webhooks": {"webhook_receipts"},
+}
+# Writes whose table is a parameter, and which tables that is.
+PARAMETERS = {
+    ("catalog/taxonomy", "table"): {"brands", "categories"},
+    ("catalog/writes", "table"): {"products", "variants"},
+    ("outbox", "_events"): {"order_events", "product_events"},
 }
 
 
@@ -89,7 +117,7 @@ def sources(*folders: str) -> list[Path]:
 
 
 def test_importing_every_workflow_loads_no_driver() -> None:
-    modules = [f"workflows.{path.stem}" for path in sources("workflows") if path.stem != "__init__"]
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources("workflows")]
     program = (
         f"import sys, {', '.join(modules)}\n"
         f"print([name for name in {DRIVERS!r} if any(m.split('.')[0] == name for m in sys.modules)])"
@@ -118,16 +146,48 @@ def test_workflows_ask_no_clock_and_no_chance_and_share_no_state() -> None:
         assert not kept, f"{path}:{kept[0].lineno} could be changed by one run and seen by another"
 
 
+def _writes(path: Path) -> Iterator[str]:
+    """The tables that a module inserts into, updates or deletes from."""
+    module = path.relative_to(ROOT / "adapters/mysql").with_suffix("").as_posix()
+    for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+        function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        if function in {"insert", "update", "delete", "mysql_insert"} and call.args:
+            table = call.args[0]
+            name = table.attr if isinstance(table, ast.Attribute) else getattr(table, "id", "")
+            if isinstance(table, ast.Name | ast.Attribute):
+                yield from PARAMETERS.get((module, name), {name})
+
+
 def test_every_table_is_written_by_its_owner_alone() -> None:
     found: dict[str, set[str]] = {}
-    for path in sources(*PRODUCT):
+    for path in sources("adapters/mysql"):
+        if "migrations" not in path.parts:
+            for table in _writes(path):
+                module = path.relative_to(ROOT / "adapters/mysql").with_suffix("").as_posix()
+                found.setdefault(table, set()).add(module)
+    assert found == WRITERS
+
+
+def test_folders_of_mysql_write_their_own_tables() -> None:
+    root = ROOT / "adapters/mysql"
+    assert {path.stem for path in root.glob("*.py")} - {"__init__"} == SHARED.keys()
+    for path in (root / "tables").glob("*.py"):
+        owner = OWNERS.get(path.stem)
         for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
-            name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-            if name in {"insert", "update", "delete", "mysql_insert"} and call.args:
-                table = call.args[0]
-                found.setdefault(getattr(table, "attr", getattr(table, "id", "")), set()).add(path.stem)
-    written = {table: writers for table, writers in found.items() if table in WRITERS}
-    assert written == WRITERS
+            if not (isinstance(call.func, ast.Name) and call.func.id == "table" and call.args):
+                continue
+            name = ast.literal_eval(call.args[0])
+            by_folder = {writer for writer in WRITERS[name] if writer not in SHARED}
+            assert {writer.partition("/")[0] for writer in by_folder} <= {owner}, name
+            assert {writer for writer in WRITERS[name] if writer in SHARED} == {
+                module for module, tables in SHARED.items() if name in tables
+            }, name
+
+
+def test_only_adapters_of_mysql_write_to_mysql() -> None:
+    for path in sources(*PRODUCT):
+        if not path.is_relative_to(ROOT / "adapters/mysql"):
+            assert "adapters.mysql.tables" not in path.read_text(), path
 
 
 @pytest.mark.parametrize("path", sources(*PRODUCT, "dev", "bench"), ids=lambda path: str(path.relative_to(ROOT)))

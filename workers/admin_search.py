@@ -9,8 +9,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.connections import Connections
-from adapters.search.feeds import Feed, order_feed, product_feed
-from adapters.search.rebuild import rebuild
+from adapters.search.feeds import Feed, order_feed, product_feed, rebuild
 from schemas.reindex import ReindexProgress, ReindexStatus, Subject
 from temporal_clients.connection import connect_temporal
 from temporal_clients.reindex import reindex_status, start_reindex

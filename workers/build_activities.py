@@ -37,9 +37,9 @@ from adapters.mysql.identity.account_mails import WaitingMails
 from adapters.mysql.identity.email_tokens import EmailTokens
 from adapters.mysql.identity.users import Accounts
 from adapters.mysql.notifications import SentNotifications
-from adapters.mysql.order_prices import OrderPrices
 from adapters.mysql.orders.fulfilment import Parcels
 from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.orders.prices import OrderPrices
 from adapters.mysql.orders.reservations import Reservations
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
 from adapters.mysql.orders.vouchers import Vouchers

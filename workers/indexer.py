@@ -86,7 +86,7 @@ class Indexer:
                 consumer.commit_batch(batch)
             except AWAY as outage:
                 # Given back, so that polling goes on and the group keeps this member.
-                consumer.give_back_batch(batch)
+                consumer.rewind_batch(batch)
                 text = (str(outage).splitlines() or [type(outage).__name__])[0][:300]
                 log.warning("cannot index; nothing is lost", error=text, retry_in=self.patience.lengthen())
             else:

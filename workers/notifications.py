@@ -60,7 +60,7 @@ async def consume(client: Client, consumer: EventConsumer[OrderStatusChanged], s
         except (RPCError, KafkaException, EventsUndelivered) as outage:
             # Given back rather than retried here, so that polling goes on and the group keeps this member.
             if delivery is not None:
-                await asyncio.to_thread(consumer.give_back, delivery)
+                await asyncio.to_thread(consumer.rewind, delivery)
             pause = wait = min(max(_FIRST_PAUSE, pause * 2), _LONGEST_PAUSE)
             server = "Temporal" if isinstance(outage, RPCError) else "Kafka"
             log.warning("cannot notify; nothing is lost", server=server, error=str(outage), retry_in=pause)

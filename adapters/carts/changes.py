@@ -1,4 +1,4 @@
-"""The changes a cart can undergo, each as a function of the cart as it is: it is run again when another was faster."""
+"""The changes of a cart, each a function of its present state: it runs again when another change was faster."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -14,19 +14,19 @@ Change = Callable[[Record], Record]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a change was asked under: the version its customer saw, and the key that names the request."""
+class ChangeRequest:
+    """The conditions of a requested change: the version its customer saw (If-Match), and its Idempotency-Key."""
 
     version: int | None = None
     key: str | None = None
 
 
 def with_quantity(offer: CartOffer, quantity: int) -> Change:
-    """So many units of what is offered."""
+    """Set the quantity of what is offered."""
 
     def change(now: Record) -> Record:
         check_line(now.cart.items, offer.sku, quantity)
-        if quantity > now.cart.items.get(offer.sku, 0):  # to have less of it is always possible
+        if quantity > now.cart.items.get(offer.sku, 0):  # fewer units are always possible
             check_stock(offer.sku, quantity, offer.room)
         return _with_line(now, offer, quantity)
 
@@ -34,32 +34,32 @@ def with_quantity(offer: CartOffer, quantity: int) -> Change:
 
 
 def with_more(offer: CartOffer, more: int, key: str | None) -> Change:
-    """So many units more; under a key once."""
+    """Add so many units; once per key."""
     digest = hashlib.sha256((key or "").encode()).hexdigest()
-    asked_for = f"{offer.sku} {more}"
+    requested = f"{offer.sku} {more}"
 
     def change(now: Record) -> Record:
-        if key is not None and digest in now.deeds:
-            if now.deeds[digest] != asked_for:
+        if key is not None and digest in now.requests:
+            if now.requests[digest] != requested:
                 raise IdempotencyMismatch("This Idempotency-Key was sent before with another request.")
             return now
         units = now.cart.items.get(offer.sku, 0) + more
         done = with_quantity(offer, units)(now)
         if key is None:
             return done
-        latest = [*now.deeds.items(), (digest, asked_for)][-KEPT_NOTES:]
-        return replace(done, deeds=dict(latest))
+        latest = [*now.requests.items(), (digest, requested)][-KEPT_NOTES:]
+        return replace(done, requests=dict(latest))
 
     return change
 
 
 def without_line(sku: str) -> Change:
-    """None of the SKU."""
+    """Remove the SKU."""
     return lambda now: with_units(now, {other: units for other, units in now.cart.items.items() if other != sku})
 
 
 def with_seen(offers: Offers) -> Change:
-    """Every line as it is offered."""
+    """Note the present offer of every line as seen."""
 
     def change(now: Record) -> Record:
         units = now.cart.items
@@ -73,7 +73,7 @@ def with_seen(offers: Offers) -> Change:
 
 
 def without_order(cart_id: str, version: int, order_id: str, ordered: Callable[[], Mapping[str, int]]) -> Change:
-    """What remains once the order has been taken out; a cart of another life never had its lines."""
+    """Remove what was ordered; a cart with another id never had its lines."""
 
     def change(now: Record) -> Record:
         if now.cart.id != cart_id or order_id in now.orders:
@@ -87,27 +87,27 @@ def without_order(cart_id: str, version: int, order_id: str, ordered: Callable[[
 
 
 def with_guests(source: Record, offers: Offers) -> Change:
-    """The guest's lines as well, as far as they have not been taken over yet."""
+    """Add the guest's lines that have not been taken over yet."""
 
     def change(now: Record) -> Record:
         note = now.taken.get(source.cart.id)
         if note is not None and note.version > source.cart.version:
-            return now  # another merge has seen a newer cart of the guest: look again
+            return now  # another merge has seen a newer cart of the guest: read it again
         merged = _merged(now, source, offers)
         if note is not None and note.units == merged.taken and merged.units == now.cart.items:
             return now
         seen = source.cart.seen | now.cart.seen
         cart = now.cart.model_copy(update={"items": merged.units, "seen": {sku: seen[sku] for sku in merged.units}})
-        others = {cart_id: one for cart_id, one in now.taken.items() if cart_id != source.cart.id}
+        others = {cart_id: taken for cart_id, taken in now.taken.items() if cart_id != source.cart.id}
         return replace(now, cart=cart, taken={**others, source.cart.id: Taken(source.cart.version, merged.taken)})
 
     return change
 
 
 def handed_over(source: Record, into: Record) -> Change:
-    """The guest's cart without what the user's has noted as taken over from it."""
+    """Remove from the guest's cart what the user's cart has taken over from it."""
     note = into.taken.get(source.cart.id)
-    # Of an earlier version if its units were the same: then there was nothing to note anew.
+    # Of an earlier version if its units were the same: then nothing had to be recorded again.
     noted = note is not None and source.handed_over < note.version <= source.cart.version
     taken = note.units if note is not None and noted else {}
 
@@ -118,7 +118,7 @@ def handed_over(source: Record, into: Record) -> Change:
 
 
 def with_units(now: Record, units: dict[str, int]) -> Record:
-    """No other units than these, of lines that are there."""
+    """Set the units of existing lines; other lines are removed."""
     if units == now.cart.items:
         return now
     seen = {sku: now.cart.seen[sku] for sku in units}

@@ -27,11 +27,11 @@ class Lifetimes:
 
     @classmethod
     def of_days(cls, settings: Settings) -> "Lifetimes":
-        """As it is set."""
+        """From the settings."""
         return cls(timedelta(days=settings.guest_cart_days), timedelta(days=settings.user_cart_days))
 
     def of(self, owner: str) -> timedelta:
-        """This owner's."""
+        """The lifetime of this owner's cart."""
         return self.guest if is_guest(owner) else self.user
 
 
@@ -45,18 +45,18 @@ class Taken:
 
 @dataclass(frozen=True)
 class Record:
-    """A cart with what is noted beside it, so that no deed is done to it twice.
+    """A cart with the notes beside it that keep a request from changing it twice.
 
     `taken` is by the guest cart's id; `handed_over` is the version at which a guest's cart was emptied into a
-    customer's; `orders` are those whose lines were taken out; `deeds` are Idempotency-Keys with what was asked under
-    them; `reminded` is the version the customer was reminded of. Of the lists the latest are kept.
+    customer's; `orders` are those whose lines were taken out; `requests` are digests of Idempotency-Keys with what each
+    requested; `reminded` is the version the customer was reminded of. Of the lists the latest are kept.
     """
 
     cart: Cart
     taken: Mapping[str, Taken] = field(default_factory=dict)
     handed_over: int = 0
     orders: tuple[str, ...] = ()
-    deeds: Mapping[str, str] = field(default_factory=dict)
+    requests: Mapping[str, str] = field(default_factory=dict)
     reminded: int = 0
 
 
@@ -79,7 +79,7 @@ def unless_expired(cart: Cart) -> Cart:
 
 
 def record(owner: str, document: Document | None) -> Record:
-    """What a document says; that there is none is a cart at version 0."""
+    """The record in a document; without a document, an empty cart at version 0."""
     if document is None:
         return Record(Cart(id=cart_id_of(owner), owner=owner, updated_at=_NEVER))
     lines = {unquote(name): line for name, line in document["items"].items()}
@@ -96,12 +96,12 @@ def record(owner: str, document: Document | None) -> Record:
     return Record(
         unless_expired(cart),
         taken={
-            cart_id: Taken(one["version"], {unquote(name): units for name, units in one["units"].items()})
-            for cart_id, one in document.get("taken", {}).items()
+            cart_id: Taken(note["version"], {unquote(name): units for name, units in note["units"].items()})
+            for cart_id, note in document.get("taken", {}).items()
         },
         handed_over=document.get("handed_over", 0),
         orders=tuple(document.get("orders", ())),
-        deeds=document.get("deeds", {}),
+        requests=document.get("requests", {}),
         reminded=document.get("reminded", 0),
     )
 
@@ -125,15 +125,15 @@ def notes_values(before: Record, after: Record) -> Document:
     values: Document = {}
     if after.taken != before.taken:
         values["taken"] = {
-            cart_id: {"version": one.version, "units": {_field(sku): units for sku, units in one.units.items()}}
-            for cart_id, one in list(after.taken.items())[-KEPT_NOTES:]
+            cart_id: {"version": note.version, "units": {_field(sku): units for sku, units in note.units.items()}}
+            for cart_id, note in list(after.taken.items())[-KEPT_NOTES:]
         }
     if after.handed_over != before.handed_over:
         values["handed_over"] = after.handed_over
     if after.orders != before.orders:
         values["orders"] = list(after.orders)
-    if after.deeds != before.deeds:
-        values["deeds"] = dict(after.deeds)
+    if after.requests != before.requests:
+        values["requests"] = dict(after.requests)
     return values
 
 

@@ -1,4 +1,4 @@
-"""That a cart has changed, told from process to process over Redis: one connection, however many carts are watched."""
+"""Signals that a cart has changed, from process to process over Redis: one connection, however many are watched."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,46 +17,46 @@ _PING_SECONDS = 5
 
 
 class CartSignals:
-    """Calls `heard` with a cart's owner when it may have changed, also once it is watched and after an outage.
+    """Calls `on_change` with a cart's owner when it may have changed, also once it is watched and after an outage.
 
-    What is told while Redis is away is not heard: `live` says whether it can be relied on.
+    Signals are lost while Redis is away: `live` says whether they can be relied on.
     """
 
-    def __init__(self, url: str, heard: Callable[[str], None]) -> None:
+    def __init__(self, url: str, on_change: Callable[[str], None]) -> None:
         self._client = redis.asyncio.Redis.from_url(
             url,
             socket_connect_timeout=1,
             decode_responses=True,
             health_check_interval=_PING_SECONDS,
         )
-        self._heard = heard
+        self._on_change = on_change
         self._owners: dict[str, str] = {}
         self._pubsub: PubSub | None = None
         self.live = False
 
     async def watch(self, owner: str) -> None:
-        """Hear of this cart from now on."""
+        """Receive signals of this cart from now on."""
         self._owners[channel_of(owner)] = owner
         if self._pubsub is not None:
-            with suppress(redis.RedisError, OSError):  # the listener notices, and asks for it when it is back
+            with suppress(redis.RedisError, OSError):  # the listener notices, and subscribes when Redis is back
                 await self._pubsub.subscribe(channel_of(owner))
 
     async def unwatch(self, owner: str) -> None:
-        """Hear of it no longer."""
+        """Stop receiving its signals."""
         self._owners.pop(channel_of(owner), None)
         if self._pubsub is not None:
             with suppress(redis.RedisError, OSError):
                 await self._pubsub.unsubscribe(channel_of(owner))
 
     async def listen(self) -> None:
-        """Until cancelled."""
+        """Receive signals until cancelled."""
         try:
             while True:
                 try:
                     await self._listen_once()
                 except (redis.RedisError, OSError) as error:
                     if self.live:
-                        _log.warning("changes of carts are not heard: Redis is away", error=str(error)[:200])
+                        _log.warning("signals of cart changes are not received: Redis is away", error=str(error)[:200])
                     self.live, self._pubsub = False, None
                     await asyncio.sleep(_PAUSE_SECONDS)
         finally:
@@ -65,13 +65,13 @@ class CartSignals:
 
     async def _listen_once(self) -> None:
         async with self._client.pubsub() as pubsub:
-            # A channel nobody tells on: without one there is nothing to wait at.
+            # A channel nobody publishes on: without any channel there is nothing to wait for.
             await pubsub.subscribe(channel_of(""), *self._owners)
             self._pubsub, self.live = pubsub, True
             while True:
                 message = await pubsub.get_message(timeout=_PING_SECONDS)
-                # The answer to a subscription counts as well: what happened before it was not heard.
+                # The answer to a subscription counts as well: signals before it were not received.
                 if message is not None and message["type"] in ("message", "subscribe"):
                     owner = self._owners.get(message["channel"])
                     if owner is not None:
-                        self._heard(owner)
+                        self._on_change(owner)

@@ -11,7 +11,7 @@ from email.utils import format_datetime, parseaddr
 
 import aiosmtplib
 
-from adapters.mail import account_texts as account_mail_texts
+from adapters.mail import account_texts
 from adapters.mail.order_texts import MailText, write
 from adapters.settings import Settings
 from domain.errors import Misuse, Unavailable
@@ -41,20 +41,20 @@ class Mailer:
 
     def compose_account_mail(self, mail: WaitingMail, name: str | None, secret: str | None) -> EmailMessage:
         """The mail about an account, with the secret of its link when it is of a kind that has one."""
-        link = account_mail_texts.link(self._settings, mail.kind, secret) if secret else None
-        written = account_mail_texts.write(self._settings, mail, name, link, secret)
-        return self._message(Address(name or "", addr_spec=mail.email), mail.id, written)
+        link = account_texts.link(self._settings, mail.kind, secret) if secret else None
+        content = account_texts.write(self._settings, mail, name, link, secret)
+        return self._message(Address(name or "", addr_spec=mail.email), mail.id, content)
 
-    def _message(self, recipient: Address, unique: str, written: MailText) -> EmailMessage:
+    def _message(self, recipient: Address, unique: str, content: MailText) -> EmailMessage:
         message = EmailMessage()
         message["From"] = self._sender
         message["To"] = recipient
-        message["Subject"] = written.subject
+        message["Subject"] = content.subject
         message["Message-ID"] = f"<{unique}@{self._sender.domain}>"
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(written.text)
-        message.add_alternative(written.html, subtype="html")
+        message.set_content(content.text)
+        message.add_alternative(content.html, subtype="html")
         return message
 
     def send(self, message: EmailMessage) -> None:

@@ -1,4 +1,4 @@
-"""What customers are told of each event: one sentence, put into the one mail template."""
+"""The texts of mails about orders: a subject and a sentence per event, put into one template."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,130 +24,160 @@ TEMPLATES = Environment(
 
 
 @dataclass(frozen=True)
-class Said:
+class EventText:
     """A subject, which follows the order's number, and the sentence that opens the mail."""
 
     subject: str
     sentence: str
 
 
-_SAID: dict[str, Said] = {
-    EventType.ORDER_PLACED: Said("we have received your order", "Thank you! We have received your order."),
-    EventType.ORDER_STOCK_RESERVED: Said("your items are reserved", "Everything you ordered is reserved for you."),
-    EventType.PAYMENT_AUTHORIZED: Said(
-        "your payment is authorised", "Your bank holds the amount; we take it when we ship."
+_TEXTS: dict[str, EventText] = {
+    EventType.ORDER_PLACED: EventText("we have received your order", "Thank you. We have received your order."),
+    EventType.ORDER_STOCK_RESERVED: EventText(
+        "your items are reserved", "All items of your order are reserved for you."
     ),
-    EventType.PAYMENT_DECLINED: Said(
-        "your payment was declined", "Your bank declined the payment, so nothing was charged."
+    EventType.PAYMENT_AUTHORIZED: EventText(
+        "your payment is authorised", "Your bank has authorised your payment. We charge it when we ship."
     ),
-    EventType.ORDER_CONFIRMED: Said(
-        "your order is confirmed", "Your order is confirmed and goes to the warehouse now."
+    EventType.PAYMENT_DECLINED: EventText(
+        "your payment was declined", "Your bank declined the payment. You were not charged."
     ),
-    EventType.PARCEL_BOOKED: Said(
-        "your parcel is being packed", "Your parcel is being packed and waits for the carrier."
+    EventType.ORDER_CONFIRMED: EventText(
+        "your order is confirmed", "Your order is confirmed. We are preparing it for shipment."
     ),
-    EventType.PARCEL_REFUSED: Said("your parcel cannot be delivered", "The carrier cannot deliver to your address."),
-    EventType.PARCEL_DISPATCHED: Said("your parcel is on its way", "Your parcel has left our warehouse."),
-    EventType.PARCEL_IN_TRANSIT: Said("your parcel is in transit", "Your parcel is travelling to you."),
-    EventType.PARCEL_OUT_FOR_DELIVERY: Said("your parcel arrives today", "Your parcel is out for delivery today."),
-    EventType.PARCEL_EXCEPTION: Said("your parcel is delayed", "The carrier reports a problem with your parcel."),
-    EventType.PARCEL_DELIVERED: Said("your parcel has been delivered", "Your parcel has been delivered. Enjoy!"),
-    EventType.PARCEL_CANCELLED: Said("your parcel was called back", "Your parcel was called back before it left."),
-    EventType.PAYMENT_CAPTURED: Said("we have charged your payment", "We have taken the payment for what was shipped."),
-    EventType.PAYMENT_REFUNDED: Said(
-        "we have given money back", "We have given money back; your bank may need some days."
+    EventType.PARCEL_BOOKED: EventText(
+        "your parcel is being packed", "We are packing your parcel. The carrier collects it next."
     ),
-    EventType.PAYMENT_REFUND_FAILED: Said(
+    EventType.PARCEL_REFUSED: EventText(
+        "your parcel cannot be delivered", "The carrier does not deliver to your address."
+    ),
+    EventType.PARCEL_DISPATCHED: EventText("your parcel is on its way", "Your parcel has left our warehouse."),
+    EventType.PARCEL_IN_TRANSIT: EventText("your parcel is in transit", "Your parcel is on its way to you."),
+    EventType.PARCEL_OUT_FOR_DELIVERY: EventText("your parcel arrives today", "Your parcel is out for delivery today."),
+    EventType.PARCEL_EXCEPTION: EventText("your parcel is delayed", "The carrier reports a problem with your parcel."),
+    EventType.PARCEL_DELIVERED: EventText("your parcel has been delivered", "Your parcel has been delivered."),
+    EventType.PARCEL_CANCELLED: EventText(
+        "your parcel was cancelled", "Your parcel was cancelled before it was shipped."
+    ),
+    EventType.PAYMENT_CAPTURED: EventText(
+        "we have charged your payment", "We have charged the payment for the items we shipped."
+    ),
+    EventType.PAYMENT_REFUNDED: EventText(
+        "your refund is on its way", "We have refunded your payment. Your bank may need a few days to show it."
+    ),
+    EventType.PAYMENT_REFUND_FAILED: EventText(
         "a refund has not reached you",
-        "We have given money back, but your bank could not take it and has sent it back to us. We are on it, and give "
-        "it back another way.",
+        "Your bank could not accept our refund and returned it to us. We will refund you in another way.",
     ),
-    EventType.PAYMENT_DISPUTED: Said(
-        "your bank asks about your payment", "Your bank asks us about the payment of your order."
+    EventType.PAYMENT_DISPUTED: EventText(
+        "your payment is disputed", "Your bank has asked us about the payment for your order."
     ),
-    EventType.PAYMENT_DISPUTE_CLOSED: Said(
-        "your bank has decided", "Your bank has decided about the payment of your order."
+    EventType.PAYMENT_DISPUTE_CLOSED: EventText(
+        "your bank has decided", "Your bank has decided about the disputed payment for your order."
     ),
-    EventType.ORDER_RELEASED: Said("your order goes on", "Your order is on its way through our warehouse again."),
-    EventType.PARCEL_ON_HOLD: Said("your parcel is on hold", "We keep your parcel here until your bank has decided."),
-    EventType.PAYMENT_VOIDED: Said("your payment was released", "The amount your bank held has been released."),
-    EventType.PAYMENT_CREDIT_AUTHORIZED: Said(
-        "your store credit is used", "We keep store credit of yours for this order."
+    EventType.ORDER_RELEASED: EventText(
+        "your order continues", "Your order is no longer on hold. We are preparing it for shipment."
     ),
-    EventType.PAYMENT_CREDIT_CAPTURED: Said("we have taken your store credit", "It has paid for what was shipped."),
-    EventType.PAYMENT_CREDIT_REFUNDED: Said("you have store credit again", "We have given money back as store credit."),
-    EventType.PAYMENT_CREDIT_VOIDED: Said(
-        "your store credit is yours again", "Store credit we kept for this order is free."
+    EventType.PARCEL_ON_HOLD: EventText(
+        "your parcel is on hold", "We will ship your parcel when your bank has decided about the disputed payment."
     ),
-    EventType.ORDER_PAYMENT_RENEWED: Said("your order goes on", "Thank you. Your payment is in order again."),
-    EventType.PAYMENT_ORPHAN_AUTHORIZED: Said(
-        "your payment came too late", "A payment reached us when we did not wait for it any more. You get it back."
+    EventType.PAYMENT_VOIDED: EventText(
+        "your payment was cancelled", "We have cancelled the authorised payment. You were not charged for it."
     ),
-    EventType.PAYMENT_ORPHAN_CAPTURED: Said(
-        "your payment came too late", "A payment reached us when we did not wait for it any more. You get it back."
+    EventType.PAYMENT_CREDIT_AUTHORIZED: EventText(
+        "your store credit is used", "We have set aside your store credit for this order."
     ),
-    EventType.PAYMENT_ORPHAN_RETURNED: Said(
-        "we have given your late payment back",
-        "We have given back the payment that reached us too late; your bank may need some days to show it.",
+    EventType.PAYMENT_CREDIT_CAPTURED: EventText(
+        "your store credit was charged", "We have charged your store credit for the items we shipped."
     ),
-    EventType.PAYMENT_STATUS_CORRECTED: Said(
-        "we have put your order right", "We have corrected how the payment of your order is shown."
+    EventType.PAYMENT_CREDIT_REFUNDED: EventText("you have new store credit", "We have refunded you as store credit."),
+    EventType.PAYMENT_CREDIT_VOIDED: EventText(
+        "your store credit is available again", "The store credit set aside for this order is available to you again."
     ),
-    EventType.ORDER_STOCK_RELEASED: Said(
+    EventType.ORDER_PAYMENT_RENEWED: EventText(
+        "your payment was renewed", "Thank you. Your payment was renewed and your order continues."
+    ),
+    EventType.PAYMENT_ORPHAN_AUTHORIZED: EventText(
+        "your payment came too late", "Your payment reached us too late. We will return it to you."
+    ),
+    EventType.PAYMENT_ORPHAN_CAPTURED: EventText(
+        "your payment came too late", "Your payment reached us too late. We will return it to you."
+    ),
+    EventType.PAYMENT_ORPHAN_RETURNED: EventText(
+        "we have returned your payment",
+        "We have returned the payment that reached us too late. Your bank may need a few days to show it.",
+    ),
+    EventType.PAYMENT_STATUS_CORRECTED: EventText(
+        "your payment status was corrected", "We have corrected the payment status of your order."
+    ),
+    EventType.ORDER_STOCK_RELEASED: EventText(
         "your items are no longer reserved", "Your items are no longer reserved for you."
     ),
-    EventType.ORDER_RESERVATION_EXPIRED: Said(
-        "your items are no longer reserved", "Your items are no longer reserved for you."
+    EventType.ORDER_RESERVATION_EXPIRED: EventText(
+        "your reservation has expired", "Your items are no longer reserved for you."
     ),
-    EventType.ORDER_BACKORDER_ALLOCATED: Said(
+    EventType.ORDER_BACKORDER_ALLOCATED: EventText(
         "your items have arrived", "Items you are waiting for have arrived in our warehouse."
     ),
-    EventType.ORDER_FAILED: Said(
+    EventType.ORDER_FAILED: EventText(
         "your order could not be completed", "We are sorry: your order could not be completed."
     ),
-    EventType.ORDER_CANCELLING: Said(
-        "we are cancelling your order", "We are cancelling your order, as you have asked."
+    EventType.ORDER_CANCELLING: EventText(
+        "we are cancelling your order", "We are cancelling your order as you requested."
     ),
-    EventType.ORDER_CANCELLED: Said("your order is cancelled", "Your order is cancelled."),
-    EventType.ORDER_AWAITING_PAYMENT: Said(
-        "your payment is still open",
+    EventType.ORDER_CANCELLED: EventText("your order was cancelled", "Your order was cancelled."),
+    EventType.ORDER_AWAITING_PAYMENT: EventText(
+        "please complete your payment",
         "Your items stay reserved while you complete the payment or choose another method.",
     ),
-    EventType.ORDER_PAYMENT_REMINDER: Said(
-        "please complete your payment", "Your items are still reserved for you, but the payment is still open."
+    EventType.ORDER_PAYMENT_REMINDER: EventText(
+        "your payment is still open", "Your items are still reserved for you. Please complete your payment."
     ),
-    EventType.ORDER_AWAITING_CUSTOMER: Said(
-        "not everything can be had: please decide",
-        "Not everything you ordered is there. Take what there is, wait for the rest, or have nothing: please tell us.",
+    EventType.ORDER_AWAITING_CUSTOMER: EventText(
+        "some items are out of stock",
+        "Some items of your order are out of stock. Please choose: receive the available items, wait for all items, "
+        "or cancel the order.",
     ),
-    EventType.ORDER_DECISION_REMINDER: Said(
-        "please decide about your order", "What we have is still reserved for you, but we do not know what you want."
+    EventType.ORDER_DECISION_REMINDER: EventText(
+        "please decide about your order",
+        "The available items are still reserved for you. Please decide how your order should continue.",
     ),
-    EventType.ORDER_DECIDED: Said("thank you for deciding", "Thank you. Your order goes on as you have decided."),
-    EventType.ORDER_ON_HOLD: Said(
-        "we are checking your order", "Thank you! We are checking your order and will write soon."
+    EventType.ORDER_DECIDED: EventText(
+        "we have received your decision", "Thank you. Your order continues as you decided."
     ),
-    EventType.ORDER_REVIEW_PASSED: Said("your order goes on", "Thank you for waiting. Your order goes on."),
-    EventType.ORDER_COMPENSATION_BLOCKED: Said(
-        "we are looking into your order", "One of us is looking into your order."
+    EventType.ORDER_ON_HOLD: EventText(
+        "we are checking your order", "Thank you. We are checking your order and will write to you soon."
+    ),
+    EventType.ORDER_REVIEW_PASSED: EventText(
+        "your order continues", "Thank you for waiting. We have checked your order and it continues."
+    ),
+    EventType.ORDER_COMPENSATION_BLOCKED: EventText(
+        "we are looking into your order", "Our staff are looking into your order."
     ),
 }
-_ENDED = {
-    "payment_expired": Said(
-        "your order has ended without a payment", "No payment reached us in time, so your items are no longer reserved."
+_EXPIRED = {
+    "payment_expired": EventText(
+        "your order was not paid in time",
+        "Your order was not paid in time and has ended. Your items are no longer reserved.",
     ),
-    "decision_expired": Said(
+    "decision_expired": EventText(
         "your order has ended without a decision",
-        "No decision reached us in time, so your items are no longer reserved, and nothing was charged.",
+        "We did not receive your decision in time, so your order has ended. You were not charged.",
     ),
 }
-_HELD_ANEW: dict[str, Said] = {
-    EventType.PAYMENT_AUTHORIZED: Said("your payment is held anew", "Your bank holds the amount anew while you wait."),
-    EventType.PAYMENT_VOIDED: Said("an earlier hold was released", "What your bank held before is released."),
+_REAUTHORIZED: dict[str, EventText] = {
+    EventType.PAYMENT_AUTHORIZED: EventText(
+        "your payment was renewed", "Your bank has authorised your payment again while you wait for your items."
+    ),
+    EventType.PAYMENT_VOIDED: EventText(
+        "an earlier authorisation was cancelled", "We have cancelled the earlier authorisation of your payment."
+    ),
 }
-_NEWS = Said("there is news about your order", "There is news about your order.")
-_PART_RESERVED = Said("your items are reserved", "What we have is reserved for you.")
-_SOME_RESERVED = Said("your items are reserved", "What we have is reserved for you; the rest follows when it arrives.")
+_OTHER = EventText("an update on your order", "There is an update on your order.")
+_PART_RESERVED = EventText("your items are reserved", "The available items are reserved for you.")
+_REST_BACKORDERED = EventText(
+    "your items are reserved", "The available items are reserved for you. The others follow when they arrive."
+)
 
 
 @dataclass(frozen=True)
@@ -160,24 +190,24 @@ class MailText:
 
 
 def write(order: OrderView, event: NotificationInput) -> MailText:
-    """The mail for this event of this order; an event we have no words for is news all the same."""
-    said = _ENDED.get(str(event.data.get("code"))) if event.type == EventType.ORDER_FAILED else None
+    """The mail for this event of this order; an event without a text of its own has a general one."""
+    text = _EXPIRED.get(str(event.data.get("code"))) if event.type == EventType.ORDER_FAILED else None
     if event.data.get("reauthorization"):
-        said = _HELD_ANEW.get(event.type)
-    said = said or _SAID.get(event.type, _NEWS)
+        text = _REAUTHORIZED.get(event.type)
+    text = text or _TEXTS.get(event.type, _OTHER)
     if event.type == EventType.ORDER_STOCK_RESERVED and event.data.get("backordered"):
-        said = _PART_RESERVED if event.data.get("short") else _SOME_RESERVED
-    told: Mapping[str, object] = {
+        text = _PART_RESERVED if event.data.get("short") else _REST_BACKORDERED
+    values: Mapping[str, object] = {
         "order": order,
-        "sentence": said.sentence,
+        "sentence": text.sentence,
         "details": _details(order, event),
         "lines": [(line.quantity, line.name, _amount(line.subtotal)) for line in order.lines],
         "sums": _sums(order),
     }
     return MailText(
-        subject=f"Order {order.number}: {said.subject}",
-        text=TEMPLATES.get_template("order_event.txt").render(told),
-        html=TEMPLATES.get_template("order_event.html").render(told),
+        subject=f"Order {order.number}: {text.subject}",
+        text=TEMPLATES.get_template("order_event.txt").render(values),
+        html=TEMPLATES.get_template("order_event.html").render(values),
     )
 
 
@@ -193,7 +223,7 @@ def _sums(order: OrderView) -> list[tuple[str, str]]:
 
 
 def _details(order: OrderView, event: NotificationInput) -> list[tuple[str, str]]:
-    """What the event says beyond its type, named for people."""
+    """The event's data that customers see, with labels."""
     data = event.data
     details: list[tuple[str, str]] = []
     if event.type.startswith("payment.") and data.get("amount"):
@@ -205,17 +235,19 @@ def _details(order: OrderView, event: NotificationInput) -> list[tuple[str, str]
     for name, label in (("retry_until", "Please pay until"), ("decide_until", "Please decide until")):
         if until := data.get(name):
             details.append((label, format_datetime(datetime.fromisoformat(str(until)), locale="en_IE")))
-    names = {"tracking_number": "Tracking number", "location": "Place", "message": "Reason"}
+    names = {"tracking_number": "Tracking number", "location": "Location", "message": "Reason"}
     details.extend((label, str(data[name])) for name, label in names.items() if data.get(name))
     return details
 
 
 def _shortage(order: OrderView, data: Mapping[str, Any]) -> list[tuple[str, str]]:
     names = {line.sku: line.name for line in order.lines}
-    told = [(names.get(line["sku"], line["sku"]), f"{line['available']} of {line['wanted']}") for line in data["short"]]
+    details = [
+        (names.get(line["sku"], line["sku"]), f"{line['available']} of {line['wanted']}") for line in data["short"]
+    ]
     if total := data.get("take_available_total"):
-        told.append(("What there is costs", _amount(Money.model_validate(total))))
-    return told
+        details.append(("Total of the available items", _amount(Money.model_validate(total))))
+    return details
 
 
 def _amount(money: Money) -> str:

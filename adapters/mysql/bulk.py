@@ -16,8 +16,8 @@ _MOST_CHARACTERS = 1_000_000  # of a statement: well below what a server takes, 
 def insert_rows(connection: sa.Connection, statement: sa.Insert, rows: Sequence[Mapping[str, Any]]) -> None:
     """Run the INSERT for all rows, which name the same columns; nothing when there are none.
 
-    Values become SQL by the driver's own rules and JSON becomes text, but each value only once: SQLAlchemy and the
-    driver would look at every single one, and for an import of products that is a third of the time.
+    Values become SQL by the driver's own rules and JSON becomes text, but each distinct value only once: SQLAlchemy and
+    the driver would process every single one, which is a third of the time of a product import.
     """
     if not rows:
         return
@@ -39,12 +39,12 @@ def insert_rows(connection: sa.Connection, statement: sa.Insert, rows: Sequence[
 
 
 def _portions(written: Iterator[str]) -> Iterator[str]:
-    held: list[str] = []
+    portion: list[str] = []
     size = 0
     for row in written:
-        if held and size + len(row) > _MOST_CHARACTERS:
-            yield ",".join(held)
-            held, size = [], 0
-        held.append(row)
+        if portion and size + len(row) > _MOST_CHARACTERS:
+            yield ",".join(portion)
+            portion, size = [], 0
+        portion.append(row)
         size += len(row) + 1
-    yield ",".join(held)
+    yield ",".join(portion)

@@ -1,4 +1,4 @@
-"""Which unique key a statement has violated, so that one violation is never taken for another."""
+"""Which unique key a statement has violated, so that no violation is taken for another."""
 
 import re
 
@@ -14,7 +14,7 @@ _KEY = re.compile(r"'(?:[^'.]+\.)?([^'.]+)'\W*$")
 def violated_key(error: sa.exc.IntegrityError) -> str | None:
     """The name of the unique key that has such a row already; None for a violation of anything else.
 
-    Every table's primary key is `PRIMARY`: it is only told which one by a transaction with a single insert.
+    Every table's primary key is `PRIMARY`: only a transaction with a single insert knows which one.
     """
     arguments = error.orig.args if error.orig is not None else ()
     if len(arguments) < 2 or arguments[0] != _DUPLICATE_ENTRY:

@@ -1,7 +1,7 @@
 """The one way an order changes: lock its row, append one event with the next seq, in the caller's transaction.
 
 `order_events` is the customer's history, the live stream and the outbox at once, so an event is published if and
-only if the change it tells of was committed.
+only if the change it records was committed.
 """
 
 import zlib
@@ -30,7 +30,7 @@ from domain.orders import (
 
 @dataclass(frozen=True)
 class LockedOrder:
-    """An order whose row this transaction holds."""
+    """An order whose row this transaction has locked."""
 
     id: str
     status: OrderStatus
@@ -53,8 +53,8 @@ class Recorded:
 class Change:
     """What happened to the order: the event to append and the statuses after it (None leaves one as it is).
 
-    `awaiting` is what the customer is to do now; it is forgotten once the order waits for them no more. It is shown to
-    them alone: unlike `data` it is not published.
+    `awaiting` is the action required of the customer; it is cleared once the order no longer waits for them. It is
+    shown to them alone: unlike `data` it is not published.
     """
 
     step: str
@@ -69,7 +69,7 @@ class Change:
 
 
 def lock_order(connection: sa.Connection, order_id: str) -> LockedOrder:
-    """Take the order's row for this transaction; raises NotFound. Always lock it before any stock row."""
+    """Lock the order's row for this transaction; raises NotFound. Always lock it before any stock row."""
     row = connection.execute(
         sa.select(orders.c.id, orders.c.status, orders.c.payment_status, orders.c.fulfilment_status, orders.c.last_seq)
         .where(orders.c.id == order_id)
@@ -87,7 +87,7 @@ def lock_order(connection: sa.Connection, order_id: str) -> LockedOrder:
 
 
 def lock_orders(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, LockedOrder]:
-    """Take several orders' rows, always in the same order, so that no two transactions wait for each other."""
+    """Lock several orders' rows, always in the same sequence, so that no two transactions wait for each other."""
     return {order_id: lock_order(connection, order_id) for order_id in sorted(set(order_ids))}
 
 
@@ -156,7 +156,7 @@ def _awaiting(status: OrderStatus, change: Change) -> dict[str, Any]:
 
 
 def _ending(status: OrderStatus, data: Mapping[str, object]) -> dict[str, Any]:
-    """A failed or cancelled order says why, and lets go of its cart version so that the cart can be ordered again."""
+    """A failed or cancelled order records why, and releases its cart version so that the cart can be ordered again."""
     if status not in FINAL_STATUSES or status is OrderStatus.DELIVERED:
         return {}
     return {"cart_claim": None, "failure_code": data.get("code")}

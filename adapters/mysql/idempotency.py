@@ -1,4 +1,4 @@
-"""Idempotency keys: one request, one deed, one answer, however often it is sent."""
+"""Idempotency keys: one request is carried out once and has one answer, however often it is sent."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from domain.errors import IdempotencyMismatch, RequestInProgress
 
 @dataclass(frozen=True)
 class Begun:
-    """What to do with a request: nothing but repeat the stored answer, or the deed under `resource_id`.
+    """How to continue with a request: repeat the stored answer, or carry it out under `resource_id`.
 
     `fresh` is False when an earlier request with this key may already have done part of it.
     """
@@ -50,7 +50,7 @@ class IdempotencyKeys:
         self._keep = timedelta(hours=keep_hours)
 
     def begin(self, principal: str, route: str, key: str, fingerprint: str, new_resource_id: str) -> Begun:
-        """Claim the key, or say how the request that holds it ended.
+        """Claim the key, or answer how the request that holds it ended.
 
         Raises IdempotencyMismatch when it was sent with another fingerprint, RequestInProgress while it is held.
         """
@@ -84,11 +84,11 @@ class IdempotencyKeys:
         )
 
     def release(self, principal: str, route: str, key: str) -> None:
-        """Give the key back without an answer: the next request with it works on under the same resource id."""
+        """Release the key without an answer: the next request with it continues under the same resource id."""
         self._update(_named(principal, route, key), {"locked_until": None})
 
     def owner_of(self, resource_id: str) -> Owned | None:
-        """Who asked for the resource with this id."""
+        """Who requested the resource with this id."""
         query = sa.select(idempotency_keys.c.principal, idempotency_keys.c.status_code).where(
             idempotency_keys.c.resource_id == resource_id
         )

@@ -17,7 +17,7 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str | None]:
     """
     config = alembic_config()
     with engine.connect() as guard:
-        # The lock belongs to its connection, so a process that dies in the middle gives it back.
+        # The lock belongs to its connection, so it is released when a process dies in the middle.
         if guard.scalar(sa.text("SELECT GET_LOCK(:name, :seconds)"), {"name": _LOCK, "seconds": _LOCK_SECONDS}) != 1:
             raise TimeoutError(f"another process has been migrating for {_LOCK_SECONDS} s")
         try:

@@ -10,13 +10,13 @@ MAIL = "mail"
 
 
 class SentNotifications:
-    """One row per event and channel, so that an event is told once."""
+    """One row per event and channel, so that an event is notified once."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
     def get(self, event_id: str, channel: str = MAIL) -> str | None:
-        """The message id under which the event was told, if it was."""
+        """The id of the message that was sent for the event, if any."""
         with self._engine.connect() as connection:
             found: str | None = connection.scalar(
                 sa.select(notifications.c.message_id).where(
@@ -26,7 +26,7 @@ class SentNotifications:
         return found
 
     def record(self, event_id: str, order_id: str, recipient: str, message_id: str, channel: str = MAIL) -> None:
-        """Note that the event was told; the first note stays."""
+        """Record that the event's message was sent; the first record stays."""
         statement = mysql_insert(notifications).values(
             event_id=event_id,
             channel=channel,

@@ -29,7 +29,7 @@ class OutboxLag:
 class Outbox(Generic[EventT]):
     """Events of one table wait here, per partition in the order they were written.
 
-    What the events are about, an order or a product, always falls into the same partition.
+    All events of one order or product go through the same partition.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Outbox(Generic[EventT]):
         self._message = message
 
     def ensure_partitions(self) -> None:
-        """Make the rows that relays claim."""
+        """Create the rows that relays claim."""
         rows = [{"outbox": self._name, "partition_no": number} for number in range(OUTBOX_PARTITIONS)]
         statement = mysql_insert(outbox_partitions).values(rows)
         with self._engine.begin() as connection:
@@ -93,7 +93,7 @@ class Outbox(Generic[EventT]):
         return OutboxLag(count, _seconds_since(oldest))
 
     def _claim(self, connection: sa.Connection) -> int | None:
-        """Hold one partition that has work until the transaction ends; the one that waited longest comes first."""
+        """Lock one partition that has events until the transaction ends, the longest waiting one first."""
         for partition in self._with_work(connection):
             claimed: int | None = connection.scalar(
                 sa.select(outbox_partitions.c.partition_no)
@@ -125,12 +125,12 @@ class Outbox(Generic[EventT]):
 
 
 def order_outbox(engine: sa.Engine) -> Outbox[OrderStatusChanged]:
-    """What happened to orders."""
+    """The events of orders."""
     return Outbox(engine, "orders", order_events, _order_event)
 
 
 def product_outbox(engine: sa.Engine) -> Outbox[ProductChanged]:
-    """What changed about products."""
+    """The events of products."""
     return Outbox(engine, "products", product_events, _product_event)
 
 

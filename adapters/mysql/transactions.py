@@ -1,4 +1,4 @@
-"""A transaction that is run again when it was ended to free others, or met under its locks what it had not expected."""
+"""Transactions that are run again after a deadlock, or when their locks came too late for what they had read."""
 
 import random
 import time
@@ -21,19 +21,19 @@ class TryAgain(sa.exc.TimeoutError):
     """
 
 
-def in_transaction(engine: sa.Engine, deed: Callable[[sa.Connection], T]) -> T:
-    """Run the deed and commit. One that was chosen to end a deadlock is run anew; it must hold no state of its own.
+def in_transaction(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
+    """Run the work and commit. After a deadlock it is run again, so it must hold no state of its own.
 
-    The last attempt's failure is raised as it is: an outage to whoever asked.
+    The last attempt's failure is raised as it is: an outage to the caller.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with engine.begin() as connection:
-                return deed(connection)
+                return work(connection)
         except (TryAgain, sa.exc.OperationalError) as error:
             if attempt == _ATTEMPTS or not _worth_another(error):
                 raise
-        # Spread out, so that those who met meet no second time.
+        # Spread out, so that the same transactions do not collide again.
         time.sleep(random.uniform(0, _LONGEST_PAUSE * attempt / _ATTEMPTS))  # noqa: S311
     raise AssertionError
 

@@ -1,4 +1,4 @@
-"""Receipts of webhooks: what makes a replayed delivery recognisable."""
+"""Receipts of webhooks, by which a replayed delivery is recognised."""
 
 from datetime import UTC, datetime
 
@@ -9,13 +9,13 @@ from adapters.mysql.tables.shared import webhook_receipts
 
 
 class WebhookReceipts:
-    """Which deliveries of which sender were dealt with, and how."""
+    """Which deliveries of each sender were processed, and with what outcome."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
     def seen(self, source: str, event_id: str) -> bool:
-        """Whether this delivery was dealt with before."""
+        """Whether this delivery was processed before."""
         query = sa.select(sa.literal(1)).where(
             webhook_receipts.c.source == source, webhook_receipts.c.event_id == event_id
         )
@@ -23,7 +23,7 @@ class WebhookReceipts:
             return connection.scalar(query) is not None
 
     def record(self, source: str, event_id: str, event_type: str, outcome: str) -> None:
-        """Note how the delivery was dealt with; a second note about it changes nothing."""
+        """Record the outcome of the delivery; the first record stays."""
         row = {
             "source": source,
             "event_id": event_id,

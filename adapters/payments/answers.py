@@ -1,4 +1,4 @@
-"""What the payment provider's answers mean: how a payment stands, a bank's no, an outage, or a mistake of ours."""
+"""What the payment provider's answers mean: the state of a payment, a decline, an outage, or a mistake of ours."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _log = structlog.get_logger(__name__)
 
 
 def never_confirmed(intent: PaymentIntent) -> bool:
-    """Whether the provider has opened a payment and heard of no bank about it: no decline, whatever it looks like."""
+    """Whether the provider has opened a payment without asking the bank: no decline, whatever it looks like."""
     if intent.status == "requires_payment_method":
         error = intent.to_dict().get("last_payment_error") or {}
         return error.get("type") in (None, "api_error", "idempotency_error")
@@ -23,9 +23,9 @@ def never_confirmed(intent: PaymentIntent) -> bool:
 
 
 def standing(intent: PaymentIntent) -> ProviderResult:
-    """How a payment stands."""
+    """The state of a payment as a result."""
     if intent.status == "requires_capture":
-        return _held(intent)
+        return _authorized(intent)
     if intent.status in ("requires_action", "processing"):
         return ProviderResult(
             outcome=PaymentOutcome.ACTION_REQUIRED, provider_id=intent.id, action=_action(intent.to_dict())
@@ -47,12 +47,12 @@ def standing(intent: PaymentIntent) -> ProviderResult:
             message=error.get("message") or "The bank declined the payment.",
         )
     if intent.status == "canceled":
-        was_held = charge_of(intent).get("status") == "succeeded"
+        was_authorized = charge_of(intent).get("status") == "succeeded"
         return ProviderResult(
             outcome=PaymentOutcome.DECLINED,
             provider_id=intent.id,
-            # The customer has been to their bank a moment before it was cancelled: held, and given back.
-            amount=intent.amount if was_held else 0,
+            # The customer confirmed a moment before it was cancelled: authorized, and voided.
+            amount=intent.amount if was_authorized else 0,
             code="authentication_expired",
             message="The payment was not confirmed with the bank in time.",
         )
@@ -60,13 +60,13 @@ def standing(intent: PaymentIntent) -> ProviderResult:
 
 
 def charge_of(intent: PaymentIntent) -> dict[str, Any]:
-    """The last charge of a payment; empty when there is none, or it was not asked for."""
+    """The last charge of a payment; empty when there is none, or it was not expanded."""
     charge = intent.to_dict().get("latest_charge")
     return charge if isinstance(charge, dict) else {}
 
 
-def _held(held: PaymentIntent) -> ProviderResult:
-    intent, charge = held.to_dict(), charge_of(held)
+def _authorized(authorized: PaymentIntent) -> ProviderResult:
+    intent, charge = authorized.to_dict(), charge_of(authorized)
     card = (charge.get("payment_method_details") or {}).get("card") or {}
     ends = card.get("capture_before")
     return ProviderResult(
@@ -82,7 +82,7 @@ def _held(held: PaymentIntent) -> ProviderResult:
 
 
 def refund_standing(refund: Refund) -> ProviderResult:
-    """How a refund stands."""
+    """The state of a refund as a result."""
     if refund.status in ("failed", "canceled"):
         message = "The bank has not accepted the refund."
         code = failure_of(refund)
@@ -93,65 +93,65 @@ def refund_standing(refund: Refund) -> ProviderResult:
 
 
 def failure_of(refund: Refund) -> str:
-    """The bank's word for why a refund has failed."""
+    """The bank's reason for a failed refund."""
     return refund.failure_reason or "refund_failed"
 
 
 def _action(intent: dict[str, Any]) -> PaymentAction:
-    wanted = intent.get("next_action") or {}
+    action = intent.get("next_action") or {}
     # While the bank decides there is nothing for its customer to do but wait.
     otherwise = "processing" if intent["status"] == "processing" else "use_stripe_sdk"
-    kind = str(wanted.get("type") or otherwise)
-    url = (wanted.get("redirect_to_url") or {}).get("url")
+    kind = str(action.get("type") or otherwise)
+    url = (action.get("redirect_to_url") or {}).get("url")
     return PaymentAction(type=kind, url=url, client_secret=intent.get("client_secret"))
 
 
 def refusal(error: stripe.StripeError) -> ProviderResult:
-    """The bank's no as a result; everything else is raised as what it is."""
+    """A decline as a result; every other error is raised."""
     details = _details(error)
     if isinstance(error, stripe.CardError):
         code = details.get("decline_code") or error.code or "card_declined"
     elif error.code == "resource_missing" and details.get("param") == "payment_method":
-        code = "invalid_payment_method"  # it came from the customer, so the customer is told
+        code = "invalid_payment_method"  # it came from the customer
     else:
         raise failure(error) from error
     return declined(intent_in(error).get("id"), code, error)
 
 
 def has_expired(error: stripe.InvalidRequestError, captured: int) -> bool:
-    """Whether a capture was refused because the bank has let go of the hold, of which so much was captured before."""
+    """Whether a capture was refused because the authorization expired, of which so much was captured before."""
     intent = intent_in(error)
     if error.code == "charge_expired_for_capture" or intent.get("status") == "canceled":
         return True
-    # Of a payment that was captured in part what is left lapses, and it has succeeded; who took more is another matter.
+    # A payment captured in part succeeds when the rest expires; a capture by somebody else is another matter.
     return intent.get("status") == "succeeded" and (intent.get("amount_received") or 0) == captured > 0
 
 
 def succeeded(provider_id: str, amount: int, fee: int = 0) -> ProviderResult:
-    """It is done; the provider keeps the fee of it."""
+    """A success; the provider keeps the fee."""
     return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=provider_id, amount=amount, fee=fee)
 
 
 def declined(provider_id: str | None, code: str, error: stripe.StripeError | None) -> ProviderResult:
-    """It is refused, in the provider's words where it has some."""
-    said = error.user_message if error else None
+    """A decline, with the provider's message where it has one."""
+    message = error.user_message if error else None
     return ProviderResult(
         outcome=PaymentOutcome.DECLINED,
         provider_id=provider_id,
         code=code,
-        message=said or "The bank declined the payment.",
+        message=message or "The bank declined the payment.",
     )
 
 
 def failure(error: stripe.StripeError) -> Exception:
-    """An outage, to be waited for; an answer that says nothing and never will; or a mistake of ours."""
+    """The error to raise: an outage, an unknown outcome, or a mistake of ours."""
     status = error.http_status or 0
     if status >= 500 and error.headers and error.headers.get("idempotent-replayed") == "true":
-        return OutcomeUnknown(f"The provider keeps a failure under this key: {error.user_message or error}")
+        return OutcomeUnknown(f"The provider stores a failure under this key: {error.user_message or error}")
     if isinstance(error, stripe.IdempotencyError) and status == 400:
         return OutcomeUnknown(f"The provider knows another request by this key: {error.user_message or error}")
     if status in (401, 403):
-        _log.error("the payment provider turns our key away; payments wait until it is mended", status=status)
+        _log.error("the payment provider refuses our API key; payments wait until it is replaced", status=status)
         return KeyRefused(str(error), _retry_after(error))
     if isinstance(error, stripe.RateLimitError) or _never_got_there(error):
         return NothingDone(error.user_message or str(error), _retry_after(error))
@@ -170,17 +170,17 @@ def _never_got_there(error: stripe.StripeError) -> bool:
 
 
 def _retry_after(error: stripe.StripeError) -> float | None:
-    said = str(error.headers.get("retry-after") or "") if error.headers else ""
-    return float(said) if said.isdecimal() else None
+    seconds = str(error.headers.get("retry-after") or "") if error.headers else ""
+    return float(seconds) if seconds.isdecimal() else None
 
 
-def metadata_of(kept: PaymentIntent | Refund) -> dict[str, str]:
-    """What we have written on it."""
-    return kept.to_dict().get("metadata") or {}
+def metadata_of(resource: PaymentIntent | Refund) -> dict[str, str]:
+    """The metadata that we have set on it."""
+    return resource.to_dict().get("metadata") or {}
 
 
 def intent_in(error: stripe.StripeError) -> dict[str, Any]:
-    """The payment that an error speaks of."""
+    """The payment that an error is about."""
     intent = _details(error).get("payment_intent")
     return intent if isinstance(intent, dict) else {}
 

@@ -1,4 +1,4 @@
-"""Disputes at the payment provider: how they stand, what speaks for us, and giving in."""
+"""Disputes at the payment provider: their state, our evidence, and accepting one."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,8 +22,8 @@ class DisputeProvider:
     def __init__(self, settings: Settings) -> None:
         self._disputes = stripe_client(settings).v1.disputes
 
-    def look(self, command: RetrieveDispute) -> DisputeStanding:
-        """How it stands now, with all the money it has moved so far."""
+    def retrieve(self, command: RetrieveDispute) -> DisputeStanding:
+        """Its state now, with all the money it has moved so far."""
         asked_at = datetime.now(UTC)
         try:
             found = self._disputes.retrieve(command.dispute_id, {"expand": ["payment_intent"]})
@@ -49,7 +49,7 @@ class DisputeProvider:
         )
 
     def submit(self, command: SubmitEvidence) -> ProviderResult:
-        """Send what speaks for us. Where an earlier attempt may have sent it, only what the provider does not have."""
+        """Submit evidence. Where an earlier attempt may have done so, only if the provider does not have it."""
         try:
             if command.unknown_since is not None and self._has(command):
                 return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=command.dispute_id)
@@ -65,11 +65,11 @@ class DisputeProvider:
         return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=command.dispute_id)
 
     def accept(self, command: AcceptDispute) -> ProviderResult:
-        """Give in; a dispute that is lost already is a success, too."""
+        """Accept the dispute; one that is lost already is a success, too."""
         try:
             self._disputes.close(command.dispute_id, None, {"idempotency_key": command.idempotency_key})
         except stripe.InvalidRequestError as error:
-            if self.look(RetrieveDispute(dispute_id=command.dispute_id)).status is not DisputeStatus.LOST:
+            if self.retrieve(RetrieveDispute(dispute_id=command.dispute_id)).status is not DisputeStatus.LOST:
                 return _refused(command.dispute_id, error)
         except stripe.StripeError as error:
             raise failure(error) from error
@@ -83,13 +83,13 @@ class DisputeProvider:
 
 def _movements(transactions: list[dict[str, Any]]) -> Iterator[DisputeMovement]:
     """What was withdrawn or has come back, and the fees for it, each under the provider's id of the movement."""
-    for one in transactions:
-        taken, fee = one["amount"] < 0, one["fee"]
-        kind = EntryKind.DISPUTE if taken else EntryKind.DISPUTE_REVERSAL
-        yield DisputeMovement(provider_id=one["id"], kind=kind, amount=abs(one["amount"]))
+    for transaction in transactions:
+        withdrawn, fee = transaction["amount"] < 0, transaction["fee"]
+        kind = EntryKind.DISPUTE if withdrawn else EntryKind.DISPUTE_REVERSAL
+        yield DisputeMovement(provider_id=transaction["id"], kind=kind, amount=abs(transaction["amount"]))
         if fee:
             of_fee = EntryKind.DISPUTE_FEE if fee > 0 else EntryKind.DISPUTE_FEE_REVERSAL
-            yield DisputeMovement(provider_id=one["id"], kind=of_fee, amount=abs(fee))
+            yield DisputeMovement(provider_id=transaction["id"], kind=of_fee, amount=abs(fee))
 
 
 def _refused(dispute_id: str, error: stripe.InvalidRequestError) -> ProviderResult:

@@ -1,4 +1,4 @@
-"""What the payment provider says it did: payments and refunds page by page, or one payment whole."""
+"""Payments and refunds as the provider lists them, page by page, or one payment whole."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from adapters.settings import Settings
 from domain.payment_facts import PaymentMade, RefundFailed, RefundMade
 
 PAGE = 100  # the most the provider gives at once
-_UNDONE = ("failed", "canceled", "pending", "requires_action")  # a refund that has given nothing back, or not yet
+_UNDONE = ("failed", "canceled", "pending", "requires_action")  # a refund that moved no money, or not yet
 _FAILED = ("failed", "canceled")
 _MISSING = "resource_missing"
 
@@ -26,7 +26,7 @@ Window = tuple[datetime, datetime]
 
 @dataclass(frozen=True)
 class ListedRefund:
-    """A refund with the payment it is of, and the order, which one that we did not ask for does not name."""
+    """A refund with its payment, and its order where we requested it."""
 
     refund: RefundMade
     payment_id: str
@@ -58,11 +58,11 @@ class PaymentListing:
         self._refunds = client.v1.refunds
 
     def payments(self, window: Window, after: str | None) -> PaymentPage:
-        """Payments begun in the window, newest first; those that name no order are somebody else's."""
-        asked = _page(window, after) | {"expand": ["data.latest_charge"]}
+        """Payments begun in the window, newest first; those that name no order are not ours."""
+        parameters = _page(window, after) | {"expand": ["data.latest_charge"]}
         with _outages():
-            page = self._intents.list(asked)  # type: ignore[arg-type]
-        payments = [_payment(one) for one in page.data if _order_id(one)]
+            page = self._intents.list(parameters)  # type: ignore[arg-type]
+        payments = [_payment(intent) for intent in page.data if _order_id(intent)]
         return PaymentPage(payments, page.data[-1].id if page.has_more else None)
 
     def refunds(self, window: Window, after: str | None) -> RefundPage:
@@ -70,9 +70,9 @@ class PaymentListing:
         with _outages():
             page = self._refunds.list(_page(window, after))  # type: ignore[arg-type]
         listed = [
-            ListedRefund(_refund(one), str(one.payment_intent), _order_id(one))
-            for one in page.data
-            if one.payment_intent and one.status not in _UNDONE
+            ListedRefund(_refund(refund), str(refund.payment_intent), _order_id(refund))
+            for refund in page.data
+            if refund.payment_intent and refund.status not in _UNDONE
         ]
         return RefundPage(listed, page.data[-1].id if page.has_more else None)
 
@@ -89,9 +89,9 @@ class PaymentListing:
             if error.code != _MISSING:
                 raise failure(error) from error
             return None
-        refunds = tuple(_refund(one) for one in listed if one.status not in _UNDONE)
-        failed = tuple(RefundFailed(one.id, failure_of(one)) for one in listed if one.status in _FAILED)
-        changed = {"refunds": refunds, "failed_refunds": failed, "refunded": sum(one.amount for one in refunds)}
+        refunds = tuple(_refund(refund) for refund in listed if refund.status not in _UNDONE)
+        failed = tuple(RefundFailed(refund.id, failure_of(refund)) for refund in listed if refund.status in _FAILED)
+        changed = {"refunds": refunds, "failed_refunds": failed, "refunded": sum(refund.amount for refund in refunds)}
         return PaymentMade(**{**vars(found), **changed})
 
 
@@ -115,17 +115,17 @@ def _payment(intent: PaymentIntent) -> PaymentMade:
     charge = charge_of(intent)
     captured = intent.amount_received or 0
     held = (intent.amount_capturable or 0) if intent.status == "requires_capture" else 0
-    ever_held = intent.status in ("requires_capture", "succeeded") or (
+    was_authorized = intent.status in ("requires_capture", "succeeded") or (
         intent.status == "canceled" and charge.get("status") == "succeeded"
     )
     return PaymentMade(
         provider_id=intent.id,
         order_id=_order_id(intent),
         currency=intent.currency.upper(),
-        authorized=intent.amount if ever_held else 0,
+        authorized=intent.amount if was_authorized else 0,
         captured=captured,
         held=held,
-        # A hold that was given up counts as refunded there, too.
+        # A voided authorization counts as refunded there, too.
         refunded=min(captured, int(charge.get("amount_refunded") or 0)),
     )
 
@@ -134,7 +134,7 @@ def _refund(refund: Refund) -> RefundMade:
     return RefundMade(refund.id, refund.amount, metadata_of(refund).get("refund_id"))
 
 
-def _order_id(kept: PaymentIntent | Refund) -> str:
+def _order_id(resource: PaymentIntent | Refund) -> str:
     """The order it names, which may be anything: as much of it as our tables can hold."""
-    named = str(metadata_of(kept).get("order_id") or "")
-    return "".join(one if one.isascii() and one.isprintable() else "?" for one in named)[:100]
+    named = str(metadata_of(resource).get("order_id") or "")
+    return "".join(char if char.isascii() and char.isprintable() else "?" for char in named)[:100]

@@ -61,12 +61,12 @@ def stripe_client(settings: Settings) -> stripe.StripeClient:
 
 
 class PaymentProvider:
-    """Holds, takes and gives back money.
+    """Authorizes, captures, voids and refunds payments.
 
     A bank's refusal is a result. An outage raises ProviderUnavailable: the outcome is then unknown, or NothingDone
     where it is known that there is none; sending the same command again, with its idempotency key, is safe. Where the
-    provider keeps a failure under that key, which then says nothing about what it did, OutcomeUnknown is raised. A
-    request the provider calls wrong raises Misuse, as does a hold of another amount than was asked for.
+    provider stores a failure under that key, which then says nothing about what it did, OutcomeUnknown is raised. A
+    request the provider calls wrong raises Misuse, as does an authorization of another amount than requested.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -76,9 +76,9 @@ class PaymentProvider:
         self._customers = client.v1.customers
 
     def authorize(self, command: AuthorizePayment) -> ProviderResult:
-        """Hold the amount; nothing is held yet when the answer is that the bank wants to see its customer first."""
-        doubt = command.unknown_since
-        earlier = self._payment_of(command.step, doubt) if doubt is not None else None
+        """Authorize the amount; nothing is authorized yet when the customer has to confirm it with their bank."""
+        since = command.unknown_since
+        earlier = self._payment_of(command.step, since) if since is not None else None
         try:
             intent = earlier or self._create(command)
             if never_confirmed(intent):
@@ -91,16 +91,16 @@ class PaymentProvider:
             return refusal(error)
         if never_confirmed(intent):
             raise Misuse(f"the provider left {intent.id} {intent.status}", "unexpected_status")
-        return self._as_asked(intent, command)
+        return self._as_requested(intent, command)
 
-    def look(self, command: RetrievePayment) -> ProviderResult:
-        """How the payment stands now, whatever anybody else has said about it."""
-        return self._as_asked(self._retrieve(command.provider_id), command)
+    def retrieve(self, command: RetrievePayment) -> ProviderResult:
+        """The payment's state now, whatever any webhook has said."""
+        return self._as_requested(self._retrieve(command.provider_id), command)
 
     def abandon(self, command: AbandonPayment) -> ProviderResult:
-        """Cancel a payment whose customer has not been to their bank. One that they have finished stands.
+        """Cancel a payment that the customer has not confirmed. A confirmed one stays as it is.
 
-        So does one that their bank is still deciding about: nobody can stop that.
+        So does one that the bank is still deciding about: that cannot be stopped.
         """
         intent = self._retrieve(command.provider_id)
         if intent.status == "requires_action" or never_confirmed(intent):
@@ -110,12 +110,12 @@ class PaymentProvider:
                 if intent_in(error).get("status") in (None, intent.status):
                     raise failure(error) from error
             intent = self._retrieve(command.provider_id)
-        return self._as_asked(intent, command)
+        return self._as_requested(intent, command)
 
     def capture(self, command: CapturePayment) -> ProviderResult:
-        """Take so much of the hold; after the final capture the rest of it is given back.
+        """Capture so much of the authorization; after the final capture the rest of it is voided.
 
-        That the bank has let go of it before is a result, with the code `authorization_expired`.
+        An expired authorization is a result, with the code `authorization_expired`.
         """
         if command.unknown_since is not None:
             known = self._retrieve(command.provider_id, _WITH_FEE)
@@ -136,14 +136,14 @@ class PaymentProvider:
         return succeeded(intent.id, command.amount, _fee(intent))
 
     def void(self, command: VoidPayment) -> ProviderResult:
-        """Give back what is held and not captured; that nothing is held any more is a success, too.
+        """Void what is authorized and not captured; that nothing is authorized any more is a success, too.
 
-        The amount is what has gone back, now or before: less than the hold where somebody has captured of it.
+        The amount is what was voided, now or before: less than the authorization where some of it was captured.
         """
-        return succeeded(command.provider_id, self._release(command.provider_id, command.idempotency_key))
+        return succeeded(command.provider_id, self._void(command.provider_id, command.idempotency_key))
 
     def refund(self, command: RefundPayment) -> ProviderResult:
-        """Give back so much of what was captured.
+        """Refund so much of what was captured.
 
         What the provider refuses, such as a payment under dispute, is a result. So is
         `pending`: it has accepted the refund, and the bank may still refuse it.
@@ -166,7 +166,7 @@ class PaymentProvider:
         return refund_standing(refund)
 
     def retrieve_refund(self, command: RetrieveRefund) -> ProviderResult:
-        """How a refund stands now."""
+        """The refund's state now."""
         try:
             return refund_standing(self._refunds.retrieve(command.provider_id))
         except stripe.StripeError as error:
@@ -174,28 +174,31 @@ class PaymentProvider:
 
     def _create(self, command: AuthorizePayment) -> PaymentIntent:
         customer = self._customer_for(command) if command.keep_method else command.customer
-        return self._intents.create(_wanted(command, customer), {"idempotency_key": command.idempotency_key})
+        return self._intents.create(_parameters(command, customer), {"idempotency_key": command.idempotency_key})
 
     def _confirm(self, provider_id: str, command: AuthorizePayment) -> PaymentIntent:
-        """Ask the bank about a payment that was opened and no more."""
+        """Confirm a payment that was created and no more."""
         key = f"{command.idempotency_key}:confirm"
         return self._intents.confirm(provider_id, _confirming(command), {"idempotency_key": key})
 
-    def _as_asked(
+    def _as_requested(
         self, intent: PaymentIntent, command: AuthorizePayment | RetrievePayment | AbandonPayment
     ) -> ProviderResult:
-        """How it stands; a hold of anything else than was asked for is given back, and is for an operator to see."""
+        """Its state as a result; an authorization of another amount than requested is voided, and is our bug."""
         result = standing(intent)
         if result.outcome is not PaymentOutcome.SUCCEEDED or command.amount is None:
             return result
-        held, asked = (result.amount, intent.currency.upper()), (command.amount, command.currency)
-        if held != asked:
-            self._release(intent.id, f"{intent.id}:not-as-asked")
-            raise Misuse(f"{intent.id} held {held}, and {asked} was asked for; it was given back", "hold_not_as_asked")
+        held, requested = (result.amount, intent.currency.upper()), (command.amount, command.currency)
+        if held != requested:
+            self._void(intent.id, f"{intent.id}:not-as-requested")
+            raise Misuse(
+                f"{intent.id} authorized {held}, and {requested} was requested; it was voided",
+                "amount_not_as_requested",
+            )
         return result
 
-    def _release(self, provider_id: str, idempotency_key: str) -> int:
-        """Cancel it; how much of it has gone back, now or before."""
+    def _void(self, provider_id: str, idempotency_key: str) -> int:
+        """Cancel it; how much of it was voided, now or before."""
         try:
             intent = self._cancel(provider_id, idempotency_key).to_dict()
         except stripe.StripeError as error:
@@ -205,15 +208,15 @@ class PaymentProvider:
         return int(intent["amount"]) - int(intent.get("amount_received") or 0)
 
     def _customer_for(self, command: AuthorizePayment) -> str:
-        """Whom the method is kept for: one per payment, because the provider keeps none for nobody."""
-        whose: Any = {"metadata": {"order_id": command.order_id}}
+        """The customer the method is saved for: one per payment, because the provider saves none without a customer."""
+        customer: Any = {"metadata": {"order_id": command.order_id}}
         try:
-            return self._customers.create(whose, {"idempotency_key": f"{command.idempotency_key}:customer"}).id
+            return self._customers.create(customer, {"idempotency_key": f"{command.idempotency_key}:customer"}).id
         except stripe.StripeError as error:
             raise failure(error) from error
 
     def _payment_of(self, step: str, since: datetime) -> PaymentIntent | None:
-        """What an attempt at this step has left; listed and not searched for, because a search lags behind."""
+        """The payment of an earlier attempt at this step; listed, because the provider's search lags behind."""
         begun = min(since, datetime.now(UTC)) - _CLOCKS_DIFFER
         window: Any = {"created": {"gte": int(begun.timestamp())}, "limit": 100}
         window["expand"] = ["data.latest_charge"]
@@ -225,7 +228,7 @@ class PaymentProvider:
 
     def _refund_of(self, command: RefundPayment) -> Refund | None:
         listed = self._refunds.list({"payment_intent": command.provider_id, "limit": 100}).auto_paging_iter()
-        return next((one for one in listed if metadata_of(one).get("refund_id") == command.refund_id), None)
+        return next((refund for refund in listed if metadata_of(refund).get("refund_id") == command.refund_id), None)
 
     def _retrieve(self, provider_id: str, expand: str = "latest_charge") -> PaymentIntent:
         try:
@@ -238,8 +241,8 @@ class PaymentProvider:
         return self._intents.cancel(provider_id, {"cancellation_reason": reason}, {"idempotency_key": idempotency_key})
 
 
-def _wanted(command: AuthorizePayment, customer: str | None) -> Any:
-    wanted: dict[str, object] = {
+def _parameters(command: AuthorizePayment, customer: str | None) -> Any:
+    parameters: dict[str, object] = {
         "amount": command.amount,
         "currency": command.currency.lower(),
         "allowed_payment_method_types": ["card"],
@@ -250,20 +253,20 @@ def _wanted(command: AuthorizePayment, customer: str | None) -> Any:
         "metadata": {"order_id": command.order_id, "step": command.step},
     }
     if customer:
-        wanted["customer"] = customer
+        parameters["customer"] = customer
     if command.keep_method:
-        wanted["setup_future_usage"] = "off_session"
-    return wanted | _confirming(command)
+        parameters["setup_future_usage"] = "off_session"
+    return parameters | _confirming(command)
 
 
 def _confirming(command: AuthorizePayment) -> Any:
-    """What the bank is to be asked with, at once or later."""
-    wanted: dict[str, object] = {"payment_method": command.payment_method, "expand": ["latest_charge"]}
+    """The parameters of a confirmation, at once or later."""
+    parameters: dict[str, object] = {"payment_method": command.payment_method, "expand": ["latest_charge"]}
     if command.off_session:
-        wanted["off_session"] = True
+        parameters["off_session"] = True
     if command.return_url:
-        wanted["return_url"] = command.return_url
-    return wanted
+        parameters["return_url"] = command.return_url
+    return parameters
 
 
 def _fee(intent: PaymentIntent) -> int:

@@ -34,7 +34,7 @@ _LONGEST_QUERY = 200
 class Place:
     """Behind which hit a page begins; `total` is what the first page counted, `point` the view it is read from.
 
-    `meant` are the words as they are spelled, where those that were typed find nothing.
+    `meant` are the corrected words, where those that were typed find nothing.
     """
 
     after: list[Any]
@@ -54,7 +54,7 @@ class SharedPoint:
         self._opened = float("-inf")
 
     def get(self, *, instead_of: str | None = None) -> str:
-        """A view of the index as it was at most a second ago; never the one that was found to be gone."""
+        """A view of the index as it was at most a second ago; never the one that has expired."""
         # Others wait for the one who opens it, but not one after the other for a server that hangs.
         if not self._lock.acquire(timeout=_SHARED_SECONDS):
             raise ConnectionTimeout("a point in time is being opened")
@@ -104,5 +104,5 @@ def _is_position(after: object) -> bool:
 
 def _fingerprint(query: ProductQuery) -> str:
     """What makes two queries the same search; how much of it is shown at once does not."""
-    asked = query.model_dump(mode="json", exclude={"cursor", "limit", "facets", "sort"}) | {"order": query.order}
-    return blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=6).hexdigest()
+    request = query.model_dump(mode="json", exclude={"cursor", "limit", "facets", "sort"}) | {"order": query.order}
+    return blake2b(json.dumps(request, sort_keys=True).encode(), digest_size=6).hexdigest()

@@ -19,7 +19,7 @@ PAGE = 500
 
 @dataclass(frozen=True)
 class Feed:
-    """One noun's way from MySQL into its index. Outages of either raise their client's errors."""
+    """How one kind of thing comes from MySQL into its index. Outages of either raise their client's errors."""
 
     index: LiveIndex
     count: Callable[[], int]
@@ -27,10 +27,10 @@ class Feed:
     documents: Callable[[Collection[str]], list[Document]]
 
     def update(self, keys: Collection[str]) -> int:
-        """Bring every index that is kept up to date to the present state of these; how many documents.
+        """Write the present state of these to every live index; answers how many documents.
 
-        MySQL is read first and the indices are asked for after, so that an index made meanwhile either is among them,
-        or is filled from a later state than was read here. Raises IndexNotReady, WriteRefused, WriteDelayed.
+        MySQL is read before the indices are listed, so that an index created meanwhile either is among them, or is
+        filled from a later state than was read here. Raises IndexNotReady, WriteRefused, WriteDelayed.
         """
         documents = self.documents(keys)
         targets = self.index.targets()
@@ -39,38 +39,36 @@ class Feed:
         return self.index.put(targets, documents, live=True)
 
     def fill(self, index: str, after: str, limit: int) -> tuple[str, int]:
-        """Write the next ones into one index: the key of the last (empty at the end) and how many they were."""
+        """Write the next ones into one index; answers the last key (empty at the end) and their number."""
         keys = self.next_keys(after, limit)
         if keys:
             self.index.put([index], self.documents(keys))
         return (keys[-1] if len(keys) == limit else "", len(keys))
 
-    def complete(self, index: str, alive: Callable[[], None]) -> int:
-        """Write those that the index has no document of; answers how many. `alive` is called on the way."""
+    def complete(self, index: str, heartbeat: Callable[[], None]) -> int:
+        """Write those that are missing in the index; answers how many. `heartbeat` is called after each page."""
         written, after = 0, ""
         while keys := self.next_keys(after, PAGE):
             if missing := self.index.missing(index, keys):
                 written += self.index.put([index], self.documents(missing))
             after = keys[-1]
-            alive()
+            heartbeat()
         self.index.refresh(index)
         return written
 
     def differing(self) -> Iterator[str]:
-        """The keys of which the index that searches ask holds another state than MySQL, or none; and what it holds
-        beyond MySQL.
-        """
+        """The keys whose documents in the searched index differ from MySQL or are missing, and those MySQL lacks."""
         after = ""
         while keys := self.next_keys(after, PAGE):
-            held = self.index.documents(keys)
-            yield from (wanted.id for wanted in self.documents(keys) if held.get(wanted.id) != wanted)
+            indexed = self.index.documents(keys)
+            yield from (document.id for document in self.documents(keys) if indexed.get(document.id) != document)
             after = keys[-1]
         self.index.refresh(self.index.alias)
         if self.index.count(self.index.alias) > self.count():
             found = self.index.ids()
             while some := list(islice(found, PAGE)):
                 known = {document.id for document in self.documents(some)}
-                yield from (one for one in some if one not in known)
+                yield from (key for key in some if key not in known)
 
 
 def product_feed(engine: sa.Engine, elasticsearch: Elasticsearch, prefix: str) -> Feed:
@@ -91,3 +89,24 @@ def order_feed(engine: sa.Engine, elasticsearch: Elasticsearch, prefix: str) -> 
         next_keys=lambda after, limit: order_snapshots.next_ids(engine, after, limit),
         documents=lambda ids: [order_document(order) for order in order_snapshots.snapshots(engine, ids)],
     )
+
+
+def rebuild(feed: Feed, on_page: Callable[[int], None] = lambda _count: None) -> str:
+    """Fill a new index in this process, switch searches to it, and answer its name: for set-up, and without a worker.
+
+    The index that was searched before stays, for running searches; the next reindex removes it. When filling fails, the
+    half-made index is removed.
+    """
+    fresh = feed.index.create()
+    try:
+        after = None
+        while after != "":
+            after, count = feed.fill(fresh, after or "", PAGE)
+            on_page(count)
+        feed.index.refresh(fresh)
+        feed.index.compact(fresh)
+    except BaseException:
+        feed.index.drop(fresh)
+        raise
+    feed.index.switch_to(fresh)
+    return fresh

@@ -1,4 +1,4 @@
-"""How products are laid down in Elasticsearch: what every server has, down to one with core modules only.
+"""The index of products in Elasticsearch, made of what every server has, even one with core modules only.
 
 Such a server has no accent folding, no stemming, no edge n-grams, no `search_as_you_type` and no scripts; so words are
 made in `search_words`, for documents and queries alike, and the server only splits them at spaces. Beginnings of words
@@ -13,23 +13,23 @@ from schemas.search import IndexedProduct
 
 # One more whenever the mapping or the making of documents changes. It is part of the alias, so that during a deploy
 # the old release reads and writes its index and the new one its own.
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 ALIAS = f"products-v{INDEX_VERSION}"
 FACET_SEPARATOR = "\t"
 
 _WORDS = {"type": "text", "analyzer": "whitespace"}
 # Found by the beginning of a word as quickly as by a whole one.
 _BEGINNINGS = {**_WORDS, "norms": False, "index_prefixes": {"min_chars": 1, "max_chars": 15}}
-# Titles are short and about one thing: a word in a long one is worth as much, and said twice no more.
+# Titles are short and about one thing: a word in a long one counts as much, and a repeated word no more.
 _TITLE = {**_WORDS, "similarity": "title", "copy_to": "words"}
-_SHOWN = {"type": "keyword", "index": False, "doc_values": False}
+_STORED = {"type": "keyword", "index": False, "doc_values": False}
 _MOST_INPUTS = 5
 _LONGEST_INPUT = 60
 
 INDEX_SETTINGS: dict[str, Any] = {
     "number_of_shards": 1,
     "auto_expand_replicas": "0-1",
-    # Said, because an index that does not say stops refreshing when nobody has searched it for a while.
+    # Explicit, because an index without it stops refreshing when nobody has searched it for a while.
     "refresh_interval": "500ms",
     "similarity": {"title": {"type": "BM25", "b": 0.3, "k1": 0.4}},
 }
@@ -39,11 +39,11 @@ INDEX_MAPPING: dict[str, Any] = {
         "code": {"type": "keyword"},
         "status": {"type": "keyword"},
         "numbers": {"type": "keyword", "ignore_above": 100},
-        "sku": _SHOWN,
-        "name": _SHOWN,
-        "brand_name": _SHOWN,
-        "category_name": _SHOWN,
-        "image_url": _SHOWN,
+        "sku": _STORED,
+        "name": _STORED,
+        "brand_name": _STORED,
+        "category_name": _STORED,
+        "image_url": _STORED,
         "name_words": _TITLE,
         "brand_words": _TITLE,
         "category_words": _TITLE,
@@ -58,7 +58,7 @@ INDEX_MAPPING: dict[str, Any] = {
         "brand_facet": {"type": "keyword"},
         "category": {"type": "keyword"},
         "category_facet": {"type": "keyword"},
-        "category_shelf": {"type": "keyword"},
+        "category_suggested": {"type": "keyword"},
         "prices": {"type": "object", "dynamic": True},
         "in_stock": {"type": "boolean"},
         "popularity": {"type": "integer"},
@@ -107,7 +107,7 @@ def _while_active(product: IndexedProduct) -> dict[str, Any]:
         "name_spelled": spelled(product.name),
         "brand_spelled": spelled(product.brand_name),
         "category_spelled": spelled(product.category_name),
-        "category_shelf": _facet(product.category, product.category_name),
+        "category_suggested": _facet(product.category, product.category_name),
         "suggest": {"input": _inputs(product.name), "weight": min(max(product.popularity, 0), 2**31 - 1)},
     }
 
@@ -117,17 +117,17 @@ def _facet(code: str, name: str) -> str:
 
 
 def _attribute_texts(product: IndexedProduct) -> list[str]:
-    """What the attributes say in words: a value, and the name of what is simply so (`waterproof`)."""
-    said: list[str] = list(product.option_values)
+    """The attributes as words: values, and the names of those that are true (`waterproof`)."""
+    texts: list[str] = list(product.option_values)
     for name, value in product.attributes.items():
         readable = name.replace("_", " ")
         if value is True:
-            said.append(readable)
+            texts.append(readable)
         elif isinstance(value, list):
-            said += value
+            texts += value
         elif value is not False:
-            said.append(f"{readable} {value}" if isinstance(value, int | float) else value)
-    return said
+            texts.append(f"{readable} {value}" if isinstance(value, int | float) else value)
+    return texts
 
 
 def _inputs(name: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 Searches ask `<alias>`, which stands for one index. Writers ask which indices carry `<alias>-write` and write to all of
 them, so that an index being filled misses nothing. Each index also has an alias of its own, `<index>-docs`, which
-writes go through: a write to an index that was dropped a moment ago then fails instead of making it anew.
+writes go through: a write to an index that was dropped a moment ago then fails instead of creating it again.
 """
 
 import re
@@ -17,19 +17,19 @@ from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 from elasticsearch.helpers import scan
 
 _ADMIN_SECONDS = 60
-# Who keeps an index up to date waits for no longer, so that a server that went away without a word is soon asked anew.
+# The indexer waits no longer, so that it soon retries with a server that went away silently.
 _LIVE_SECONDS = 10
 _BULK = 500
 _LOOK_SECONDS = 0.2
 _TOO_OLD, _GONE, _BUSY, _OUR_FAULT_ENDS = 409, 404, 429, 500
-# The index takes nothing for now, whatever it is: under maintenance, or its disk is nearly full.
+# The index takes nothing for now, whatever the reason: under maintenance, or its disk is nearly full.
 _BLOCKS = ("cluster_block_exception", "index_closed_exception")
 _VERSION = re.compile(r"-v(\d+)-")
 
 
 @dataclass(frozen=True)
 class Document:
-    """What an index holds of one thing, as it was at a version."""
+    """One thing in an index, as it was at a version."""
 
     id: str
     version: int
@@ -37,19 +37,19 @@ class Document:
 
 
 class IndexNotReady(Exception):
-    """No index is there to be written to; `order-admin setup` makes it."""
+    """There is no index to write to; `order-admin setup` makes it."""
 
 
 class WriteRefused(Exception):
-    """The server does not take a document; sending it again cannot help."""
+    """The server refuses a document; sending it again cannot help."""
 
 
 class WriteDelayed(Exception):
-    """The server has too much to do, or an index takes no writes for now; send the documents again."""
+    """The server is overloaded, or an index takes no writes for now; send the documents again."""
 
 
 class LiveIndex:
-    """One noun's index behind its alias. Outages raise elasticsearch's errors."""
+    """The index of one kind of thing behind its alias. Outages raise elasticsearch's errors."""
 
     def __init__(
         self, elasticsearch: Elasticsearch, alias: str, settings: dict[str, Any], mapping: dict[str, Any]
@@ -65,11 +65,11 @@ class LiveIndex:
         return f"{self.alias}-write"
 
     def exists(self) -> bool:
-        """Whether searches have an index to ask."""
+        """Whether there is an index to search."""
         return bool(self._client.indices.exists_alias(name=self.alias))
 
     def current(self) -> str | None:
-        """The index searches ask."""
+        """The searched index."""
         return next(iter(self._behind(self.alias)), None)
 
     def targets(self) -> list[str]:
@@ -87,7 +87,7 @@ class LiveIndex:
                 index=fresh,
                 settings=self._settings,
                 mappings=self._mapping,
-                aliases={self._write_alias: {}, _door(fresh): {}},
+                aliases={self._write_alias: {}, _write_name(fresh): {}},
             )
         except BadRequestError as error:
             if error.error != "resource_already_exists_exception":
@@ -99,8 +99,8 @@ class LiveIndex:
     ) -> int:
         """Write the documents to each target; an older version than what is there is left out. How many documents.
 
-        `live` is for what keeps indices up to date: it waits for no slow answer, and a target that takes no writes for
-        now delays it. An index that is being filled is given up in that case. Raises WriteDelayed, and WriteRefused
+        `live` is for the indexer: it waits for no slow answer, and is delayed by a target that takes no writes for now,
+        where filling an index fails. Raises WriteDelayed, and WriteRefused
         once all the others are written.
         """
         done, client = 0, self._live if live else self._client
@@ -123,12 +123,12 @@ class LiveIndex:
         """Make everything written to the index findable."""
         self._client.indices.refresh(index=index)
 
-    def compact(self, index: str, alive: Callable[[], None] = lambda: None) -> None:
-        """Bring a freshly filled index into one piece, which is searched twice as fast; calls `alive` on the way."""
+    def compact(self, index: str, heartbeat: Callable[[], None] = lambda: None) -> None:
+        """Merge a filled index into one segment, which is searched twice as fast; calls `heartbeat` meanwhile."""
         self._client.indices.forcemerge(index=index, max_num_segments=1, wait_for_completion=False)
         merging = True
         while merging:
-            alive()
+            heartbeat()
             time.sleep(_LOOK_SECONDS)
             merging = (
                 self._client.indices.stats(index=index, metric="merge")["_all"]["primaries"]["merges"]["current"] > 0
@@ -141,47 +141,47 @@ class LiveIndex:
     def missing(self, index: str, ids: Collection[str]) -> list[str]:
         """Those of the ids that the index has no document of."""
         found = self._get(index, ids, source=False)
-        return [one["_id"] for one in found if not one.get("found")]
+        return [hit["_id"] for hit in found if not hit.get("found")]
 
     def documents(self, ids: Collection[str]) -> dict[str, Document]:
-        """What the index that searches ask holds of them."""
+        """Their documents in the searched index."""
         found = self._get(self.alias, ids, source=True)
-        return {one["_id"]: Document(one["_id"], one["_version"], one["_source"]) for one in found if one.get("found")}
+        return {hit["_id"]: Document(hit["_id"], hit["_version"], hit["_source"]) for hit in found if hit.get("found")}
 
     def ids(self) -> Iterator[str]:
-        """Of everything that can be found in the index that searches ask."""
+        """The ids of all documents in the searched index."""
         return (str(hit["_id"]) for hit in scan(self._client, index=self.alias, _source=False))
 
     def _get(self, index: str, ids: Collection[str], *, source: bool) -> list[Any]:
         return list(self._client.mget(index=index, ids=list(ids), source=source)["docs"]) if ids else []
 
     def switch_to(self, index: str) -> list[str]:
-        """Have searches ask this index from one moment to the next; answers those they asked before."""
+        """Switch searches to this index atomically; answers those that were searched before."""
         old = [name for name in self._behind(self.alias) if name != index]
         removals = [{"remove": {"index": name, "alias": self.alias}} for name in old]
         self._client.indices.update_aliases(actions=[*removals, {"add": {"index": index, "alias": self.alias}}])
         return old
 
     def owns(self, index: str) -> bool:
-        """Whether it is one of this version's indices: another release fills and asks those of another."""
+        """Whether it is one of this version's indices: another release has its own."""
         return index.startswith(f"{self.alias}-")
 
     def drop(self, index: str) -> None:
-        """Remove an index, if it is there; never the one that searches ask."""
+        """Delete an index if it exists; never the searched one."""
         if index != self.current():
             self._client.indices.delete(index=index, ignore_unavailable=True)
 
     def leftovers(self) -> list[str]:
-        """Indices of this version that nobody searches: those before, or of a rebuild that was cut off."""
+        """Indices of this version that are not searched: earlier ones, or of an interrupted rebuild."""
         return [name for name in self._named(f"{self.alias}-*") if name != self.current()]
 
     def outdated(self) -> list[str]:
-        """Indices of this noun's earlier versions, which the release before may still search."""
-        noun, _, version = self.alias.rpartition("-v")
+        """Indices of earlier versions, which the release before may still search."""
+        kind, _, version = self.alias.rpartition("-v")
         return [
             name
-            for name in self._named(f"{noun}-v*")
-            if (found := _VERSION.match(name, len(noun))) and int(found[1]) < int(version)
+            for name in self._named(f"{kind}-v*")
+            if (found := _VERSION.match(name, len(kind))) and int(found[1]) < int(version)
         ]
 
     def _named(self, pattern: str) -> list[str]:
@@ -194,24 +194,24 @@ class LiveIndex:
             return []
 
 
-def _door(index: str) -> str:
+def _write_name(index: str) -> str:
     return f"{index}-docs"
 
 
 def _operation(target: str, document: Document) -> dict[str, Any]:
-    where = {"_index": _door(target), "require_alias": True}
+    where = {"_index": _write_name(target), "require_alias": True}
     return {"index": {**where, "_id": document.id, "version": document.version, "version_type": "external_gte"}}
 
 
-def _refused(items: Iterable[dict[str, Any]], passing: Collection[str]) -> list[str]:
-    """What went wrong: a newer version there already is as good as ours, and an index that is gone needs nothing."""
+def _refused(items: Iterable[dict[str, Any]], temporary: Collection[str]) -> list[str]:
+    """What went wrong: a newer version is as good as ours, and a deleted index needs nothing."""
     refused = []
     for item in items:
         status, error = item["index"]["status"], item["index"].get("error")
         if error is None or status in (_TOO_OLD, _GONE):
             continue
         about = f"{item['index']['_id']}: {error['type']}: {error.get('reason')}"
-        if status == _BUSY or status >= _OUR_FAULT_ENDS or error["type"] in passing:
+        if status == _BUSY or status >= _OUR_FAULT_ENDS or error["type"] in temporary:
             raise WriteDelayed(about)
         refused.append(about)
     return refused

@@ -17,14 +17,14 @@ from elasticsearch import Elasticsearch
 
 from adapters.mysql.orders.snapshots import found_orders
 from adapters.search.live_index import Document, LiveIndex
-from adapters.search.words import asked, fold, stem, stems
+from adapters.search.words import fold, query_words, stem, stems
 from domain.errors import InvalidRequest
 from domain.orders import FINAL_STATUSES, OrderStatus
 from schemas.order_search import FoundOrders, IndexedOrder, OrderQuery
 
 ORDERS_INDEX_VERSION = 1
 ORDERS_ALIAS = f"orders-v{ORDERS_INDEX_VERSION}"
-_PATIENCE_SECONDS = 2.0
+_TIMEOUT_SECONDS = 2.0
 _WORDS = {"type": "text", "analyzer": "whitespace", "norms": False}
 _SETTINGS: dict[str, Any] = {"number_of_shards": 1, "auto_expand_replicas": "0-1", "refresh_interval": "500ms"}
 _MAPPING: dict[str, Any] = {
@@ -41,7 +41,7 @@ _MAPPING: dict[str, Any] = {
     },
 }
 _OPEN = sorted(status.value for status in OrderStatus if status not in FINAL_STATUSES)
-_BLOCKED, _STANDING = 2.0, 1.0  # how much more somebody is needed
+_BLOCKED, _STUCK = 2.0, 1.0  # the most urgent first
 
 
 def order_index(elasticsearch: Elasticsearch, alias: str = ORDERS_ALIAS) -> LiveIndex:
@@ -69,7 +69,7 @@ class OrderSearch:
     """Find orders. Outages raise their client's errors, within a few seconds."""
 
     def __init__(self, elasticsearch: Elasticsearch, engine: sa.Engine, alias: str, stuck_after: timedelta) -> None:
-        self._client = elasticsearch.options(request_timeout=_PATIENCE_SECONDS)
+        self._client = elasticsearch.options(request_timeout=_TIMEOUT_SECONDS)
         self._engine = engine
         self._alias = alias
         self._stuck_after = stuck_after
@@ -81,7 +81,7 @@ class OrderSearch:
         since = moment - self._stuck_after
         answer = self._client.search(
             index=self._alias,
-            query=_wanted(query, since.isoformat()),
+            query=_matching(query, since.isoformat()),
             sort=[{"_score": "desc"}, {"number": "desc"}],
             size=query.limit + 1,
             source=False,
@@ -98,7 +98,7 @@ class OrderSearch:
         )
 
 
-def _wanted(query: OrderQuery, since: str) -> dict[str, Any]:
+def _matching(query: OrderQuery, since: str) -> dict[str, Any]:
     filters: list[dict[str, Any]] = []
     exact = {"number": query.number, "status": query.status.value if query.status else None}
     exact |= {"email": fold(query.email) if query.email else None, "skus": query.sku.upper() if query.sku else None}
@@ -106,22 +106,22 @@ def _wanted(query: OrderQuery, since: str) -> dict[str, Any]:
     if query.q.strip():
         filters.append({"bool": {"should": _meanings(query.q), "minimum_should_match": 1}})
     blocked = {"term": {"status": OrderStatus.COMPENSATION_BLOCKED.value}}
-    standing = {"bool": {"filter": [{"terms": {"status": _OPEN}}, {"range": {"updated_at": {"lt": since}}}]}}
-    standing["bool"]["must_not"] = [blocked]
+    stuck = {"bool": {"filter": [{"terms": {"status": _OPEN}}, {"range": {"updated_at": {"lt": since}}}]}}
+    stuck["bool"]["must_not"] = [blocked]
     needed = [
         {"constant_score": {"filter": blocked, "boost": _BLOCKED}},
-        {"constant_score": {"filter": standing, "boost": _STANDING}},
+        {"constant_score": {"filter": stuck, "boost": _STUCK}},
     ]
-    wanted: dict[str, Any] = {"filter": filters, "should": needed, "minimum_should_match": 0}
+    conditions: dict[str, Any] = {"filter": filters, "should": needed, "minimum_should_match": 0}
     if query.stuck is not None:
-        wanted |= {"minimum_should_match": 1} if query.stuck else {"should": [], "must_not": [blocked, standing]}
+        conditions |= {"minimum_should_match": 1} if query.stuck else {"should": [], "must_not": [blocked, stuck]}
     # Not scored at all where nothing is stuck, and sorted by number alone.
-    return {"bool": wanted if filters else wanted | {"filter": [{"match_all": {}}]}}
+    return {"bool": conditions if filters else conditions | {"filter": [{"match_all": {}}]}}
 
 
 def _meanings(typed: str) -> list[dict[str, Any]]:
     text = fold(typed.strip())
-    found = asked(typed)
+    found = query_words(typed)
     ways: list[dict[str, Any]] = [
         {"term": {"id": text}},
         {"term": {"email": text}},
@@ -141,7 +141,7 @@ def _meanings(typed: str) -> list[dict[str, Any]]:
 
 
 def _seal(query: OrderQuery, values: Sequence[Any], moment: datetime) -> str:
-    parts = [_same(query), *values, moment.timestamp()]
+    parts = [_fingerprint(query), *values, moment.timestamp()]
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
 
@@ -156,12 +156,12 @@ def _unseal(query: OrderQuery) -> tuple[list[Any] | None, datetime]:
         after = [float(score), int(number)]
     except (binascii.Error, ValueError, TypeError, OverflowError, OSError, RecursionError) as error:
         raise InvalidRequest("This cursor is not one of ours.", parameter="cursor") from error
-    if same != _same(query) or abs(after[1]) >= 2**62 or not 0 <= after[0] <= _BLOCKED:
+    if same != _fingerprint(query) or abs(after[1]) >= 2**62 or not 0 <= after[0] <= _BLOCKED:
         raise InvalidRequest("This cursor belongs to another search.", parameter="cursor")
     return after, begun
 
 
-def _same(query: OrderQuery) -> str:
+def _fingerprint(query: OrderQuery) -> str:
     """What makes two queries the same search; a digest, because a cursor may end up in a log."""
-    asked_for = query.model_dump_json(exclude={"cursor", "limit"})
-    return blake2b(asked_for.encode(), digest_size=6).hexdigest()
+    request = query.model_dump_json(exclude={"cursor", "limit"})
+    return blake2b(request.encode(), digest_size=6).hexdigest()

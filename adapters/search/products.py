@@ -1,11 +1,11 @@
-"""Product search in Elasticsearch; everything in it can be made again from MySQL."""
+"""Product search in Elasticsearch; the index can be rebuilt from MySQL."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from elasticsearch import ApiError, BadRequestError, Elasticsearch
 
-from adapters.search import query as asking
+from adapters.search import query as queries
 from adapters.search.cursor import KEEP_ALIVE, Place, SharedPoint, seal, unseal
 from adapters.search.index import ALIAS, FACET_SEPARATOR, INDEX_MAPPING, INDEX_SETTINGS, document
 from adapters.search.live_index import Document, LiveIndex
@@ -15,8 +15,8 @@ from domain.errors import InvalidRequest
 from schemas.base import Money
 from schemas.search import IndexedProduct, ProductHit, ProductPage, ProductQuery, SuggestedTaxon, Suggestions
 
-_PATIENCE_SECONDS = 2.0  # a customer who looks for something does not wait for longer
-_NAMES, _SHELVES = 8, 3
+_TIMEOUT_SECONDS = 2.0  # a customer who searches does not wait longer
+_NAMES, _TAXA = 8, 3
 
 __all__ = ["ALIAS", "ProductSearch", "product_index"]
 
@@ -35,19 +35,21 @@ class ProductSearch:
     """Find products by what people type. Outages raise elasticsearch's errors, within a few seconds."""
 
     def __init__(self, elasticsearch: Elasticsearch, alias: str = ALIAS) -> None:
-        self._client = elasticsearch.options(request_timeout=_PATIENCE_SECONDS)
+        self._client = elasticsearch.options(request_timeout=_TIMEOUT_SECONDS)
         self._index = product_index(elasticsearch, alias)
         self._alias = alias
         self._point = SharedPoint(self._client, alias)
 
     def ensure_index(self) -> None:
-        """Make the index with its alias unless it is there."""
+        """Create the index with its alias unless it exists."""
         if not self._index.exists():
             self._index.switch_to(self._index.create())
 
     def index_products(self, products: Iterable[IndexedProduct], refresh: bool = False) -> int:
-        """Write products to every index that is kept up to date; `refresh` waits until they are found."""
-        documents = versioned(products)  # read before the targets, so that an index made meanwhile is among them
+        """Write products to every live index; `refresh` waits until they are found."""
+        documents = versioned(
+            products
+        )  # before the targets are listed, so that an index created meanwhile is among them
         return self._index.put(self._index.targets(), documents, refresh=refresh)
 
     def search(self, query: ProductQuery) -> ProductPage:
@@ -63,12 +65,12 @@ class ProductSearch:
         answer = self._client.search(index=self._alias, **_request(query, words, first=True))
         took = answer["took"]
         if words.found and not answer["aggregations"]["matched"]["doc_count"]:
-            words = Words.of(query.q, asking.corrected(words, answer.get("suggest", {})))
+            words = Words.of(query.q, queries.corrected(words, answer.get("suggest", {})))
             answer = self._client.search(index=self._alias, **_request(query, words, first=True))
             took += answer["took"]
         found = answer["aggregations"]
         extras = {
-            "facets": asking.counted(found) if query.facets else {},
+            "facets": queries.counted(found) if query.facets else {},
             "did_you_mean": " ".join(words.meant) if words.meant and found["meant"]["doc_count"] else None,
         }
         point = self._point.get() if len(answer["hits"]["hits"]) > query.limit else None
@@ -80,20 +82,20 @@ class ProductSearch:
 
     def timed_suggest(self, typed: str) -> tuple[Suggestions, int]:
         """The same, and how many milliseconds the server says it worked."""
-        names = asking.completing(typed, _NAMES)
-        answer = self._client.search(index=self._alias, **names, **asking.taxonomy_beginning(typed, _SHELVES))
+        names = queries.completing(typed, _NAMES)
+        answer = self._client.search(index=self._alias, **names, **queries.taxonomy_beginning(typed, _TAXA))
         took, options = answer["took"], _options(answer)
         if not options:
-            # Forgiving typos costs the server several times as much, so only what is spelled like nothing pays for it.
-            forgiven = self._client.search(index=self._alias, **asking.forgiving(names))
+            # Forgiving typos costs the server several times as much, so it is only done when nothing else is found.
+            forgiven = self._client.search(index=self._alias, **queries.forgiving(names))
             took, options = took + forgiven["took"], _options(forgiven)
-        shelves = [
+        taxa = [
             SuggestedTaxon(kind=kind, code=code, name=name)
             for kind, found in answer.get("aggregations", {}).items()
             for code, name in (bucket["key"].split(FACET_SEPARATOR, 1) for bucket in found["values"]["buckets"])
         ]
         items = list(dict.fromkeys(option["_source"]["name"] for option in options))
-        return Suggestions(items=items, shelves=shelves), took
+        return Suggestions(items=items, shelves=taxa), took
 
     def _next_page(self, query: ProductQuery, words: Words, place: Place) -> tuple[ProductPage, int]:
         request = _request(query, words, first=False) | {"search_after": place.after}
@@ -114,25 +116,25 @@ class ProductSearch:
 
 
 def _request(query: ProductQuery, words: Words, *, first: bool) -> dict[str, Any]:
-    """What is asked of the server. Only the first page is counted: later ones show its numbers."""
-    chosen = list(asking.choices(query).values())
+    """The request to the server. Only the first page is counted: later ones show its numbers."""
+    chosen = list(queries.choices(query).values())
     request: dict[str, Any] = {
-        "query": asking.matching(query, words),
-        "sort": asking.sorting(query),
+        "query": queries.matching(query, words),
+        "sort": queries.sorting(query),
         "size": query.limit + 1,
-        "source_includes": [*asking.SHOWN, f"prices.{query.currency}"],
+        "source_includes": [*queries.SHOWN, f"prices.{query.currency}"],
         "track_total_hits": first,
-        # Half an answer would say that the other half is not for sale.
+        # A partial answer would hide products that are for sale.
         "allow_partial_search_results": False,
     }
     if first:
-        # Answered from what the server remembers of the same question, until the next change can be seen.
+        # Answered from the server's cache until the next refresh.
         request["request_cache"] = True
     if chosen:
         request["post_filter"] = {"bool": {"filter": chosen}}
     if first:
-        request["aggregations"] = asking.probing(words) | (asking.counting(query) if query.facets else {})
-    if first and not words.loose and (close := asking.correcting(words)):
+        request["aggregations"] = queries.probing(words) | (queries.counting(query) if query.facets else {})
+    if first and not words.loose and (close := queries.correcting(words)):
         request["suggest"] = close
     return request
 

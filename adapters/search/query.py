@@ -1,19 +1,20 @@
-"""What Elasticsearch is asked for a customer's query: words to score, choices to filter, counts of other choices."""
+"""Queries to Elasticsearch for a product search: words to score, choices to filter, counts of other choices."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from adapters.search.index import FACET_SEPARATOR
-from adapters.search.words import asked, fold, pairs, stem
+from adapters.search.words import fold, pairs, query_words, stem
 from domain.catalog import ProductStatus
 from schemas.search import FacetValue, ProductQuery
 
 Clause = dict[str, Any]
+Bucket = dict[str, Any]
 
 _PRICE_STEPS = (0, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000)  # minor units
 _MOST_VALUES = 30
-_FACETS = ("brand", "category", "price", "in_stock")
 # More letters of a number than these are worth looking for other numbers that begin so.
 _BEGINNING_OF_A_NUMBER = 4
 SHOWN = ["sku", "code", "name", "brand_name", "category_name", "image_url", "in_stock"]
@@ -30,7 +31,7 @@ class Words:
     @classmethod
     def of(cls, typed: str, meant: str | None = None) -> "Words":
         """The words of a query."""
-        return cls(typed.strip(), asked(typed), None if meant is None else meant.split())
+        return cls(typed.strip(), query_words(typed), None if meant is None else meant.split())
 
     @property
     def loose(self) -> bool:
@@ -130,18 +131,7 @@ def _any_of(ways: list[Clause]) -> Clause:
 
 def choices(query: ProductQuery) -> dict[str, Clause]:
     """The customer's choices, each as a filter by the name of its facet."""
-    found: dict[str, Clause] = {}
-    if query.brand is not None:
-        found["brand"] = {"term": {"brand": query.brand}}
-    if query.category is not None:
-        found["category"] = {"term": {"category": query.category}}
-    if query.min_price is not None or query.max_price is not None:
-        ends = {"gte": query.min_price, "lte": query.max_price}
-        wanted = {name: end for name, end in ends.items() if end is not None}
-        found["price"] = {"range": {f"prices.{query.currency}": wanted}}
-    if query.in_stock is not None:
-        found["in_stock"] = {"term": {"in_stock": query.in_stock}}
-    return found
+    return {name: chosen for name, facet in _FACETS.items() if (chosen := facet.choice(query)) is not None}
 
 
 def probing(words: Words) -> dict[str, Clause]:
@@ -155,47 +145,84 @@ def probing(words: Words) -> dict[str, Clause]:
 def counting(query: ProductQuery) -> dict[str, Clause]:
     """For each facet, what choosing another of its values would give: all other choices kept, its own left out."""
     made = choices(query)
-    asked_for: dict[str, Clause] = {}
-    for facet in _FACETS:
-        others = [clause for name, clause in made.items() if name != facet]
-        values = _values_of(facet, query.currency)
-        asked_for[facet] = {"filter": {"bool": {"filter": others}}, "aggs": {"values": values}} if others else values
-    return asked_for
-
-
-def _values_of(facet: str, currency: str) -> Clause:
-    if facet == "in_stock":
-        return {"terms": {"field": "in_stock", "size": 2}}
-    if facet == "price":
-        spans = [{"from": low, "to": high} for low, high in pairwise(_PRICE_STEPS)] + [{"from": _PRICE_STEPS[-1]}]
-        return {"range": {"field": f"prices.{currency}", "ranges": spans}}
-    return {"terms": {"field": f"{facet}_facet", "size": _MOST_VALUES}}
+    counts: dict[str, Clause] = {}
+    for name, facet in _FACETS.items():
+        others = [clause for other, clause in made.items() if other != name]
+        values = facet.values(query.currency)
+        counts[name] = {"filter": {"bool": {"filter": others}}, "aggs": {"values": values}} if others else values
+    return counts
 
 
 def counted(answer: dict[str, Any]) -> dict[str, list[FacetValue]]:
     """The counts as they are shown; what nothing has is left out."""
-    return {facet: _shown(facet, answer[facet].get("values", answer[facet])["buckets"]) for facet in _FACETS}
+    return {
+        name: [
+            FacetValue(value=value, label=label, count=bucket["doc_count"])
+            for bucket in answer[name].get("values", answer[name])["buckets"]
+            if bucket["doc_count"]
+            for value, label in [facet.shown(bucket)]
+        ]
+        for name, facet in _FACETS.items()
+    }
 
 
-def _shown(facet: str, buckets: list[dict[str, Any]]) -> list[FacetValue]:
-    if facet == "in_stock":
-        names = {"true": "In stock", "false": "Sold out"}
-        return [_value(one["key_as_string"], names[one["key_as_string"]], one) for one in buckets]
-    if facet == "price":
-        return [_value(*_span(one), one) for one in buckets if one["doc_count"]]
-    named = ((one["key"].partition(FACET_SEPARATOR), one) for one in buckets)
-    return [_value(code, name, one) for (code, _, name), one in named]
+@dataclass(frozen=True)
+class _Facet:
+    """What searches can be narrowed by: the filter of a choice, the aggregation of its values by currency, and the
+    value and label of a bucket.
+    """
+
+    choice: Callable[[ProductQuery], Clause | None]
+    values: Callable[[str], Clause]
+    shown: Callable[[Bucket], tuple[str, str]]
 
 
-def _value(value: str, label: str, bucket: dict[str, Any]) -> FacetValue:
-    return FacetValue(value=value, label=label, count=bucket["doc_count"])
+def _term(field: str) -> Callable[[ProductQuery], Clause | None]:
+    def choice(query: ProductQuery) -> Clause | None:
+        value = getattr(query, field)
+        return None if value is None else {"term": {field: value}}
+
+    return choice
 
 
-def _span(bucket: dict[str, Any]) -> tuple[str, str]:
+def _price_range(query: ProductQuery) -> Clause | None:
+    ends = {"gte": query.min_price, "lte": query.max_price}
+    chosen = {name: end for name, end in ends.items() if end is not None}
+    return {"range": {f"prices.{query.currency}": chosen}} if chosen else None
+
+
+def _price_spans(currency: str) -> Clause:
+    spans = [{"from": low, "to": high} for low, high in pairwise(_PRICE_STEPS)] + [{"from": _PRICE_STEPS[-1]}]
+    return {"range": {"field": f"prices.{currency}", "ranges": spans}}
+
+
+def _span(bucket: Bucket) -> tuple[str, str]:
     low = int(bucket["from"])
     if "to" not in bucket:
         return f"{low}-", f"{low // 100} and more"
     return f"{low}-{int(bucket['to']) - 1}", f"{low // 100} – {int(bucket['to']) // 100}"
+
+
+def _code_and_name(bucket: Bucket) -> tuple[str, str]:
+    code, _, name = bucket["key"].partition(FACET_SEPARATOR)
+    return code, name
+
+
+def _availability(bucket: Bucket) -> tuple[str, str]:
+    value = bucket["key_as_string"]
+    return value, {"true": "In stock", "false": "Sold out"}[value]
+
+
+_FACETS = {
+    "brand": _Facet(
+        _term("brand"), lambda _: {"terms": {"field": "brand_facet", "size": _MOST_VALUES}}, _code_and_name
+    ),
+    "category": _Facet(
+        _term("category"), lambda _: {"terms": {"field": "category_facet", "size": _MOST_VALUES}}, _code_and_name
+    ),
+    "price": _Facet(_price_range, _price_spans, _span),
+    "in_stock": _Facet(_term("in_stock"), lambda _: {"terms": {"field": "in_stock", "size": 2}}, _availability),
+}
 
 
 def completing(typed: str, most: int) -> dict[str, Any]:
@@ -217,13 +244,13 @@ def forgiving(request: dict[str, Any]) -> dict[str, Any]:
 
 def taxonomy_beginning(typed: str, most: int) -> dict[str, Any]:
     """The brands and the categories whose name has the words typed, the last perhaps unfinished."""
-    found = asked(typed)
+    found = query_words(typed)
     if not found:
         return {}
     begins = {
         kind: _beginning(f"{kind}_spelled", found[-1], found[:-1], f"{kind}_spelled") for kind in ("brand", "category")
     }
-    fields = {"brand": "brand_facet", "category": "category_shelf"}
+    fields = {"brand": "brand_facet", "category": "category_suggested"}
     return {
         "query": _any_of(list(begins.values())),
         "track_total_hits": False,
@@ -245,7 +272,7 @@ def correcting(words: Words) -> dict[str, Any] | None:
 def corrected(words: Words, suggestions: dict[str, Any]) -> str:
     """The query as it was probably meant: a word that no product has replaced by one like it; empty when there is none.
 
-    It may have been the word of a product that is gone, so it still has to be tried.
+    It may have been the word of a deleted product, so it still has to be tried.
     """
     options = {entry["text"]: entry["options"] for entry in suggestions.get("words", [])}
     meant = [options[word][0]["text"] if options.get(word) else word for word in words.found]

@@ -35,8 +35,8 @@ def words(text: str) -> list[str]:
     return [word.replace(",", ".")[:_LONGEST_WORD] for word in _WORD.findall(plain)]
 
 
-def asked(text: str, most: int = 20) -> list[str]:
-    """The words of a query; those that say nothing are left out unless there is no other."""
+def query_words(text: str, most: int = 20) -> list[str]:
+    """The words of a query; filler words are left out unless there are no others."""
     found = words(text)[:most]
     return [word for word in found if word not in _FILLERS] or found
 
@@ -92,7 +92,7 @@ class Marker:
     """Marks, in texts written by others, the words that answer a query."""
 
     def __init__(self, query: Iterable[str]) -> None:
-        self._wanted = [(word, stem(word)) for word in query]
+        self._words = [(word, stem(word)) for word in query]
         self._known: dict[str, bool] = {}  # the names of a page say the same words again and again
 
     def mark(self, text: str) -> str | None:
@@ -112,28 +112,28 @@ class Marker:
         base = stem(found)
         return any(
             base == root or (len(word) > 1 and found.startswith(word)) or _alike(base, root)
-            for word, root in self._wanted
+            for word, root in self._words
         )
 
 
-def _alike(one: str, other: str) -> bool:
+def _alike(word: str, other: str) -> bool:
     """Within as many typos as the index forgives: none in two letters, one in five, two in more."""
     allowed = 0 if len(other) < 3 else 1 if len(other) < 6 else 2
-    if not allowed or one[:1] != other[:1] or abs(len(one) - len(other)) > allowed:
+    if not allowed or word[:1] != other[:1] or abs(len(word) - len(other)) > allowed:
         return False
-    return _typos(one, other) <= allowed
+    return _typos(word, other) <= allowed
 
 
-def _typos(one: str, other: str) -> int:
-    """Letters to insert, drop, change or swap with their neighbour to come from one to the other."""
+def _typos(word: str, other: str) -> int:
+    """Letters to insert, drop, change or swap with their neighbour to turn one word into the other."""
     before: list[int] = []
     last = list(range(len(other) + 1))
-    for row, letter in enumerate(one, start=1):
-        line = [row]
+    for row, letter in enumerate(word, start=1):
+        costs = [row]
         for column, against in enumerate(other, start=1):
-            cost = min(last[column] + 1, line[-1] + 1, last[column - 1] + (letter != against))
-            if row > 1 and column > 1 and letter == other[column - 2] and one[row - 2] == against:
+            cost = min(last[column] + 1, costs[-1] + 1, last[column - 1] + (letter != against))
+            if row > 1 and column > 1 and letter == other[column - 2] and word[row - 2] == against:
                 cost = min(cost, before[column - 2] + 1)
-            line.append(cost)
-        before, last = last, line
+            costs.append(cost)
+        before, last = last, costs
     return last[-1]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Depends, Header, Path, Response
 from fastapi.concurrency import run_in_threadpool
 
 from adapters.carts.offers import CartOffers
-from adapters.carts.store import Asked, CartStore
+from adapters.carts.store import CartStore, ChangeRequest
 from api.cart_views import shown_cart
 from api.deps import AppSettings, CartCopies, Carts, Offers
 from api.errors import HttpProblem, problems
@@ -48,20 +48,20 @@ async def _owner(asker: SignedIn, x_cart_token: Annotated[str | None, Header()] 
 
 async def _under_version(
     if_match: Annotated[str | None, Header()] = None, idempotency_key: Annotated[str | None, Header()] = None
-) -> Asked:
+) -> ChangeRequest:
     key = idempotency_key.strip() if idempotency_key is not None else None
     if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
         raise HttpProblem(400, ProblemCode.IDEMPOTENCY_KEY_INVALID, INVALID_KEY)
     if if_match is None or if_match.strip() == "*":
-        return Asked(None, key)
+        return ChangeRequest(None, key)
     tag = _ETAG.fullmatch(if_match.strip())
     if tag is None:
         raise HttpProblem(400, ProblemCode.INVALID_IF_MATCH, 'If-Match takes one ETag of this cart, for instance "3".')
-    return Asked(int(tag[1]), key)
+    return ChangeRequest(int(tag[1]), key)
 
 
 Owner = Annotated[str, Depends(_owner)]
-UnderVersion = Annotated[Asked, Depends(_under_version)]
+UnderVersion = Annotated[ChangeRequest, Depends(_under_version)]
 Line = Annotated[str, Path(description="A SKU.")]
 
 

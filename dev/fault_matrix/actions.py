@@ -13,8 +13,7 @@ from temporalio.service import RPCError
 
 from adapters.mysql.payments.ledger import Ledger
 from adapters.mysql.tables.orders import orders
-from adapters.mysql.tables.payment_reconciliation import payment_differences
-from adapters.mysql.tables.payments import refund_parts
+from adapters.mysql.tables.payments import payment_differences, refund_parts
 from dev.fault_matrix.order import CUSTOMER, REASON, STAFF, OrderUnderTest
 from domain.orders import OrderStatus, PaymentStatus
 from domain.reconciliation import DifferenceStatus

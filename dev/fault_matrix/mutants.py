@@ -69,10 +69,10 @@ def _charge_too_little() -> None:
 def _credit_kept() -> None:
     """The store credit of a cancelled order stays authorized."""
 
-    def release(_self: StoreCredit, _command: VoidCredit) -> CreditMoved:
+    def void(_self: StoreCredit, _command: VoidCredit) -> CreditMoved:
         return CreditMoved(amount=0, payment_status=PaymentStatus.VOIDED)
 
-    StoreCredit.release = release  # type: ignore[method-assign,assignment]
+    StoreCredit.void = void  # type: ignore[method-assign,assignment]
 
 
 def _lock_removed() -> None:

@@ -18,9 +18,8 @@ from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
 from adapters.mysql.payments.credit_balances import credit_balances, credit_of_order
 from adapters.mysql.payments.ledger import Ledger
-from adapters.mysql.tables.credit import credit_entries
 from adapters.mysql.tables.orders import order_events, parcels
-from adapters.mysql.tables.payments import ledger_postings, payment_entries, refund_parts
+from adapters.mysql.tables.payments import credit_entries, ledger_postings, payment_entries, refund_parts
 from domain.credit import CreditAccount
 from domain.errors import IllegalMove
 from domain.fulfilment import ParcelStatus

@@ -24,7 +24,7 @@ from tests.carts import CartProcess, cart_process, offer
 @pytest_asyncio.fixture
 async def process(connections: Connections) -> AsyncIterator[CartProcess]:
     """A process, once whatever an earlier test has suspended is believed again."""
-    connections.mongo["cart_copies"].update_one({"_id": "copies"}, {"$unset": {"suspended_until": 1}})
+    connections.mongo["cart_cache_epoch"].update_one({"_id": "epoch"}, {"$unset": {"suspended_until": 1}})
     async with cart_process(connections) as one:
         yield one
 
@@ -76,13 +76,13 @@ async def test_while_a_change_is_on_its_way_no_copy_is_read_or_made(
 ) -> None:
     process.store.set_quantity(owner, offer("A"), 1)
     cache = CartCache(connections.redis)
-    fence = cache.fence(owner, process.trust.epoch())
+    fence = cache.fence(owner, process.trust.current())
     assert fence is not None
-    assert fence.copy is not None
+    assert fence.cached is not None
     for _ in range(2):
         await process.warm.get(owner)
     assert asked_mongo == [owner, owner]
-    cache.tell(fence, fence.copy, changed=False)
+    cache.unfence(fence, fence.cached, changed=False)
     await process.warm.get(owner)
     assert len(asked_mongo) == 2
 
@@ -90,12 +90,12 @@ async def test_while_a_change_is_on_its_way_no_copy_is_read_or_made(
 async def test_of_several_writers_the_newest_version_is_read_when_all_are_done(
     process: CartProcess, connections: Connections, owner: str, asked_mongo: list[str]
 ) -> None:
-    cache, epoch = CartCache(connections.redis), process.trust.epoch()
+    cache, epoch = CartCache(connections.redis), process.trust.current()
     carts = [process.store.set_quantity(owner, offer("A"), quantity) for quantity in (1, 2, 3)]
     fences = [one for one in (cache.fence(owner, epoch) for _ in carts) if one is not None]
     for number in (2, 0, 1):  # the newest tells first
         assert await process.warm.get(owner) == carts[2]
-        cache.tell(fences[number], carts[number], changed=True)
+        cache.unfence(fences[number], carts[number], changed=True)
     assert asked_mongo == [owner] * 3
     assert await process.warm.get(owner) == carts[2]
     assert len(asked_mongo) == 3
@@ -141,9 +141,9 @@ class Flushing(CartCache):
 
     between: Callable[[], None]
 
-    def tell(self, fence: Fence, cart: Cart, changed: bool) -> bool:
+    def unfence(self, fence: Fence, cart: Cart, changed: bool) -> bool:
         self.between()
-        return super().tell(fence, cart, changed)
+        return super().unfence(fence, cart, changed)
 
 
 async def test_a_flush_while_a_change_is_on_its_way_leaves_no_old_copy(
@@ -154,9 +154,9 @@ async def test_a_flush_while_a_change_is_on_its_way_leaves_no_old_copy(
 
     def flush_and_restore() -> None:
         connections.redis.flushdb()
-        fence = CartCache(connections.redis).fence(owner, process.trust.epoch())
+        fence = CartCache(connections.redis).fence(owner, process.trust.current())
         assert fence is not None
-        CartCache(connections.redis).tell(fence, old, changed=False)  # as a reader that was quick before the change
+        CartCache(connections.redis).unfence(fence, old, changed=False)  # as a reader that was quick before the change
 
     cache.between = flush_and_restore
     process.store._cache = cache
@@ -222,9 +222,9 @@ async def test_copies_that_were_suspended_are_not_believed_when_that_ends(
     connections.mongo["carts"].update_one({"_id": owner}, {"$inc": {"version": 1}})  # a change Redis was not told of
     trust = CacheEpoch(connections.mongo)
     await asyncio.to_thread(trust.suspend)
-    connections.mongo["cart_copies"].update_one({"_id": "copies"}, {"$unset": {"suspended_until": 1}})
-    process.trust.look()
-    assert process.trust.epoch() is not None
+    connections.mongo["cart_cache_epoch"].update_one({"_id": "epoch"}, {"$unset": {"suspended_until": 1}})
+    process.trust.refresh()
+    assert process.trust.current() is not None
     assert (await process.warm.get(owner)).version == 2
     await process.warm.get(owner)
     assert asked_mongo == [owner], "and new ones are"
@@ -253,10 +253,10 @@ async def test_without_mongo_nothing_is_shown_and_nobody_waits(connections: Conn
 
 
 async def test_many_commands_at_once_each_get_their_own_answer(process: CartProcess) -> None:
-    await asyncio.gather(*(process.line.ask("SET", f"line:{n}", n) for n in range(200)))
+    await asyncio.gather(*(process.line.execute("SET", f"line:{n}", n) for n in range(200)))
     answers = await asyncio.gather(
-        *(process.line.ask("GET", f"line:{n}") for n in range(200)),
-        process.line.ask("HGET", "line:1", "not a hash"),
+        *(process.line.execute("GET", f"line:{n}") for n in range(200)),
+        process.line.execute("HGET", "line:1", "not a hash"),
         return_exceptions=True,
     )
     assert answers[:-1] == [str(n) for n in range(200)]
@@ -266,8 +266,8 @@ async def test_many_commands_at_once_each_get_their_own_answer(process: CartProc
 async def test_whoever_asks_a_server_that_is_away_is_told_so_at_once(connections: Connections) -> None:
     async with cart_process(connections, f"redis://127.0.0.1:{free_port()}/0") as lonely:
         began = time.monotonic()
-        answers = await asyncio.gather(*(lonely.line.ask("GET", "a") for _ in range(50)), return_exceptions=True)
+        answers = await asyncio.gather(*(lonely.line.execute("GET", "a") for _ in range(50)), return_exceptions=True)
         assert all(isinstance(one, redis.ConnectionError) for one in answers)
         with pytest.raises(redis.ConnectionError):
-            await lonely.line.ask("GET", "a")
+            await lonely.line.execute("GET", "a")
         assert time.monotonic() - began < 2

@@ -9,7 +9,7 @@ import redis
 import uuid_utils
 
 from adapters.carts.documents import Lifetimes
-from adapters.carts.store import Asked, CartStore, cart_id_of, ensure_cart_indexes
+from adapters.carts.store import CartStore, ChangeRequest, cart_id_of, ensure_cart_indexes
 from adapters.connections import Connections
 from domain.carts import MAX_LINES, guest_owner, user_owner
 from domain.errors import CartChanged, IdempotencyMismatch, InsufficientStock, InvalidRequest
@@ -83,9 +83,9 @@ def test_a_change_of_a_version_that_is_past_is_refused_with_the_cart_as_it_is(ca
     carts.set_quantity(owner, offer("A"), 1)
     latest = carts.set_quantity(owner, offer("A"), 2)
     with pytest.raises(CartChanged) as refusal:
-        carts.set_quantity(owner, offer("A"), 5, Asked(version=1))
+        carts.set_quantity(owner, offer("A"), 5, ChangeRequest(version=1))
     assert refusal.value.details["cart"] == latest
-    assert carts.set_quantity(owner, offer("A"), 5, Asked(version=2)).version == 3
+    assert carts.set_quantity(owner, offer("A"), 5, ChangeRequest(version=2)).version == 3
 
 
 def test_limits_are_refused_and_leave_the_cart_as_it_was(carts: CartStore, owner: str) -> None:
@@ -121,7 +121,7 @@ def test_of_two_who_expect_the_same_version_one_wins(carts: CartStore, owner: st
 
     def attempt(quantity: int) -> bool:
         try:
-            carts.set_quantity(owner, offer("A"), quantity, Asked(version=1))
+            carts.set_quantity(owner, offer("A"), quantity, ChangeRequest(version=1))
         except CartChanged:
             return False
         return True
@@ -132,11 +132,11 @@ def test_of_two_who_expect_the_same_version_one_wins(carts: CartStore, owner: st
 
 def test_what_is_added_under_a_key_is_added_once(carts: CartStore, owner: str) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: carts.add(owner, offer("A"), 2, Asked(key="once")), range(8)))
+        list(pool.map(lambda _: carts.add(owner, offer("A"), 2, ChangeRequest(key="once")), range(8)))
     assert carts.current(owner).items == {"A": 2}
-    assert carts.add(owner, offer("A"), 2, Asked(key="twice")).items == {"A": 4}
+    assert carts.add(owner, offer("A"), 2, ChangeRequest(key="twice")).items == {"A": 4}
     with pytest.raises(IdempotencyMismatch):
-        carts.add(owner, offer("A"), 3, Asked(key="once"))
+        carts.add(owner, offer("A"), 3, ChangeRequest(key="once"))
 
 
 def test_the_cart_that_became_an_order_is_emptied_once(carts: CartStore, owner: str) -> None:
@@ -168,9 +168,9 @@ def test_a_completed_cart_cannot_be_written_back_to_life(carts: CartStore, owner
     cart = carts.set_quantity(owner, offer("A"), 1)
     carts.complete(owner, cart.id, cart.version, "order-1", nothing)
     for late in (
-        lambda: carts.set_quantity(owner, offer("A"), 2, Asked(version=cart.version)),
-        lambda: carts.remove(owner, "A", Asked(version=cart.version)),
-        lambda: carts.acknowledge(owner, {"A": offer("A", 5)}, Asked(version=cart.version)),
+        lambda: carts.set_quantity(owner, offer("A"), 2, ChangeRequest(version=cart.version)),
+        lambda: carts.remove(owner, "A", ChangeRequest(version=cart.version)),
+        lambda: carts.acknowledge(owner, {"A": offer("A", 5)}, ChangeRequest(version=cart.version)),
     ):
         with pytest.raises(CartChanged):
             late()

@@ -63,7 +63,7 @@ def test_each_capture_tells_its_own_fee(paid: tuple[str, int]) -> None:
 def test_a_dispute_tells_whose_it_is_what_it_took_and_until_when(
     disputes: DisputeProvider, dispute: str, paid: tuple[str, int]
 ) -> None:
-    seen = disputes.look(RetrieveDispute(dispute_id=dispute))
+    seen = disputes.retrieve(RetrieveDispute(dispute_id=dispute))
     assert (seen.order_id, seen.payment_id, seen.amount, seen.currency) == (ORDER, paid[0], 5000, "EUR")
     assert (seen.status, seen.is_open) == (DisputeStatus.NEEDS_RESPONSE, True)
     assert seen.evidence_due_at is not None
@@ -76,7 +76,7 @@ def test_a_dispute_tells_whose_it_is_what_it_took_and_until_when(
 def test_evidence_is_sent_once_per_key(disputes: DisputeProvider, dispute: str) -> None:
     assert disputes.submit(evidence(dispute)).outcome is SUCCEEDED
     assert disputes.submit(evidence(dispute)).outcome is SUCCEEDED
-    assert disputes.look(RetrieveDispute(dispute_id=dispute)).status is DisputeStatus.UNDER_REVIEW
+    assert disputes.retrieve(RetrieveDispute(dispute_id=dispute)).status is DisputeStatus.UNDER_REVIEW
 
 
 def test_giving_in_twice_is_giving_in(disputes: DisputeProvider, dispute: str) -> None:
@@ -97,7 +97,7 @@ def test_a_refund_of_what_is_disputed_is_refused_as_a_result(
 
 def test_a_dispute_nobody_knows_and_a_provider_that_is_away(disputes: DisputeProvider, settings: Settings) -> None:
     with pytest.raises(Misuse):
-        disputes.look(RetrieveDispute(dispute_id="dp_nobody"))
+        disputes.retrieve(RetrieveDispute(dispute_id="dp_nobody"))
     nobody = DisputeProvider(settings.model_copy(update={"stripe_api_base": "http://127.0.0.1:1"}))
     with pytest.raises(ProviderUnavailable):
-        nobody.look(RetrieveDispute(dispute_id="dp_1"))
+        nobody.retrieve(RetrieveDispute(dispute_id="dp_1"))

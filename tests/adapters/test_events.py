@@ -116,7 +116,7 @@ def test_event_given_back_comes_again_before_the_next(settings: Settings, topic:
     EventPublisher(settings.kafka_bootstrap, topic).publish([make_event(1), make_event(2)])
     consumer = listen()
     delivery = next_delivery(consumer)
-    consumer.give_back(delivery)
+    consumer.rewind(delivery)
     assert [next_delivery(consumer).event.seq, next_delivery(consumer).event.seq] == [1, 2]
 
 

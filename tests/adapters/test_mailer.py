@@ -119,7 +119,7 @@ def test_every_event_has_a_subject_and_a_sentence_of_its_own() -> None:
 def test_event_without_words_of_its_own_is_told_as_news() -> None:
     order = make_order()
     text = write(order, make_event(order, "loyalty.points_added"))
-    assert text.subject == "Order 1001: there is news about your order"
+    assert text.subject == "Order 1001: an update on your order"
     assert "loyalty" not in text.text
 
 
@@ -129,7 +129,7 @@ def test_details_of_the_event_and_sums_of_the_order_are_told() -> None:
     for words in (
         "Parcel: 1 of 2",
         "Tracking number: SIM42",
-        "Place: Leipzig",
+        "Location: Leipzig",
         "2 x Lamp: €3,000.00",
         "Total: €3,574.90",
     ):
@@ -144,7 +144,7 @@ def test_what_was_given_off_and_until_when_to_pay_is_told() -> None:
     assert "Discount (SPRING-26): -€10.00" in reminder.text
     assert "Please pay until: 23 Nov 2026, 12:30:00" in reminder.text
     expired = write(order, make_event(order, "order.failed", code="payment_expired"))
-    assert expired.subject == "Order 1001: your order has ended without a payment"
+    assert expired.subject == "Order 1001: your order was not paid in time"
 
 
 def test_what_customers_and_sellers_typed_is_escaped_in_html_only() -> None:

@@ -99,3 +99,62 @@ def test_addresses_that_were_proven_have_an_owner_after_the_upgrade_and_can_be_d
         command.downgrade(config, "0003")
         connection.commit()
     assert "verified_email" not in {column["name"] for column in sa.inspect(empty).get_columns("users")}
+
+
+def test_stored_words_are_renamed_by_the_upgrade_and_back_by_the_downgrade(empty: sa.Engine) -> None:
+    config = alembic_config()
+    order = (
+        "INSERT INTO orders (id, customer_id, email, status, payment_status, fulfilment_status, currency, subtotal, "
+        "shipping, tax, total, cart_id, cart_version, shipping_address, shipping_method, created_at, updated_at) "
+        "VALUES ('o', 'c', 'a@shop.example', 'failed', 'voided', 'unfulfilled', 'EUR', 1, 0, 0, 1, 'k', 1, '{}', "
+        "'standard', NOW(), NOW())"
+    )
+    event = (
+        "INSERT INTO order_events (event_id, order_id, seq, step, type, status, payment_status, fulfilment_status, "
+        "actor, data, occurred_at, partition_no) "
+        "VALUES (:seq, 'o', :seq, :seq, :type, 'failed', 'voided', 'unfulfilled', 'system', :data, NOW(), 0)"
+    )
+    credit = (
+        "INSERT INTO credit_entries (customer_id, currency, kind, source, target, amount, actor, idempotency_key, "
+        "occurred_at) VALUES ('c', 'EUR', :kind, 'available', 'held', 1, 'system', :kind, NOW())"
+    )
+    difference = (
+        "INSERT INTO payment_differences (live_key, kind, subject, order_id, repair, repair_amount, status, "
+        "first_seen_at, last_seen_at) VALUES ('orphaned_hold::pi_1', 'orphaned_hold', 'pi_1', 'o', 'void_hold', 1, "
+        "'open', NOW(), NOW())"
+    )
+
+    def words(connection: sa.Connection) -> list[list[str]]:
+        events = connection.execute(sa.text("SELECT type, data FROM order_events ORDER BY seq")).all()
+        kinds = connection.scalars(sa.text("SELECT kind FROM credit_entries ORDER BY id")).all()
+        found = connection.execute(sa.text("SELECT live_key, kind, repair FROM payment_differences")).one()
+        return [
+            [row.type for row in events],
+            [json.dumps(json.loads(row.data)) for row in events],
+            list(kinds),
+            list(found),
+        ]
+
+    with empty.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0015")
+        connection.execute(sa.text(order))
+        rows = [
+            {"seq": 1, "type": "payment.credit_held", "data": "{}"},
+            {"seq": 2, "type": "order.compensation_blocked", "data": '{"owed": ["void the payment"]}'},
+        ]
+        connection.execute(sa.text(event), rows)
+        connection.execute(sa.text("INSERT INTO credit_accounts VALUES ('c', NOW())"))
+        connection.execute(sa.text(credit), [{"kind": "hold"}, {"kind": "release"}])
+        connection.execute(sa.text(difference))
+        connection.commit()
+        before = words(connection)
+        command.upgrade(config, "0016")
+        assert words(connection) == [
+            ["payment.credit_authorized", "order.compensation_blocked"],
+            ["{}", '{"needs_operator": ["void the payment"]}'],
+            ["authorize", "void"],
+            ["orphaned_authorization::pi_1", "orphaned_authorization", "void_authorization"],
+        ]
+        command.downgrade(config, "0015")
+        assert words(connection) == before

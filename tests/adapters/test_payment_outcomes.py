@@ -64,7 +64,7 @@ DEEDS: dict[str, Deed] = {
     "authorize in doubt": lambda to: PaymentProvider(to).authorize(authorization(unknown_since=NOW)),
     "keep the method": lambda to: PaymentProvider(to).authorize(authorization(keep_method=True)),
     "without the customer": lambda to: PaymentProvider(to).authorize(authorization(off_session=True)),
-    "look": lambda to: PaymentProvider(to).look(look(authorization(), _HELD)),
+    "retrieve": lambda to: PaymentProvider(to).retrieve(look(authorization(), _HELD)),
     "abandon": lambda to: PaymentProvider(to).abandon(abandon(authorization(), _HELD)),
     "capture": lambda to: PaymentProvider(to).capture(capture(authorization(), _HELD, 1, final=True)),
     "void": lambda to: PaymentProvider(to).void(void(authorization(), _HELD)),
@@ -73,7 +73,7 @@ DEEDS: dict[str, Deed] = {
     "look at a refund": lambda to: PaymentProvider(to).retrieve_refund(
         RetrieveRefund(order_id="o", provider_id="re_1")
     ),
-    "look at a dispute": lambda to: DisputeProvider(to).look(RetrieveDispute(dispute_id="dp_1")),
+    "look at a dispute": lambda to: DisputeProvider(to).retrieve(RetrieveDispute(dispute_id="dp_1")),
     "send evidence": lambda to: DisputeProvider(to).submit(
         SubmitEvidence(order_id="o", dispute_id="dp_1", text="t", idempotency_key="k")
     ),
@@ -185,7 +185,7 @@ def test_what_has_lost_its_method_unasked_is_confirmed_and_no_decline(
     """No bank has said no to it: told as `card_declined`, an outage would read as a decline."""
     command = authorization()
     left = hold_elsewhere(settings, command, confirm=False, payment_method="")
-    seen = provider.look(RetrievePayment(order_id=command.order_id, provider_id=left))
+    seen = provider.retrieve(RetrievePayment(order_id=command.order_id, provider_id=left))
     assert (seen.outcome, seen.code) == (DECLINED, "payment_not_confirmed")
     assert provider.authorize(command.asking_first(2, NOW)).provider_id == left
     assert journal(command.order_id) == [("authorization", 5000)]
@@ -213,10 +213,10 @@ def test_what_the_bank_has_not_decided_is_waited_for(
     asked = provider.authorize(command)
     assert asked.action is not None
     assert (asked.outcome, asked.action.type, asked.action.url) == (ACTION_REQUIRED, "processing", None)
-    assert provider.look(look(command, asked)) == asked
+    assert provider.retrieve(look(command, asked)) == asked
     assert provider.abandon(abandon(command, asked)) == asked, "nobody can stop it"
     bank_decides(asked)
-    assert provider.look(look(command, asked)).outcome is outcome
+    assert provider.retrieve(look(command, asked)).outcome is outcome
     assert provider.abandon(abandon(command, asked)).outcome is outcome
     assert journal(command.order_id) == ([("authorization", 5000)] if outcome is SUCCEEDED else [])
 
@@ -232,22 +232,22 @@ def test_a_hold_of_something_else_is_given_back_and_never_a_success(
     hold_elsewhere(settings, command, **otherwise)
     with pytest.raises(Misuse) as mistake:
         provider.authorize(command.asking_first(2, NOW))
-    assert mistake.value.code == "hold_not_as_asked"
+    assert mistake.value.code == "amount_not_as_requested"
     amount = otherwise.get("amount", 5000)
     assert journal(command.order_id) == [("authorization", amount), ("void", amount)]
 
 
-@pytest.mark.parametrize("ask", ["look", "abandon"])
+@pytest.mark.parametrize("ask", ["retrieve", "abandon"])
 def test_nor_is_it_one_when_the_customer_comes_back_from_their_bank(
     provider: PaymentProvider, journal: Journal, ask: str
 ) -> None:
     command = authorization()
     held = provider.authorize(command)
-    commands: dict[str, Any] = {"look": look(command, held), "abandon": abandon(command, held)}
+    commands: dict[str, Any] = {"retrieve": look(command, held), "abandon": abandon(command, held)}
     asked = {"amount": 5100, "currency": "EUR"}
     with pytest.raises(Misuse) as mistake:
         getattr(provider, ask)(commands[ask].model_copy(update=asked))
-    assert mistake.value.code == "hold_not_as_asked"
+    assert mistake.value.code == "amount_not_as_requested"
     assert journal(command.order_id) == [("authorization", 5000), ("void", 5000)]
 
 

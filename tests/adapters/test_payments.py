@@ -121,7 +121,7 @@ def test_bank_that_wants_to_see_its_customer_holds_nothing_yet(
         ("redirect_to_url", False) if back else ("use_stripe_sdk", True)
     )
     assert str(asked.action.client_secret).startswith(f"{asked.provider_id}_secret_")
-    assert provider.authorize(command) == asked == provider.look(look(command, asked))
+    assert provider.authorize(command) == asked == provider.retrieve(look(command, asked))
     assert journal(command.order_id) == []
 
 
@@ -131,14 +131,14 @@ def test_what_the_customer_told_their_bank_is_seen_by_looking(
     command = authorization("pm_card_authenticationRequired")
     asked = provider.authorize(command)
     authenticate(asked, "succeeded")
-    seen = provider.look(look(command, asked))
+    seen = provider.retrieve(look(command, asked))
     assert (seen.outcome, seen.amount) == (SUCCEEDED, 5000)
     assert provider.abandon(abandon(command, asked)) == seen, "what is confirmed is not given up"
     assert journal(command.order_id) == [("authorization", 5000)]
     other = authorization("pm_card_authenticationRequired")
     refused = provider.authorize(other)
     authenticate(refused, "failed")
-    seen = provider.look(look(other, refused))
+    seen = provider.retrieve(look(other, refused))
     assert (seen.outcome, seen.code, seen.amount) == (DECLINED, "authentication_failed", 0)
     assert seen.message
 
@@ -181,7 +181,7 @@ def test_a_card_that_is_captured_once_says_so(provider: PaymentProvider, journal
     held = provider.authorize(command)
     assert held.captures_once
     assert held.provider_id is not None
-    assert provider.look(RetrievePayment(order_id=command.order_id, provider_id=held.provider_id)).captures_once
+    assert provider.retrieve(RetrievePayment(order_id=command.order_id, provider_id=held.provider_id)).captures_once
     with pytest.raises(Misuse):
         provider.capture(capture(command, held, 2000, final=False))
     assert provider.capture(capture(command, held, 2000, final=True, step=2)).amount == 2000

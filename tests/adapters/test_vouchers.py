@@ -9,7 +9,7 @@ import pytest
 from uuid_utils import uuid7
 
 from adapters.connections import Connections
-from adapters.mysql.orders.vouchers import Vouchers, give_use_back, take_use
+from adapters.mysql.orders.vouchers import Vouchers, release_use, take_use
 from domain.errors import CodeTaken, Conflict, NotFound, StaleVersion, VoucherRefused
 from domain.money import Money
 from domain.vouchers import Voucher, VoucherKind
@@ -112,7 +112,7 @@ def test_a_use_given_back_can_be_taken_again_and_is_given_back_once(
 
     def give(_number: int) -> str | None:
         with connections.engine.begin() as connection:
-            return give_use_back(connection, order)
+            return release_use(connection, order)
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(filter(None, pool.map(give, range(8)))) == [code]
@@ -134,4 +134,4 @@ def test_a_limit_below_the_uses_there_are_is_refused(
 
 def test_an_order_without_a_voucher_gives_nothing_back(connections: Connections) -> None:
     with connections.engine.begin() as connection:
-        assert give_use_back(connection, str(uuid7())) is None
+        assert release_use(connection, str(uuid7())) is None

@@ -126,7 +126,7 @@ def test_an_order_paid_with_credit_alone(
     assert stands(credit) == (50_000 - total, 0)
     assert buyer.effects(order["id"]) == []
     moves = [(item["kind"], item["order_id"]) for item in credit()["items"]]
-    assert moves == [("capture", order["id"]), ("hold", order["id"]), ("grant", None)]
+    assert moves == [("capture", order["id"]), ("authorize", order["id"]), ("grant", None)]
 
 
 def test_by_both_and_cancelled(buyer: Buyer, grant: Grant, credit: ReadCredit, make_product: MakeProduct) -> None:

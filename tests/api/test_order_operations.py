@@ -62,7 +62,7 @@ def owed_of(api: httpx2.Client, staff: Headers, order_id: str) -> list[str]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     (found,) = items
-    owed: list[str] = found["owed"]
+    owed: list[str] = found["needs_operator"]
     return owed
 
 

@@ -126,7 +126,7 @@ def test_the_customer_is_told_by_mail(
     refund: Refund, order: dict[str, Any], customer: Any, mailed: Callable[..., str]
 ) -> None:
     refund(700).raise_for_status()
-    text = mailed(customer.email, f"Order {order['number']}: we have given money back")
+    text = mailed(customer.email, f"Order {order['number']}: your refund is on its way")
     assert "€7.00" in text
 
 

@@ -19,9 +19,9 @@ def entry(kind: EntryKind, amount: int = 100, of: str = "pi_1") -> Entry:
 
 
 def in_ledger(
-    status: OrderStatus, payment: PaymentStatus, *entries: Entry, owed: int = 0, total: int = 100
+    status: OrderStatus, payment: PaymentStatus, *entries: Entry, amount_due: int = 0, total: int = 100
 ) -> OrderLedger:
-    return OrderLedger("o", status, payment, total, owed, entries)
+    return OrderLedger("o", status, payment, total, amount_due, entries)
 
 
 def made(
@@ -38,16 +38,22 @@ HELD, CAPTURED, VOIDED = made(100, 0, 100), made(100, 100), made(100)
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (in_ledger(S.DELIVERED, P.CAPTURED, *PAID, owed=100), [CAPTURED]),
+        (in_ledger(S.DELIVERED, P.CAPTURED, *PAID, amount_due=100), [CAPTURED]),
         (in_ledger(S.CONFIRMED, P.AUTHORIZED, entry(A)), [HELD]),
         (in_ledger(S.FAILED, P.NOT_PAID), [made()]),
         (in_ledger(S.CANCELLED, P.VOIDED, entry(A), entry(V)), [VOIDED]),
         # What was refunded on purpose is no excess, nor is what a cancelled order's dispatched goods have cost.
-        (in_ledger(S.DELIVERED, P.REFUNDED, *PAID, entry(R, of="re_1"), owed=100), [made(100, 100, refunds=[100])]),
-        (in_ledger(S.CANCELLED, P.CAPTURED, entry(A), entry(C, 60), entry(V, 40), owed=60), [made(100, 60)]),
+        (
+            in_ledger(S.DELIVERED, P.REFUNDED, *PAID, entry(R, of="re_1"), amount_due=100),
+            [made(100, 100, refunds=[100])],
+        ),
+        (in_ledger(S.CANCELLED, P.CAPTURED, entry(A), entry(C, 60), entry(V, 40), amount_due=60), [made(100, 60)]),
         (in_ledger(S.DELIVERED, P.CAPTURED, total=0), []),
-        (in_ledger(S.DELIVERED, P.DISPUTED, *PAID, owed=100), [CAPTURED]),
-        (in_ledger(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(V, of="pi_0"), *PAID, owed=100), [CAPTURED]),
+        (in_ledger(S.DELIVERED, P.DISPUTED, *PAID, amount_due=100), [CAPTURED]),
+        (
+            in_ledger(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(V, of="pi_0"), *PAID, amount_due=100),
+            [CAPTURED],
+        ),
     ],
 )
 def test_payments_that_agree(ours: OrderLedger, theirs: list[PaymentMade]) -> None:
@@ -63,11 +69,11 @@ D = DifferenceKind
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "kind", "effect", "repair", "amount", "late"),
+    ("ours", "theirs", "kind", "effect", "repair", "amount", "orphaned"),
     [
         (in_ledger(S.CONFIRMED, P.NOT_PAID), HELD, D.MISSING_IN_LEDGER, A, Repair.RECORD_MISSING, 100, False),
         (
-            in_ledger(S.DELIVERED, P.AUTHORIZED, entry(A), owed=100),
+            in_ledger(S.DELIVERED, P.AUTHORIZED, entry(A), amount_due=100),
             CAPTURED,
             D.MISSING_IN_LEDGER,
             C,
@@ -76,7 +82,7 @@ D = DifferenceKind
             False,
         ),
         (
-            in_ledger(S.DELIVERED, P.CAPTURED, *PAID, owed=100),
+            in_ledger(S.DELIVERED, P.CAPTURED, *PAID, amount_due=100),
             made(100, 100, refunds=[30]),
             D.MISSING_IN_LEDGER,
             R,
@@ -94,7 +100,7 @@ D = DifferenceKind
             False,
         ),
         (
-            in_ledger(S.DELIVERED, P.PARTIALLY_REFUNDED, *PAID, entry(R, 30, "re_9"), owed=100),
+            in_ledger(S.DELIVERED, P.PARTIALLY_REFUNDED, *PAID, entry(R, 30, "re_9"), amount_due=100),
             CAPTURED,
             D.MISSING_AT_PROVIDER,
             R,
@@ -126,7 +132,7 @@ D = DifferenceKind
         (in_ledger(S.CANCELLED, P.NOT_PAID), CAPTURED, D.ORPHANED_CAPTURE, C, Repair.REFUND_CAPTURE, 100, True),
         # A second payment of an order that another has paid for.
         (
-            in_ledger(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(C, of="pi_0"), owed=100),
+            in_ledger(S.DELIVERED, P.CAPTURED, entry(A, of="pi_0"), entry(C, of="pi_0"), amount_due=100),
             HELD,
             D.ORPHANED_AUTHORIZATION,
             A,
@@ -135,7 +141,7 @@ D = DifferenceKind
             True,
         ),
         (
-            in_ledger(S.DELIVERED, P.AUTHORIZED, entry(A), owed=100),
+            in_ledger(S.DELIVERED, P.AUTHORIZED, entry(A), amount_due=100),
             HELD,
             D.NOT_CAPTURED,
             C,
@@ -143,10 +149,18 @@ D = DifferenceKind
             100,
             False,
         ),
-        (in_ledger(S.DELIVERED, P.NOT_PAID, owed=100), made(), D.NOT_CAPTURED, C, Repair.MANUAL_REVIEW, 100, False),
+        (
+            in_ledger(S.DELIVERED, P.NOT_PAID, amount_due=100),
+            made(),
+            D.NOT_CAPTURED,
+            C,
+            Repair.MANUAL_REVIEW,
+            100,
+            False,
+        ),
         # The ledger has lost a payment that the order's goods need: it is never returned.
         (
-            in_ledger(S.DELIVERED, P.CAPTURED, owed=100),
+            in_ledger(S.DELIVERED, P.CAPTURED, amount_due=100),
             CAPTURED,
             D.MISSING_IN_LEDGER,
             A,
@@ -163,7 +177,7 @@ def test_one_cause_is_one_difference(
     effect: EntryKind,
     repair: Repair,
     amount: int,
-    late: bool,
+    orphaned: bool,
 ) -> None:
     payments: dict[str, PaymentMade | None] = {theirs.provider_id: theirs}
     if "pi_0" in ours.payments:
@@ -176,7 +190,7 @@ def test_one_cause_is_one_difference(
         effect,
         repair,
         amount,
-        late,
+        orphaned,
     )
     lost_all = kind is D.MISSING_IN_LEDGER and not ours.entries and theirs.captured
     assert len(found) == (2 if lost_all else 1)
@@ -187,7 +201,7 @@ FAILED = PaymentMade("pi_1", "o", "EUR", 100, 100, failed_refunds=(RefundFailed(
 
 
 def test_a_refund_that_failed_after_it_was_done() -> None:
-    ours = in_ledger(S.DELIVERED, P.PARTIALLY_REFUNDED, *REFUNDED, owed=100)
+    ours = in_ledger(S.DELIVERED, P.PARTIALLY_REFUNDED, *REFUNDED, amount_due=100)
     assert is_suspicious(FAILED, ours)
     (found,) = compare("o", ours, {"pi_1": FAILED})
     assert (found.kind, found.effect, found.repair) == (D.MISSING_IN_LEDGER, BACK, Repair.RECORD_MISSING)
@@ -195,7 +209,7 @@ def test_a_refund_that_failed_after_it_was_done() -> None:
 
 
 def test_a_refund_that_failed_and_is_recorded_as_such_is_no_difference() -> None:
-    ours = in_ledger(S.DELIVERED, P.CAPTURED, *REFUNDED, entry(BACK, 30, "re_1"), owed=100)
+    ours = in_ledger(S.DELIVERED, P.CAPTURED, *REFUNDED, entry(BACK, 30, "re_1"), amount_due=100)
     assert compare("o", ours, {"pi_1": FAILED}) == []
     assert not is_suspicious(FAILED, ours)
     assert not is_suspicious_order(ours)
@@ -208,12 +222,12 @@ def test_money_of_a_cancelled_order_whose_refund_failed_is_for_a_person() -> Non
 
 
 def test_a_wrong_status_alone() -> None:
-    ours = in_ledger(S.DELIVERED, P.AUTHORIZED, *PAID, owed=100)
+    ours = in_ledger(S.DELIVERED, P.AUTHORIZED, *PAID, amount_due=100)
     assert compare("o", ours, {"pi_1": CAPTURED}) == [Difference(D.STATUS_MISMATCH, "o", Repair.CORRECT_STATUS)]
 
 
 def test_a_payment_the_provider_never_had() -> None:
-    ours = in_ledger(S.DELIVERED, P.CAPTURED, *PAID, owed=100)
+    ours = in_ledger(S.DELIVERED, P.CAPTURED, *PAID, amount_due=100)
     (found,) = compare("o", ours, {"pi_1": None})
     assert (found.kind, found.effect, found.repair) == (D.MISSING_AT_PROVIDER, A, Repair.MANUAL_REVIEW)
 

@@ -47,7 +47,7 @@ async def test_a_payment_that_succeeds_after_the_cancel_is_given_back_and_its_cu
     assert [event["seq"] for event in told] == seqs
     assert (await shopper.history(order_id))[-1]["type"] == "payment.orphan_returned"
     mails = httpx2.get(f"{engine.url('MAIL_UI_PORT')}/api/v1/search", params={"query": f"to:{shopper.email}"}).json()
-    assert any("given your late payment back" in mail["Subject"] for mail in mails["messages"])
+    assert any("returned your payment" in mail["Subject"] for mail in mails["messages"])
 
 
 @pytest.mark.timeout(180)

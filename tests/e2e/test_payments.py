@@ -102,7 +102,7 @@ async def owed(shopper: Any, order_id: str) -> list[str]:
     async with asyncio.timeout(60):
         while (await shopper.order(order_id))["status"] != "compensation_blocked":
             await asyncio.sleep(0.1)
-    found: list[str] = (await shopper.history(order_id))[-1]["data"]["owed"]
+    found: list[str] = (await shopper.history(order_id))[-1]["data"]["needs_operator"]
     return found
 
 

@@ -197,7 +197,7 @@ async def test_dispatched_parcel_blocks_compensation_until_an_operator_settles_i
     await order.until(OrderStatus.SHIPPED)
     await order.handle.cancel()
     await order.until(OrderStatus.COMPENSATION_BLOCKED)
-    assert "has left" in str(order.events()[-1].data["owed"])
+    assert "was dispatched" in str(order.events()[-1].data["needs_operator"])
     decision = SettleCompensation(actor="staff:test", reason="the customer keeps it", retry=False)
     await order.handle.execute_update(CheckoutWorkflow.settle_compensation, decision)
     assert (await order.handle.result()).status is OrderStatus.CANCELLED

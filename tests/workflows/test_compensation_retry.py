@@ -37,7 +37,7 @@ async def needs_operator(order: Order, times: int) -> list[str]:
         return [event for event in order.events() if event.type == "order.compensation_blocked"]
 
     await until(lambda: len(blocked()) >= times)
-    owed = blocked()[-1].data["owed"]
+    owed = blocked()[-1].data["needs_operator"]
     assert isinstance(owed, list)
     return owed
 

@@ -255,9 +255,9 @@ async def test_a_part_has_left_and_it_is_lost(
     order, name, captured = await partly_dispatched(place, make_product, bank)
     await bank.decide(name, "lost")
     await order.until(OrderStatus.COMPENSATION_BLOCKED)
-    owed = order.events()[-1].data["owed"]
+    owed = order.events()[-1].data["needs_operator"]
     assert isinstance(owed, list)
-    assert "Parcel 1 has left" in owed[0]
+    assert "Parcel 1 was dispatched" in owed[0]
     settled = SettleCompensation(actor="staff:1:support", reason="written off", retry=False)
     await order.handle.execute_update(CheckoutWorkflow.settle_compensation, settled)
     await order.handle.result()
@@ -275,7 +275,7 @@ async def test_an_answer_from_before_it_was_closed_does_not_open_it_again(
     await order.delivered()
     name = await bank.dispute(order)
     await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
-    before = DisputeProvider(connections.settings).look(RetrieveDispute(dispute_id=name))
+    before = DisputeProvider(connections.settings).retrieve(RetrieveDispute(dispute_id=name))
     await bank.decide(name, "lost")
     await bank.handle(name).result()
     kept = Disputes(connections.engine)

@@ -13,8 +13,7 @@ from temporalio.client import Client, WorkflowHandle
 from adapters.connections import Connections
 from adapters.mysql.payments.differences import PaymentDifferences
 from adapters.mysql.tables.orders import order_events, orders, parcels
-from adapters.mysql.tables.payment_reconciliation import payment_differences
-from adapters.mysql.tables.payments import ledger_postings, payment_entries
+from adapters.mysql.tables.payments import ledger_postings, payment_differences, payment_entries
 from adapters.settings import Settings
 from domain.orders import OrderStatus, PaymentStatus
 from domain.reconciliation import DifferenceKind, DifferenceStatus, Repair

@@ -214,7 +214,7 @@ async def test_what_was_dispatched_and_is_not_paid_needs_an_operator(
     await order.until(OrderStatus.COMPENSATION_BLOCKED)
     assert effects(provider_journal, order.id) == ["authorization", "void"]
     assert order.view().payment.held.amount == 0
-    assert "has left" in str(order.last_event("order.compensation_blocked").data["owed"])
+    assert "was dispatched" in str(order.last_event("order.compensation_blocked").data["needs_operator"])
 
 
 async def test_what_has_not_left_is_reauthorized_and_each_payment_gets_its_refund(

@@ -125,7 +125,7 @@ async def test_credit_covers_what_it_can_and_the_card_pays_the_rest(
     assert view.payment_status is PaymentStatus.REFUNDED
     assert parts(view) == [(0, total, total), (0, total - 900, total - 900), (0, 900, 900)]
     assert mine.balance() == (900, 0)
-    assert mine.moves() == [(CreditKind.HOLD, 900), (CreditKind.CAPTURE, 900), (CreditKind.REFUND, 900)]
+    assert mine.moves() == [(CreditKind.AUTHORIZE, 900), (CreditKind.CAPTURE, 900), (CreditKind.REFUND, 900)]
 
 
 async def test_credit_for_all_of_it_needs_no_card_and_no_provider(
@@ -179,7 +179,7 @@ async def test_after_a_decline_the_credit_stays_authorized_for_another_card(
     view = await order.delivered()
     total = view.total.amount
     assert at_provider(provider_journal, order) == [("authorization", total - 900), ("capture", total - 900)]
-    assert mine.moves() == [(CreditKind.HOLD, 900), (CreditKind.CAPTURE, 900)]
+    assert mine.moves() == [(CreditKind.AUTHORIZE, 900), (CreditKind.CAPTURE, 900)]
 
 
 @pytest.mark.parametrize("window", [WINDOW, {}], ids=["nobody pays in time", "no second try"])
@@ -192,7 +192,7 @@ async def test_an_order_that_fails_for_good_voids_the_credit(
     await skip(skipping, timedelta(seconds=window.get("payment_retry_seconds", 0)))
     assert (await order.handle.result()).status is OrderStatus.FAILED
     assert mine.balance() == (900, 0)
-    assert mine.moves() == [(CreditKind.HOLD, 900), (CreditKind.RELEASE, 900)]
+    assert mine.moves() == [(CreditKind.AUTHORIZE, 900), (CreditKind.VOID, 900)]
     assert order.view().payment_status is PaymentStatus.NOT_PAID
 
 

@@ -20,13 +20,13 @@ _NOT_EDITED = {"version", "created_at", "updated_at"}
 
 
 class ProductEdits:
-    """Makes, changes and archives products; the event of each edit names who did it and what it touched."""
+    """Creates, changes and archives products; the event of each edit names its actor and the changed fields."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
     def create(self, new: NewProduct, actor: str) -> Product:
-        """Put a product into the catalog.
+        """Create a product.
 
         Raises InvalidProduct for an unknown brand or category, SkuTaken when its code or a SKU is not free.
         """
@@ -55,7 +55,7 @@ class ProductEdits:
         return in_transaction(self._engine, change)
 
     def archive(self, number: str, expected: int | None, actor: str) -> Product:
-        """Take the product off sale and keep it for the orders that name it; one that is archived already stays so.
+        """Take the product off sale and keep it for the orders that name it; archiving it again changes nothing.
 
         Raises NotFound, StaleVersion.
         """
@@ -77,7 +77,7 @@ def _put(connection: sa.Connection, before: Product, after: Product, actor: str)
         return before
     if not {"brand", "category"}.isdisjoint(changed):
         _check_taxonomy(connection, after)
-    put_products(connection, [after], told={"actor": actor, "fields": changed})
+    put_products(connection, [after], event_data={"actor": actor, "fields": changed})
     return after
 
 
@@ -97,7 +97,7 @@ def _check_version(product: Product, expected: int | None) -> None:
 
 
 def _check_taxonomy(connection: sa.Connection, product: Product) -> None:
-    """Read with locks, so that nobody takes a shelf away before the product stands on it."""
+    """Read with locks, so that nobody removes a brand or category before the product refers to it."""
     faults = []
     for table, column, code in ((brands, "brand", product.brand), (categories, "category", product.category)):
         found = connection.scalar(sa.select(table.c.code).where(table.c.code == code).with_for_update(read=True))

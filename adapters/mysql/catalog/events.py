@@ -24,17 +24,17 @@ class ProductAnnouncement:
     data: Mapping[str, object] = field(default_factory=dict)
 
 
-def announce(connection: sa.Connection, news: Iterable[ProductAnnouncement]) -> None:
+def announce(connection: sa.Connection, announcements: Iterable[ProductAnnouncement]) -> None:
     """Write the events and raise each product's revision. Call it last in the transaction.
 
     The row of the revision stays locked until the commit, so the revisions of a product are in the order in which its
     changes became visible, whoever made them: what was read at revision N holds every change up to N. The rows are
     locked in the order of the codes, so that two transactions cannot deadlock on them.
     """
-    ordered = sorted(news, key=lambda one: one.product)
+    ordered = sorted(announcements, key=lambda announcement: announcement.product)
     if not ordered:
         return
-    revisions = _raise_revisions(connection, sorted({one.product for one in ordered}))
+    revisions = _raise_revisions(connection, sorted({announcement.product for announcement in ordered}))
     moment = now()
     insert_rows(
         connection,
@@ -42,14 +42,14 @@ def announce(connection: sa.Connection, news: Iterable[ProductAnnouncement]) -> 
         [
             {
                 "event_id": str(uuid_utils.uuid7()),
-                "product": one.product,
-                "revision": revisions[one.product],
-                "type": one.type,
-                "data": dict(one.data),
+                "product": announcement.product,
+                "revision": revisions[announcement.product],
+                "type": announcement.type,
+                "data": dict(announcement.data),
                 "occurred_at": moment,
-                "partition_no": zlib.crc32(one.product.encode()) % OUTBOX_PARTITIONS,
+                "partition_no": zlib.crc32(announcement.product.encode()) % OUTBOX_PARTITIONS,
             }
-            for one in ordered
+            for announcement in ordered
         ],
     )
 

@@ -45,20 +45,23 @@ def write_batch(connection: sa.Connection, batch: Sequence[FileProduct], source:
     Raises SkuTaken or an IntegrityError when somebody else took a number meanwhile: then the whole may be tried again.
     """
     readable = [given for given in batch if not given.faults]
-    there = _There.read(connection, readable, source)
-    made = [(given, there.checked(given, moment)) for given in readable]
+    existing = _Existing.read(connection, readable, source)
+    made = [(given, existing.checked(given, moment)) for given in readable]
     accepted = [(given, product) for given, product in made if product is not None]
     if source.create_taxonomy:
-        missing = ({p.brand for _, p in accepted} - there.brands, {p.category for _, p in accepted} - there.categories)
+        missing = (
+            {p.brand for _, p in accepted} - existing.brands,
+            {p.category for _, p in accepted} - existing.categories,
+        )
         if any(missing):
             source.create_taxonomy(*missing)
     changed: list[_Pair] = []
     same: list[_Pair] = []
     for given, product in accepted:
-        (same if _alike(there.before.get(product.code), product) else changed).append((given, product))
-    told = {"actor": source.actor, "import": source.import_id}
-    new = put_products(connection, [one for _, one in changed], _origin(changed, source), told)
-    mark_origin(connection, [one for _, one in same], _origin(same, source))
+        (same if _alike(existing.before.get(product.code), product) else changed).append((given, product))
+    event_data = {"actor": source.actor, "import": source.import_id}
+    new = put_products(connection, [product for _, product in changed], _origin(changed, source), event_data)
+    mark_origin(connection, [product for _, product in same], _origin(same, source))
     outcome = Outcome(created=len(new), updated=len(changed) - len(new), unchanged=len(same))
     for given in batch:
         if given.faults:
@@ -68,8 +71,8 @@ def write_batch(connection: sa.Connection, batch: Sequence[FileProduct], source:
 
 
 @dataclass
-class _There:
-    """What the database has of the products of a batch, and what the batch itself has brought so far."""
+class _Existing:
+    """What the database has of the products of a batch, and what earlier rows of the batch have added."""
 
     source: Source
     before: Mapping[str, Product]
@@ -81,7 +84,7 @@ class _There:
     seen: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, connection: sa.Connection, batch: Sequence[FileProduct], source: Source) -> "_There":
+    def read(cls, connection: sa.Connection, batch: Sequence[FileProduct], source: Source) -> "_Existing":
         """Look everything up at once; products that exist stay locked until the end of the transaction."""
         codes = _numbers(given.code for given in batch)
         skus = _numbers(sku for given in batch for sku in given.skus)
@@ -101,8 +104,10 @@ class _There:
             owners={row.sku: row for row in owners},
             codes=set(others),
             begun={row.product: row.line for row in mine},
-            brands=_there(connection, brands, {str((one.data or {}).get("brand")) for one in batch}),
-            categories=_there(connection, categories, {str((one.data or {}).get("category")) for one in batch}),
+            brands=_existing_codes(connection, brands, {str((given.data or {}).get("brand")) for given in batch}),
+            categories=_existing_codes(
+                connection, categories, {str((given.data or {}).get("category")) for given in batch}
+            ),
         )
 
     def checked(self, given: FileProduct, moment: datetime) -> Product | None:
@@ -158,9 +163,9 @@ def _numbers(given: Any) -> set[str]:
     return {number for number in given if isinstance(number, str) and _NUMBER.fullmatch(number)}
 
 
-def _there(connection: sa.Connection, shelf: sa.Table, codes: Collection[str]) -> set[str]:
-    asked = [code for code in codes if code.isascii() and len(code) <= 64]
-    return set(connection.scalars(sa.select(shelf.c.code).where(shelf.c.code.in_(asked))))
+def _existing_codes(connection: sa.Connection, table: sa.Table, codes: Collection[str]) -> set[str]:
+    valid = [code for code in codes if code.isascii() and len(code) <= 64]
+    return set(connection.scalars(sa.select(table.c.code).where(table.c.code.in_(valid))))
 
 
 def _alike(before: Product | None, after: Product) -> bool:
@@ -196,8 +201,8 @@ def _with_lines(given: FileProduct, product: Product) -> Iterator[tuple[Variant,
 
 def _of_every_line(given: FileProduct) -> list[RowFault]:
     """A product is written whole or not at all, so every one of its lines says why it was not."""
-    told = {fault.line for fault in given.faults}
+    reported = {fault.line for fault in given.faults}
     cause = given.faults[0].line
     message = f"Not written, because line {cause} of the same product is not acceptable."
-    rest = [line for line in dict.fromkeys(given.lines) if line not in told]
+    rest = [line for line in dict.fromkeys(given.lines) if line not in reported]
     return [*given.faults, *(RowFault(line, "product", "product_refused", message) for line in rest)]

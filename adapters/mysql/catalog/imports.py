@@ -1,4 +1,4 @@
-"""Imports of products: how far each has come, what was wrong with its lines, and who works on it now."""
+"""Imports of products: the progress of each, the errors of its lines, and who holds its lock."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace

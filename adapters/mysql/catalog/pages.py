@@ -22,7 +22,7 @@ _DEEPEST = 20  # no tree is; it ends the walk should a circle ever get into it
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Viewer:
     """In which currency, at which moment, and for whom."""
 
     currency: str
@@ -39,28 +39,28 @@ class ProductPages:
     def page(
         self, number: str, currency: str = BASE_CURRENCY, at: datetime | None = None, for_staff: bool = False
     ) -> ProductView | None:
-        """The product with this SKU or code, at a moment (now unless told); None when there is none to show.
+        """The product with this SKU or code, at a moment (by default now); None when there is none to show.
 
         Staff sees drafts and archived products too, variants that are no longer active, and every price.
         """
-        look = _Look(currency, (at or datetime.now(UTC)).astimezone(UTC), for_staff)
+        viewer = _Viewer(currency, (at or datetime.now(UTC)).astimezone(UTC), for_staff)
         with self._engine.connect() as connection:
             # The version is read before the rest: an editor who saw old parts under a new version would undo a change.
             head = connection.execute(_HEAD, {"number": number}).one_or_none()
             if head is None or not (for_staff or head.status == ProductStatus.ACTIVE):
                 return None
-            asked = (
+            parameters = (
                 {"code": head.code}
                 if for_staff
-                else {"code": head.code, "currency": currency, "at": naive(look.moment)}
+                else {"code": head.code, "currency": currency, "at": naive(viewer.moment)}
             )
-            parts = connection.execute(_PARTS[for_staff], asked).all()
-        shown = [_variant(list(rows), head.options, look) for _, rows in groupby(parts, lambda row: row.sku)]
+            parts = connection.execute(_PARTS[for_staff], parameters).all()
+        shown = [_variant(list(rows), head.options, viewer) for _, rows in groupby(parts, lambda row: row.sku)]
         return _view(head, shown, number) if shown else None
 
 
 def _head() -> sa.Select[Any]:
-    """The product with the names of its shelves, its path through the tree and its pictures, as one row."""
+    """The product with its brand, its path through the category tree and its pictures, as one row."""
     number = sa.bindparam("number", type_=products.c.code.type)
     owner = sa.select(variants.c.product).where(variants.c.sku == number).scalar_subquery()
     this = sa.or_(products.c.code == number, products.c.code == owner)
@@ -128,20 +128,20 @@ def _parts(for_staff: bool) -> sa.Select[Any]:
     return query if for_staff else query.where(variants.c.active)
 
 
-# Built once: putting them together takes longer than asking them.
+# Built once: building them takes longer than running them.
 _HEAD = _head()
 _PARTS = {for_staff: _parts(for_staff) for for_staff in (False, True)}
 
 
-def _variant(rows: Sequence[sa.Row[Any]], option_names: Sequence[str], look: _Look) -> VariantView:
+def _variant(rows: Sequence[sa.Row[Any]], option_names: Sequence[str], viewer: _Viewer) -> VariantView:
     row = rows[0]
-    costs = [_price(one) for one in rows if one.amount is not None]
-    shown = [price for price in costs if price.currency == look.currency]
-    now = price_at([price for price in shown if price.min_quantity == 1], look.moment)
+    costs = [_price(row) for row in rows if row.amount is not None]
+    shown = [price for price in costs if price.currency == viewer.currency]
+    now = price_at([price for price in shown if price.min_quantity == 1], viewer.moment)
     return VariantView(
         sku=row.sku,
-        **_costs(now, look.currency),
-        quantity_prices=_tiers(shown, look),
+        **_costs(now, viewer.currency),
+        quantity_prices=_tiers(shown, viewer),
         available=int(row.available),
         in_stock=row.available > 0 or bool(row.backorderable),
         backorderable=bool(row.backorderable),
@@ -152,7 +152,7 @@ def _variant(rows: Sequence[sa.Row[Any]], option_names: Sequence[str], look: _Lo
         height_mm=row.height_mm,
         barcode=row.barcode,
         active=row.active,
-        prices=costs if look.for_staff else None,
+        prices=costs if viewer.for_staff else None,
     )
 
 
@@ -167,11 +167,13 @@ def _price(row: sa.Row[Any]) -> Price:
     )
 
 
-def _tiers(costs: Sequence[Price], look: _Look) -> list[QuantityPrice]:
+def _tiers(costs: Sequence[Price], viewer: _Viewer) -> list[QuantityPrice]:
     sizes = sorted({price.min_quantity for price in costs} - {1})
-    found = ((size, price_at([price for price in costs if price.min_quantity == size], look.moment)) for size in sizes)
+    found = (
+        (size, price_at([price for price in costs if price.min_quantity == size], viewer.moment)) for size in sizes
+    )
     return [
-        QuantityPrice(min_quantity=size, price=Money(amount=now.amount, currency=look.currency))
+        QuantityPrice(min_quantity=size, price=Money(amount=now.amount, currency=viewer.currency))
         for size, now in found
         if now is not None
     ]

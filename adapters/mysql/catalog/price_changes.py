@@ -1,4 +1,4 @@
-"""Prices that begin or end by themselves: nobody edits the product, yet what it costs is no longer the same."""
+"""Announces products whose price changes because a price period begins or ends, without an edit."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from domain.events import EventType
 
 BATCH = 500
 _NAME = "prices"
-_TOLD = {"actor": system_actor("price-changes"), "fields": ["price"]}
+_EVENT_DATA = {"actor": system_actor("price-changes"), "fields": ["price"]}
 # The clocks of our machines differ by less: whoever reads the price after the event must not be before the moment.
 _CLOCKS_DIFFER = timedelta(seconds=1)
 
@@ -23,7 +23,7 @@ _CLOCKS_DIFFER = timedelta(seconds=1)
 class PriceChanges:
     """Announces products in the order of the moments their prices changed, and remembers how far it came.
 
-    The mark moves with the events in one transaction: what happened while nobody looked is announced later, once. A
+    The mark moves with the events in one transaction: what happened while this did not run is announced later, once. A
     price that is written with a moment in the past was announced by the edit that wrote it.
     """
 
@@ -31,17 +31,17 @@ class PriceChanges:
         self._engine = engine
 
     def announce(self, heartbeat: Callable[[int], object], until: datetime | None = None, limit: int = BATCH) -> int:
-        """Announce every product of which a price began or ended before `until`, a second ago unless told.
+        """Announce every product of which a price began or ended before `until`, by default a second ago.
 
-        Each `limit` of them are one transaction, after which `heartbeat` hears how many it were so far; answers
-        how many it were in all.
+        Each `limit` of them are one transaction, after which `heartbeat` is called with the count so far; answers
+        the whole count.
         """
         end = naive(until or datetime.now(UTC) - _CLOCKS_DIFFER)
         total = 0
         while (
-            told := in_transaction(self._engine, lambda connection: _announce_next(connection, end, limit))
+            announced := in_transaction(self._engine, lambda connection: _announce_next(connection, end, limit))
         ) is not None:
-            total += told
+            total += announced
             heartbeat(total)
         return total
 
@@ -57,7 +57,7 @@ def _announce_next(connection: sa.Connection, end: datetime, limit: int) -> int 
     connection.execute(sa.update(price_watermark).where(this).values(moment=last[0], sku=last[1]))
     skus = {sku for _, sku in changed}
     codes = connection.scalars(sa.select(variants.c.product).where(variants.c.sku.in_(skus)).distinct()).all()
-    announce(connection, [ProductAnnouncement(code, EventType.PRODUCT_PRICE_CHANGED, _TOLD) for code in codes])
+    announce(connection, [ProductAnnouncement(code, EventType.PRODUCT_PRICE_CHANGED, _EVENT_DATA) for code in codes])
     return len(codes)
 
 

@@ -17,7 +17,7 @@ PAGE = 500
 
 
 class Catalog:
-    """What is for sale, at what price; the search index is made from it."""
+    """What is for sale, at what price."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -53,7 +53,7 @@ class Catalog:
     def offers(
         self, skus: Collection[str], currency: str = BASE_CURRENCY, at: datetime | None = None
     ) -> dict[str, Offer]:
-        """Those of the SKUs that exist, with their price at a moment (now unless told)."""
+        """Those of the SKUs that exist, with their price at a moment (by default now)."""
         if not skus:
             return {}
         moment = (at or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
@@ -85,7 +85,7 @@ class Catalog:
         return {row.sku: _offer(row, tiers.get(row.sku, {}), currency) for row in found}
 
     def put_many(self, changed: Sequence[Product]) -> None:
-        """Write whole products in one transaction, whatever was there; one that exists keeps its `created_at`.
+        """Write whole products in one transaction; one that exists keeps its `created_at`.
 
         Their brands and categories must exist. A variant that is no longer named is kept, but no longer active.
         """
@@ -109,24 +109,24 @@ def _offer(row: sa.Row[Any], tiers: dict[int, int], currency: str) -> Offer:
 
 def read_products(connection: sa.Connection, codes: Iterable[str]) -> dict[str, Product]:
     """Whole products by code, on the caller's connection; those that do not exist are left out."""
-    wanted = list(codes)
-    if not wanted:
+    requested = list(codes)
+    if not requested:
         return {}
-    heads = connection.execute(sa.select(products).where(products.c.code.in_(wanted))).all()
+    heads = connection.execute(sa.select(products).where(products.c.code.in_(requested))).all()
     parts = connection.execute(
         sa.select(variants)
-        .where(variants.c.product.in_(wanted))
+        .where(variants.c.product.in_(requested))
         .order_by(variants.c.product, variants.c.position, variants.c.sku)
     ).all()
     costs = connection.execute(
         sa.select(prices)
         .join(variants, variants.c.sku == prices.c.sku)
-        .where(variants.c.product.in_(wanted))
+        .where(variants.c.product.in_(requested))
         .order_by(prices.c.currency, prices.c.min_quantity, prices.c.valid_from)
     ).all()
     pictures = connection.execute(
         sa.select(product_images)
-        .where(product_images.c.product.in_(wanted))
+        .where(product_images.c.product.in_(requested))
         .order_by(product_images.c.product, product_images.c.position)
     ).all()
     return rows.assemble(heads, parts, costs, pictures)

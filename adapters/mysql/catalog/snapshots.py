@@ -45,20 +45,20 @@ def snapshots(engine: sa.Engine, codes: Collection[str]) -> dict[str, IndexedPro
         )
         revision_of = {row.product: row.revision for row in revisions}
         names = {row.code: row.name for row in connection.execute(sa.select(brands.c.code, brands.c.name))}
-        shelves = {row.code: row for row in connection.execute(sa.select(categories))}
+        categories_by_code = {row.code: row for row in connection.execute(sa.select(categories))}
         skus = [variant.sku for product in found.values() for variant in product.variants]
         sellable = _sellable(connection, skus)
         sold = sold_lately(connection, codes)
-    parents = {code: row.parent for code, row in shelves.items()}
+    parents = {code: row.parent for code, row in categories_by_code.items()}
     indexed = {}
     for code, product in found.items():
         path = path_to(product.category, parents)
         indexed[code] = _indexed(product, revision_of.get(code, 0), sellable, moment).model_copy(
             update={
                 "brand_name": names[product.brand],
-                "category_name": shelves[product.category].name,
+                "category_name": categories_by_code[product.category].name,
                 "category_path": path,
-                "category_names": [shelves[step].name for step in path],
+                "category_names": [categories_by_code[step].name for step in path],
                 "popularity": min(product.popularity + sold.get(code, 0), _MOST_POPULAR),
             }
         )

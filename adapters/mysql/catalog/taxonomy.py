@@ -1,4 +1,4 @@
-"""Brands and categories: the shelves products stand on."""
+"""Brands, and the tree of categories."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from schemas.catalog import Brand, Category
 from schemas.taxonomy import BrandPatch, CategoryPatch, NewBrand, NewCategory
 
 DEEPEST = 10  # levels of the tree
-# What the search index shows of a shelf, and as which field of the products on it.
+# What the search index shows of a brand or category, and in which field of its products.
 _SHOWN = {
     "brand": {"name": "brand_name"},
     "category": {"name": "category_name", "parent": "category_path"},
@@ -26,9 +26,8 @@ _SHOWN = {
 class Taxonomy:
     """Brands, and the tree of categories.
 
-    An edit is one transaction under the lock of the shelf's row; the products that show it are noted for
-    announcement in it. Edits raise NotFound, and StaleVersion unless the shelf has the expected version, None being
-    any.
+    An edit is one transaction under the lock of the edited row, which also records that its products are to be
+    announced. Edits raise NotFound, and StaleVersion unless the row has the expected version, None being any.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -79,7 +78,9 @@ class Taxonomy:
     def change_brand(self, code: str, patch: BrandPatch, expected: int | None, actor: str) -> Brand:
         """Rename a brand."""
         changes = patch.model_dump(exclude_unset=True)
-        row = in_transaction(self._engine, lambda one: _change(one, "brand", code, changes, expected, actor))
+        row = in_transaction(
+            self._engine, lambda connection: _change(connection, "brand", code, changes, expected, actor)
+        )
         return Brand(**row)
 
     def change_category(self, code: str, patch: CategoryPatch, expected: int | None, actor: str) -> Category:
@@ -94,22 +95,22 @@ class Taxonomy:
         return Category(**in_transaction(self._engine, change))
 
     def remove_brand(self, code: str, expected: int | None) -> None:
-        """Take a brand away that no product has; raises TaxonomyInUse."""
+        """Delete a brand without products; raises TaxonomyInUse."""
         in_transaction(self._engine, lambda connection: _remove(connection, "brand", code, expected))
 
     def remove_category(self, code: str, expected: int | None) -> None:
-        """Take an empty category away; raises TaxonomyInUse."""
+        """Delete an empty category; raises TaxonomyInUse."""
         in_transaction(self._engine, lambda connection: _remove(connection, "category", code, expected))
 
-    def ensure(self, wanted_brands: Sequence[Brand], wanted_categories: Sequence[Category]) -> None:
-        """Make those that are missing; what is there stays as it is. A parent comes before its children."""
+    def ensure(self, new_brands: Sequence[Brand], new_categories: Sequence[Category]) -> None:
+        """Create those that are missing; existing ones stay as they are. A parent comes before its children."""
         moment = now()
         times = {"created_at": moment, "updated_at": moment}
         with self._engine.begin() as connection:
-            for brand in wanted_brands:
+            for brand in new_brands:
                 statement = mysql_insert(brands).values(**brand.model_dump(), **times)
                 connection.execute(statement.on_duplicate_key_update(code=statement.inserted.code))
-            for category in wanted_categories:
+            for category in new_categories:
                 statement = mysql_insert(categories).values(**category.model_dump(), **times)
                 connection.execute(statement.on_duplicate_key_update(code=statement.inserted.code))
 
@@ -118,10 +119,10 @@ def _table(kind: Kind) -> sa.Table:
     return brands if kind == "brand" else categories
 
 
-def _add(connection: sa.Connection, shelf: sa.Table, values: Mapping[str, Any]) -> None:
+def _add(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
     moment = now()
     try:
-        connection.execute(sa.insert(shelf).values(**values, created_at=moment, updated_at=moment))
+        connection.execute(sa.insert(table).values(**values, created_at=moment, updated_at=moment))
     except sa.exc.IntegrityError as error:
         if violated_key(error) != PRIMARY:
             raise
@@ -129,8 +130,8 @@ def _add(connection: sa.Connection, shelf: sa.Table, values: Mapping[str, Any]) 
 
 
 def _locked(connection: sa.Connection, kind: Kind, code: str, expected: int | None) -> dict[str, Any]:
-    shelf = _table(kind)
-    row = connection.execute(sa.select(shelf).where(shelf.c.code == code).with_for_update()).mappings().one_or_none()
+    table = _table(kind)
+    row = connection.execute(sa.select(table).where(table.c.code == code).with_for_update()).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no such {kind}.")
     if expected is not None and row["version"] != expected:
@@ -147,31 +148,31 @@ def _change(
     expected: int | None,
     actor: str,
 ) -> dict[str, Any]:
-    shelf, before = _table(kind), _locked(connection, kind, code, expected)
+    table, before = _table(kind), _locked(connection, kind, code, expected)
     differing = {name: value for name, value in changes.items() if before[name] != value}
     if not differing:
         return before
     differing |= {"version": before["version"] + 1, "updated_at": now()}
-    connection.execute(sa.update(shelf).where(shelf.c.code == code).values(differing))
+    connection.execute(sa.update(table).where(table.c.code == code).values(differing))
     if shown := sorted(field for name, field in _SHOWN[kind].items() if name in differing):
         note_change(connection, kind, code, {"actor": actor, "fields": shown})
     return before | differing
 
 
 def _remove(connection: sa.Connection, kind: Kind, code: str, expected: int | None) -> None:
-    shelf = _table(kind)
+    table = _table(kind)
     _locked(connection, kind, code, expected)
-    # Whoever puts something onto the shelf holds its row, so nothing comes onto it from here on.
-    on_it = products.c.brand == code if kind == "brand" else products.c.category == code
-    if connection.scalar(sa.select(products.c.code).where(on_it).limit(1)) is not None:
+    # Whoever assigns a product to it locks its row, so none is added from here on.
+    has_products = products.c.brand == code if kind == "brand" else products.c.category == code
+    if connection.scalar(sa.select(products.c.code).where(has_products).limit(1)) is not None:
         raise TaxonomyInUse(f"There are products of this {kind}; move them first.")
-    if kind == "category" and connection.scalar(sa.select(shelf.c.code).where(shelf.c.parent == code).limit(1)):
+    if kind == "category" and connection.scalar(sa.select(table.c.code).where(table.c.parent == code).limit(1)):
         raise TaxonomyInUse("There are categories below it; move them first.")
-    connection.execute(sa.delete(shelf).where(shelf.c.code == code))
+    connection.execute(sa.delete(table).where(table.c.code == code))
 
 
 def _locked_tree(connection: sa.Connection) -> dict[str, str | None]:
-    """Every category with its parent, held, so that two moves at once cannot make a circle."""
+    """Every category with its parent, locked, so that two moves at once cannot make a circle."""
     rows = connection.execute(
         sa.select(categories.c.code, categories.c.parent).order_by(categories.c.code).with_for_update()
     )

@@ -1,4 +1,4 @@
-"""How whole products are written, many at a time, in the caller's transaction, with the events that tell of it."""
+"""How whole products are written, many at a time, in the caller's transaction, with their events."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,13 +25,13 @@ def put_products(
     connection: sa.Connection,
     changed: Sequence[Product],
     origin: Origin | None = None,
-    told: Mapping[str, object] | None = None,
+    event_data: Mapping[str, object] | None = None,
 ) -> set[str]:
     """Write the products as they are given and announce them; answers the codes that were new.
 
     A row that exists keeps its `created_at`, and its version is one more than it was, whatever the product says. A
     variant no longer named stays, because stock and orders know it, but is no longer active. `origin` says which line
-    of which import a SKU came from, `told` what the events say beside their type: `actor`, `fields`.
+    of which import a SKU came from, `event_data` what the events carry: `actor`, `fields`.
 
     Raises SkuTaken when a code or a SKU belongs to another product; the transaction must then be rolled back.
     """
@@ -43,11 +43,11 @@ def put_products(
     _upsert(connection, products, heads, keep={"code", "created_at"}, version=_NEXT_VERSION)
     _clear(connection, [product for product in ordered if product.code in known])
     _put_parts(connection, ordered, origin or {})
-    _announce(connection, ordered, known, told)
+    _announce(connection, ordered, known, event_data)
     return {product.code for product in ordered if product.code not in known}
 
 
-def add_product(connection: sa.Connection, product: Product, told: Mapping[str, object]) -> None:
+def add_product(connection: sa.Connection, product: Product, event_data: Mapping[str, object]) -> None:
     """Write a product that must be new, and announce it. Raises SkuTaken, as `put_products` does."""
     try:
         connection.execute(sa.insert(products), rows.product_row(product))
@@ -56,13 +56,13 @@ def add_product(connection: sa.Connection, product: Product, told: Mapping[str, 
             raise
         raise _taken(product.code) from error
     _put_parts(connection, [product], {})
-    _announce(connection, [product], {}, told)
+    _announce(connection, [product], {}, event_data)
 
 
 def mark_origin(connection: sa.Connection, unchanged: Sequence[Product], origin: Origin) -> None:
-    """Note which line of which import names a SKU, where that changes nothing else."""
-    wanted = [row for product in unchanged for row in _with_origin(rows.variant_rows(product), origin)]
-    _upsert(connection, variants, wanted, keep=set(variants.c.keys()) - {"import_id", "import_line"})
+    """Note the import and line of SKUs whose products have not changed."""
+    values = [row for product in unchanged for row in _with_origin(rows.variant_rows(product), origin)]
+    _upsert(connection, variants, values, keep=set(variants.c.keys()) - {"import_id", "import_line"})
 
 
 def _with_origin(made: list[dict[str, Any]], origin: Origin) -> list[dict[str, Any]]:
@@ -82,10 +82,13 @@ def _announce(
     connection: sa.Connection,
     ordered: Sequence[Product],
     known: Mapping[str, str],
-    told: Mapping[str, object] | None,
+    event_data: Mapping[str, object] | None,
 ) -> None:
-    news = [ProductAnnouncement(one.code, _event_type(one, known.get(one.code)), told or {}) for one in ordered]
-    announce(connection, news)
+    announcements = [
+        ProductAnnouncement(product.code, _event_type(product, known.get(product.code)), event_data or {})
+        for product in ordered
+    ]
+    announce(connection, announcements)
 
 
 def _statuses(connection: sa.Connection, codes: Sequence[str]) -> dict[str, str]:
@@ -107,25 +110,25 @@ def _event_type(product: Product, before: str | None) -> EventType:
 
 
 def _clear(connection: sa.Connection, known: Sequence[Product]) -> None:
-    """Take away what products had that does not stay; new ones have nothing, and then it costs nothing."""
+    """Remove what the products no longer have; new ones have nothing, and then it costs nothing."""
     if not known:
         return
     codes = [product.code for product in known]
     skus = [variant.sku for product in known for variant in product.variants]
-    gone = sa.and_(variants.c.product.in_(codes), variants.c.sku.not_in(skus))
-    connection.execute(sa.update(variants).where(gone).values(active=False))
+    removed = sa.and_(variants.c.product.in_(codes), variants.c.sku.not_in(skus))
+    connection.execute(sa.update(variants).where(removed).values(active=False))
     connection.execute(sa.delete(prices).where(prices.c.sku.in_(skus)))
     connection.execute(sa.delete(product_images).where(product_images.c.product.in_(codes)))
 
 
 def _put_variants(connection: sa.Connection, changed: Sequence[Product], origin: Origin) -> None:
-    wanted = [row for product in changed for row in _with_origin(rows.variant_rows(product), origin)]
-    # Whose a SKU is never changes, so that afterwards it is seen whose it was.
-    _upsert(connection, variants, wanted, keep={"sku", "product"})
+    values = [row for product in changed for row in _with_origin(rows.variant_rows(product), origin)]
+    # A SKU never changes its product, so that `_check_numbers` still sees which product it belonged to.
+    _upsert(connection, variants, values, keep={"sku", "product"})
 
 
 def _check_numbers(connection: sa.Connection, changed: Sequence[Product]) -> None:
-    """Codes and SKUs are one namespace. Read with locks, so that of two transactions that take one number one waits."""
+    """Codes and SKUs are one namespace. Read with locks, so that one of two transactions that take a number waits."""
     owner = {variant.sku: product.code for product in changed for variant in product.variants}
     codes = {product.code for product in changed}
     found = connection.execute(

@@ -10,7 +10,7 @@ from schemas.account_mails import AccountMailKind, WaitingMail
 
 
 class WaitingMails:
-    """One row per mail, gone once it was sent."""
+    """One row per mail, deleted once it was sent."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -31,7 +31,7 @@ class WaitingMails:
             return connection.execute(statement).rowcount == 1
 
     def get(self, mail_id: str) -> WaitingMail | None:
-        """The mail, unless it was sent or taken back."""
+        """The mail, unless it was sent or removed."""
         with self._engine.connect() as connection:
             row = connection.execute(sa.select(account_mails).where(account_mails.c.id == mail_id)).mappings().first()
         return None if row is None else WaitingMail.model_validate(dict(row))

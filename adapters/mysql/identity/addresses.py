@@ -61,9 +61,9 @@ class AddressBook:
         """Forget an address; when it was the default the newest of the others is now. Raises NotFound."""
         with self._engine.begin() as connection:
             _lock(connection, user_id)
-            gone = _get(connection, user_id, address_id)
+            removed = _get(connection, user_id, address_id)
             connection.execute(sa.delete(addresses).where(_C.id == address_id))
-            if gone.is_default:
+            if removed.is_default:
                 newest = connection.scalar(sa.select(sa.func.max(_C.id)).where(_C.user_id == user_id))
                 connection.execute(sa.update(addresses).where(_C.id == newest).values(is_default=True))
 

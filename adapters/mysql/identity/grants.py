@@ -172,7 +172,7 @@ class Grants:
         """Delete what has expired and can revoke nothing any more; answers how many rows went."""
         moment = now()
         with self._engine.begin() as connection:
-            gone = [
+            deleted = [
                 connection.execute(sa.delete(refresh_tokens).where(refresh_tokens.c.expires_at < moment)).rowcount,
                 connection.execute(sa.delete(revoked_tokens).where(revoked_tokens.c.expires_at < moment)).rowcount,
                 connection.execute(
@@ -181,7 +181,7 @@ class Grants:
                     )
                 ).rowcount,
             ]
-        return sum(gone)
+        return sum(deleted)
 
     def _revoke_where(self, of_tokens: sa.ColumnElement[bool], of_codes: sa.ColumnElement[bool]) -> list[str]:
         families = sa.select(refresh_tokens.c.family_id).where(of_tokens, refresh_tokens.c.revoked_at.is_(None))
@@ -206,7 +206,7 @@ def _revoke(connection: sa.Connection, families: list[str]) -> None:
     moment = now()
     # As long as its longest-lived token could live, so that none outlives the note of its revocation.
     until = moment + timedelta(days=REFRESH_DAYS)
-    statement = mysql_insert(revoked_tokens).values([{"id": one, "expires_at": until} for one in families])
+    statement = mysql_insert(revoked_tokens).values([{"id": family, "expires_at": until} for family in families])
     connection.execute(statement.on_duplicate_key_update(expires_at=statement.inserted.expires_at))
     these = refresh_tokens.c.family_id.in_(families) & refresh_tokens.c.revoked_at.is_(None)
     connection.execute(sa.update(refresh_tokens).where(these).values(revoked_at=moment))

@@ -43,7 +43,7 @@ class LoginFailures:
                 connection.execute(sa.update(login_failures).where(_C.subject == subject).values(blocked_until=until))
 
     def forget(self, subject: str) -> None:
-        """Start counting anew."""
+        """Start counting again."""
         with self._engine.begin() as connection:
             # Most sign-ins have nothing to forget: a look takes no lock, a delete that finds nothing would.
             if connection.scalar(sa.select(_C.subject).where(_C.subject == subject)) is not None:

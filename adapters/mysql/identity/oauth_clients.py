@@ -1,4 +1,4 @@
-"""OAuth clients: the applications that may ask for tokens. A secret is told once and kept as a digest."""
+"""OAuth clients: the applications that may ask for tokens. A secret is shown once and kept as a digest."""
 
 import hmac
 import secrets
@@ -136,7 +136,7 @@ def _client(row: sa.RowMapping) -> OAuthClient:
 
 @dataclass(frozen=True)
 class ServiceClient:
-    """A client that acts for itself: in these roles, and of what they may only what the permissions name."""
+    """A client that acts for itself: in these roles, limited to these permissions."""
 
     client_id: str
     name: str
@@ -145,11 +145,11 @@ class ServiceClient:
 
 
 def ensure_service_client(engine: sa.Engine, client: ServiceClient, secret: str) -> Literal["made", "changed"] | None:
-    """Register the client with this secret, or make the one that is there so; None when it was.
+    """Register the client with this secret, or update the existing one; None when nothing changed.
 
-    One that was made inactive stays so: somebody had a reason.
+    One that was deactivated stays inactive.
     """
-    wanted = {
+    values = {
         "client_secret_hash": digest_of(secret),
         "name": client.name,
         "grant_types": ["client_credentials"],
@@ -160,10 +160,10 @@ def ensure_service_client(engine: sa.Engine, client: ServiceClient, secret: str)
     with engine.begin() as connection:
         this = oauth_clients.c.client_id == client.client_id
         found = connection.execute(sa.select(oauth_clients).where(this).with_for_update()).mappings().one_or_none()
-        if found is not None and all(found[name] == value for name, value in wanted.items()):
+        if found is not None and all(found[name] == value for name, value in values.items()):
             return None
-        statement = mysql_insert(oauth_clients).values(client_id=client.client_id, created_at=now(), **wanted)
-        connection.execute(statement.on_duplicate_key_update(wanted))
+        statement = mysql_insert(oauth_clients).values(client_id=client.client_id, created_at=now(), **values)
+        connection.execute(statement.on_duplicate_key_update(values))
     return "changed" if found is not None else "made"
 
 

@@ -54,7 +54,7 @@ class Accounts:
         """Whom a password for the address is compared with: its owner, and the newest account that only claims it.
 
         An older one that a newer has pushed aside keeps its tokens and its mailed links, it just cannot sign in by
-        password until it has proven the address: each more would make a sign-in slower, and tell how many there are.
+        password until it has proven the address: each more would make a sign-in slower, and reveal how many there are.
         """
         with self._engine.connect() as connection:
             email = normalise_email(address)
@@ -82,8 +82,8 @@ class Accounts:
         with self._engine.connect() as connection:
             return _roles(connection, account_id)
 
-    def mail_wishes(self, account_ids: Collection[str]) -> dict[str, MailWish]:
-        """What each of the accounts that exist wants to be mailed beyond what it has to be told."""
+    def mail_preferences(self, account_ids: Collection[str]) -> dict[str, MailWish]:
+        """Whether each of the accounts that exist wants marketing mails."""
         query = sa.select(users).where(users.c.id.in_(list(account_ids)))
         with self._engine.connect() as connection:
             return {
@@ -95,9 +95,9 @@ class Accounts:
                 for row in connection.execute(query)
             }
 
-    def set_marketing_emails(self, user_id: str, wanted: bool) -> Account:
-        """Whether the account wants mails that it need not get; raises NotFound."""
-        return self._change(user_id, marketing_emails=wanted)
+    def set_marketing_emails(self, user_id: str, subscribed: bool) -> Account:
+        """Set whether the account wants marketing mails; raises NotFound."""
+        return self._change(user_id, marketing_emails=subscribed)
 
     def rename(self, user_id: str, name: str) -> Account:
         """Give the account another name; raises NotFound."""

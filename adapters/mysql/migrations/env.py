@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import context
 
 from adapters.connections import create_engine
+from adapters.mysql.tables import catalog, identity, orders, payments, shared, stock  # noqa: F401 - they fill it
 from adapters.mysql.tables.schema import metadata
 from adapters.settings import load_settings
 

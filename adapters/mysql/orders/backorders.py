@@ -1,7 +1,7 @@
-"""Backorders: who waits for units of a SKU, and how units that become free are given to them.
+"""Backorders: orders that wait for units of a SKU, and the allocation of units that become free.
 
-A SKU that may be sold beyond what is there is held in part as backordered units, which count as reserved only once they
-have arrived. Whoever frees units gives them to the oldest backorders first, in the same transaction.
+A backorderable SKU may be sold beyond its stock: those units are backordered, and count as reserved only once they are
+allocated. Whoever frees units allocates them to the oldest backorders first, in the same transaction.
 """
 
 from collections import defaultdict
@@ -27,7 +27,7 @@ ACTIVE = "active"
 
 @dataclass(frozen=True)
 class Line:
-    """Units of a SKU that an order holds for one of its parcels."""
+    """Units of a SKU that are reserved for one of an order's parcels."""
 
     order_id: str
     parcel: int
@@ -37,16 +37,16 @@ class Line:
     backordered: int
 
     @property
-    def there(self) -> int:
-        """Units that are really in the warehouse."""
+    def allocated(self) -> int:
+        """Units that are in the warehouse."""
         return self.quantity - self.backordered
 
 
 _LINE = [reservation_lines.c[name] for name in Line.__dataclass_fields__]
 
 
-def held(connection: sa.Connection, order_id: str, parcel: int | None = None) -> list[Line]:
-    """What the order holds. It changes only under the lock of the order's row, so it is not locked itself."""
+def active_lines(connection: sa.Connection, order_id: str, parcel: int | None = None) -> list[Line]:
+    """The order's reserved lines, which change only under the lock of the order's row."""
     query = sa.select(*_LINE).where(reservation_lines.c.order_id == order_id, reservation_lines.c.state == ACTIVE)
     if parcel is not None:
         query = query.where(reservation_lines.c.parcel == parcel)
@@ -54,8 +54,8 @@ def held(connection: sa.Connection, order_id: str, parcel: int | None = None) ->
     return [Line(*row) for row in rows]
 
 
-def _waiting(connection: sa.Connection, sku: str, house: str, units: int, but: str | None = None) -> list[Line]:
-    """The backorders that so many units would fill, the order that was placed first comes first."""
+def _waiting(connection: sa.Connection, sku: str, warehouse: str, units: int, exclude: str | None = None) -> list[Line]:
+    """The backorders that so many units would fill, the oldest order first."""
     if units < 1:
         return []
     rows = connection.execute(
@@ -63,10 +63,10 @@ def _waiting(connection: sa.Connection, sku: str, house: str, units: int, but: s
         .join(reservations, reservations.c.order_id == reservation_lines.c.order_id)
         .where(
             reservation_lines.c.sku == sku,
-            reservation_lines.c.warehouse == house,
+            reservation_lines.c.warehouse == warehouse,
             reservation_lines.c.state == ACTIVE,
             reservation_lines.c.backordered > 0,
-            reservation_lines.c.order_id != (but or ""),
+            reservation_lines.c.order_id != (exclude or ""),
         )
         .order_by(reservations.c.created_at, reservations.c.order_id)
         .limit(units)
@@ -79,7 +79,7 @@ def _waiting(connection: sa.Connection, sku: str, house: str, units: int, but: s
     return found
 
 
-def _fill(connection: sa.Connection, line: Line, units: int) -> None:
+def _allocate(connection: sa.Connection, line: Line, units: int) -> None:
     connection.execute(
         sa.update(reservation_lines)
         .where(
@@ -93,40 +93,50 @@ def _fill(connection: sa.Connection, line: Line, units: int) -> None:
 
 def _complete(connection: sa.Connection, filled: Mapping[str, Any]) -> list[StockAllocated]:
     touched = {(order_id, line["parcel"]) for order_id, lines in filled.items() for line in lines}
-    lacking = {(line.order_id, line.parcel) for one in filled for line in held(connection, one) if line.backordered}
-    return [StockAllocated(order_id=order_id, parcel=parcel) for order_id, parcel in sorted(touched - lacking)]
+    incomplete = {
+        (line.order_id, line.parcel)
+        for order_id in filled
+        for line in active_lines(connection, order_id)
+        if line.backordered
+    }
+    return [StockAllocated(order_id=order_id, parcel=parcel) for order_id, parcel in sorted(touched - incomplete)]
 
 
-def orders_waiting(connection: sa.Connection, freed: Mapping[Place, int], but: str | None = None) -> set[str]:
-    """The orders whose backorders so many units would fill: to be locked before the stock is. `but` gets in no line."""
+def orders_waiting(connection: sa.Connection, freed: Mapping[Place, int], exclude: str | None = None) -> set[str]:
+    """The orders whose backorders so many units would fill: to be locked before the stock is. `exclude` gets none."""
     return {
-        line.order_id for (sku, house), units in freed.items() for line in _waiting(connection, sku, house, units, but)
+        line.order_id
+        for (sku, warehouse), units in freed.items()
+        for line in _waiting(connection, sku, warehouse, units, exclude)
     }
 
 
-def fill_backorders(
+def allocate_backorders(
     connection: sa.Connection, sheet: StockSheet, orders: Mapping[str, LockedOrder], places: Collection[Place]
 ) -> list[StockAllocated]:
-    """Give the units that are free at these places to the backorders there, oldest first, with an event per order.
+    """Allocate the units that are free at these places to the backorders there, oldest first, with an event per order.
 
-    Answers the parcels that are complete now. Raises TryAgain when it is an order's turn that `orders`, all of them
-    locked, does not hold: it was placed after they were looked up.
+    Answers the parcels that are complete now. Raises TryAgain when units are due to an order that is not among the
+    locked `orders`: it was placed after they were looked up.
     """
     filled: dict[str, list[dict[str, object]]] = defaultdict(list)
-    for sku, house in sorted(places):
-        free = sheet.free(sku, house)
-        for line in _waiting(connection, sku, house, free):
+    for sku, warehouse in sorted(places):
+        free = sheet.free(sku, warehouse)
+        for line in _waiting(connection, sku, warehouse, free):
             if line.order_id not in orders:
-                raise TryAgain(f"the order {line.order_id} has got in line")
+                raise TryAgain(f"the order {line.order_id} was placed meanwhile")
             units = min(free, line.backordered)
             free -= units
-            _fill(connection, line, units)
+            _allocate(connection, line, units)
             sheet.move(
-                MovementKind.RESERVED, (sku, house), units, Cause(SYSTEM_ACTOR, line.order_id, "backorder filled")
+                MovementKind.RESERVED,
+                (sku, warehouse),
+                units,
+                Cause(SYSTEM_ACTOR, line.order_id, "backorder allocated"),
             )
             filled[line.order_id].append({"sku": sku, "quantity": units, "parcel": line.parcel})
     for order_id, lines in filled.items():
-        left = sum(line.backordered for line in held(connection, order_id))
+        left = sum(line.backordered for line in active_lines(connection, order_id))
         change = Change(
             f"backorder:{uuid_utils.uuid7()}",
             EventType.ORDER_BACKORDER_ALLOCATED,

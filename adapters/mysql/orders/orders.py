@@ -8,11 +8,11 @@ from sqlalchemy.exc import IntegrityError
 from adapters.mysql.constraints import violated_key
 from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.orders import views
-from adapters.mysql.orders.backorders import held
+from adapters.mysql.orders.backorders import active_lines
 from adapters.mysql.orders.placing import RESERVED_STEP, place
-from adapters.mysql.orders.reservations import HOLD
+from adapters.mysql.orders.reservations import RESERVED_FOR
 from adapters.mysql.orders.shortening import take_available
-from adapters.mysql.orders.vouchers import give_use_back
+from adapters.mysql.orders.vouchers import release_use
 from adapters.mysql.payments.credit_balances import credit_of_order
 from adapters.mysql.payments.ledger import balances
 from adapters.mysql.tables.orders import order_events, order_lines, orders, parcels
@@ -39,16 +39,16 @@ _SAME_ORDER, _SAME_CART = "uq_orders_id", "uq_orders_cart_claim"
 
 
 class OrderStore:
-    """The order service's tables; alone writes orders, their lines, parcels and events."""
+    """Orders with their lines, parcels and events."""
 
-    def __init__(self, engine: sa.Engine, hold: timedelta = HOLD) -> None:
+    def __init__(self, engine: sa.Engine, reserved_for: timedelta = RESERVED_FOR) -> None:
         self._engine = engine
-        self._hold = hold
+        self._reserved_for = reserved_for
 
     def place(self, command: PlaceOrder) -> OrderPlaced:
         """Record the order with its stock reserved, or neither. A repeat answers what the first attempt did.
 
-        When its customer is to be asked, what is missing gets in line and is named as `short`.
+        When its customer is to decide about a shortage, what is missing is backordered and named as `short`.
 
         Raises OutOfStock naming what is short, VoucherRefused when no use of the voucher is left, and CartChanged when
         this version of the cart is ordered already.
@@ -59,7 +59,7 @@ class OrderStore:
         if placed is not None:
             return placed
         try:
-            in_transaction(self._engine, lambda connection: place(connection, command, self._hold))
+            in_transaction(self._engine, lambda connection: place(connection, command, self._reserved_for))
         except IntegrityError as error:
             if (key := violated_key(error)) not in (_SAME_ORDER, _SAME_CART):
                 raise
@@ -72,16 +72,16 @@ class OrderStore:
         return placed
 
     def take_available(self, command: TakeAvailable) -> OrderShortened:
-        """Have the order be what there was when it was placed; a repeat changes nothing."""
-        arrived = in_transaction(self._engine, lambda connection: take_available(connection, command))
+        """Reduce the order to what was in stock when it was placed; a repeat changes nothing."""
+        allocated = in_transaction(self._engine, lambda connection: take_available(connection, command))
         placed = self._placed(command.order_id, asking=False)
         assert placed is not None
-        return OrderShortened(placed=placed, arrived=arrived)
+        return OrderShortened(placed=placed, arrived=allocated)
 
     def record_status(self, command: RecordStatus) -> StatusRecorded:
-        """Move the order and say so; a repeat of the step answers the first. Raises NotFound, IllegalMove.
+        """Move the order, with its event; a repeat of the step answers the first. Raises NotFound, IllegalMove.
 
-        An order that has failed or was cancelled holds no use of its voucher any more.
+        A failed or cancelled order releases its use of the voucher.
         """
         return in_transaction(self._engine, lambda connection: _record_status(connection, command))
 
@@ -94,14 +94,18 @@ class OrderStore:
             lines = connection.execute(
                 sa.select(order_lines).where(order_lines.c.order_id == order_id).order_by(order_lines.c.position)
             ).all()
-            boxes = connection.execute(
+            parcel_rows = connection.execute(
                 sa.select(parcels).where(parcels.c.order_id == order_id).order_by(parcels.c.number)
             ).all()
-            late = {(one.parcel, one.sku): one.backordered for one in held(connection, order_id) if one.backordered}
+            backordered = {
+                (line.parcel, line.sku): line.backordered
+                for line in active_lines(connection, order_id)
+                if line.backordered
+            }
             money = views.payment_balance(
                 balances(connection, order_id), credit_of_order(connection, order_id), row.currency
             )
-        return views.order_view(row, lines, boxes, late, money)
+        return views.order_view(row, lines, parcel_rows, backordered, money)
 
     def page(self, customer_id: str, before_number: int | None, limit: int) -> OrderPage:
         """A customer's orders, newest first; `next_cursor` is the number to continue before."""
@@ -139,7 +143,7 @@ class OrderStore:
             number = connection.execute(sa.select(orders.c.number).where(orders.c.id == order_id)).scalar()
             if number is None:
                 return None
-            boxes = connection.execute(
+            parcel_rows = connection.execute(
                 sa.select(parcels, warehouses.c.country)
                 .join(warehouses, warehouses.c.code == parcels.c.warehouse)
                 .where(parcels.c.order_id == order_id)
@@ -149,18 +153,18 @@ class OrderStore:
         return OrderPlaced(
             order_id=order_id,
             number=number,
-            parcels=[views.parcel_plan(box) for box in boxes],
-            reservation_seconds=int(self._hold.total_seconds()),
+            parcels=[views.parcel_plan(parcel) for parcel in parcel_rows],
+            reservation_seconds=int(self._reserved_for.total_seconds()),
             short=short,
         )
 
 
 def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:
-    """What was missing when the order was placed, as its history tells."""
-    told = sa.select(order_events.c.data).where(
+    """What was missing when the order was placed, from its history."""
+    reserved = sa.select(order_events.c.data).where(
         order_events.c.order_id == order_id, order_events.c.step == RESERVED_STEP
     )
-    return [ShortLine.model_validate(line) for line in (connection.scalar(told) or {}).get("short", [])]
+    return [ShortLine.model_validate(line) for line in (connection.scalar(reserved) or {}).get("short", [])]
 
 
 def _record_status(connection: sa.Connection, command: RecordStatus) -> StatusRecorded:
@@ -177,6 +181,6 @@ def _record_status(connection: sa.Connection, command: RecordStatus) -> StatusRe
             awaiting=command.awaiting.model_dump(mode="json") if command.awaiting else None,
         )
         if command.status in (OrderStatus.FAILED, OrderStatus.CANCELLED):
-            give_use_back(connection, command.order_id)
+            release_use(connection, command.order_id)
         event = append(connection, order, change)
     return StatusRecorded(event_id=event.event_id, seq=event.seq, status=event.status)

@@ -1,5 +1,6 @@
 """Placing an order: the order, its parcels, its stock and the use of its voucher, in one transaction or not at all."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -34,27 +35,27 @@ from schemas.orders import ParcelPlan, PlaceOrder
 RESERVED_STEP = "reserve-stock"
 
 
-def place(connection: sa.Connection, command: PlaceOrder, hold: timedelta) -> None:
-    """Do it in this transaction; raises OutOfStock, VoucherRefused.
+def place(connection: sa.Connection, command: PlaceOrder, reserved_for: timedelta) -> None:
+    """Place the order in this transaction; raises OutOfStock, VoucherRefused.
 
-    Of an order whose customer is to be asked, what is missing gets in line like a backorder until they have decided.
+    When the customer is to decide about a shortage, what is missing is backordered until they have decided.
     """
     order, quote = command.order, command.quote
     asking = order.on_shortage is OnShortage.ASK
     demands = [Demand(line.sku, line.quantity) for line in order.lines]
-    # Most of those who come too late are told so here, before they have written or locked anything.
+    # Most orders for what is sold out are refused here, before they have written or locked anything.
     check_shortage(connection, demands, unless_partly=asking)
     countries = warehouse_countries(connection)
     _insert_order(connection, order, quote)
     with stock_sheet(connection, {demand.sku for demand in demands}) as sheet:
-        available, late = sheet.available(countries), sheet.backorderable
-        short = refuse_shortage(summed(demands), everywhere(available), late, unless_partly=asking)
-        allocations = allocate(demands, available, late | {one.sku for one in short})
+        available, backorderable = sheet.available(countries), sheet.backorderable
+        short = refuse_shortage(summed(demands), everywhere(available), backorderable, unless_partly=asking)
+        allocations = allocate(demands, available, backorderable | {shortage.sku for shortage in short})
         plans = [
             ParcelPlan.of(parcel, countries[parcel.warehouse])
             for parcel in plan_parcels(allocations, quote.goods, quote.total)
         ]
-        reserve_parcels(connection, sheet, order.order_id, plans, hold)
+        reserve_parcels(connection, sheet, order.order_id, plans, reserved_for)
         _insert_parcels(connection, order.order_id, plans)
         if quote.voucher_code:
             take_use(connection, quote.voucher_code, order.order_id, order.customer_id)
@@ -121,14 +122,13 @@ def _append_placed(
     short: Sequence[Shortage],
 ) -> None:
     actor = customer_actor(order.customer_id)
-    late = {
-        line.sku: sum(one.backordered for plan in plans for one in plan.lines if one.sku == line.sku)
-        for line in quote.lines
-    }
-    waiting = [{"sku": sku, "quantity": quantity} for sku, quantity in late.items() if quantity]
-    told: dict[str, object] = {"backordered": waiting} if waiting else {}
+    backordered = Counter[str]()
+    for planned in (line for plan in plans for line in plan.lines):
+        backordered[planned.sku] += planned.backordered
+    waiting = [{"sku": line.sku, "quantity": units} for line in quote.lines if (units := backordered[line.sku])]
+    missing: dict[str, object] = {"backordered": waiting} if waiting else {}
     if short:
-        told["short"] = [asdict(one) for one in short]
+        missing["short"] = [asdict(shortage) for shortage in short]
     data: dict[str, object] = {"total": quote.total_money.model_dump(), "lines": len(quote.lines)}
     if quote.voucher_code:
         off = Money(amount=quote.discount, currency=quote.currency)
@@ -136,10 +136,10 @@ def _append_placed(
     fresh = LockedOrder(
         order.order_id, OrderStatus.PENDING, PaymentStatus.NOT_PAID, FulfilmentStatus.UNFULFILLED, last_seq=0
     )
-    append(connection, fresh, Change("place", EventType.ORDER_PLACED, actor, data | told))
-    houses = list(dict.fromkeys(plan.warehouse for plan in plans))
+    append(connection, fresh, Change("place", EventType.ORDER_PLACED, actor, data | missing))
+    warehouses = list(dict.fromkeys(plan.warehouse for plan in plans))
     append(
         connection,
         LockedOrder(fresh.id, fresh.status, fresh.payment_status, fresh.fulfilment_status, last_seq=1),
-        Change(RESERVED_STEP, EventType.ORDER_STOCK_RESERVED, SYSTEM_ACTOR, {"warehouses": houses, **told}),
+        Change(RESERVED_STEP, EventType.ORDER_STOCK_RESERVED, SYSTEM_ACTOR, {"warehouses": warehouses, **missing}),
     )

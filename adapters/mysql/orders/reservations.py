@@ -1,4 +1,4 @@
-"""Reservations: what an order holds, parcel by parcel, until it leaves, is given back, or expires."""
+"""Reservations: stock reserved for an order, parcel by parcel, until it is dispatched, released, or expires."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from adapters.mysql.clock import now
 from adapters.mysql.history import Change, append, lock_orders
-from adapters.mysql.orders.backorders import ACTIVE, Line, fill_backorders, held, orders_waiting
+from adapters.mysql.orders.backorders import ACTIVE, Line, active_lines, allocate_backorders, orders_waiting
 from adapters.mysql.orders.stock_ledger import Cause, Place, StockSheet, stock_sheet
-from adapters.mysql.orders.vouchers import give_use_back
+from adapters.mysql.orders.vouchers import release_use
 from adapters.mysql.tables.stock import reservation_lines, reservations
 from adapters.mysql.transactions import in_transaction
 from domain.actors import SYSTEM_ACTOR
@@ -22,7 +22,7 @@ from schemas.orders import ParcelPlan
 from schemas.stock import ReleaseStock, StockReleased
 
 RELEASED, SHIPPED = "released", "shipped"
-HOLD = timedelta(hours=48)
+RESERVED_FOR = timedelta(hours=48)
 
 
 @dataclass(frozen=True)
@@ -34,42 +34,42 @@ class Overdue:
 
 
 class Reservations:
-    """What orders hold; a reservation is known by its order's id."""
+    """The reservations of orders; each is known by its order's id."""
 
-    def __init__(self, engine: sa.Engine, hold: timedelta = HOLD) -> None:
+    def __init__(self, engine: sa.Engine, reserved_for: timedelta = RESERVED_FOR) -> None:
         self._engine = engine
-        self._hold = hold
+        self._reserved_for = reserved_for
 
     def release(self, command: ReleaseStock) -> StockReleased:
-        """Give back what the order still holds, and its voucher, with one event; a repeat finds nothing left.
+        """Release what is still reserved for the order, and its voucher, with one event; a repeat finds nothing left.
 
-        Raises UnknownReservation for an order that never held anything.
+        Raises UnknownReservation for an order that never had a reservation.
         """
-        told = Change("release-stock", EventType.ORDER_STOCK_RELEASED, command.actor, {"reason": command.reason})
-        released = in_transaction(self._engine, lambda connection: _release(connection, command.order_id, told))
+        change = Change("release-stock", EventType.ORDER_STOCK_RELEASED, command.actor, {"reason": command.reason})
+        released = in_transaction(self._engine, lambda connection: _release(connection, command.order_id, change))
         assert released is not None
         return released
 
     def expire(self, order_id: str) -> StockReleased | None:
         """The same for a reservation past its expiry; None when it was extended, or ended, in the meantime."""
-        reason = "the reservation has expired and nobody is at work on the order"
-        told = Change("expire-reservation", EventType.ORDER_RESERVATION_EXPIRED, SYSTEM_ACTOR, {"reason": reason})
-        return in_transaction(self._engine, lambda connection: _release(connection, order_id, told, if_overdue=True))
+        reason = "the reservation has expired and no workflow of the order is running"
+        change = Change("expire-reservation", EventType.ORDER_RESERVATION_EXPIRED, SYSTEM_ACTOR, {"reason": reason})
+        return in_transaction(self._engine, lambda connection: _release(connection, order_id, change, if_overdue=True))
 
     def extend(self, order_id: str) -> timedelta:
-        """Hold it for another while from now, and answer how long; zero when nothing is held any more.
+        """Extend the reservation from now on, and answer for how long; zero when nothing is reserved any more.
 
-        Raises UnknownReservation for an order that never held anything.
+        Raises UnknownReservation for an order that never had a reservation.
         """
         moment = now()
         this = reservations.c.order_id == order_id
-        until = sa.func.greatest(reservations.c.expires_at, moment + self._hold)
+        until = sa.func.greatest(reservations.c.expires_at, moment + self._reserved_for)
         with self._engine.begin() as connection:
-            held = connection.execute(
+            extended = connection.execute(
                 sa.update(reservations).where(this, reservations.c.open).values(expires_at=until, updated_at=moment)
             )
-            if held.rowcount:
-                return self._hold
+            if extended.rowcount:
+                return self._reserved_for
             if connection.scalar(sa.select(sa.func.count()).where(this)) == 0:
                 raise _unknown(order_id)
         return timedelta(0)
@@ -85,27 +85,27 @@ class Reservations:
             return [Overdue(row.order_id, row.expires_at) for row in rows]
 
     def missing(self, order_id: str, parcel: int) -> int:
-        """Units that have yet to arrive before the parcel can leave; raises UnknownReservation if it holds nothing."""
+        """Units still to be allocated to the parcel; raises UnknownReservation if nothing is reserved for it."""
         with self._engine.connect() as connection:
-            lines = held(connection, order_id, parcel)
+            lines = active_lines(connection, order_id, parcel)
         if not lines:
             raise _unknown(order_id, parcel)
         return sum(line.backordered for line in lines)
 
     def parcels(self, order_id: str) -> list[int]:
-        """The parcels for which something is still held."""
+        """The parcels for which something is still reserved."""
         with self._engine.connect() as connection:
-            return sorted({line.parcel for line in held(connection, order_id)})
+            return sorted({line.parcel for line in active_lines(connection, order_id)})
 
 
 def reserve_parcels(
-    connection: sa.Connection, sheet: StockSheet, order_id: str, plans: Sequence[ParcelPlan], hold: timedelta
+    connection: sa.Connection, sheet: StockSheet, order_id: str, plans: Sequence[ParcelPlan], reserved_for: timedelta
 ) -> None:
-    """Reserve what the plans say, which the sheet must be able to give; what is backordered only gets in line."""
+    """Reserve what the plans say, which the sheet must have; backordered units wait for their allocation."""
     moment = now()
     connection.execute(
         sa.insert(reservations).values(
-            order_id=order_id, expires_at=moment + hold, open=True, created_at=moment, updated_at=moment
+            order_id=order_id, expires_at=moment + reserved_for, open=True, created_at=moment, updated_at=moment
         )
     )
     rows = [
@@ -116,25 +116,25 @@ def reserve_parcels(
     same = {"order_id": order_id, "state": ACTIVE, "updated_at": moment}
     connection.execute(sa.insert(reservation_lines), [row | same for row in rows])
     for row in rows:
-        there = row["quantity"] - row["backordered"]
-        sheet.move(MovementKind.RESERVED, (row["sku"], row["warehouse"]), there, Cause(SYSTEM_ACTOR, order_id))
+        allocated = row["quantity"] - row["backordered"]
+        sheet.move(MovementKind.RESERVED, (row["sku"], row["warehouse"]), allocated, Cause(SYSTEM_ACTOR, order_id))
 
 
 def drop(connection: sa.Connection, sheet: StockSheet, lines: Sequence[Line], cause: Cause) -> None:
-    """Give back these lines of an order that keeps others; the caller holds the order."""
+    """Release these lines of an order that keeps others; the caller holds the order's lock."""
     columns = reservation_lines.c
     for line in lines:
         this = sa.and_(columns.order_id == line.order_id, columns.parcel == line.parcel, columns.sku == line.sku)
         connection.execute(sa.update(reservation_lines).where(this).values(state=RELEASED, updated_at=now()))
-        sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), line.there, cause)
+        sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), line.allocated, cause)
 
 
 def ship(connection: sa.Connection, order_id: str, parcel: int, actor: str) -> None:
-    """The goods of the parcel have left: what was reserved for it is no longer on hand. The caller holds the order.
+    """Take the units of a dispatched parcel off the stock on hand. The caller holds the order's lock.
 
-    Raises UnknownReservation when nothing, or not everything, is there for it.
+    Raises UnknownReservation when nothing is reserved for it, or not all of it is allocated.
     """
-    lines = held(connection, order_id, parcel)
+    lines = active_lines(connection, order_id, parcel)
     if not lines or any(line.backordered for line in lines):
         raise _unknown(order_id, parcel)
     _end(connection, order_id, SHIPPED, parcel)
@@ -144,32 +144,32 @@ def ship(connection: sa.Connection, order_id: str, parcel: int, actor: str) -> N
 
 
 def _release(
-    connection: sa.Connection, order_id: str, told: Change, *, if_overdue: bool = False
+    connection: sa.Connection, order_id: str, change: Change, *, if_overdue: bool = False
 ) -> StockReleased | None:
     freed = Counter[Place]()
-    for line in held(connection, order_id):
-        freed[line.sku, line.warehouse] += line.there
+    for line in active_lines(connection, order_id):
+        freed[line.sku, line.warehouse] += line.allocated
     try:
-        orders = lock_orders(connection, {order_id, *orders_waiting(connection, freed, but=order_id)})
+        orders = lock_orders(connection, {order_id, *orders_waiting(connection, freed, exclude=order_id)})
     except NotFound:
         raise _unknown(order_id) from None
     if if_overdue and not _is_overdue(connection, order_id):
         return None
-    lines = held(connection, order_id)
+    lines = active_lines(connection, order_id)
     if not lines:
-        give_use_back(connection, order_id)
+        release_use(connection, order_id)
         return StockReleased(units=0)
     _end(connection, order_id, RELEASED)
-    cause = Cause(told.actor, order_id, str(told.data["reason"]))
-    units, waited = sum(line.there for line in lines), sum(line.backordered for line in lines)
+    cause = Cause(change.actor, order_id, str(change.data["reason"]))
+    units, waited = sum(line.allocated for line in lines), sum(line.backordered for line in lines)
     with stock_sheet(connection, {line.sku for line in lines}) as sheet:
         for line in lines:
-            sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), line.there, cause)
-        give_use_back(connection, order_id)
-        data = {**told.data, "units": units, **({"backordered": waited} if waited else {})}
-        append(connection, orders[order_id], Change(told.step, told.type, told.actor, data))
-        arrived = fill_backorders(connection, sheet, orders, {(line.sku, line.warehouse) for line in lines})
-    return StockReleased(units=units, arrived=arrived)
+            sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), line.allocated, cause)
+        release_use(connection, order_id)
+        data = {**change.data, "units": units, **({"backordered": waited} if waited else {})}
+        append(connection, orders[order_id], Change(change.step, change.type, change.actor, data))
+        allocated = allocate_backorders(connection, sheet, orders, {(line.sku, line.warehouse) for line in lines})
+    return StockReleased(units=units, arrived=allocated)
 
 
 def _end(connection: sa.Connection, order_id: str, state: str, parcel: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Orders as the search index knows them, and as a list of found ones shows them."""
+"""Orders for the search index, and as search results show them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -41,7 +41,7 @@ def ids_of_closed_accounts(engine: sa.Engine, since: datetime, after: str, limit
 
 
 def snapshots(engine: sa.Engine, ids: Collection[str]) -> list[IndexedOrder]:
-    """Those of the orders that exist, each as of one event. What was closed before is read as closed."""
+    """Those of the orders that exist, each as of one event, without the personal data of closed accounts."""
     if not ids:
         return []
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection, connection.begin():
@@ -59,31 +59,32 @@ def snapshots(engine: sa.Engine, ids: Collection[str]) -> list[IndexedOrder]:
 
 
 def found_orders(engine: sa.Engine, ids: Sequence[str], stuck_since: datetime) -> list[FoundOrder]:
-    """The orders in this order, as they are now; stuck is an open one in which nothing has happened since then."""
+    """The orders in this sequence, as they are now; an open one is stuck when nothing has happened since then."""
     if not ids:
         return []
     with engine.connect() as connection:
         rows = {row.id: row for row in connection.execute(sa.select(orders).where(orders.c.id.in_(ids)))}
-        owed = _owed(connection, [row.id for row in rows.values() if row.status == OrderStatus.COMPENSATION_BLOCKED])
-    return [_found(rows[order_id], stuck_since, owed.get(order_id, [])) for order_id in ids if order_id in rows]
+        blocked = [row.id for row in rows.values() if row.status == OrderStatus.COMPENSATION_BLOCKED]
+        reasons = _needs_operator(connection, blocked)
+    return [_found(rows[order_id], stuck_since, reasons.get(order_id, [])) for order_id in ids if order_id in rows]
 
 
-def _owed(connection: sa.Connection, blocked: Collection[str]) -> Mapping[str, list[str]]:
-    """What could not be undone of these orders, as the last event that says so names it."""
+def _needs_operator(connection: sa.Connection, blocked: Collection[str]) -> Mapping[str, list[str]]:
+    """What could not be compensated in these orders, by the last event of each that says so."""
     if not blocked:
         return {}
-    said = (
+    events = (
         sa.select(order_events.c.order_id, order_events.c.data)
         .where(order_events.c.order_id.in_(blocked), order_events.c.type == EventType.ORDER_COMPENSATION_BLOCKED)
         .order_by(order_events.c.seq)
     )
-    return {row.order_id: list(row.data.get("owed", [])) for row in connection.execute(said)}
+    return {row.order_id: list(row.data.get("needs_operator", [])) for row in connection.execute(events)}
 
 
-def _found(row: sa.Row[Any], stuck_since: datetime, owed: list[str]) -> FoundOrder:
-    still = row.status not in FINAL_STATUSES and aware(row.updated_at) < stuck_since
-    stuck = still or row.status == OrderStatus.COMPENSATION_BLOCKED
-    return FoundOrder(**order_summary(row).model_dump(), email=row.email, stuck=stuck, owed=owed)
+def _found(row: sa.Row[Any], stuck_since: datetime, needs_operator: list[str]) -> FoundOrder:
+    idle = row.status not in FINAL_STATUSES and aware(row.updated_at) < stuck_since
+    stuck = idle or row.status == OrderStatus.COMPENSATION_BLOCKED
+    return FoundOrder(**order_summary(row).model_dump(), email=row.email, stuck=stuck, needs_operator=needs_operator)
 
 
 def _indexed(row: sa.Row[Any], lines: Sequence[sa.Row[Any]]) -> IndexedOrder:

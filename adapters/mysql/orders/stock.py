@@ -1,4 +1,4 @@
-"""Stock as the warehouse sees it: what is there, what is promised, what comes in, and what the shop wants of a SKU."""
+"""Stock: levels, movements, the rules of a SKU, and deliveries, which are allocated to backorders first."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from adapters.mysql.clock import aware
 from adapters.mysql.constraints import violated_key
 from adapters.mysql.history import lock_orders
-from adapters.mysql.orders.backorders import ACTIVE, fill_backorders, orders_waiting
+from adapters.mysql.orders.backorders import ACTIVE, allocate_backorders, orders_waiting
 from adapters.mysql.orders.stock_ledger import Cause, Place, check_shortage, stock_sheet
 from adapters.mysql.tables.catalog import variants
 from adapters.mysql.tables.stock import reservation_lines, stock, stock_movements, stock_rules, warehouses
@@ -45,22 +45,22 @@ _SAME_MOVEMENT = "uq_stock_movements_movement_key"
 
 @dataclass(frozen=True)
 class Poster:
-    """Who posts a movement, and under which key, so that the same request posts it once."""
+    """Who posts a movement, and under which Idempotency-Key."""
 
     actor: str
     movement_key: str
 
 
 class Stock:
-    """What can be sold, what is promised, and what was received."""
+    """Warehouses, stock levels and their movements."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def ensure_warehouses(self, houses: Sequence[tuple[str, str, str, int]]) -> None:
-        """Make these warehouses known: code, name, country, preference (the lowest ships first)."""
+    def ensure_warehouses(self, definitions: Sequence[tuple[str, str, str, int]]) -> None:
+        """Create or update these warehouses: code, name, country, preference (the lowest ships first)."""
         with self._engine.begin() as connection:
-            for code, name, country, preference in houses:
+            for code, name, country, preference in definitions:
                 statement = mysql_insert(warehouses).values(
                     code=code, name=name, country=country, preference=preference
                 )
@@ -77,49 +77,49 @@ class Stock:
     def receive(self, lines: Sequence[tuple[str, str, int]], actor: str, reason: str) -> list[StockAllocated]:
         """Add units that arrived: (SKU, warehouse, quantity ≥ 1) each. Not repeat-safe: a delivery arrives once.
 
-        Answers the parcels whose goods are complete with it: whoever calls tells their workflows, or they look later.
+        Answers the parcels that are completely allocated now: the caller signals their workflows, or they check later.
         """
         if any(quantity < 1 for _, _, quantity in lines):
             raise InvalidRequest("A delivery has at least one unit of each SKU.")
-        came = Counter[Place]()
-        for sku, house, quantity in lines:
-            came[sku, house] += quantity
+        received = Counter[Place]()
+        for sku, warehouse, quantity in lines:
+            received[sku, warehouse] += quantity
 
         def act(connection: sa.Connection) -> list[StockAllocated]:
-            orders = lock_orders(connection, orders_waiting(connection, came))
-            with stock_sheet(connection, {sku for sku, _ in came}) as sheet:
-                for place, quantity in sorted(came.items()):
+            orders = lock_orders(connection, orders_waiting(connection, received))
+            with stock_sheet(connection, {sku for sku, _ in received}) as sheet:
+                for place, quantity in sorted(received.items()):
                     sheet.move(MovementKind.RECEIVED, place, quantity, Cause(actor, reason=reason))
-                return fill_backorders(connection, sheet, orders, came.keys())
+                return allocate_backorders(connection, sheet, orders, received.keys())
 
         return in_transaction(self._engine, act)
 
-    def post(self, sku: str, wanted: NewMovement, poster: Poster) -> MovementPosted:
+    def post(self, sku: str, movement: NewMovement, poster: Poster) -> MovementPosted:
         """Move units once per key; a repeat answers the row that was written and moves nothing.
 
         Raises NotFound for an unknown SKU, InvalidFields for an unknown warehouse, BelowReserved, UnknownReservation
         and MoreThanShipped for what did not go out to the order, IdempotencyMismatch when the key moved something else.
         """
         if (before := self._posted(poster.movement_key)) is not None:
-            return _same(before, sku, wanted)
+            return _repeated(before, sku, movement)
         try:
-            arrived = in_transaction(self._engine, lambda connection: _post(connection, sku, wanted, poster))
+            allocated = in_transaction(self._engine, lambda connection: _post(connection, sku, movement, poster))
         except sa.exc.IntegrityError as error:
             if violated_key(error) != _SAME_MOVEMENT or (before := self._posted(poster.movement_key)) is None:
                 raise
-            return _same(before, sku, wanted)
+            return _repeated(before, sku, movement)
         done = self._posted(poster.movement_key)
         assert done is not None
-        return MovementPosted(movement=done, arrived=arrived)
+        return MovementPosted(movement=done, arrived=allocated)
 
-    def set_rules(self, sku: str, wanted: SetStockRules) -> None:
-        """Change what is named of the SKU's rules; raises NotFound for an unknown SKU."""
+    def set_rules(self, sku: str, changes: SetStockRules) -> None:
+        """Change the SKU's rules that are given; raises NotFound for an unknown SKU."""
 
         def act(connection: sa.Connection) -> None:
             with stock_sheet(connection, [sku]) as sheet:
-                now = sheet.standing(sku).rule
-                backorderable = now.backorderable if wanted.backorderable is None else wanted.backorderable
-                low_stock_at = now.low_stock_at if wanted.low_stock_at is None else wanted.low_stock_at
+                before = sheet.standing(sku).rule
+                backorderable = before.backorderable if changes.backorderable is None else changes.backorderable
+                low_stock_at = before.low_stock_at if changes.low_stock_at is None else changes.low_stock_at
                 sheet.set_rule(sku, StockRule(backorderable, low_stock_at))
 
         in_transaction(self._engine, act)
@@ -152,24 +152,24 @@ class Stock:
 
     def available(self, skus: Iterable[str]) -> dict[str, int]:
         """Units that can be sold now, over all warehouses; a SKU without stock rows is 0."""
-        wanted = list(skus)
+        requested = list(skus)
         with self._engine.connect() as connection:
             rows = connection.execute(
                 sa.select(stock.c.sku, sa.func.sum(stock.c.on_hand - stock.c.reserved))
-                .where(stock.c.sku.in_(wanted))
+                .where(stock.c.sku.in_(requested))
                 .group_by(stock.c.sku)
             )
             found = {sku: int(units) for sku, units in rows}
-        return {sku: found.get(sku, 0) for sku in wanted}
+        return {sku: found.get(sku, 0) for sku in requested}
 
     def backorderable(self, skus: Iterable[str]) -> set[str]:
-        """Those of the SKUs that may be sold beyond what is there."""
+        """Those of the SKUs that may be sold beyond their stock."""
         with self._engine.connect() as connection:
             query = sa.select(stock_rules.c.sku).where(stock_rules.c.sku.in_(list(skus)), stock_rules.c.backorderable)
             return set(connection.scalars(query))
 
     def check_shortage(self, demands: Sequence[Demand], *, unless_partly: bool = False) -> None:
-        """Raise OutOfStock when so much, or with `unless_partly` anything of it, cannot be had now; nothing is held."""
+        """Raise OutOfStock when the demands, or with `unless_partly` any part of them, cannot be met now."""
         with self._engine.connect() as connection:
             check_shortage(connection, demands, unless_partly=unless_partly)
 
@@ -181,36 +181,36 @@ class Stock:
 
 
 def warehouse_countries(connection: sa.Connection) -> dict[str, str]:
-    """Every warehouse with the country it stands in, the preferred one first."""
+    """The country of every warehouse, the preferred one first."""
     rows = connection.execute(sa.select(warehouses.c.code, warehouses.c.country).order_by(warehouses.c.preference))
     return {row.code: row.country for row in rows}
 
 
-def _post(connection: sa.Connection, sku: str, wanted: NewMovement, poster: Poster) -> list[StockAllocated]:
-    place, units = (sku, wanted.warehouse), wanted.quantity
-    if wanted.warehouse not in warehouse_countries(connection):
-        detail = f"There is no warehouse {wanted.warehouse}."
+def _post(connection: sa.Connection, sku: str, movement: NewMovement, poster: Poster) -> list[StockAllocated]:
+    place, units = (sku, movement.warehouse), movement.quantity
+    if movement.warehouse not in warehouse_countries(connection):
+        detail = f"There is no warehouse {movement.warehouse}."
         raise InvalidFields([Fault(pointer="warehouse", code="unknown_warehouse", detail=detail)])
-    returned = {wanted.order_id} if wanted.order_id else set()
+    returned = {movement.order_id} if movement.order_id else set()
     try:
         orders = lock_orders(connection, orders_waiting(connection, {place: units}) | returned)
     except NotFound:
-        raise _never_had(sku, wanted.order_id) from None
-    cause = Cause(poster.actor, wanted.order_id, wanted.reason, poster.movement_key)
+        raise _never_shipped(sku, movement.order_id) from None
+    cause = Cause(poster.actor, movement.order_id, movement.reason, poster.movement_key)
     with stock_sheet(connection, [sku]) as sheet:
-        if wanted.order_id:
-            _check_return(connection, sku, units, wanted.order_id)
-        sheet.move(MovementKind(wanted.kind), place, units, cause)
-        return fill_backorders(connection, sheet, orders, [place])
+        if movement.order_id:
+            _check_return(connection, sku, units, movement.order_id)
+        sheet.move(MovementKind(movement.kind), place, units, cause)
+        return allocate_backorders(connection, sheet, orders, [place])
 
 
 def _check_return(connection: sa.Connection, sku: str, units: int, order_id: str) -> None:
-    """Only what went out to the order can come back from it, once; its row is locked, so no other return passes."""
-    had = sa.select(reservation_lines.c.sku).where(
+    """Only what was shipped to the order can be restocked from it, once; its row is locked against other returns."""
+    shipped = sa.select(reservation_lines.c.sku).where(
         reservation_lines.c.order_id == order_id, reservation_lines.c.sku == sku
     )
-    if connection.execute(had).first() is None:
-        raise _never_had(sku, order_id)
+    if connection.execute(shipped).first() is None:
+        raise _never_shipped(sku, order_id)
     rows = connection.execute(
         sa.select(stock_movements.c.kind, sa.func.sum(stock_movements.c.quantity))
         .where(stock_movements.c.order_id == order_id, stock_movements.c.sku == sku)
@@ -223,7 +223,7 @@ def _check_return(connection: sa.Connection, sku: str, units: int, order_id: str
         raise MoreThanShipped(detail, returnable=returnable, errors=_fault("quantity", MoreThanShipped.code, detail))
 
 
-def _never_had(sku: str, order_id: str | None) -> UnknownReservation:
+def _never_shipped(sku: str, order_id: str | None) -> UnknownReservation:
     detail = f"The order never had {sku}."
     errors = _fault("order_id", UnknownReservation.code, detail)
     return UnknownReservation(detail, order_id=order_id, sku=sku, errors=errors)
@@ -233,9 +233,9 @@ def _fault(field: str, code: str, detail: str) -> list[dict[str, object]]:
     return [{"pointer": f"body/{field}", "code": code, "detail": detail}]
 
 
-def _same(before: Movement, sku: str, wanted: NewMovement) -> MovementPosted:
-    asked = {"sku": sku, **wanted.model_dump()}
-    if before.model_dump(include=set(asked)) != asked:
+def _repeated(before: Movement, sku: str, movement: NewMovement) -> MovementPosted:
+    requested = {"sku": sku, **movement.model_dump()}
+    if before.model_dump(include=set(requested)) != requested:
         raise IdempotencyMismatch("This Idempotency-Key was sent before with another movement.")
     return MovementPosted(movement=before)
 
@@ -246,20 +246,20 @@ def _levels(connection: sa.Connection, sku: str) -> list[StockLevel]:
         .where(reservation_lines.c.sku == sku, reservation_lines.c.state == ACTIVE)
         .group_by(reservation_lines.c.warehouse)
     )
-    backordered = {house: int(units) for house, units in waiting if units}
+    backordered = {warehouse: int(units) for warehouse, units in waiting if units}
     found = connection.execute(sa.select(stock).where(stock.c.sku == sku))
-    there = {row.warehouse: (row.on_hand, row.reserved) for row in found}
+    on_stock = {row.warehouse: (row.on_hand, row.reserved) for row in found}
     return [
         StockLevel(
             sku=sku,
-            warehouse=house,
+            warehouse=warehouse,
             on_hand=on_hand,
             reserved=reserved,
             available=on_hand - reserved,
-            backordered=backordered.get(house, 0),
+            backordered=backordered.get(warehouse, 0),
         )
-        for house in sorted(there.keys() | backordered.keys())
-        for on_hand, reserved in [there.get(house, (0, 0))]
+        for warehouse in sorted(on_stock.keys() | backordered.keys())
+        for on_hand, reserved in [on_stock.get(warehouse, (0, 0))]
     ]
 
 

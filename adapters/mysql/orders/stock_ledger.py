@@ -1,4 +1,4 @@
-"""The one way stock changes: lock a SKU's rows, move units, write balances and ledger rows together, tell what flipped.
+"""The one way stock changes: lock a SKU's rows, move units, write balances and ledger rows together, announce changes.
 
 Locks are always taken in the same order, so that no two transactions wait for each other: order rows by id, stock
 rows by SKU and warehouse, product revisions by code.
@@ -28,7 +28,7 @@ MOST_ON_HAND = 1_000_000_000
 
 @dataclass(frozen=True)
 class Cause:
-    """Why units move: who did it, for which order, and what they say about it."""
+    """Why units move: the actor, the order, and the reason given."""
 
     actor: str
     order_id: str | None = None
@@ -45,7 +45,7 @@ class _Level:
 
 
 class StockSheet:
-    """The stock of some SKUs, held by one transaction. Made by `stock_sheet`, which writes it when the block ends."""
+    """The stock of some SKUs, locked by one transaction. Made by `stock_sheet`, which writes it when the block ends."""
 
     def __init__(self, connection: sa.Connection, skus: Collection[str]) -> None:
         self._connection = connection
@@ -64,7 +64,7 @@ class StockSheet:
         self._entries: list[dict[str, Any]] = []
 
     def standing(self, sku: str) -> Standing:
-        """How the SKU stands, with what has been moved so far."""
+        """The SKU's stock and rule, with what has been moved so far."""
         levels = self._levels[sku].values()
         return Standing(sum(level.on_hand - level.reserved for level in levels), self._rules[sku])
 
@@ -73,21 +73,21 @@ class StockSheet:
         level = self._levels[sku][warehouse]
         return level.on_hand - level.reserved
 
-    def available(self, houses: Collection[str]) -> dict[str, dict[str, int]]:
+    def available(self, warehouses: Collection[str]) -> dict[str, dict[str, int]]:
         """Units that nobody has reserved, by warehouse and SKU; the warehouses in the order given."""
-        found: dict[str, dict[str, int]] = {house: {} for house in houses}
+        found: dict[str, dict[str, int]] = {warehouse: {} for warehouse in warehouses}
         for sku, levels in self._levels.items():
-            for house in levels:
-                found[house][sku] = self.free(sku, house)
+            for warehouse in levels:
+                found[warehouse][sku] = self.free(sku, warehouse)
         return found
 
     @property
     def backorderable(self) -> set[str]:
-        """The SKUs that may be sold beyond what is there."""
+        """The SKUs that may be sold beyond their stock."""
         return {sku for sku, rule in self._rules.items() if rule.backorderable}
 
     def set_rule(self, sku: str, rule: StockRule) -> None:
-        """Change what the shop wants of the SKU."""
+        """Change the SKU's rule."""
         self._rules[sku] = rule
         values = {"backorderable": rule.backorderable, "low_stock_at": rule.low_stock_at}
         statement = mysql_insert(stock_rules).values(sku=sku, **values)
@@ -96,16 +96,16 @@ class StockSheet:
     def move(self, kind: MovementKind, place: Place, quantity: int, cause: Cause) -> None:
         """Move so many units; 0 is nothing.
 
-        Raises BelowReserved when less would be left than is promised, InvalidRequest when no warehouse is that large.
+        Raises BelowReserved when less would be left than is reserved, InvalidRequest above the largest stock.
         """
         if quantity == 0:
             return
-        sku, house = place
-        level = self._levels[sku][house]
+        sku, warehouse = place
+        level = self._levels[sku][warehouse]
         on_hand, reserved = EFFECTS[kind]
         if kind is MovementKind.ADJUSTED and level.on_hand + quantity < level.reserved:
             raise BelowReserved(
-                f"{level.reserved} of {level.on_hand} unit(s) are promised to orders.",
+                f"{level.reserved} of {level.on_hand} unit(s) are reserved for orders.",
                 on_hand=level.on_hand,
                 reserved=level.reserved,
             )
@@ -117,7 +117,7 @@ class StockSheet:
         self._entries.append(
             {
                 "sku": sku,
-                "warehouse": house,
+                "warehouse": warehouse,
                 "kind": kind,
                 "quantity": quantity,
                 "order_id": cause.order_id,
@@ -131,30 +131,30 @@ class StockSheet:
     def write(self) -> None:
         """Write the balances, the ledger and, last, the events of what flipped."""
         for sku in sorted(self._levels):
-            for house, level in sorted(self._levels[sku].items(), key=itemgetter(0)):
+            for warehouse, level in sorted(self._levels[sku].items(), key=itemgetter(0)):
                 if level.has_changed:
-                    self._write_level(sku, house, level)
+                    self._write_level(sku, warehouse, level)
         if self._entries:
             self._connection.execute(sa.insert(stock_movements), self._entries)
-        news = []
+        announcements = []
         for sku, before in self._before.items():
             after = self.standing(sku)
-            told = {"sku": sku, "available": after.available, "low_stock_at": after.rule.low_stock_at}
-            news += [ProductAnnouncement(self._product[sku], type, told) for type in flips(before, after)]  # noqa: A001
-        announce(self._connection, news)
+            data = {"sku": sku, "available": after.available, "low_stock_at": after.rule.low_stock_at}
+            announcements += [ProductAnnouncement(self._product[sku], event, data) for event in flips(before, after)]
+        announce(self._connection, announcements)
 
-    def _write_level(self, sku: str, house: str, level: _Level) -> None:
+    def _write_level(self, sku: str, warehouse: str, level: _Level) -> None:
         values = {"on_hand": level.on_hand, "reserved": level.reserved}
         if level.is_new:
-            self._connection.execute(sa.insert(stock).values(sku=sku, warehouse=house, **values))
+            self._connection.execute(sa.insert(stock).values(sku=sku, warehouse=warehouse, **values))
         else:
-            this = sa.and_(stock.c.sku == sku, stock.c.warehouse == house)
+            this = sa.and_(stock.c.sku == sku, stock.c.warehouse == warehouse)
             self._connection.execute(sa.update(stock).where(this).values(**values))
 
 
 @contextmanager
 def stock_sheet(connection: sa.Connection, skus: Collection[str]) -> Iterator[StockSheet]:
-    """Hold all rows of the SKUs; what the block moves is written when it ends, so let it be the transaction's last.
+    """Lock all rows of the SKUs; what the block moves is written when it ends, so let it be the transaction's last.
 
     Raises NotFound for a SKU that the catalog does not have.
     """
@@ -164,34 +164,34 @@ def stock_sheet(connection: sa.Connection, skus: Collection[str]) -> Iterator[St
 
 
 def check_shortage(connection: sa.Connection, demands: Sequence[Demand], *, unless_partly: bool = False) -> None:
-    """Raise OutOfStock when so much cannot be had at this moment: a look that holds nothing and promises nothing.
+    """Raise OutOfStock when the demands cannot be met at this moment; locks and reserves nothing.
 
-    With `unless_partly` only when nothing of it can be had.
+    With `unless_partly` only when no part of them can be met.
     """
-    wanted = summed(demands)
+    units = summed(demands)
     rows = connection.execute(
         sa.select(variants.c.sku, stock_rules.c.backorderable, sa.func.sum(stock.c.on_hand - stock.c.reserved))
         .select_from(variants.outerjoin(stock_rules, stock_rules.c.sku == variants.c.sku))
         .outerjoin(stock, stock.c.sku == variants.c.sku)
-        .where(variants.c.sku.in_(wanted))
+        .where(variants.c.sku.in_(units))
         .group_by(variants.c.sku, stock_rules.c.backorderable)
     ).all()
-    totals = {sku: int(units or 0) for sku, _, units in rows}
-    late = {sku for sku, backorderable, _ in rows if backorderable}
-    refuse_shortage(wanted, totals, late, unless_partly=unless_partly)
+    totals = {sku: int(available or 0) for sku, _, available in rows}
+    backorderables = {sku for sku, backorderable, _ in rows if backorderable}
+    refuse_shortage(units, totals, backorderables, unless_partly=unless_partly)
 
 
 def _lock(connection: sa.Connection, skus: Sequence[str]) -> Sequence[sa.Row[Any]]:
-    """All rows of the SKUs, in key order. A SKU that has none yet is held by its variant instead, or two transactions
-    could each make its first row without seeing the other's.
+    """All rows of the SKUs, in key order. A SKU that has none yet is locked by its variant instead, or two
+    transactions could each insert its first row without seeing the other's.
     """
     query = sa.select(stock).where(stock.c.sku.in_(skus)).order_by(stock.c.sku, stock.c.warehouse).with_for_update()
     rows = connection.execute(query).all()
-    bare = sorted(set(skus) - {row.sku for row in rows})
-    if not bare:
+    without = sorted(set(skus) - {row.sku for row in rows})
+    if not without:
         return rows
-    held = sa.select(variants.c.sku).where(variants.c.sku.in_(bare)).order_by(variants.c.sku).with_for_update()
-    connection.execute(held).all()
+    lock = sa.select(variants.c.sku).where(variants.c.sku.in_(without)).order_by(variants.c.sku).with_for_update()
+    connection.execute(lock).all()
     return connection.execute(query).all()
 
 

@@ -1,4 +1,4 @@
-"""The proof that ledger, balances and reservations say the same, SKU by SKU, while orders go on."""
+"""Compares the stock ledger, balances and reservations, SKU by SKU, while orders go on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MOST_KEPT = 500
 
 @dataclass(frozen=True)
 class Checked:
-    """One page: its last SKU, how many levels it had, and what was wrong."""
+    """One page: its last SKU, how many levels it had, and the differences found."""
 
     after: str
     levels: int
@@ -28,7 +28,7 @@ class Checked:
 
 
 class StockReconciliations:
-    """Compares, and keeps what was found."""
+    """Compares stock, and stores what was found."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -37,7 +37,7 @@ class StockReconciliations:
         """Compare everything after a SKU, page by page; each page is seen as it was at one moment.
 
         on hand = received + restocked + adjusted - shipped, reserved = reserved - released - shipped, both by the
-        ledger; and reserved = what the open lines of reservations hold of what is there.
+        ledger; and reserved = the allocated units of open reservations.
         """
         while (checked := self._page(after, page)) is not None:
             yield checked
@@ -56,18 +56,18 @@ class StockReconciliations:
         return Checked(skus[-1], levels or 0, [_difference(row) for row in rows])
 
     def levels(self) -> int:
-        """How many there are to compare."""
+        """The number of stock levels."""
         with self._engine.connect() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(stock)) or 0
 
     def keep(self, started_at: datetime, levels: int, found: int, differences: Sequence[StockDifference]) -> None:
-        """Write down a whole run with the first of its differences; a repeat of the same run writes the same row."""
+        """Store a whole run with the first of its differences; a repeat of the same run writes the same row."""
         row = {
             "started_at": naive(started_at),
             "finished_at": now(),
             "levels_checked": levels,
             "differences_found": found,
-            "differences": [one.model_dump(mode="json") for one in differences[:MOST_KEPT]],
+            "differences": [difference.model_dump(mode="json") for difference in differences[:MOST_KEPT]],
         }
         statement = mysql_insert(stock_reconciliations).values(row)
         with self._engine.begin() as connection:
@@ -85,7 +85,7 @@ class StockReconciliations:
 
 
 def _next_skus(connection: sa.Connection, after: str, limit: int) -> Sequence[str]:
-    """From all three, because what one of them lacks is a difference too."""
+    """From all three tables, because a SKU that one of them lacks is a difference too."""
     pages = [
         sa.select(table.c.sku).distinct().where(table.c.sku > after).order_by(table.c.sku).limit(limit).subquery()
         for table in (stock, stock_movements, reservation_lines)
@@ -99,9 +99,9 @@ _SUMS = ("on_hand", "reserved", "ledger_on_hand", "ledger_reserved", "held")
 
 def _differences(after: str, last: str) -> sa.Select[Any]:
     quantity, kind = stock_movements.c.quantity, stock_movements.c.kind
-    on_hand = sa.case({one: effect[0] * quantity for one, effect in EFFECTS.items()}, value=kind, else_=0)
-    reserved = sa.case({one: effect[1] * quantity for one, effect in EFFECTS.items()}, value=kind, else_=0)
-    there = sa.case(
+    on_hand = sa.case({name: effect[0] * quantity for name, effect in EFFECTS.items()}, value=kind, else_=0)
+    reserved = sa.case({name: effect[1] * quantity for name, effect in EFFECTS.items()}, value=kind, else_=0)
+    allocated = sa.case(
         (
             reservation_lines.c.state == ACTIVE,
             reservation_lines.c.quantity - reservation_lines.c.backordered,
@@ -111,7 +111,7 @@ def _differences(after: str, last: str) -> sa.Select[Any]:
     parts = [
         _part(stock, after, last, on_hand=stock.c.on_hand, reserved=stock.c.reserved),
         _part(stock_movements, after, last, ledger_on_hand=on_hand, ledger_reserved=reserved),
-        _part(reservation_lines, after, last, held=there),
+        _part(reservation_lines, after, last, held=allocated),
     ]
     rows = sa.union_all(*parts).subquery()
     sums = {name: sa.func.sum(rows.c[name]) for name in _SUMS}

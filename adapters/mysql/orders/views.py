@@ -39,14 +39,16 @@ def order_summary(row: Row) -> OrderSummary:
     )
 
 
-Late = Mapping[tuple[int, str], int]  # parcel and SKU → units that have yet to arrive
+Backordered = Mapping[tuple[int, str], int]  # parcel and SKU → units that are not allocated yet
 
 
-def order_view(row: Row, lines: Sequence[Row], boxes: Sequence[Row], late: Late, payment: PaymentBalance) -> OrderView:
+def order_view(
+    row: Row, lines: Sequence[Row], parcels: Sequence[Row], backordered: Backordered, payment: PaymentBalance
+) -> OrderView:
     """An order in full."""
     money = row.currency
     by_sku = Counter[str]()
-    for (_, sku), units in late.items():
+    for (_, sku), units in backordered.items():
         by_sku[sku] += units
     return OrderView(
         **order_summary(row).model_dump(),
@@ -61,7 +63,7 @@ def order_view(row: Row, lines: Sequence[Row], boxes: Sequence[Row], late: Late,
         voucher_code=row.voucher_code,
         **(row.awaiting or {}),
         lines=[_line_view(line, money, by_sku[line.sku]) for line in lines],
-        parcels=[_parcel_view(box, late) for box in boxes],
+        parcels=[_parcel_view(parcel, backordered) for parcel in parcels],
         shipping_address=Address.model_validate(row.shipping_address),
         shipping_method=row.shipping_method,
         failure_code=row.failure_code,
@@ -69,19 +71,19 @@ def order_view(row: Row, lines: Sequence[Row], boxes: Sequence[Row], late: Late,
     )
 
 
-def payment_balance(stands: Mapping[Account, int], credit: OrderCredit, currency: str) -> PaymentBalance:
-    """What an order shows of its money."""
+def payment_balance(balances: Mapping[Account, int], credit: OrderCredit, currency: str) -> PaymentBalance:
+    """The order's money: held, captured and refunded, in sum and by card and store credit."""
 
     def part(held: int, captured: int, refunded: int) -> dict[str, Money]:
         amounts = {"held": held, "captured": captured, "refunded": refunded}
         return {name: Money(amount=amount, currency=currency) for name, amount in amounts.items()}
 
-    card = (stands[Account.HELD], -stands[Account.SALES], stands[Account.REFUNDS])
+    card = (balances[Account.HELD], -balances[Account.SALES], balances[Account.REFUNDS])
     store_credit = (credit.held, credit.captured, credit.refunded)
-    both = part(*(one + other for one, other in zip(card, store_credit, strict=True)))
+    both = part(*(by_card + by_credit for by_card, by_credit in zip(card, store_credit, strict=True)))
     return PaymentBalance(
         **both,
-        disputed=Money(amount=stands[Account.DISPUTED], currency=currency),
+        disputed=Money(amount=balances[Account.DISPUTED], currency=currency),
         card=PaymentPart(**part(*card)),
         store_credit=PaymentPart(**part(*store_credit)),
     )
@@ -103,7 +105,7 @@ def order_event(row: Row) -> OrderEvent:
 
 
 def parcel_plan(row: Row) -> ParcelPlan:
-    """What the warehouse was told to ship."""
+    """What the warehouse is to ship."""
     return ParcelPlan(
         number=row.number,
         warehouse=row.warehouse,
@@ -127,7 +129,7 @@ def _line_view(row: Row, currency: str, backordered: int) -> OrderLineView:
     )
 
 
-def _parcel_view(row: Row, late: Late) -> ParcelView:
+def _parcel_view(row: Row, backordered: Backordered) -> ParcelView:
     return ParcelView(
         number=row.number,
         warehouse=row.warehouse,
@@ -135,7 +137,9 @@ def _parcel_view(row: Row, late: Late) -> ParcelView:
         tracking_number=row.tracking_number,
         tracking_url=row.tracking_url,
         lines=[
-            ParcelLine(sku=line["sku"], quantity=line["quantity"], backordered=late.get((row.number, line["sku"]), 0))
+            ParcelLine(
+                sku=line["sku"], quantity=line["quantity"], backordered=backordered.get((row.number, line["sku"]), 0)
+            )
             for line in row.lines
         ],
     )

@@ -1,4 +1,4 @@
-"""Vouchers: their terms, and the count of their uses, taken and given back with the order they belong to."""
+"""Vouchers: their terms, and the count of their uses, taken and released with the order they belong to."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from adapters.mysql.clock import now
 from adapters.mysql.constraints import PRIMARY, violated_key
-from adapters.mysql.tables.vouchers import voucher_redemptions, vouchers
+from adapters.mysql.tables.orders import voucher_redemptions, vouchers
 from domain.errors import CodeTaken, Conflict, NotFound, StaleVersion
 from domain.money import Money
 from domain.vouchers import Voucher, VoucherKind, refusal
@@ -18,7 +18,7 @@ _MOMENTS = ("valid_from", "valid_to", "created_at", "updated_at")
 
 
 class Vouchers:
-    """What staff make and customers use."""
+    """Vouchers as staff manage them and orders use them."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -53,9 +53,9 @@ class Vouchers:
         return VoucherPage(items=[_view(row) for row in rows[:limit]], next_cursor=cursor)
 
     def change(self, code: str, terms: VoucherTerms, expected_version: int | None) -> VoucherView:
-        """Give it other terms; raises NotFound, StaleVersion unless it has the version expected (None: any).
+        """Change its terms; raises NotFound, StaleVersion unless it has the version expected (None: any).
 
-        Uses that were taken stay taken, so a lower limit than there are uses is refused with Conflict.
+        A limit below the uses already taken is refused with Conflict.
         """
         with self._engine.begin() as connection:
             row = connection.execute(
@@ -72,7 +72,7 @@ class Vouchers:
         return self.get(code)
 
     def terms(self, code: str) -> Voucher:
-        """What the code stands for, to price with; raises VoucherRefused when there is none."""
+        """The voucher's terms, for pricing; raises VoucherRefused for an unknown code."""
         with self._engine.connect() as connection:
             row = connection.execute(sa.select(vouchers).where(vouchers.c.code == code)).one_or_none()
         if row is None:
@@ -82,7 +82,7 @@ class Vouchers:
     def check_left(self, code: str, customer_id: str | None) -> None:
         """Raise VoucherRefused when this customer (None: a guest) has no use of it left at this moment.
 
-        A look that takes nothing: only the order's own transaction can.
+        Takes no use: only the order's own transaction does.
         """
         with self._engine.connect() as connection:
             row = connection.execute(sa.select(vouchers).where(vouchers.c.code == code)).one_or_none()
@@ -122,8 +122,8 @@ def _check_left(connection: sa.Connection, row: sa.Row[Any] | None, customer_id:
             raise refusal("voucher_used_by_you", max_uses_per_customer=row.max_uses_per_customer)
 
 
-def give_use_back(connection: sa.Connection, order_id: str) -> str | None:
-    """The order failed: its use counts no more. Answers the code, or None when it held none (any more)."""
+def release_use(connection: sa.Connection, order_id: str) -> str | None:
+    """Release the order's use. Answers the code, or None when it has none (any more)."""
     row = connection.execute(
         sa.select(voucher_redemptions.c.code)
         .where(voucher_redemptions.c.order_id == order_id, voucher_redemptions.c.taken)

@@ -11,8 +11,8 @@ from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, append, lock_order
 from adapters.mysql.payments.credit_balances import credit_balances, credit_of_order
 from adapters.mysql.payments.ledger import derived_status
-from adapters.mysql.tables.credit import credit_accounts, credit_entries
 from adapters.mysql.tables.orders import orders
+from adapters.mysql.tables.payments import credit_accounts, credit_entries
 from adapters.mysql.transactions import in_transaction
 from domain.actors import SYSTEM_ACTOR
 from domain.credit import MOVES, CreditAccount, CreditKind, credit_to_authorize
@@ -31,8 +31,8 @@ from schemas.credit import (
 )
 
 _EVENT_TYPES = {
-    CreditKind.HOLD: EventType.PAYMENT_CREDIT_AUTHORIZED,
-    CreditKind.RELEASE: EventType.PAYMENT_CREDIT_VOIDED,
+    CreditKind.AUTHORIZE: EventType.PAYMENT_CREDIT_AUTHORIZED,
+    CreditKind.VOID: EventType.PAYMENT_CREDIT_VOIDED,
     CreditKind.CAPTURE: EventType.PAYMENT_CREDIT_CAPTURED,
     CreditKind.REFUND: EventType.PAYMENT_CREDIT_REFUNDED,
 }
@@ -40,51 +40,51 @@ _EVENT_TYPES = {
 
 @dataclass(frozen=True)
 class Granter:
-    """Who gives credit, and under which key, so that the same request gives it once."""
+    """Who grants credit, and under which Idempotency-Key."""
 
     actor: str
     idempotency_key: str
 
 
 class StoreCredit:
-    """What customers can spend, what orders hold of it, and every move there was."""
+    """The store credit of customers: what is available, what is authorized for orders, and every move."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def grant(self, customer_id: str, wanted: GrantCredit, granter: Granter) -> CreditEntry:
-        """Give a customer credit, once per key. Raises IdempotencyMismatch when the key gave something else."""
+    def grant(self, customer_id: str, request: GrantCredit, granter: Granter) -> CreditEntry:
+        """Grant a customer credit, once per key. Raises IdempotencyMismatch when the key granted something else."""
 
         def act(connection: sa.Connection) -> CreditEntry:
             _lock(connection, customer_id)
             before = _find(connection, granter.idempotency_key)
             if before is None:
-                amount, key = wanted.amount, granter.idempotency_key
-                move = _Move(CreditKind.GRANT, amount.amount, key, granter.actor, wanted.reason)
+                amount, key = request.amount, granter.idempotency_key
+                move = _Move(CreditKind.GRANT, amount.amount, key, granter.actor, request.reason)
                 _write(connection, customer_id, amount.currency, move)
                 before = _find(connection, granter.idempotency_key)
                 assert before is not None
-            said = (before.customer_id, before.amount, before.currency, before.reason)
-            if said != (customer_id, wanted.amount.amount, wanted.amount.currency, wanted.reason):
+            granted = (before.customer_id, before.amount, before.currency, before.reason)
+            if granted != (customer_id, request.amount.amount, request.amount.currency, request.reason):
                 raise IdempotencyMismatch("This Idempotency-Key was sent before with another grant.")
             return _view(before)
 
         return in_transaction(self._engine, act)
 
     def available(self, customer_id: str, currency: str) -> int:
-        """What the customer could spend at this moment; only `hold` can promise it."""
+        """What the customer could spend at this moment; only `authorize` secures it."""
         with self._engine.connect() as connection:
-            stands = credit_balances(connection, customer_id).get(currency)
-        return stands[CreditAccount.AVAILABLE] if stands else 0
+            balances = credit_balances(connection, customer_id).get(currency)
+        return balances[CreditAccount.AVAILABLE] if balances else 0
 
     def statement(self, customer_id: str, before_id: int | None = None, limit: int = 50) -> CreditStatement:
-        """What a customer has, and every move of it, newest first; `next_cursor` is the id to continue before."""
+        """A customer's balances, and every move, newest first; `next_cursor` is the id to continue before."""
         entries = credit_entries.c
         query = sa.select(credit_entries).where(entries.customer_id == customer_id)
         if before_id is not None:
             query = query.where(entries.id < before_id)
         with self._engine.connect() as connection:
-            stands = credit_balances(connection, customer_id)
+            balances = credit_balances(connection, customer_id)
             rows = connection.execute(query.order_by(entries.id.desc()).limit(limit + 1)).all()
         return CreditStatement(
             balances=[
@@ -92,49 +92,49 @@ class StoreCredit:
                     available=Money(amount=found[CreditAccount.AVAILABLE], currency=currency),
                     held=Money(amount=found[CreditAccount.HELD], currency=currency),
                 )
-                for currency, found in stands.items()
+                for currency, found in balances.items()
             ],
             items=[_view(row) for row in rows[:limit]],
             next_cursor=str(rows[limit - 1].id) if len(rows) > limit else None,
         )
 
-    def hold(self, command: AuthorizeCredit) -> CreditMoved:
-        """Keep what the order can use of its customer's credit; a repeat answers what the first attempt kept."""
-        return in_transaction(self._engine, lambda connection: _hold(connection, command))
+    def authorize(self, command: AuthorizeCredit) -> CreditMoved:
+        """Authorize what the order can use of its customer's credit; a repeat answers the first attempt's amount."""
+        return in_transaction(self._engine, lambda connection: _authorize(connection, command))
 
     def capture(self, command: CaptureCredit) -> CreditMoved:
-        """Take so much of what is held; a repeat takes nothing more."""
+        """Capture so much of what is authorized; a repeat captures nothing more."""
 
         def act(connection: sa.Connection) -> CreditMoved:
-            purse = _purse(connection, command.order_id)
+            locked = _locked(connection, command.order_id)
             before = _find(connection, command.idempotency_key)
             if before is None:
                 held = credit_of_order(connection, command.order_id).held
-                assert command.amount <= held, f"{command.amount} of {held} that are held"
+                assert command.amount <= held, f"{command.amount} of {held} that are authorized"
                 data = {"parcel": command.parcel}
                 return _move(
-                    connection, purse, _Move(CreditKind.CAPTURE, command.amount, command.idempotency_key, data=data)
+                    connection, locked, _Move(CreditKind.CAPTURE, command.amount, command.idempotency_key, data=data)
                 )
-            return _moved(connection, purse, command.amount)
+            return _moved(connection, locked, command.amount)
 
         return in_transaction(self._engine, act)
 
-    def release(self, command: VoidCredit) -> CreditMoved:
-        """Give back whatever the order still holds; a repeat finds nothing and does nothing."""
+    def void(self, command: VoidCredit) -> CreditMoved:
+        """Void whatever is still authorized for the order; a repeat finds nothing and does nothing."""
 
         def act(connection: sa.Connection) -> CreditMoved:
-            purse = _purse(connection, command.order_id)
+            locked = _locked(connection, command.order_id)
             held = credit_of_order(connection, command.order_id).held
             if not held:
-                return _moved(connection, purse, 0)
-            move = _Move(CreditKind.RELEASE, held, command.idempotency_key, reason=command.reason)
-            return _move(connection, purse, move)
+                return _moved(connection, locked, 0)
+            move = _Move(CreditKind.VOID, held, command.idempotency_key, reason=command.reason)
+            return _move(connection, locked, move)
 
         return in_transaction(self._engine, act)
 
 
 @dataclass(frozen=True)
-class _Purse:
+class _LockedCredit:
     """An order and its customer's credit, both locked."""
 
     order_id: str
@@ -145,7 +145,7 @@ class _Purse:
 
 @dataclass(frozen=True)
 class _Move:
-    """One move of credit, and what its event says of it besides the amount."""
+    """One move of credit, and the data of its event besides the amount."""
 
     kind: CreditKind
     amount: int
@@ -155,52 +155,52 @@ class _Move:
     data: Mapping[str, object] = field(default_factory=dict)
 
 
-def give_back(
+def refund_as_credit(
     connection: sa.Connection, order_id: str, amount: int, idempotency_key: str, actor: str, data: dict[str, object]
 ) -> None:
     """Book a refund as credit with its event, in the transaction that holds the order; a repeat changes nothing."""
-    purse = _purse(connection, order_id)
+    locked = _locked(connection, order_id)
     if _find(connection, idempotency_key) is None:
         move = _Move(CreditKind.REFUND, amount, idempotency_key, actor, str(data["reason"]), data)
-        _move(connection, purse, move)
+        _move(connection, locked, move)
 
 
-def _hold(connection: sa.Connection, command: AuthorizeCredit) -> CreditMoved:
-    purse = _purse(connection, command.order_id)
+def _authorize(connection: sa.Connection, command: AuthorizeCredit) -> CreditMoved:
+    locked = _locked(connection, command.order_id)
     before = _find(connection, command.idempotency_key)
     if before is not None:
-        return _moved(connection, purse, int(before.amount))
-    stands = credit_balances(connection, purse.customer_id).get(purse.currency)
-    amount = credit_to_authorize(purse.total, stands[CreditAccount.AVAILABLE]) if stands else 0
+        return _moved(connection, locked, int(before.amount))
+    balances = credit_balances(connection, locked.customer_id).get(locked.currency)
+    amount = credit_to_authorize(locked.total, balances[CreditAccount.AVAILABLE]) if balances else 0
     if not amount:
-        return _moved(connection, purse, 0)
-    return _move(connection, purse, _Move(CreditKind.HOLD, amount, command.idempotency_key))
+        return _moved(connection, locked, 0)
+    return _move(connection, locked, _Move(CreditKind.AUTHORIZE, amount, command.idempotency_key))
 
 
-def _purse(connection: sa.Connection, order_id: str) -> _Purse:
+def _locked(connection: sa.Connection, order_id: str) -> _LockedCredit:
     """Take both locks, the order's first, before anything is read: what is read then is what there is."""
     lock_order(connection, order_id)
     query = sa.select(orders.c.customer_id, orders.c.currency, orders.c.total).where(orders.c.id == order_id)
     row = connection.execute(query).one()
     _lock(connection, row.customer_id)
-    return _Purse(order_id, row.customer_id, row.currency, row.total)
+    return _LockedCredit(order_id, row.customer_id, row.currency, row.total)
 
 
 def _lock(connection: sa.Connection, customer_id: str) -> None:
-    """Hold the customer's account, which is made by its first move."""
+    """Lock the customer's account, which is created by its first move."""
     made = mysql_insert(credit_accounts).values(customer_id=customer_id, created_at=now())
     connection.execute(made.on_duplicate_key_update(customer_id=customer_id))
 
 
-def _move(connection: sa.Connection, purse: _Purse, move: _Move) -> CreditMoved:
+def _move(connection: sa.Connection, locked: _LockedCredit, move: _Move) -> CreditMoved:
     """One move for an order with its event and the order's payment status."""
-    _write(connection, purse.customer_id, purse.currency, move, purse.order_id)
-    told: dict[str, object] = {"amount": {"amount": move.amount, "currency": purse.currency}, **move.data}
+    _write(connection, locked.customer_id, locked.currency, move, locked.order_id)
+    data: dict[str, object] = {"amount": {"amount": move.amount, "currency": locked.currency}, **move.data}
     if move.reason:
-        told["reason"] = move.reason
-    status = derived_status(connection, purse.order_id)
-    change = Change(move.key, _EVENT_TYPES[move.kind], move.actor, told, payment_status=status)
-    append(connection, lock_order(connection, purse.order_id), change)
+        data["reason"] = move.reason
+    status = derived_status(connection, locked.order_id)
+    change = Change(move.key, _EVENT_TYPES[move.kind], move.actor, data, payment_status=status)
+    append(connection, lock_order(connection, locked.order_id), change)
     return CreditMoved(amount=move.amount, payment_status=status)
 
 
@@ -225,8 +225,8 @@ def _write(
     )
 
 
-def _moved(connection: sa.Connection, purse: _Purse, amount: int) -> CreditMoved:
-    return CreditMoved(amount=amount, payment_status=derived_status(connection, purse.order_id))
+def _moved(connection: sa.Connection, locked: _LockedCredit, amount: int) -> CreditMoved:
+    return CreditMoved(amount=amount, payment_status=derived_status(connection, locked.order_id))
 
 
 def _find(connection: sa.Connection, idempotency_key: str) -> sa.Row[Any] | None:

@@ -1,11 +1,11 @@
-"""What stands of store credit, told by sums over its moves."""
+"""Balances of store credit: sums over its moves."""
 
 from collections import Counter
 from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from adapters.mysql.tables.credit import credit_entries
+from adapters.mysql.tables.payments import credit_entries
 from domain.credit import CreditAccount, CreditKind, OrderCredit
 
 
@@ -15,7 +15,7 @@ def credit_of_order(connection: sa.Connection, order_id: str) -> OrderCredit:
 
 
 def credit_of_orders(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, OrderCredit]:
-    """The same of several; none is an order without any."""
+    """The store credit of several orders; an order without any has zeros."""
     entries = credit_entries.c
     query = (
         sa.select(entries.order_id, entries.kind, sa.func.sum(entries.amount))
@@ -25,8 +25,8 @@ def credit_of_orders(connection: sa.Connection, order_ids: Collection[str]) -> d
     sums = Counter({(order_id, kind): int(total) for order_id, kind, total in connection.execute(query)})
     return {
         order_id: OrderCredit(
-            authorized=sums[order_id, CreditKind.HOLD],
-            released=sums[order_id, CreditKind.RELEASE],
+            authorized=sums[order_id, CreditKind.AUTHORIZE],
+            voided=sums[order_id, CreditKind.VOID],
             captured=sums[order_id, CreditKind.CAPTURE],
             refunded=sums[order_id, CreditKind.REFUND],
         )
@@ -35,7 +35,7 @@ def credit_of_orders(connection: sa.Connection, order_ids: Collection[str]) -> d
 
 
 def credit_balances(connection: sa.Connection, customer_id: str) -> dict[str, dict[CreditAccount, int]]:
-    """What stands on each of a customer's accounts, by currency, as this transaction sees it."""
+    """The balance of each of a customer's accounts, by currency, as this transaction sees it."""
     entries = credit_entries.c
     moved = (
         sa.select(entries.currency, entries.source, entries.target, sa.func.sum(entries.amount))
@@ -45,7 +45,7 @@ def credit_balances(connection: sa.Connection, customer_id: str) -> dict[str, di
     )
     found: dict[str, dict[CreditAccount, int]] = {}
     for currency, source, target, amount in connection.execute(moved):
-        stands = found.setdefault(currency, dict.fromkeys(CreditAccount, 0))
-        stands[CreditAccount(source)] -= int(amount)
-        stands[CreditAccount(target)] += int(amount)
+        balances = found.setdefault(currency, dict.fromkeys(CreditAccount, 0))
+        balances[CreditAccount(source)] -= int(amount)
+        balances[CreditAccount(target)] += int(amount)
     return found

@@ -1,4 +1,4 @@
-"""What comparing payments has found: one row for each difference, however many runs see it."""
+"""Differences that payment reconciliation has found: one row for each, however many runs see it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from adapters.mysql.clock import aware, naive, now
-from adapters.mysql.tables.payment_reconciliation import payment_differences, payment_reconciliations
+from adapters.mysql.tables.payments import payment_differences, payment_reconciliations
 from adapters.mysql.transactions import in_transaction
 from domain.errors import DifferenceDecided, NoRepair, NotFound
 from domain.orders import OrderStatus
@@ -31,7 +31,7 @@ _VALUES = ("repair", "repair_amount", "provider_amount", "ledger_amount", "order
 
 
 class PaymentDifferences:
-    """Keeps differences, and what is decided about them; one of an order at work is only watched during `grace`."""
+    """Stores differences and decisions about them; one of a running order is only watched during `grace`."""
 
     def __init__(self, engine: sa.Engine, grace: timedelta) -> None:
         self._engine = engine
@@ -46,14 +46,14 @@ class PaymentDifferences:
         *,
         running: bool,
     ) -> list[PaymentDifference]:
-        """Make the rows of an order what has just been found of it; answers those that are open now.
+        """Store what has just been found of an order; answers the differences that are open now.
 
-        One that is not found any more is closed. One that was dismissed stays so until its amounts change.
+        One that is not found any more is closed. A dismissed one stays dismissed until its amounts change.
         """
         common = {"order_id": order_id, "order_status": status, "currency": currency}
-        rows = {_live_key(one): _row(one) | common for one in found}
+        rows = {_live_key(difference): _row(difference) | common for difference in found}
 
-        def deed(connection: sa.Connection) -> list[PaymentDifference]:
+        def work(connection: sa.Connection) -> list[PaymentDifference]:
             known = _live(connection, order_id)
             for key in known.keys() - rows.keys():
                 _close(connection, known[key])
@@ -61,7 +61,7 @@ class PaymentDifferences:
                 self._see(connection, key, known.get(key), row, running)
             return [_view(row) for row in _live(connection, order_id).values() if row.status == _D.OPEN]
 
-        return in_transaction(self._engine, deed)
+        return in_transaction(self._engine, work)
 
     def _see(
         self, connection: sa.Connection, key: str, known: sa.Row[Any] | None, row: Mapping[str, Any], running: bool
@@ -101,15 +101,15 @@ class PaymentDifferences:
             return connection.scalar(sa.select(_c.id).where(_c.id == difference_id)) is not None
 
     def payments_of(self, order_id: str) -> list[str]:
-        """The payments in whose books something was found and is not gone."""
+        """The payments of the order with a difference that lasts."""
         mine = (_c.order_id == order_id, _c.live_key.is_not(None), _c.payment_id.is_not(None))
         with self._engine.connect() as connection:
             return list(connection.scalars(sa.select(_c.payment_id).where(*mine).distinct()))
 
     def decide(self, command: DecideDifference) -> PaymentDifference:
-        """Note the decision; the same one again changes nothing. Raises NotFound, DifferenceDecided, NoRepair."""
+        """Record the decision; a repeat changes nothing. Raises NotFound, DifferenceDecided, NoRepair."""
 
-        def deed(connection: sa.Connection) -> PaymentDifference:
+        def work(connection: sa.Connection) -> PaymentDifference:
             row = _found(connection, command.difference_id, lock=True)
             if row.decision_id == command.decision_id:
                 return _view(row)
@@ -117,7 +117,7 @@ class PaymentDifferences:
                 raise DifferenceDecided(f"The difference is {row.status}.", status=row.status)
             applies = command.action is DecisionAction.APPLY
             if applies and row.repair == Repair.MANUAL_REVIEW:
-                raise NoRepair("Nothing can be done about it by itself: put it right by hand, then dismiss it.")
+                raise NoRepair("It has no automatic repair: correct it by hand, then dismiss it.")
             status = _D.REPAIRING if applies else _D.DISMISSED
             changed = {
                 "status": status,
@@ -131,12 +131,12 @@ class PaymentDifferences:
             connection.execute(sa.update(payment_differences).where(_c.id == row.id).values(changed))
             return _view(_found(connection, row.id))
 
-        return in_transaction(self._engine, deed)
+        return in_transaction(self._engine, work)
 
     def settle(self, command: SettleDifference) -> PaymentDifference:
-        """Note how a repair has ended; one that has led to no end is open again, for another decision."""
+        """Record how a repair has ended; a failed one is open again, for another decision."""
 
-        def deed(connection: sa.Connection) -> PaymentDifference:
+        def work(connection: sa.Connection) -> PaymentDifference:
             row = _found(connection, command.difference_id, lock=True)
             if row.status == _D.REPAIRING:
                 changed: dict[str, Any] = {"status": command.status, "note": command.note}
@@ -147,10 +147,10 @@ class PaymentDifferences:
                 connection.execute(sa.update(payment_differences).where(_c.id == row.id).values(changed))
             return _view(_found(connection, row.id))
 
-        return in_transaction(self._engine, deed)
+        return in_transaction(self._engine, work)
 
     def returned(self, payment_id: str, actor: str) -> None:
-        """Close what was found of money that has been given back without anybody's decision."""
+        """Close the differences of an orphaned payment that was returned automatically."""
         orphaned = [DifferenceKind.ORPHANED_AUTHORIZATION, DifferenceKind.ORPHANED_CAPTURE]
         these = (_c.subject == payment_id, _c.kind.in_(orphaned), _c.status.in_([_D.OPEN, _D.WATCHED]))
         closed = {"live_key": None, "status": _D.REPAIRED, "actor": actor, "decided_at": now()}
@@ -158,13 +158,13 @@ class PaymentDifferences:
             connection.execute(sa.update(payment_differences).where(*these).values(closed))
 
     def count(self, status: DifferenceStatus) -> int:
-        """How many stand so."""
+        """The number of differences with this status."""
         with self._engine.connect() as connection:
             query = sa.select(sa.func.count()).select_from(payment_differences).where(_c.status == status)
             return connection.scalar(query) or 0
 
     def keep_run(self, started_at: datetime, done: PaymentsReconciled) -> None:
-        """Write down a whole run; a repeat of the same run writes the same row."""
+        """Store a whole run; a repeat of the same run writes the same row."""
         row = {
             "started_at": naive(started_at),
             "finished_at": now(),
@@ -175,7 +175,7 @@ class PaymentDifferences:
             connection.execute(mysql_insert(payment_reconciliations).values(row).on_duplicate_key_update(row))
 
     def page(self, cursor: tuple[int, int] | None, limit: int) -> PaymentDifferencePage:
-        """The open ones first, then what is being dealt with, each newest first; `next_cursor` is `<rank>.<id>`."""
+        """The open ones first, then those being repaired, each newest first; `next_cursor` is `<rank>.<id>`."""
         query = sa.select(payment_differences, _rank.label("rank"))
         if cursor is not None:
             rank, before = cursor
@@ -190,20 +190,20 @@ class PaymentDifferences:
         )
 
 
-def _live_key(one: Difference) -> str:
-    return f"{one.kind}:{one.effect or ''}:{one.subject}"
+def _live_key(difference: Difference) -> str:
+    return f"{difference.kind}:{difference.effect or ''}:{difference.subject}"
 
 
-def _row(one: Difference) -> dict[str, Any]:
+def _row(difference: Difference) -> dict[str, Any]:
     return {
-        "kind": one.kind,
-        "effect": one.effect,
-        "subject": one.subject,
-        "payment_id": one.payment_id,
-        "provider_amount": one.provider_amount,
-        "ledger_amount": one.ledger_amount,
-        "repair": one.repair,
-        "repair_amount": one.repair_amount,
+        "kind": difference.kind,
+        "effect": difference.effect,
+        "subject": difference.subject,
+        "payment_id": difference.payment_id,
+        "provider_amount": difference.provider_amount,
+        "ledger_amount": difference.ledger_amount,
+        "repair": difference.repair,
+        "repair_amount": difference.repair_amount,
     }
 
 
@@ -213,7 +213,7 @@ def _live(connection: sa.Connection, order_id: str) -> dict[str, sa.Row[Any]]:
 
 
 def _close(connection: sa.Connection, row: sa.Row[Any]) -> None:
-    if row.status == _D.REPAIRING:  # its workflow says how it ends
+    if row.status == _D.REPAIRING:  # its workflow records how it ends
         return
     status = _D.DISMISSED if row.status == _D.DISMISSED else _D.RESOLVED_ITSELF
     closed = {"live_key": None, "status": status}

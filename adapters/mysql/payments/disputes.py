@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from adapters.mysql.clock import aware, naive, now
 from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.payments.ledger import derived_status, write_entry
-from adapters.mysql.tables.disputes import disputes
+from adapters.mysql.tables.payments import disputes
 from adapters.mysql.transactions import in_transaction
 from domain.actors import PROVIDER_ACTOR
 from domain.disputes import DisputeStatus
@@ -28,21 +28,21 @@ from schemas.payments import RecordPayment
 
 
 class Disputes:
-    """Keeps how disputes stand and what was done about them; a repeat changes nothing."""
+    """Stores disputes and the actions taken; a repeat changes nothing."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
     def record(self, command: RecordDispute) -> DisputeRecorded:
-        """Keep how it stands, book what moved, tell what is news of it. Raises NotFound for an order we do not have."""
+        """Store its state, book its movements and append its events. Raises NotFound for an unknown order."""
         return in_transaction(self._engine, lambda connection: _record(connection, command))
 
     def note(self, command: NoteAction) -> DisputeView:
-        """Keep what was done about it. Raises NotFound."""
+        """Record an action. Raises NotFound."""
         return in_transaction(self._engine, lambda connection: _note(connection, command))
 
     def get(self, dispute_id: str) -> DisputeView | None:
-        """One of them."""
+        """The dispute with this id."""
         with self._engine.connect() as connection:
             row = _find(connection, dispute_id)
         return _view(row) if row else None
@@ -79,7 +79,7 @@ def _record(connection: sa.Connection, command: RecordDispute) -> DisputeRecorde
             idempotency_key=f"dispute-{standing.dispute_id}:{movement.kind}:{movement.provider_id}",
         )
         write_entry(connection, order, entry, PROVIDER_ACTOR)
-    _tell(connection, command.order_id, standing, first=known is None)
+    _append_events(connection, command.order_id, standing, first=known is None)
     row = _find(connection, standing.dispute_id)
     assert row is not None
     return DisputeRecorded(dispute=_view(row), payment_status=derived_status(connection, command.order_id))
@@ -111,30 +111,30 @@ def _write_row(connection: sa.Connection, command: RecordDispute, known: sa.Row[
 
 
 def _is_outdated(standing: DisputeStanding, known: sa.Row[Any]) -> bool:
-    """Asked before it was closed, by a worker that took its time to say so: it must not open it again."""
+    """Retrieved before the dispute was closed, by a slow worker: it must not reopen it."""
     asked_at = standing.asked_at
     return standing.is_open and not known.open and asked_at is not None and naive(asked_at) <= known.closed_at
 
 
-def _tell(connection: sa.Connection, order_id: str, standing: DisputeStanding, *, first: bool) -> None:
-    """An event when it is opened, as an inquiry or as more than that, and one when it has come to its end."""
-    news: list[tuple[str, EventType, dict[str, object]]] = []
+def _append_events(connection: sa.Connection, order_id: str, standing: DisputeStanding, *, first: bool) -> None:
+    """One event when it is opened as an inquiry or as a chargeback, and one when it is closed."""
+    events: list[tuple[str, EventType, dict[str, object]]] = []
     if first or standing.is_open:
         kind = "inquiry" if standing.status.is_inquiry else "chargeback"
-        news.append((kind, EventType.PAYMENT_DISPUTED, {"inquiry": standing.status.is_inquiry}))
+        events.append((kind, EventType.PAYMENT_DISPUTED, {"inquiry": standing.status.is_inquiry}))
     if not standing.is_open:
-        news.append((f"closed:{standing.status}", EventType.PAYMENT_DISPUTE_CLOSED, {"outcome": standing.status}))
-    for what, event_type, data in news:
-        step = f"dispute-{standing.dispute_id}:{what}"
+        events.append((f"closed:{standing.status}", EventType.PAYMENT_DISPUTE_CLOSED, {"outcome": standing.status}))
+    for name, event_type, extra in events:
+        step = f"dispute-{standing.dispute_id}:{name}"
         if recorded(connection, order_id, step) is None:
-            told = {
+            data = {
                 "dispute_id": standing.dispute_id,
                 "amount": {"amount": standing.amount, "currency": standing.currency},
                 "reason": standing.reason,
-                **data,
+                **extra,
             }
             status = derived_status(connection, order_id)
-            change = Change(step, event_type, PROVIDER_ACTOR, told, payment_status=status)
+            change = Change(step, event_type, PROVIDER_ACTOR, data, payment_status=status)
             append(connection, lock_order(connection, order_id), change)
 
 
@@ -164,9 +164,9 @@ def _find(connection: sa.Connection, dispute_id: str) -> sa.Row[Any] | None:
 
 
 def _view(row: sa.Row[Any]) -> DisputeView:
-    status = next((one for one in DisputeStatus if one == row.status), None)
+    status = next((known for known in DisputeStatus if known == row.status), None)
     due = row.evidence_due_at
-    actions = [ActionTaken.model_validate(one) for one in row.actions.values()]
+    actions = [ActionTaken.model_validate(action) for action in row.actions.values()]
     return DisputeView(
         id=row.id,
         order_id=row.order_id,
@@ -175,11 +175,11 @@ def _view(row: sa.Row[Any]) -> DisputeView:
         reason=row.reason,
         status=row.status,
         open=row.open,
-        # How a newer release froze it is not known here; an open dispute is taken for undecided.
+        # The status may be a newer release's; an open dispute counts as undecided then.
         frozen=(status.is_undecided if status else row.open) and row.released_at is None,
         evidence_due_at=aware(due) if due else None,
         overdue=status is not None and status.needs_response and bool(due) and due < now(),
-        actions=sorted(actions, key=lambda one: one.at),
+        actions=sorted(actions, key=lambda action: action.at),
         opened_at=aware(row.opened_at),
         closed_at=aware(row.closed_at) if row.closed_at else None,
     )

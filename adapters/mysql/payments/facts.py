@@ -1,4 +1,4 @@
-"""What our own books say of orders and their payments, and how they catch up with what the provider did."""
+"""What our ledger and orders say of payments, and how the ledger catches up with what the provider did."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,10 +24,10 @@ from schemas.payment_reconciliation import CatchUp, CaughtUp, CorrectStatus
 from schemas.payments import PaymentRecorded, RecordPayment
 from schemas.refunds import RefundStatus, ReverseRefund
 
-_LEFT = [status for status in ParcelStatus if status.was_dispatched]
+_DISPATCHED = [status for status in ParcelStatus if status.was_dispatched]
 _COMPARED = (EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID, EntryKind.REFUND)
 _OF_A_REFUND = (EntryKind.REFUND, EntryKind.REFUND_REVERSAL)
-_LATE_TYPES = {
+_ORPHAN_TYPES = {
     EntryKind.AUTHORIZATION: EventType.PAYMENT_ORPHAN_AUTHORIZED,
     EntryKind.CAPTURE: EventType.PAYMENT_ORPHAN_CAPTURED,
     EntryKind.VOID: EventType.PAYMENT_ORPHAN_RETURNED,
@@ -52,12 +52,12 @@ class PaymentFactsReader:
         self._engine = engine
 
     def of_orders(self, order_ids: Collection[str]) -> dict[str, OrderLedger]:
-        """The books of those that exist, all as of one moment."""
+        """The ledger of those orders that exist, all as of one moment."""
         if not order_ids:
             return {}
         snapshot = self._engine.connect().execution_options(isolation_level="REPEATABLE READ")
         with snapshot as connection, connection.begin():
-            return _books(connection, order_ids)
+            return _ledgers(connection, order_ids)
 
     def first_entries(self, since: datetime, after: int, limit: int) -> list[FirstEntry]:
         """What the ledger has of payments and refunds since a moment, each once, in the order it came."""
@@ -76,7 +76,7 @@ class PaymentFactsReader:
             ]
 
     def amounts(self, provider_ids: Collection[str]) -> dict[str, int]:
-        """What the ledger has of these refunds, by the provider's ids; what has come back since counts no more."""
+        """What the ledger has of these refunds, by the provider's ids; less what was reversed since."""
         entries = payment_entries.c
         net = sa.func.sum(sa.case((entries.kind == EntryKind.REFUND, entries.amount), else_=-entries.amount))
         query = (
@@ -97,11 +97,11 @@ class PaymentFactsReader:
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
-        books = self.of_orders([row.id for row in rows])
-        return list(books.values()), rows[-1].number if len(rows) == limit else None
+        ledgers = self.of_orders([row.id for row in rows])
+        return list(ledgers.values()), rows[-1].number if len(rows) == limit else None
 
     def has_pending_refund(self, order_id: str) -> bool:
-        """Whether money of the order is being given back at this moment."""
+        """Whether a refund of the order is pending."""
         query = sa.select(refunds.c.id).where(refunds.c.order_id == order_id, refunds.c.status == RefundStatus.PENDING)
         with self._engine.connect() as connection:
             return connection.execute(query.limit(1)).one_or_none() is not None
@@ -109,17 +109,17 @@ class PaymentFactsReader:
     def catch_up(self, command: CatchUp) -> CaughtUp:
         """Write what the ledger lacks of a payment, with its events, in one transaction; raises NotFound.
 
-        What the provider has done only ever grows, so an old answer of its adds nothing wrong, and a second asker
+        What the provider has done only ever grows, so an outdated answer adds nothing wrong, and a repeat
         finds nothing to add.
         """
         return in_transaction(self._engine, lambda connection: _catch_up(connection, command))
 
     def correct_status(self, command: CorrectStatus) -> PaymentRecorded:
-        """Have the order show the status its ledger's sums say; raises NotFound."""
+        """Set the order's payment status by the sums of its ledger; raises NotFound."""
         return in_transaction(self._engine, lambda connection: _correct_status(connection, command))
 
 
-def _books(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, OrderLedger]:
+def _ledgers(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, OrderLedger]:
     entries: dict[str, list[Entry]] = defaultdict(list)
     lines = payment_entries.c
     for row in connection.execute(
@@ -128,7 +128,7 @@ def _books(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, O
         .order_by(lines.id)
     ):
         entries[row.order_id].append(Entry(EntryKind(row.kind), row.amount, row.provider_id))
-    owed, credit = _owed(connection, order_ids), credit_of_orders(connection, order_ids)
+    due, credit = _amounts_due(connection, order_ids), credit_of_orders(connection, order_ids)
     found = connection.execute(
         sa.select(orders.c.id, orders.c.status, orders.c.payment_status, orders.c.total).where(
             orders.c.id.in_(order_ids)
@@ -140,7 +140,7 @@ def _books(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, O
             status=OrderStatus(row.status),
             payment_status=PaymentStatus(row.payment_status),
             total=row.total,
-            owed=max(0, owed.get(row.id, 0) - credit[row.id].authorized + credit[row.id].released),
+            amount_due=max(0, due.get(row.id, 0) - credit[row.id].authorized + credit[row.id].voided),
             entries=tuple(entries[row.id]),
             credit=credit[row.id],
         )
@@ -148,10 +148,10 @@ def _books(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, O
     }
 
 
-def _owed(connection: sa.Connection, order_ids: Collection[str]) -> Mapping[str, int]:
+def _amounts_due(connection: sa.Connection, order_ids: Collection[str]) -> Mapping[str, int]:
     query = (
         sa.select(parcels.c.order_id, sa.func.sum(parcels.c.amount))
-        .where(parcels.c.order_id.in_(order_ids), parcels.c.status.in_(_LEFT))
+        .where(parcels.c.order_id.in_(order_ids), parcels.c.status.in_(_DISPATCHED))
         .group_by(parcels.c.order_id)
     )
     return {order_id: int(amount) for order_id, amount in connection.execute(query)}
@@ -164,27 +164,27 @@ def _catch_up(connection: sa.Connection, command: CatchUp) -> CaughtUp:
         order = lock_order(connection, order.id)  # its seq has moved
         status = write_entry(connection, order, missing, command.actor).payment_status
         written.append((missing.kind, missing.amount))
-    for failed in _come_back(connection, command):
+    for failed in _failed_refunds(connection, command):
         done = reverse(connection, failed)
         status = derived_status(connection, order.id)
         written.append((EntryKind.REFUND_REVERSAL, done.amount))
     return CaughtUp(recorded=written, payment_status=status)
 
 
-def _come_back(connection: sa.Connection, command: CatchUp) -> list[ReverseRefund]:
+def _failed_refunds(connection: sa.Connection, command: CatchUp) -> list[ReverseRefund]:
     """Refunds of it that the ledger calls done and the provider failed."""
     order_id = command.payment.order_id
-    books = _books(connection, [order_id])[order_id]
+    ledger = _ledgers(connection, [order_id])[order_id]
     return [
         ReverseRefund(order_id=order_id, provider_id=one.provider_id, code=one.code, actor=command.actor)
         for one in command.payment.failed_refunds
-        if books.refunded(one.provider_id) > 0
+        if ledger.refunded(one.provider_id) > 0
     ]
 
 
 def _missing(connection: sa.Connection, command: CatchUp) -> Iterator[RecordPayment]:
     payment = command.payment
-    books = _books(connection, [payment.order_id])[payment.order_id]
+    ledger = _ledgers(connection, [payment.order_id])[payment.order_id]
 
     def entry(kind: EntryKind, provider_id: str, amount: int, upto: int) -> RecordPayment:
         return RecordPayment(
@@ -194,23 +194,23 @@ def _missing(connection: sa.Connection, command: CatchUp) -> Iterator[RecordPaym
             currency=payment.currency,
             provider_id=provider_id,
             idempotency_key=f"{command.key}:{kind}-{upto}",
-            event_type=_LATE_TYPES[kind] if command.orphaned else None,
+            event_type=_ORPHAN_TYPES[kind] if command.orphaned else None,
         )
 
     for kind in (EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID):
         done = payment.done(kind)
-        if (lacking := done - books.sum(kind, payment.provider_id)) > 0:
+        if (lacking := done - ledger.sum(kind, payment.provider_id)) > 0:
             yield entry(kind, payment.provider_id, lacking, done)
-    under_way = _pending(connection, payment.order_id)
+    pending = _pending(connection, payment.order_id)
     for refund in payment.refunds:
-        lacking = refund.amount - books.refunded(refund.provider_id)
-        if lacking > 0 and refund.refund_id not in under_way:  # its own workflow is about to book it
+        lacking = refund.amount - ledger.refunded(refund.provider_id)
+        if lacking > 0 and refund.refund_id not in pending:  # its own workflow is about to book it
             yield entry(EntryKind.REFUND, refund.provider_id, lacking, refund.amount)
 
 
 def _pending(connection: sa.Connection, order_id: str) -> Sequence[str]:
-    asked = sa.and_(refunds.c.order_id == order_id, refunds.c.status == RefundStatus.PENDING)
-    return connection.scalars(sa.select(refunds.c.id).where(asked)).all()
+    pending = sa.and_(refunds.c.order_id == order_id, refunds.c.status == RefundStatus.PENDING)
+    return connection.scalars(sa.select(refunds.c.id).where(pending)).all()
 
 
 def _correct_status(connection: sa.Connection, command: CorrectStatus) -> PaymentRecorded:

@@ -1,4 +1,4 @@
-"""Webhooks whose amounts were not believed."""
+"""Webhooks whose amounts contradict the ledger, kept for review."""
 
 from typing import Any
 
@@ -6,25 +6,25 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert
 
 from adapters.mysql.clock import aware, now
-from adapters.mysql.tables.disputes import flagged_webhooks
+from adapters.mysql.tables.payments import flagged_webhooks
 from domain.errors import NotFound
 from schemas.webhooks import FlaggedWebhook, FlaggedWebhookPage, FlaggedWebhookView
 
 
 class FlaggedWebhooks:
-    """Keeps them, and that somebody has looked at them."""
+    """Stores flagged webhooks and their reviews."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
     def keep(self, flagged: FlaggedWebhook) -> None:
-        """Keep it once, however often it is delivered."""
+        """Store it once, however often it is delivered."""
         row = {**flagged.model_dump(mode="json"), "received_at": now(), "reviewed": False}
         with self._engine.begin() as connection:
             connection.execute(insert(flagged_webhooks).values(row).prefix_with("IGNORE"))
 
     def review(self, event_id: str, actor: str, reason: str) -> FlaggedWebhookView:
-        """Somebody has looked at it; who did first stays. Raises NotFound."""
+        """Record a review; the first one stays. Raises NotFound."""
         mine = flagged_webhooks.c.event_id == event_id
         values = {"reviewed": True, "reviewed_at": now(), "reviewed_by": actor, "review": reason}
         with self._engine.begin() as connection:
@@ -37,7 +37,7 @@ class FlaggedWebhooks:
         return _view(row)
 
     def page(self, cursor: tuple[bool, int] | None, limit: int) -> FlaggedWebhookPage:
-        """Those nobody has looked at first; `cursor` is whether the last row was looked at, and its number."""
+        """Those not reviewed first; `cursor` is whether the last row was reviewed, and its number."""
         unseen, number = sa.not_(flagged_webhooks.c.reviewed), flagged_webhooks.c.number
         query = sa.select(flagged_webhooks)
         if cursor is not None:

@@ -5,9 +5,8 @@ import sqlalchemy as sa
 from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, LockedOrder, append, lock_order, recorded
 from adapters.mysql.payments.credit_balances import credit_of_order
-from adapters.mysql.tables.disputes import disputes
 from adapters.mysql.tables.orders import orders
-from adapters.mysql.tables.payments import ledger_postings, payment_entries
+from adapters.mysql.tables.payments import disputes, ledger_postings, payment_entries
 from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType
 from domain.ledger import Account, EntryKind, postings
@@ -16,7 +15,7 @@ from domain.payment_facts import status_by_ledger
 from domain.webhook_amounts import LedgerAmounts
 from schemas.payments import PaymentEntry, PaymentRecorded, RecordDecline, RecordPayment
 
-# What the provider keeps, and what a dispute moves, has no event of its own here: a dispute tells of itself.
+# What the provider keeps, and what a dispute moves, has no event of its own here: a dispute has its own events.
 _EVENT_TYPES = {
     EntryKind.AUTHORIZATION: EventType.PAYMENT_AUTHORIZED,
     EntryKind.CAPTURE: EventType.PAYMENT_CAPTURED,
@@ -27,7 +26,7 @@ _EVENT_TYPES = {
 
 
 class Ledger:
-    """What moved, told by sums over the postings; nothing is ever updated."""
+    """Entries and postings; balances are sums over postings, and nothing is ever updated."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -38,7 +37,7 @@ class Ledger:
             return write_entry(connection, lock_order(connection, command.order_id), command, SYSTEM_ACTOR)
 
     def record_decline(self, command: RecordDecline) -> PaymentRecorded:
-        """Note the refusal in the history; no money moved, so the ledger stays as it is."""
+        """Record the decline in the history; no money moved, so the ledger stays as it is."""
         with self._engine.begin() as connection:
             order = lock_order(connection, command.order_id)
             if recorded(connection, command.order_id, command.idempotency_key) is None:
@@ -49,7 +48,7 @@ class Ledger:
             return PaymentRecorded(payment_status=order.payment_status)
 
     def has(self, provider_id: str, kind: EntryKind) -> bool:
-        """Whether such an effect on this payment of the provider's is in the books."""
+        """Whether the ledger has such an entry for this payment of the provider's."""
         entries = payment_entries.c
         query = sa.select(entries.id).where(entries.provider_id == provider_id, entries.kind == kind).limit(1)
         with self._engine.connect() as connection:
@@ -74,7 +73,7 @@ class Ledger:
             ]
 
     def booked(self, order_id: str, provider_id: str) -> LedgerAmounts | None:
-        """What a payment should be by our books: what was held, or, while nothing is yet, what the card has to pay."""
+        """The amounts a payment should have by our ledger: the authorization, or before it what the card has to pay."""
         entries = payment_entries.c
         mine = sa.and_(entries.order_id == order_id, entries.provider_id == provider_id)
         query = sa.select(entries.kind, sa.func.sum(entries.amount)).where(mine).group_by(entries.kind)
@@ -85,16 +84,19 @@ class Ledger:
             if order is None:
                 return None
             sums = {kind: int(total) for kind, total in connection.execute(query)}
-            credit, taken = credit_of_order(connection, order_id), -balances(connection, order_id)[Account.SALES]
+            credit, captured_in_all = (
+                credit_of_order(connection, order_id),
+                -balances(connection, order_id)[Account.SALES],
+            )
         held, captured = sums.get(EntryKind.AUTHORIZATION), sums.get(EntryKind.CAPTURE, 0)
         settled = held is not None and held == captured + sums.get(EntryKind.VOID, 0)
         whole = order.total - credit.authorized
-        # What is held anew is only what has not been taken yet.
-        amounts = (whole, whole - taken) if held is None else (held,)
+        # Only what has not been captured yet is authorized again.
+        amounts = (whole, whole - captured_in_all) if held is None else (held,)
         return LedgerAmounts(amounts, order.currency, captured, settled)
 
     def balances(self, order_id: str) -> dict[Account, int]:
-        """What stands on each account for this order, in minor units of its currency."""
+        """The balance of each account for this order, in minor units of its currency."""
         with self._engine.connect() as connection:
             return balances(connection, order_id)
 
@@ -146,7 +148,7 @@ def _post(connection: sa.Connection, command: RecordPayment) -> None:
 
 
 def balances(connection: sa.Connection, order_id: str) -> dict[Account, int]:
-    """What stands on each account for this order, as this transaction sees it."""
+    """The balance of each account for this order, as this transaction sees it."""
     query = (
         sa.select(ledger_postings.c.account, sa.func.sum(ledger_postings.c.amount))
         .join(payment_entries, payment_entries.c.id == ledger_postings.c.entry_id)
@@ -158,13 +160,13 @@ def balances(connection: sa.Connection, order_id: str) -> dict[Account, int]:
 
 
 def is_disputed(connection: sa.Connection, order_id: str) -> bool:
-    """Whether a bank has yet to decide whose the order's money is, or to send it back."""
-    open_one = sa.select(disputes.c.id).where(disputes.c.order_id == order_id, disputes.c.open)
-    return connection.scalar(open_one.limit(1)) is not None
+    """Whether a dispute of the order is open."""
+    open_disputes = sa.select(disputes.c.id).where(disputes.c.order_id == order_id, disputes.c.open)
+    return connection.scalar(open_disputes.limit(1)) is not None
 
 
 def derived_status(connection: sa.Connection, order_id: str) -> PaymentStatus:
-    """The order's payment status; while a bank has yet to decide, its money is disputed whatever the sums say."""
+    """The order's payment status; disputed while a dispute is open, whatever the sums say."""
     if is_disputed(connection, order_id):
         return PaymentStatus.DISPUTED
     rows = connection.execute(

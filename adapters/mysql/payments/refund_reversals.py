@@ -1,4 +1,4 @@
-"""Refunds that fail after they had succeeded: the money is on our side again, and may be given back another way."""
+"""Refunds that fail after they had succeeded: the money is ours again and can be refunded another way."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from schemas.refunds import RefundReversed, RefundStatus, ReverseRefund
 
 
 def reverse(connection: sa.Connection, command: ReverseRefund) -> RefundReversed:
-    """Book once that what was given back has come back, and have the refund say so; raises NotFound.
+    """Book the reversal of a refund once, and mark the refund as failed; raises NotFound.
 
-    A refund that nobody of ours had asked for is an entry in the ledger and has no row.
+    A refund that was made at the provider is an entry in the ledger and has no row.
     """
     order = lock_order(connection, command.order_id)
     booked = _entry(connection, command, EntryKind.REFUND)
@@ -44,7 +44,7 @@ def reverse(connection: sa.Connection, command: ReverseRefund) -> RefundReversed
 
 
 def _entry(connection: sa.Connection, command: ReverseRefund, kind: EntryKind) -> sa.Row[Any] | None:
-    """What the ledger has of it; a refund is one entry, and so is its reversal."""
+    """The ledger's entry for it; a refund is one entry, and so is its reversal."""
     entries = payment_entries.c
     query = sa.select(payment_entries).where(
         entries.order_id == command.order_id, entries.provider_id == command.provider_id, entries.kind == kind
@@ -53,16 +53,16 @@ def _entry(connection: sa.Connection, command: ReverseRefund, kind: EntryKind) -
 
 
 def _is_pending(connection: sa.Connection, command: ReverseRefund) -> bool:
-    asked = sa.and_(refunds.c.id == command.refund_id, refunds.c.order_id == command.order_id)
-    return connection.scalar(sa.select(refunds.c.status).where(asked)) == RefundStatus.PENDING
+    this = sa.and_(refunds.c.id == command.refund_id, refunds.c.order_id == command.order_id)
+    return connection.scalar(sa.select(refunds.c.status).where(this)) == RefundStatus.PENDING
 
 
 def _mark_failed(connection: sa.Connection, part: sa.Row[Any], code: str) -> None:
-    """Its amount is promised to nobody any more; a refund of which other parts stand is given back in part."""
+    """Mark the part as failed, which frees its amount; the refund itself fails when no other part has succeeded."""
     mine = refund_parts.c.refund_id == part.refund_id
     this = sa.and_(mine, refund_parts.c.number == part.number)
     connection.execute(sa.update(refund_parts).where(this).values(status=RefundStatus.FAILED, failed_at=now()))
-    stands = sa.select(refund_parts.c.number).where(mine, refund_parts.c.status == RefundStatus.SUCCEEDED).limit(1)
-    status = RefundStatus.FAILED if connection.scalar(stands) is None else RefundStatus.SUCCEEDED
+    succeeded = sa.select(refund_parts.c.number).where(mine, refund_parts.c.status == RefundStatus.SUCCEEDED).limit(1)
+    status = RefundStatus.FAILED if connection.scalar(succeeded) is None else RefundStatus.SUCCEEDED
     changed = {"status": status, "failure_code": code[:64]}
     connection.execute(sa.update(refunds).where(refunds.c.id == part.refund_id).values(changed))

@@ -1,4 +1,4 @@
-"""Refunds that were asked for: one row each, so that two askers can never give back the same money."""
+"""Requested refunds: one row each, so that two requests can never refund the same money."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from adapters.mysql.clock import aware, now
 from adapters.mysql.history import lock_order
-from adapters.mysql.payments.credit import give_back
+from adapters.mysql.payments.credit import refund_as_credit
 from adapters.mysql.payments.credit_balances import credit_of_order
 from adapters.mysql.payments.ledger import balances, is_disputed, write_entry
 from adapters.mysql.payments.refund_reversals import reverse
@@ -35,21 +35,21 @@ from schemas.refunds import (
 
 
 class Refunds:
-    """Notes refunds before money moves, and what came of them."""
+    """Records refunds before money moves, and their results."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
     def open(self, command: RefundInput) -> RefundOpened:
-        """Note the refund, once per id; raises RefundExceedsCaptured with what is left, PaymentDisputed, NotFound."""
+        """Record the refund, once per id; raises RefundExceedsCaptured with what is left, PaymentDisputed, NotFound."""
         return in_transaction(self._engine, lambda connection: _open(connection, command))
 
     def settle(self, command: SettleRefund) -> RefundView:
-        """Book what was given back, with its event; one that was refused promises its money no more. Repeat-safe."""
+        """Book what was refunded, with its event; a refused refund frees its amount. Repeat-safe."""
         return in_transaction(self._engine, lambda connection: _settle(connection, command))
 
     def reverse(self, command: ReverseRefund) -> RefundReversed:
-        """Book that a refund has come back after it had succeeded, with its event; once. Raises NotFound."""
+        """Book that a refund failed after it had succeeded, with its event; once. Raises NotFound."""
         return in_transaction(self._engine, lambda connection: reverse(connection, command))
 
     def of_order(self, order_id: str) -> RefundList:
@@ -67,7 +67,7 @@ def _open(connection: sa.Connection, command: RefundInput) -> RefundOpened:
     row = _find(connection, command.refund_id)
     if row is None:
         if is_disputed(connection, command.order_id):
-            raise PaymentDisputed("The payment is disputed: nothing can be given back until that is decided.")
+            raise PaymentDisputed("The payment is disputed; nothing can be refunded until the dispute is decided.")
         left = _refundable(connection, command.order_id)
         amount = left.amount if command.amount is None else command.amount
         _check(amount, command.currency or left.currency, left)
@@ -92,9 +92,9 @@ def _open(connection: sa.Connection, command: RefundInput) -> RefundOpened:
 
 
 def _divide(connection: sa.Connection, command: RefundInput, amount: int) -> None:
-    """To the card what was taken of it, payment by payment; the rest was store credit, and is again.
+    """To the card what was captured of it, payment by payment; the rest becomes store credit again.
 
-    All of it is of one payment where that is named.
+    All of it goes to one payment where that is named.
     """
     left = _left_of_payments(connection, command.order_id)
     by_card = spread(min(amount, sum(left.values())), list(left.values()))
@@ -112,14 +112,14 @@ def _divide(connection: sa.Connection, command: RefundInput, amount: int) -> Non
                 "amount": share,
                 "status": RefundStatus.PENDING,
             }
-            for number, (provider_id, share) in enumerate((one for one in shares if one[1]), start=1)
+            for number, (provider_id, share) in enumerate((share for share in shares if share[1]), start=1)
         ],
     )
 
 
 def _check(amount: int, currency: str, left: Money) -> None:
     if amount > left.amount or left.amount <= 0 or currency != left.currency:
-        message = "Nothing is left to give back." if left.amount <= 0 else "That is more than can be given back."
+        message = "Nothing is left to refund." if left.amount <= 0 else "That is more than can be refunded."
         if currency != left.currency:
             message = f"The order was paid in {left.currency}."
         raise RefundExceedsCaptured(message, refundable=left.model_dump())
@@ -128,21 +128,21 @@ def _check(amount: int, currency: str, left: Money) -> None:
 def _settle(connection: sa.Connection, command: SettleRefund) -> RefundView:
     lock_order(connection, command.order_id)
     row = _find(connection, command.refund_id)
-    assert row is not None, "it is noted before anything is asked of the provider"
+    assert row is not None, "it is recorded before the provider is called"
     if row.status == RefundStatus.PENDING:
-        told = {part.number: part for part in command.parts}
+        settled_parts = {part.number: part for part in command.parts}
         failure = next((part.failure_code for part in command.parts if part.failure_code), None)
         parts = _parts(connection, command.refund_id)
-        given = {part.number: _given(part, told.get(part.number), failure) for part in parts}
+        succeeded = {part.number: _has_succeeded(part, settled_parts.get(part.number), failure) for part in parts}
         for part in parts:
-            status = RefundStatus.SUCCEEDED if given[part.number] else RefundStatus.FAILED
+            status = RefundStatus.SUCCEEDED if succeeded[part.number] else RefundStatus.FAILED
             mine = sa.and_(refund_parts.c.refund_id == row.id, refund_parts.c.number == part.number)
-            provider_id = told[part.number].provider_id if part.number in told else None
+            provider_id = settled_parts[part.number].provider_id if part.number in settled_parts else None
             values = {"status": status, "provider_refund_id": provider_id}
             connection.execute(sa.update(refund_parts).where(mine).values(values))
-            if given[part.number]:
-                _book(connection, row, part, told.get(part.number), command)
-        status = RefundStatus.SUCCEEDED if any(given.values()) else RefundStatus.FAILED
+            if succeeded[part.number]:
+                _book(connection, row, part, settled_parts.get(part.number), command)
+        status = RefundStatus.SUCCEEDED if any(succeeded.values()) else RefundStatus.FAILED
         changed = {"status": status, "failure_code": failure, "settled_at": now()}
         connection.execute(sa.update(refunds).where(refunds.c.id == command.refund_id).values(changed))
     settled = _find(connection, command.refund_id)
@@ -150,27 +150,27 @@ def _settle(connection: sa.Connection, command: SettleRefund) -> RefundView:
     return _view(settled, _parts(connection, command.refund_id))
 
 
-def _given(part: sa.Row[Any], told: PartSettled | None, failure: str | None) -> bool:
-    """Whether the part was given back; credit is ours to give, unless the provider has refused the card's part."""
+def _has_succeeded(part: sa.Row[Any], settled: PartSettled | None, failure: str | None) -> bool:
+    """Whether the part was refunded; store credit always is, unless the provider has refused the card's part."""
     if part.provider_id is None:
         return failure is None
-    return told is not None and told.failure_code is None
+    return settled is not None and settled.failure_code is None
 
 
 def _book(
-    connection: sa.Connection, row: sa.Row[Any], part: sa.Row[Any], told: PartSettled | None, command: SettleRefund
+    connection: sa.Connection, row: sa.Row[Any], part: sa.Row[Any], settled: PartSettled | None, command: SettleRefund
 ) -> None:
     key = command.idempotency_key
     data: dict[str, object] = {"refund_id": row.id, "reason": row.reason}
     if part.provider_id is None:
-        give_back(connection, row.order_id, part.amount, f"{key}:credit", row.actor, data)
+        refund_as_credit(connection, row.order_id, part.amount, f"{key}:credit", row.actor, data)
         return
     entry = RecordPayment(
         order_id=row.order_id,
         kind=EntryKind.REFUND,
         amount=part.amount,
         currency=row.currency,
-        provider_id=(told.provider_id if told else None) or part.provider_id,
+        provider_id=(settled.provider_id if settled else None) or part.provider_id,
         idempotency_key=part_key(key, part.number),
         data=data,
         event_type=command.event_type,
@@ -179,17 +179,17 @@ def _book(
 
 
 def _refundable(connection: sa.Connection, order_id: str) -> Money:
-    stands, credit = balances(connection, order_id), credit_of_order(connection, order_id)
+    balance, credit = balances(connection, order_id), credit_of_order(connection, order_id)
     pending = sa.and_(refunds.c.order_id == order_id, refunds.c.status == RefundStatus.PENDING)
-    under_way = connection.scalar(sa.select(sa.func.sum(refunds.c.amount)).where(pending))
+    pending_amount = connection.scalar(sa.select(sa.func.sum(refunds.c.amount)).where(pending))
     currency = connection.scalar(sa.select(orders.c.currency).where(orders.c.id == order_id))
-    captured, refunded = credit.captured - stands[Account.SALES], credit.refunded + stands[Account.REFUNDS]
-    left = refundable(captured, refunded, int(under_way or 0), stands[Account.DISPUTED])
+    captured, refunded = credit.captured - balance[Account.SALES], credit.refunded + balance[Account.REFUNDS]
+    left = refundable(captured, refunded, int(pending_amount or 0), balance[Account.DISPUTED])
     return Money(amount=left, currency=str(currency))
 
 
 def _left_of_payments(connection: sa.Connection, order_id: str) -> dict[str, int]:
-    """What of each payment of the provider's is captured and neither given back nor about to be, in their order."""
+    """What of each payment at the provider is captured and neither refunded nor about to be, oldest first."""
     entries, parts = payment_entries.c, refund_parts.c
     captures = (
         sa.select(entries.provider_id, sa.func.sum(entries.amount).label("captured"))
@@ -197,13 +197,15 @@ def _left_of_payments(connection: sa.Connection, order_id: str) -> dict[str, int
         .group_by(entries.provider_id)
         .order_by(sa.func.min(entries.id))
     )
-    taken = (
+    refunded_parts = (
         sa.select(parts.provider_id, sa.func.sum(parts.amount))
         .where(parts.order_id == order_id, parts.provider_id.is_not(None), parts.status != RefundStatus.FAILED)
         .group_by(parts.provider_id)
     )
-    back = {provider_id: int(amount) for provider_id, amount in connection.execute(taken)}
-    return {row.provider_id: int(row.captured) - back.get(row.provider_id, 0) for row in connection.execute(captures)}
+    refunded = {provider_id: int(amount) for provider_id, amount in connection.execute(refunded_parts)}
+    return {
+        row.provider_id: int(row.captured) - refunded.get(row.provider_id, 0) for row in connection.execute(captures)
+    }
 
 
 def _find(connection: sa.Connection, refund_id: str) -> sa.Row[Any] | None:
@@ -217,7 +219,7 @@ def _parts(connection: sa.Connection, refund_id: str) -> Sequence[sa.Row[Any]]:
 
 def _view(row: sa.Row[Any], parts: Sequence[sa.Row[Any]]) -> RefundView:
     refused = row.status == RefundStatus.FAILED
-    meant = [part for part in parts if refused or part.status != RefundStatus.FAILED]
+    counted = [part for part in parts if refused or part.status != RefundStatus.FAILED]
 
     def money(amounts: Iterable[int]) -> Money:
         return Money(amount=sum(amounts), currency=row.currency)
@@ -225,9 +227,9 @@ def _view(row: sa.Row[Any], parts: Sequence[sa.Row[Any]]) -> RefundView:
     return RefundView(
         id=row.id,
         order_id=row.order_id,
-        amount=money(part.amount for part in meant),
-        card=money(part.amount for part in meant if part.provider_id),
-        store_credit=money(part.amount for part in meant if not part.provider_id),
+        amount=money(part.amount for part in counted),
+        card=money(part.amount for part in counted if part.provider_id),
+        store_credit=money(part.amount for part in counted if not part.provider_id),
         reason=row.reason,
         status=row.status,
         actor=row.actor,

@@ -1,13 +1,10 @@
-"""The tables of orders, payments and notifications, grouped by the service that owns (alone writes) them.
-
-The User service's stand in `identity_tables.py`, the catalog's in `catalog_tables.py`, stock in `stock_tables.py`.
-"""
+"""The tables of the Order service: orders, their events and parcels, and vouchers. Stock has a file of its own."""
 
 import sqlalchemy as sa
 
 from adapters.mysql.tables.schema import Amount, Code, Json, Moment, Sku, Uuid, key, table
 
-# --- Order service: orders, their events (= history = live stream = outbox), parcels
+# --- Orders, their events (= history = live stream = outbox), parcels
 
 orders = table(
     "orders",
@@ -85,7 +82,7 @@ order_events = table(
     sa.Column("event_id", Uuid, nullable=False, unique=True),
     sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), nullable=False),
     sa.Column("seq", sa.Integer, nullable=False),
-    sa.Column("step", sa.String(100), nullable=False, comment="what makes a repeat of the same deed recognisable"),
+    sa.Column("step", sa.String(100), nullable=False, comment="identifies a repeat of the same step"),
     sa.Column("type", Code, nullable=False),
     sa.Column("status", Code, nullable=False),
     sa.Column("payment_status", Code, nullable=False),
@@ -98,4 +95,38 @@ order_events = table(
     sa.UniqueConstraint("order_id", "seq"),
     sa.UniqueConstraint("order_id", "step"),
     sa.Index("ix_order_events_outbox", "partition_no", "published_at", "id"),
+)
+
+# --- Vouchers: a use is taken with the order, or not at all
+
+vouchers = table(
+    "vouchers",
+    sa.Column("code", Code, primary_key=True),
+    sa.Column("kind", Code, nullable=False),
+    sa.Column("basis_points", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("amount", Amount),
+    sa.Column("minimum", Amount),
+    sa.Column("currency", sa.CHAR(3), comment="of amount and minimum"),
+    sa.Column("valid_from", Moment),
+    sa.Column("valid_to", Moment),
+    sa.Column("max_uses", sa.Integer),
+    sa.Column("max_uses_per_customer", sa.Integer),
+    sa.Column("uses", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.CheckConstraint("uses >= 0", name="uses"),
+    sa.CheckConstraint("max_uses IS NULL OR uses <= max_uses", name="max_uses"),
+)
+
+voucher_redemptions = table(
+    "voucher_redemptions",
+    sa.Column("order_id", Uuid, primary_key=True),
+    sa.Column("code", Code, sa.ForeignKey("vouchers.code"), nullable=False),
+    sa.Column("customer_id", Uuid, nullable=False),
+    sa.Column("taken", sa.Boolean, nullable=False, comment="false once the use was released"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.Index(None, "code", "customer_id", "taken"),
 )
