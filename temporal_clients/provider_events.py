@@ -98,7 +98,7 @@ class ProviderEvents:
         return outcome
 
     def _has_order(self, order_id: str) -> bool:
-        return is_uuid(order_id) and self._ledger.booked(order_id, "") is not None
+        return is_uuid(order_id) and self._ledger.recorded_amounts(order_id, "") is not None
 
     def _is_known(self, event: ProviderEvent) -> bool:
         """Whether it only confirms a call of our own whose effect stands in the ledger."""
@@ -108,7 +108,7 @@ class ProviderEvents:
     def _is_contradicted(self, order_id: str, event: ProviderEvent, subject: dict[str, Any]) -> bool:
         """Whether its amounts cannot be right; it is then kept for an operator."""
         captured = _CAPTURED.get(subject.get("object", ""))
-        booked = self._ledger.booked(order_id, event.provider_id) if captured else None
+        booked = self._ledger.recorded_amounts(order_id, event.provider_id) if captured else None
         if captured is None or booked is None:
             return False
         webhook = WebhookAmounts(

@@ -261,7 +261,9 @@ async def test_authorizations_at_the_same_moment_never_promise_a_cent_twice(
 
     def authorize(order: Order) -> int:
         command = AuthorizeCredit(order_id=order.id, idempotency_key=f"test:{order.id}")
-        return max(credit.hold(command).amount, credit.hold(command).amount)  # a repeat authorizes nothing more
+        return max(
+            credit.authorize(command).amount, credit.authorize(command).amount
+        )  # a repeat authorizes nothing more
 
     held = await asyncio.gather(*(asyncio.to_thread(authorize, order) for order in orders))
     assert sum(held) == 5000

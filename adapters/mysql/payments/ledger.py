@@ -72,7 +72,7 @@ class Ledger:
                 for row in rows
             ]
 
-    def booked(self, order_id: str, provider_id: str) -> LedgerAmounts | None:
+    def recorded_amounts(self, order_id: str, provider_id: str) -> LedgerAmounts | None:
         """The amounts a payment should have by our ledger: the authorization, or before it what the card has to pay."""
         entries = payment_entries.c
         mine = sa.and_(entries.order_id == order_id, entries.provider_id == provider_id)
