@@ -115,7 +115,7 @@ class CorrectStatus(Payload):
 
 
 class OrphanedPaymentInput(Payload):
-    """What OrphanedPaymentWorkflow is started with; a payment `given_up` is no longer the order's, whatever its status."""
+    """Starts OrphanedPaymentWorkflow; the order no longer waits for a payment that is `abandoned`."""
 
     order_id: str
     payment_id: str

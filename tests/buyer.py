@@ -2,9 +2,10 @@
 
 import time
 import uuid
-from typing import Any
 
 import httpx2
+
+from tests.fixture_types import Headers, Json
 
 ADDRESS = {"name": "Ada Lovelace", "line1": "Lindenweg 1", "city": "Berlin", "postal_code": "11111", "country": "DE"}
 DECLINED, SECURE, VISA = "pm_card_chargeDeclined", "pm_card_threeDSecure2Required", "pm_card_visa"
@@ -13,7 +14,7 @@ DECLINED, SECURE, VISA = "pm_card_chargeDeclined", "pm_card_threeDSecure2Require
 class Buyer:
     """A customer at the checkout."""
 
-    def __init__(self, api: httpx2.Client, headers: dict[str, str], simulator: str) -> None:
+    def __init__(self, api: httpx2.Client, headers: Headers, simulator: str) -> None:
         self.api = api
         self.headers = headers
         self._simulator = simulator
@@ -22,7 +23,7 @@ class Buyer:
         cart = self.api.put(f"/v1/cart/items/{sku}", json={"quantity": quantity}, headers=self.headers).json()
         return int(cart["version"])
 
-    def post(self, path: str, body: dict[str, Any], key: str | None = None) -> httpx2.Response:
+    def post(self, path: str, body: Json, key: str | None = None) -> httpx2.Response:
         return self.api.post(path, json=body, headers=self.headers | {"Idempotency-Key": key or uuid.uuid4().hex})
 
     def check_out(self, version: int, method: str = VISA, key: str | None = None, **fields: object) -> httpx2.Response:
@@ -35,11 +36,11 @@ class Buyer:
     def decide(self, order_id: str, choice: str, key: str | None = None) -> httpx2.Response:
         return self.post(f"/v1/orders/{order_id}/decision", {"choice": choice}, key)
 
-    def order(self, order_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.api.get(f"/v1/orders/{order_id}", headers=self.headers).json()
+    def order(self, order_id: str) -> Json:
+        found: Json = self.api.get(f"/v1/orders/{order_id}", headers=self.headers).json()
         return found
 
-    def until(self, order_id: str, *statuses: str) -> dict[str, Any]:
+    def until(self, order_id: str, *statuses: str) -> Json:
         deadline = time.monotonic() + 30
         while (order := self.order(order_id))["status"] not in statuses:
             assert time.monotonic() < deadline, order
@@ -50,7 +51,7 @@ class Buyer:
         rows = httpx2.get(f"{self._simulator}/_ledger", params={"order_id": order_id}).json()["data"]
         return [row["effect"] for row in rows]
 
-    def authenticate(self, order: dict[str, Any], outcome: str = "succeeded") -> None:
+    def authenticate(self, order: Json, outcome: str = "succeeded") -> None:
         intent = order["payment_action"]["client_secret"].partition("_secret_")[0]
-        said = {"payment_intent": intent, "outcome": outcome}
-        httpx2.post(f"{self._simulator}/_control/authenticate", json=said).raise_for_status()
+        answer = {"payment_intent": intent, "outcome": outcome}
+        httpx2.post(f"{self._simulator}/_control/authenticate", json=answer).raise_for_status()

@@ -17,7 +17,7 @@ from schemas.carts import CartOffer
 
 
 def offer(sku: str, price: int = 100, room: int | None = None, product: str | None = None) -> CartOffer:
-    """A SKU for sale, as much of it as one likes unless told."""
+    """A SKU for sale, in any quantity unless `room` limits it."""
     return CartOffer(sku=sku, product=product or sku, name=sku, price=Money(amount=price, currency="EUR"), room=room)
 
 

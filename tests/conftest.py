@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -23,9 +22,9 @@ from dev.testbed import Testbed
 from domain.catalog import ProductStatus
 from schemas.catalog import Brand, Category, Price, Product, Variant
 from temporal_clients.connection import connect_temporal
+from tests.fixture_types import PASSWORD, Customer, MakeCustomer, MakeProduct
 
 WAREHOUSES = [("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2)]
-PASSWORD = "correct horse battery staple"
 _numbers = itertools.count(1)
 T = TypeVar("T")
 
@@ -81,51 +80,34 @@ def api(engine: Testbed) -> Iterator[httpx2.Client]:
         yield client
 
 
-MakeProduct = Callable[..., str]
-
-
 @pytest.fixture(scope="session")
 def make_product(connections: Connections) -> MakeProduct:
-    """Put a product on sale with `stock` units per warehouse, answer its SKU."""
-
     def make(stock: dict[str, int] | int = 10, price: int = 1999, **fields: object) -> str:
         number = next(_numbers)
         sku = str(fields.pop("sku", f"TEST-{uuid_utils.uuid7().hex[-10:].upper()}-{number}"))
         moment = datetime.now(UTC)
         active = fields.pop("active", True)
-        paid = Price(amount=price, currency="EUR", valid_from=moment - timedelta(days=1))
-        wanted = {
+        current = Price(amount=price, currency="EUR", valid_from=moment - timedelta(days=1))
+        defaults = {
             "code": sku,
             "name": f"Test product {number}",
             "description": "A product made by a test.",
             "brand": "testbrand",
             "category": "tests",
             "status": ProductStatus.ACTIVE if active else ProductStatus.ARCHIVED,
-            "variants": [Variant(sku=sku, weight_grams=500, prices=[paid])],
+            "variants": [Variant(sku=sku, weight_grams=500, prices=[current])],
             "created_at": moment,
             "updated_at": moment,
         }
-        product = Product.model_validate(wanted | fields)
+        product = Product.model_validate(defaults | fields)
         Catalog(connections.engine).put_many([product])
         levels = {"BER": stock} if isinstance(stock, int) else stock
-        received = [(sku, house, units) for house, units in levels.items() if units]
+        received = [(sku, warehouse, units) for warehouse, units in levels.items() if units]
         if received:
             Stock(connections.engine).receive(received, "staff:test", "made by a test")
         return sku
 
     return make
-
-
-@dataclass(frozen=True)
-class Customer:
-    """A registered and logged-in customer."""
-
-    id: str
-    email: str
-    headers: dict[str, str]
-
-
-MakeCustomer = Callable[[], Customer]
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
 
 from adapters.settings import Settings
 
@@ -39,7 +39,7 @@ def test_the_example_lists_every_setting_and_no_other() -> None:
     known = set()
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias
-        known.add(alias.choices[0] if hasattr(alias, "choices") else f"ORDERS_{name.upper()}")
+        known.add(alias.choices[0] if isinstance(alias, AliasChoices) else f"ORDERS_{name.upper()}")
     known.add("ORDERS_API_PORT")
     listed |= {"ORDERS_API_PORT"}
     optional = {"SMTP_USERNAME", "SMTP_PASSWORD", "SMTP_STARTTLS"}

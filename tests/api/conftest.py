@@ -1,16 +1,10 @@
-"""What the tests of OAuth share: registered clients, and a browser at the sign-in page."""
+"""What the tests of the API share: registered clients, staff and their imports, orders, and the mails that came."""
 
-import base64
-import hashlib
-import re
-import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from html import unescape
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from typing import TypeAlias
 
 import httpx2
 import pytest
@@ -23,72 +17,18 @@ from dev.testbed import Testbed
 from schemas.oauth import MadeOAuthClient, NewOAuthClient
 from schemas.users import Role
 from tests.buyer import Buyer
-
-CALLBACK = "https://app.example.com/callback"
-PASSWORD = "correct horse battery staple"
-
-
-@dataclass
-class Pkce:
-    """A verifier and its challenge."""
-
-    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
-
-    @property
-    def challenge(self) -> str:
-        return base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).decode().rstrip("=")
-
-
-@dataclass
-class BrowserAt:
-    """A browser with its cookies that fills in our forms and follows no redirect by itself."""
-
-    http: httpx2.Client
-
-    def request(self, client: Any, pkce: Pkce, **changes: str | None) -> dict[str, str]:
-        wanted = {
-            "response_type": "code",
-            "client_id": client.client_id,
-            "redirect_uri": CALLBACK,
-            "scope": "openid profile email",
-            "state": "a state & more",
-            "nonce": "a nonce",
-            "code_challenge": pkce.challenge,
-            "code_challenge_method": "S256",
-        }
-        return {name: value for name, value in (wanted | changes).items() if value is not None}
-
-    def open(self, query: dict[str, str]) -> httpx2.Response:
-        return self.http.get("/oauth2/authorize", params=query)
-
-    def send(self, page: httpx2.Response, action: str, **fields: str) -> httpx2.Response:
-        target = re.search(r'action="([^"]+)"', page.text)
-        token = re.search(r'name="form_token" value="([^"]+)"', page.text)
-        assert target, page.text
-        assert token
-        form = {"form_token": unescape(token[1]), "action": action, **fields}
-        return self.http.post(unescape(target[1]), data=form)
-
-    def sign_in(self, query: dict[str, str], email: str, password: str = PASSWORD) -> httpx2.Response:
-        """The consent page, or what comes instead of it."""
-        answer = self.send(self.open(query), "sign_in", email=email, password=password)
-        assert answer.status_code == 303, answer.text
-        return self.http.get(answer.headers["location"])
-
-    def allow(self, query: dict[str, str], email: str) -> dict[str, str]:
-        """What the client is told in the end."""
-        answer = self.sign_in(query, email)
-        if answer.status_code == 200:
-            answer = self.send(answer, "allow")
-        return told(answer)
-
-
-def told(answer: httpx2.Response, callback: str = CALLBACK) -> dict[str, str]:
-    """The parameters an answer sends to the client."""
-    assert answer.status_code == 302, answer.text
-    location = answer.headers["location"]
-    assert location.startswith(f"{callback}?"), location
-    return dict(parse_qsl(urlsplit(location).query))
+from tests.fixture_types import (
+    PASSWORD,
+    Customer,
+    Headers,
+    Json,
+    Mailed,
+    MakeCustomer,
+    MakeProduct,
+    MakeStaff,
+    PlaceOrder,
+)
+from tests.oauth import CALLBACK, Browser, Exchange, Flow, MakeClient, Pkce, RunFlow
 
 
 @pytest.fixture(scope="session")
@@ -102,18 +42,15 @@ def costly_api(engine: Testbed) -> Iterator[httpx2.Client]:
 
 
 @pytest.fixture
-def browser(api: httpx2.Client) -> Iterator[BrowserAt]:
+def browser(api: httpx2.Client) -> Iterator[Browser]:
     with httpx2.Client(base_url=api.base_url, timeout=30) as http:
-        yield BrowserAt(http)
-
-
-MakeClient = Callable[..., MadeOAuthClient]
+        yield Browser(http)
 
 
 @pytest.fixture(scope="session")
 def make_client(connections: Connections) -> MakeClient:
-    def make(**changes: Any) -> MadeOAuthClient:
-        wanted = {
+    def make(**changes: object) -> MadeOAuthClient:
+        defaults = {
             "client_id": f"test-{uuid7().hex}",
             "name": "Test application",
             "confidential": False,
@@ -121,26 +58,13 @@ def make_client(connections: Connections) -> MakeClient:
             "redirect_uris": [CALLBACK],
             "scopes": ["openid", "profile", "email", "offline_access", "orders"],
         }
-        return OAuthClients(connections.engine).create(NewOAuthClient(**(wanted | changes)))
+        return OAuthClients(connections.engine).create(NewOAuthClient.model_validate(defaults | changes))
 
     return make
 
 
-@dataclass(frozen=True)
-class Flow:
-    """A client, its customer, and the tokens it got by a code."""
-
-    client: MadeOAuthClient
-    customer: Any
-    pkce: Pkce
-    code: str
-    tokens: dict[str, Any]
-
-
 @pytest.fixture
-def exchange(api: httpx2.Client) -> Callable[..., httpx2.Response]:
-    """Ask the token endpoint for what a code stands for."""
-
+def exchange(api: httpx2.Client) -> Exchange:
     def exchange(client: MadeOAuthClient, code: str, pkce: Pkce, /, **changes: str | None) -> httpx2.Response:
         form = {
             "grant_type": "authorization_code",
@@ -156,11 +80,7 @@ def exchange(api: httpx2.Client) -> Callable[..., httpx2.Response]:
 
 
 @pytest.fixture
-def run_flow(
-    browser: BrowserAt, make_customer: Any, make_client: MakeClient, exchange: Callable[..., httpx2.Response]
-) -> Callable[..., Flow]:
-    """A whole sign-in: page, consent, code, tokens."""
-
+def run_flow(browser: Browser, make_customer: MakeCustomer, make_client: MakeClient, exchange: Exchange) -> RunFlow:
     def run(client: MadeOAuthClient | None = None, **changes: str | None) -> Flow:
         client, customer, pkce = client or make_client(), make_customer(), Pkce()
         browser.http.cookies.clear()
@@ -173,15 +93,14 @@ def run_flow(
 
 
 @pytest.fixture(scope="session")
-def mailed(engine: Testbed) -> Callable[..., str]:
-    """The text of the newest mail to an address whose subject holds some words; waits until `nth` of them came."""
+def mailed(engine: Testbed) -> Mailed:
     mail = f"{engine.url('MAIL_UI_PORT')}/api/v1"
 
     def read(email: str, subject: str, nth: int = 1) -> str:
         deadline = time.monotonic() + 60  # of all that an order does mails come last
         while time.monotonic() < deadline:
             listed = httpx2.get(f"{mail}/search", params={"query": f"to:{email}", "limit": 200}).json()["messages"]
-            found = [one for one in listed if subject in one["Subject"]]
+            found = [message for message in listed if subject in message["Subject"]]
             if len(found) >= nth:
                 return str(httpx2.get(f"{mail}/message/{found[0]['ID']}").json()["Text"])
             time.sleep(0.1)
@@ -194,27 +113,23 @@ _ADDRESS = {"name": "Ada", "line1": "Unter den Linden 1", "city": "Berlin", "pos
 
 
 @pytest.fixture(scope="session")
-def place_order(api: httpx2.Client, make_product: Any) -> Callable[[Any], dict[str, Any]]:
-    """Order one unit of a new product; answers the order."""
-
-    def place(customer: Any) -> dict[str, Any]:
+def place_order(api: httpx2.Client, make_product: MakeProduct) -> PlaceOrder:
+    def place(customer: Customer) -> Json:
         sku = make_product()
         cart = api.put(f"/v1/cart/items/{sku}", json={"quantity": 1}, headers=customer.headers).json()
         body = {"cart_version": cart["version"], "shipping_address": _ADDRESS, "payment_method": "pm_card_visa"}
         headers = customer.headers | {"Idempotency-Key": uuid.uuid4().hex}
         answer = api.post("/v1/checkouts", json=body, headers=headers)
         assert answer.status_code == 201, answer.text
-        order: dict[str, Any] = answer.json()
+        order: Json = answer.json()
         return order
 
     return place
 
 
 @pytest.fixture(scope="session")
-def make_staff(api: httpx2.Client, make_customer: Any, connections: Connections) -> Callable[..., dict[str, str]]:
-    """The headers of a new account that has these roles and no other."""
-
-    def make(*roles: Role) -> dict[str, str]:
+def make_staff(api: httpx2.Client, make_customer: MakeCustomer, connections: Connections) -> MakeStaff:
+    def make(*roles: Role) -> Headers:
         account = make_customer()
         Accounts(connections.engine).set_roles(account.id, list(roles))
         form = {"grant_type": "password", "username": account.email, "password": PASSWORD}
@@ -223,23 +138,32 @@ def make_staff(api: httpx2.Client, make_customer: Any, connections: Connections)
     return make
 
 
+@pytest.fixture
+def staff(make_staff: MakeStaff) -> Headers:
+    """The headers of somebody of the support team."""
+    return make_staff(Role.SUPPORT)
+
+
 @pytest.fixture(scope="session")
-def editor(make_staff: Callable[..., dict[str, str]]) -> dict[str, str]:
+def editor(make_staff: MakeStaff) -> Headers:
     """The headers of somebody who minds the catalog."""
     return make_staff(Role.CATALOG)
 
 
+QueryValue: TypeAlias = str | int | bool
+
+
 @dataclass
 class SendImport:
-    """Somebody who may manage products, at one API; signed in anew before a token can expire in a long run."""
+    """Somebody who may manage products, at one API; signed in again before a token can expire in a long run."""
 
     http: httpx2.Client
-    sign_in: Callable[[], dict[str, str]]
-    _headers: dict[str, str] = field(default_factory=dict)
+    sign_in: Callable[[], Headers]
+    _headers: Headers = field(default_factory=dict)
     _since: float = 0
 
     @property
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> Headers:
         if not self._headers or time.monotonic() - self._since > 240:
             self._headers, self._since = self.sign_in(), time.monotonic()
         return self._headers
@@ -249,25 +173,25 @@ class SendImport:
         return SendImport(http, lambda: self.headers)
 
     def __call__(
-        self, body: bytes | str | Iterable[bytes], form: str = "text/csv", key: str | None = None, **query: Any
+        self, body: bytes | str | Iterable[bytes], form: str = "text/csv", key: str | None = None, **query: QueryValue
     ) -> httpx2.Response:
         headers = self.headers | {"Content-Type": form, "Idempotency-Key": key or uuid.uuid4().hex}
         content = body.encode() if isinstance(body, str) else body
         return self.http.post("/v1/products:import", content=content, headers=headers, params=query, timeout=600)
 
-    def get(self, path: str, **query: Any) -> httpx2.Response:
+    def get(self, path: str, **query: QueryValue) -> httpx2.Response:
         return self.http.get(path, headers=self.headers, params=query)
 
-    def post(self, path: str, headers: dict[str, str], **options: Any) -> httpx2.Response:
-        return self.http.post(path, headers=self.headers | headers, **options)
+    def post(self, path: str, headers: Headers, content: bytes | None = None, json: object = None) -> httpx2.Response:
+        return self.http.post(path, headers=self.headers | headers, content=content, json=json)
 
 
 @pytest.fixture(scope="session")
-def send(api: httpx2.Client, make_staff: Callable[..., dict[str, str]]) -> SendImport:
+def send(api: httpx2.Client, make_staff: MakeStaff) -> SendImport:
     return SendImport(api, lambda: make_staff(Role.CATALOG))
 
 
 @pytest.fixture
-def buyer(api: httpx2.Client, customer: Any, engine: Testbed) -> Buyer:
+def buyer(api: httpx2.Client, customer: Customer, engine: Testbed) -> Buyer:
     """A customer, and what the payment provider knows of them."""
     return Buyer(api, customer.headers, engine.url("PAYMENT_SIMULATOR_PORT"))

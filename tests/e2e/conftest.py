@@ -4,9 +4,9 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, TypeAlias
 
 import httpx2
 import pytest
@@ -16,6 +16,7 @@ from adapters.connections import Connections
 from adapters.mysql.orders.stock import Stock
 from dev.testbed import Testbed
 from schemas.events import ORDERS_TOPIC
+from tests.fixture_types import Json, MakeCustomer
 
 ADDRESS = {
     "name": "Test Customer",
@@ -35,7 +36,7 @@ class Shopper:
     id: str
 
     async def fill_cart(self, **lines: int) -> int:
-        cart: dict[str, Any] = {}
+        cart: Json = {}
         for sku, quantity in lines.items():
             answer = await self.client.put(f"/v1/cart/items/{sku}", json={"quantity": quantity})
             assert answer.status_code == httpx2.codes.OK, answer.text
@@ -55,17 +56,17 @@ class Shopper:
             "/v1/checkouts", json=order, headers={"Idempotency-Key": key or str(uuid.uuid4())}
         )
 
-    async def order(self, order_id: str) -> dict[str, Any]:
+    async def order(self, order_id: str) -> Json:
         answer = await self.client.get(f"/v1/orders/{order_id}")
-        body: dict[str, Any] = answer.json()
+        body: Json = answer.json()
         return body
 
-    async def history(self, order_id: str) -> list[dict[str, Any]]:
+    async def history(self, order_id: str) -> list[Json]:
         answer = await self.client.get(f"/v1/orders/{order_id}/history")
-        items: list[dict[str, Any]] = answer.json()["items"]
+        items: list[Json] = answer.json()["items"]
         return items
 
-    async def until(self, order_id: str, status: str, seconds: float = 60) -> dict[str, Any]:
+    async def until(self, order_id: str, status: str, seconds: float = 120) -> Json:
         """Wait until the order has this status and its money is settled."""
         async with asyncio.timeout(seconds):
             while True:
@@ -76,8 +77,33 @@ class Shopper:
                 await asyncio.sleep(0.1)
 
 
+# Units of a SKU that are reserved, and that can be sold.
+Reserved: TypeAlias = Callable[[str], tuple[int, int]]
+# What the payment provider did for an order: (effect, amount) each.
+Charges: TypeAlias = Callable[[str], list[tuple[str, int]]]
+MakeShopper: TypeAlias = Callable[[], Shopper]
+
+
+class MoveParcel(Protocol):
+    """Lets the carrier move an order's first parcel on, once it is booked there."""
+
+    def __call__(self, order_id: str, status: str) -> None: ...
+
+
+class OnKafka(Protocol):
+    """The events of an order, or of another aggregate of a topic, as any consumer sees them, in the order they came."""
+
+    def __call__(self, aggregate_id: str, topic: str = ORDERS_TOPIC) -> list[Json]: ...
+
+
+class MailedSeqs(Protocol):
+    """The seqs of the events that were mailed to a customer about an order."""
+
+    def __call__(self, email: str, order_id: str) -> list[int]: ...
+
+
 @pytest.fixture
-async def make_shopper(engine: Testbed, make_customer: Any) -> Any:
+async def make_shopper(engine: Testbed, make_customer: MakeCustomer) -> AsyncIterator[MakeShopper]:
     clients: list[httpx2.AsyncClient] = []
 
     def make() -> Shopper:
@@ -92,15 +118,12 @@ async def make_shopper(engine: Testbed, make_customer: Any) -> Any:
 
 
 @pytest.fixture
-def shopper(make_shopper: Any) -> Shopper:
-    made: Shopper = make_shopper()
-    return made
+def shopper(make_shopper: MakeShopper) -> Shopper:
+    return make_shopper()
 
 
 @pytest.fixture
-def reserved(connections: Connections) -> Callable[[str], tuple[int, int]]:
-    """Units of a SKU that are reserved, and that can be sold."""
-
+def reserved(connections: Connections) -> Reserved:
     def look(sku: str) -> tuple[int, int]:
         levels = Stock(connections.engine).levels(sku)
         return sum(level.reserved for level in levels), sum(level.available for level in levels)
@@ -109,9 +132,7 @@ def reserved(connections: Connections) -> Callable[[str], tuple[int, int]]:
 
 
 @pytest.fixture
-def charges(engine: Testbed) -> Callable[[str], list[tuple[str, int]]]:
-    """What the payment provider did for an order: (effect, amount) each."""
-
+def charges(engine: Testbed) -> Charges:
     def read(order_id: str) -> list[tuple[str, int]]:
         address = f"{engine.url('PAYMENT_SIMULATOR_PORT')}/_ledger"
         rows = httpx2.get(address, params={"order_id": order_id}).json()["data"]
@@ -121,12 +142,10 @@ def charges(engine: Testbed) -> Callable[[str], list[tuple[str, int]]]:
 
 
 @pytest.fixture
-def move_parcel(engine: Testbed) -> Callable[[str, str], None]:
-    """Let the carrier move an order's first parcel on, once it is booked there."""
-
+def move_parcel(engine: Testbed) -> MoveParcel:
     def move(order_id: str, status: str) -> None:
         carrier = engine.url("CARRIER_SIMULATOR_PORT")
-        for _ in range(300):
+        for _ in range(1200):
             booked = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-1"}).json()["data"]
             if booked:
                 break
@@ -137,25 +156,27 @@ def move_parcel(engine: Testbed) -> Callable[[str, str], None]:
 
 
 @pytest.fixture
-def on_kafka(engine: Testbed) -> Callable[..., list[dict[str, Any]]]:
-    """The events of an order, or of what else a topic tells of, as any consumer sees them, in the order they came."""
-
-    def read(aggregate_id: str, topic: str = ORDERS_TOPIC) -> list[dict[str, Any]]:
+def on_kafka(engine: Testbed) -> OnKafka:
+    def read(aggregate_id: str, topic: str = ORDERS_TOPIC) -> list[Json]:
         topic = f"{engine.settings.name_prefix}{topic}"
         consumer = Consumer({"bootstrap.servers": engine.settings.kafka_bootstrap, "group.id": f"test-{uuid.uuid4()}"})
         numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         ends = {n: consumer.get_watermark_offsets(TopicPartition(topic, n), timeout=10) for n in numbers}
         consumer.assign([TopicPartition(topic, n, low) for n, (low, _) in ends.items()])
         waiting = {n for n, (low, high) in ends.items() if high > low}
-        found = []
+        found: list[Json] = []
         while waiting:
             message = consumer.poll(10)
             assert message is not None, "Kafka is silent"
             assert message.error() is None
-            if message.offset() + 1 >= ends[message.partition()][1]:
-                waiting.discard(message.partition())
+            partition, offset, value = message.partition(), message.offset(), message.value()
+            assert partition is not None
+            assert offset is not None
+            if offset + 1 >= ends[partition][1]:
+                waiting.discard(partition)
             if message.key() == aggregate_id.encode():
-                found.append(json.loads(message.value()))
+                assert value is not None
+                found.append(json.loads(value))
         consumer.close()
         return found
 
@@ -163,9 +184,7 @@ def on_kafka(engine: Testbed) -> Callable[..., list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def mailed_seqs(engine: Testbed) -> Callable[[str, str], list[int]]:
-    """The seqs of the events that were mailed to a customer about an order."""
-
+def mailed_seqs(engine: Testbed) -> MailedSeqs:
     def read(email: str, order_id: str) -> list[int]:
         mail = engine.url("MAIL_UI_PORT")
         found = httpx2.get(f"{mail}/api/v1/search", params={"query": f"to:{email}", "limit": 200}).json()
