@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import shutil
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -65,6 +66,7 @@ def faulty_engine(
     environment = dict(os.environ)  # which a new testbed makes its own
     bed = Testbed.create()
     worker = {"FAULTS": str(bed.place.state / "faults"), "MUTANT": mutant}
+    shutil.rmtree(worker["FAULTS"], ignore_errors=True)  # of an earlier engine at this place
     try:
         bed.start("mail", "payment-simulator")
         bed.start("carrier-simulator", CARRIER_STEP_SECONDS=str(carrier_step_seconds))

@@ -1,8 +1,11 @@
 """Mistakes built in on purpose: an oracle that does not find them would prove nothing."""
 
+import os
 import time
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +21,9 @@ from domain.orders import PaymentStatus
 from schemas.credit import CreditMoved, VoidCredit
 from schemas.payments import CapturePayment, PaymentRecorded, ProviderResult, RecordPayment
 from schemas.stock import ReleaseStock, StockReleased
+from workflows import options
+
+_RIVALS = 2  # as many as it takes to spend the same money twice
 
 
 def _nothing() -> None:
@@ -76,19 +82,21 @@ def _credit_kept() -> None:
 
 
 def _lock_removed() -> None:
-    """Orders of one customer read the same store credit without a lock, and slowly."""
+    """Orders of one customer read the same store credit before any of them authorizes its part."""
     module = vars(adapters.mysql.payments.credit)
-    move = module["_move"]
+    share = module["credit_to_authorize"]
 
-    def slowly(*arguments: Any) -> None:
-        time.sleep(0.5)
-        move(*arguments)
+    def share_with_rivals(total: int, available: int) -> int:
+        _meet_rivals()
+        amount: int = share(total, available)
+        return amount
 
-    module.update(_lock=lambda *_: None, _move=slowly)
+    _wait_as_long_as_it_takes()
+    module.update(_lock=lambda *_: None, credit_to_authorize=share_with_rivals)
 
 
 def _refund_lock_removed() -> None:
-    """Concurrent refunds read what can be refunded without a lock, and slowly."""
+    """Refunds of one order read what is left of its payment before any of them is recorded."""
     module = vars(adapters.mysql.payments.refunds)
     lock, check = module["lock_order"], module["_check"]
 
@@ -97,11 +105,26 @@ def _refund_lock_removed() -> None:
             locked: LockedOrder = lock(another, order_id)
         return locked
 
-    def slowly(*arguments: Any) -> None:
-        time.sleep(0.5)
+    def check_with_rivals(*arguments: Any) -> None:
+        _meet_rivals()
         check(*arguments)
 
-    module.update(lock_order=unlocked_at_once, _check=slowly)
+    _wait_as_long_as_it_takes()
+    module.update(lock_order=unlocked_at_once, _check=check_with_rivals)
+
+
+def _meet_rivals() -> None:
+    """Return once two transactions of this engine are here: both have read, neither has written."""
+    meeting = Path(os.environ["FAULTS"]) / "rivals"
+    meeting.mkdir(parents=True, exist_ok=True)
+    (meeting / str(uuid.uuid4())).touch()
+    while len(list(meeting.iterdir())) < _RIVALS:
+        time.sleep(0.05)
+
+
+def _wait_as_long_as_it_takes() -> None:
+    """An attempt that timed out while it waits for its rival would read again after the rival has written."""
+    options.STORE["start_to_close_timeout"] = timedelta(minutes=5)
 
 
 MUTANTS: dict[str, Callable[[], None]] = {

@@ -48,7 +48,7 @@ def asked_mongo(process: CartProcess, monkeypatch: pytest.MonkeyPatch) -> list[s
     return asked
 
 
-async def test_a_warm_read_asks_redis_alone(process: CartProcess, owner: str, asked_mongo: list[str]) -> None:
+async def test_a_cached_read_asks_redis_alone(process: CartProcess, owner: str, asked_mongo: list[str]) -> None:
     written = process.store.set_quantity(owner, offer("A"), 1)
     for _ in range(3):
         assert await process.warm.get(owner) == written
@@ -93,7 +93,7 @@ async def test_of_several_writers_the_newest_version_is_read_when_all_are_done(
     cache, epoch = CartCache(connections.redis), process.trust.current()
     carts = [process.store.set_quantity(owner, offer("A"), quantity) for quantity in (1, 2, 3)]
     fences = [one for one in (cache.fence(owner, epoch) for _ in carts) if one is not None]
-    for number in (2, 0, 1):  # the newest tells first
+    for number in (2, 0, 1):  # the newest writes first
         assert await process.warm.get(owner) == carts[2]
         cache.unfence(fences[number], carts[number], changed=True)
     assert asked_mongo == [owner] * 3
@@ -206,12 +206,13 @@ async def test_a_writer_without_redis_is_not_believed_to_have_done_nothing(
     process.store.set_quantity(owner, offer("A"), 1)
     assert await process.warm.get(owner)
     async with cart_process(connections, f"redis://127.0.0.1:{free_port()}/0") as lonely:
+        waits = []
         for quantity in (2, 3, 4):
             began = time.monotonic()
             written = await asyncio.to_thread(lonely.store.set_quantity, owner, offer("A"), quantity)
             assert await process.warm.get(owner) == written
-            waited = time.monotonic() - began
-        assert waited < 1, "only the first change of an outage waits until everybody knows"
+            waits.append(time.monotonic() - began)
+        assert waits[-1] < waits[0], "only the first change of an outage waits until everybody knows"
         assert await lonely.warm.get(owner) == written
 
 
@@ -219,7 +220,7 @@ async def test_copies_that_were_suspended_are_not_believed_when_that_ends(
     process: CartProcess, connections: Connections, owner: str, asked_mongo: list[str]
 ) -> None:
     process.store.set_quantity(owner, offer("A"), 1)
-    connections.mongo["carts"].update_one({"_id": owner}, {"$inc": {"version": 1}})  # a change Redis was not told of
+    connections.mongo["carts"].update_one({"_id": owner}, {"$inc": {"version": 1}})  # a change Redis does not know of
     trust = CacheEpoch(connections.mongo)
     await asyncio.to_thread(trust.suspend)
     connections.mongo["cart_cache_epoch"].update_one({"_id": "epoch"}, {"$unset": {"suspended_until": 1}})
@@ -249,7 +250,7 @@ async def test_without_mongo_nothing_is_shown_and_nobody_waits(connections: Conn
         began = time.monotonic()
         with pytest.raises(ConnectionFailure):
             process.store.current(owner)
-        assert time.monotonic() - began < 0.2
+        assert time.monotonic() - began < 2, "MongoDB's client would wait for longer"
 
 
 async def test_many_commands_at_once_each_get_their_own_answer(process: CartProcess) -> None:
@@ -263,7 +264,7 @@ async def test_many_commands_at_once_each_get_their_own_answer(process: CartProc
     assert isinstance(answers[-1], redis.ResponseError)
 
 
-async def test_whoever_asks_a_server_that_is_away_is_told_so_at_once(connections: Connections) -> None:
+async def test_whoever_asks_a_server_that_is_away_is_refused_at_once(connections: Connections) -> None:
     async with cart_process(connections, f"redis://127.0.0.1:{free_port()}/0") as lonely:
         began = time.monotonic()
         answers = await asyncio.gather(*(lonely.line.execute("GET", "a") for _ in range(50)), return_exceptions=True)

@@ -97,13 +97,13 @@ def test_undeliverable_address_is_a_refusal_with_the_carriers_reason(carrier: Ca
     assert refused.message
 
 
-def test_parcel_that_has_not_left_can_be_called_back_twice(carrier: Carrier) -> None:
+def test_a_parcel_that_is_not_dispatched_can_be_cancelled_twice(carrier: Carrier) -> None:
     command = cancellation(carrier.book(booking()).shipment_id)
     assert carrier.cancel(command).cancelled
     assert carrier.cancel(command).cancelled
 
 
-def test_parcel_that_has_left_cannot_be_called_back(carrier: Carrier, settings: Settings) -> None:
+def test_a_dispatched_parcel_cannot_be_cancelled(carrier: Carrier, settings: Settings) -> None:
     booked = carrier.book(booking())
     moved = httpx2.post(
         f"{settings.carrier_api_base}/_control/shipments/{booked.shipment_id}/advance",

@@ -124,7 +124,7 @@ def test_a_merge_that_is_killed_is_finished_by_the_next_one(
         assert units(carts, user, guest) == [{"A": 3, "B": 3}, {}]
 
 
-def test_a_guest_who_goes_on_shopping_after_a_killed_merge_loses_and_doubles_nothing(
+def test_a_guest_who_goes_on_after_a_killed_merge_loses_and_doubles_nothing(
     carts: CartStore, connections: Connections, user: str, guest: str
 ) -> None:
     carts.set_quantity(guest, offer("A"), 2)
@@ -217,7 +217,7 @@ def test_a_merge_during_a_checkout_loses_and_doubles_no_line(
         except Killed:
             carts.merge(user, guest, {})
 
-    deeds = chance.sample([complete, merge], 2)
+    actions = chance.sample([complete, merge], 2)
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda deed: deed(), deeds))
+        list(pool.map(lambda action: action(), actions))
     assert units(carts, user, guest) == [{"A": 1, "B": 3}, {}]

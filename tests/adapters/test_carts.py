@@ -1,18 +1,22 @@
 """The cart never loses a change, is emptied once by its order, and ends when its time is over."""
 
 import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
 import uuid_utils
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from adapters.carts.documents import Lifetimes
 from adapters.carts.store import CartStore, ChangeRequest, cart_id_of, ensure_cart_indexes
 from adapters.connections import Connections
 from domain.carts import MAX_LINES, guest_owner, user_owner
 from domain.errors import CartChanged, IdempotencyMismatch, InsufficientStock, InvalidRequest
+from schemas.carts import Cart
 from tests.carts import offer
 
 
@@ -46,12 +50,13 @@ def test_every_change_counts_the_version_up(carts: CartStore, owner: str) -> Non
 
 
 def test_what_is_answered_is_what_is_kept(carts: CartStore, owner: str) -> None:
-    for answered in (
+    changes: list[Callable[[], Cart]] = [
         lambda: carts.set_quantity(owner, offer("A", 250, room=9), 2),
         lambda: carts.add(owner, offer("B"), 1),
         lambda: carts.clear(owner),
-    ):
-        assert answered() == carts.current(owner)
+    ]
+    for change in changes:
+        assert change() == carts.current(owner)
 
 
 def test_what_changes_nothing_leaves_the_version(carts: CartStore, owner: str) -> None:
@@ -167,13 +172,14 @@ def test_what_was_taken_out_after_the_checkout_takes_nothing_with_it(carts: Cart
 def test_a_completed_cart_cannot_be_written_back_to_life(carts: CartStore, owner: str) -> None:
     cart = carts.set_quantity(owner, offer("A"), 1)
     carts.complete(owner, cart.id, cart.version, "order-1", nothing)
-    for late in (
+    changes: list[Callable[[], object]] = [
         lambda: carts.set_quantity(owner, offer("A"), 2, ChangeRequest(version=cart.version)),
         lambda: carts.remove(owner, "A", ChangeRequest(version=cart.version)),
         lambda: carts.acknowledge(owner, {"A": offer("A", 5)}, ChangeRequest(version=cart.version)),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(CartChanged):
-            late()
+            change()
     assert carts.current(owner).items == {}
 
 
@@ -198,8 +204,8 @@ def test_a_cart_whose_time_is_over_is_empty_before_it_is_deleted(
     left = mayflies.set_quantity(owner, offer("A"), 3)
     assert connections.mongo["carts"].count_documents({"_id": owner}) == 1
     assert (carts.current(owner).items, carts.current(owner).version) == ({}, left.version)
-    begun_anew = carts.set_quantity(owner, offer("B"), 1)
-    assert (begun_anew.items, begun_anew.version) == ({"B": 1}, left.version + 1)
+    begun_again = carts.set_quantity(owner, offer("B"), 1)
+    assert (begun_again.items, begun_again.version) == ({"B": 1}, left.version + 1)
 
 
 def test_guests_carts_end_sooner_than_those_of_accounts(carts: CartStore, owner: str) -> None:
@@ -211,7 +217,7 @@ def test_guests_carts_end_sooner_than_those_of_accounts(carts: CartStore, owner:
     assert (days(owner), days(guest_owner(owner))) == (180, 30)
 
 
-def test_mongo_is_told_to_delete_what_is_over(connections: Connections) -> None:
+def test_mongo_is_set_to_delete_what_is_over(connections: Connections) -> None:
     ensure_cart_indexes(connections.mongo)
     assert ensure_cart_indexes(connections.mongo) == "its indexes are there"
     indexes = connections.mongo["carts"].index_information()
@@ -227,7 +233,7 @@ def test_a_forgotten_cart_leaves_nothing(carts: CartStore, connections: Connecti
 
 
 def test_without_redis_a_cart_is_only_slower(connections: Connections, owner: str) -> None:
-    with redis.Redis(port=9, socket_connect_timeout=0.2, retry=None, decode_responses=True) as nowhere:
+    with redis.Redis(port=9, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0), decode_responses=True) as nowhere:
         carts = CartStore(connections.mongo, nowhere)
         assert carts.current(owner) != carts.set_quantity(owner, offer("A"), 1)
         assert carts.current(owner).items == {"A": 1}

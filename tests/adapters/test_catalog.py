@@ -26,7 +26,7 @@ def catalog(connections: Connections) -> Catalog:
 
 
 def price(amount: int, currency: str = "EUR", begins: int = -1, ends: int | None = None) -> Price:
-    """A price whose window is told in hours from now."""
+    """A price whose window is given in hours from now."""
     moment = datetime.now(UTC)
     until = None if ends is None else moment + timedelta(hours=ends)
     return Price(amount=amount, currency=currency, valid_from=moment + timedelta(hours=begins), valid_to=until)
@@ -82,7 +82,7 @@ def test_a_product_comes_back_as_it_was_written(catalog: Catalog, new_products: 
     assert list(catalog.product(product.code).variants[0].options) == ["Size", "Colour"]  # type: ignore[union-attr]
 
 
-def test_many_products_are_written_at_once_and_paged_in_the_order_of_their_codes(
+def test_many_products_are_written_at_once_and_paged_in_order_of_code(
     catalog: Catalog, new_products: NewProducts, connections: Connections
 ) -> None:
     before = catalog.count()

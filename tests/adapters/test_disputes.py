@@ -1,7 +1,5 @@
 """What the adapter makes of the simulator's disputes."""
 
-from typing import Any
-
 import httpx2
 import pytest
 import uuid_utils
@@ -28,17 +26,19 @@ def disputes(settings: Settings) -> DisputeProvider:
 def paid(settings: Settings) -> tuple[str, int]:
     """A payment that was captured, and what the provider kept of it."""
     provider, key = PaymentProvider(settings), uuid_utils.uuid7().hex
-    held = provider.authorize(
+    authorized = provider.authorize(
         AuthorizePayment(
             order_id=ORDER, amount=5000, currency="EUR", payment_method="pm_card_visa", idempotency_key=f"{key}:a"
         )
     )
-    assert held.provider_id is not None
-    wanted: dict[str, Any] = {"order_id": ORDER, "provider_id": held.provider_id, "currency": "EUR"}
-    first = CapturePayment(**wanted, amount=3000, final=False, idempotency_key=f"{key}:1")
+    assert authorized.provider_id is not None
+    wanted = {"order_id": ORDER, "provider_id": authorized.provider_id, "currency": "EUR"}
+    first = CapturePayment.model_validate(wanted | {"amount": 3000, "final": False, "idempotency_key": f"{key}:1"})
     assert provider.capture(first).fee == 70
-    last = CapturePayment(**wanted, amount=2000, final=True, captured=3000, idempotency_key=f"{key}:2")
-    return held.provider_id, provider.capture(last).fee
+    last = CapturePayment.model_validate(
+        wanted | {"amount": 2000, "final": True, "captured": 3000, "idempotency_key": f"{key}:2"}
+    )
+    return authorized.provider_id, provider.capture(last).fee
 
 
 @pytest.fixture
@@ -56,11 +56,11 @@ def acceptance(name: str) -> AcceptDispute:
     return AcceptDispute(order_id=ORDER, dispute_id=name, idempotency_key=f"dispute-{name}:accept")
 
 
-def test_each_capture_tells_its_own_fee(paid: tuple[str, int]) -> None:
+def test_each_capture_has_its_own_fee(paid: tuple[str, int]) -> None:
     assert paid[1] == 55
 
 
-def test_a_dispute_tells_whose_it_is_what_it_took_and_until_when(
+def test_a_dispute_names_its_order_its_amount_and_its_deadline(
     disputes: DisputeProvider, dispute: str, paid: tuple[str, int]
 ) -> None:
     seen = disputes.retrieve(RetrieveDispute(dispute_id=dispute))

@@ -15,7 +15,7 @@ from adapters.settings import Settings
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.events import TOPICS, OrderStatusChanged, dead_letters
 
-Listen = Callable[[], EventConsumer]
+Listen = Callable[[], EventConsumer[OrderStatusChanged]]
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def make_event(seq: int = 1, order_id: str = "order-1") -> OrderStatusChanged:
     )
 
 
-def next_delivery(consumer: EventConsumer, seconds: float = 30) -> Delivery:
+def next_delivery(consumer: EventConsumer[OrderStatusChanged], seconds: float = 120) -> Delivery[OrderStatusChanged]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if delivery := consumer.poll(0.5):
@@ -112,7 +112,7 @@ def test_uncommitted_event_is_delivered_again_after_a_crash(settings: Settings, 
     assert next_delivery(listen()).event.seq == 2
 
 
-def test_event_given_back_comes_again_before_the_next(settings: Settings, topic: str, listen: Listen) -> None:
+def test_a_rejected_event_comes_again_before_the_next(settings: Settings, topic: str, listen: Listen) -> None:
     EventPublisher(settings.kafka_bootstrap, topic).publish([make_event(1), make_event(2)])
     consumer = listen()
     delivery = next_delivery(consumer)

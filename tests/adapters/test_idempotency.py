@@ -1,4 +1,4 @@
-"""One key, one deed, one answer; a dead process's key is taken over, a living one's is not."""
+"""One key, one action, one answer; a dead process's key is taken over, a living one's is not."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -109,7 +109,7 @@ def test_an_expired_key_is_as_good_as_new(keys: IdempotencyKeys, connections: Co
     assert (begun.fresh, begun.resource_id, begun.is_answered) == (True, order_id, False)
 
 
-def test_of_many_at_once_one_does_the_deed(keys: IdempotencyKeys, who: str) -> None:
+def test_of_many_at_once_one_acts(keys: IdempotencyKeys, who: str) -> None:
     def attempt(_: int) -> str:
         try:
             return "fresh" if keys.begin(who, ROUTE, "k", ONE, new_id()).fresh else "taken over"

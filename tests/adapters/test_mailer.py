@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx2
 import pytest
@@ -19,6 +18,7 @@ from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.base import Address, Money
 from schemas.notifications import NotificationInput
 from schemas.orders import OrderLineView, OrderView, ParcelLine, ParcelView, PaymentBalance, PaymentPart
+from tests.fixture_types import Json
 
 EVENT_TYPES = [
     *(
@@ -94,11 +94,14 @@ def make_event(order: OrderView, kind: str = "parcel.dispatched", **data: object
     return NotificationInput(event_id=str(uuid_utils.uuid7()), order_id=order.id, seq=7, type=kind, data=data)
 
 
+Caught = Callable[[str], tuple[Json, dict[str, list[str]]]]
+
+
 @pytest.fixture
-def caught(bed: Testbed) -> Callable[[str], tuple[dict[str, Any], dict[str, list[str]]]]:
+def caught(bed: Testbed) -> Caught:
     """The one mail to an address, and its headers, as the mail catcher has them."""
 
-    def find(address: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    def find(address: str) -> tuple[Json, dict[str, list[str]]]:
         api = f"{bed.url('MAIL_UI_PORT')}/api/v1"
         (listed,) = httpx2.get(f"{api}/search", params={"query": f"to:{address}"}).json()["messages"]
         mail = f"{api}/message/{listed['ID']}"
@@ -116,14 +119,14 @@ def test_every_event_has_a_subject_and_a_sentence_of_its_own() -> None:
     assert write(order, make_event(order)).subject == "Order 1001: your parcel is on its way"
 
 
-def test_event_without_words_of_its_own_is_told_as_news() -> None:
+def test_an_event_without_words_of_its_own_has_a_general_mail() -> None:
     order = make_order()
     text = write(order, make_event(order, "loyalty.points_added"))
     assert text.subject == "Order 1001: an update on your order"
     assert "loyalty" not in text.text
 
 
-def test_details_of_the_event_and_sums_of_the_order_are_told() -> None:
+def test_the_mail_has_details_of_the_event_and_sums_of_the_order() -> None:
     order = make_order()
     text = write(order, make_event(order, parcel=1, tracking_number="SIM42", location="Leipzig")).text
     for words in (
@@ -138,7 +141,7 @@ def test_details_of_the_event_and_sums_of_the_order_are_told() -> None:
     assert "Amount: €1,234.56" in captured
 
 
-def test_what_was_given_off_and_until_when_to_pay_is_told() -> None:
+def test_the_mail_has_the_discount_and_until_when_to_pay() -> None:
     order = make_order().model_copy(update={"discount": euros(1000), "voucher_code": "SPRING-26"})
     reminder = write(order, make_event(order, "order.payment_reminder", retry_until="2026-11-23T12:30:00Z"))
     assert "Discount (SPRING-26): -€10.00" in reminder.text
@@ -163,7 +166,7 @@ def test_message_id_follows_from_the_event(settings: Settings) -> None:
     assert mailer.compose(order, event)["Message-ID"] != mailer.compose(order, make_event(order))["Message-ID"]
 
 
-def test_mail_arrives_with_its_headers_and_both_bodies(settings: Settings, caught: Any) -> None:
+def test_mail_arrives_with_its_headers_and_both_bodies(settings: Settings, caught: Caught) -> None:
     mailer, order = Mailer(settings), make_order(email=f"{uuid_utils.uuid7().hex}@shop.example")
     event = make_event(order)
     mailer.send(mailer.compose(order, event))

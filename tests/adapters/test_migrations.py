@@ -72,11 +72,11 @@ def test_downgrading_leaves_no_table(empty: sa.Engine) -> None:
     assert sa.inspect(empty).get_table_names() == ["alembic_version"]
 
 
-def test_addresses_that_were_proven_have_an_owner_after_the_upgrade_and_can_be_downgraded(empty: sa.Engine) -> None:
+def test_proven_addresses_have_an_owner_after_the_upgrade_and_can_go_back(empty: sa.Engine) -> None:
     config = alembic_config()
     new = "INSERT INTO users (id, email, name, created_at, email_verified_at) VALUES (:id, :email, 'A', NOW(), :at)"
     moment = "2026-01-01 00:00:00"
-    rows = [
+    rows: list[dict[str, str | None]] = [
         {"id": "1", "email": "proven@shop.example", "at": moment},
         {"id": "2", "email": "claimed@shop.example", "at": None},
         {"id": "3", "email": "3@closed.invalid", "at": None},
@@ -140,7 +140,7 @@ def test_stored_words_are_renamed_by_the_upgrade_and_back_by_the_downgrade(empty
         command.upgrade(config, "0015")
         connection.execute(sa.text(order))
         rows = [
-            {"seq": 1, "type": "payment.credit_held", "data": "{}"},
+            {"seq": 1, "type": "payment.credit_authorized", "data": "{}"},
             {"seq": 2, "type": "order.compensation_blocked", "data": '{"owed": ["void the payment"]}'},
         ]
         connection.execute(sa.text(event), rows)

@@ -17,14 +17,16 @@ from adapters.mysql.history import Change, append, lock_order
 from adapters.mysql.outbox import Outbox, order_outbox, product_outbox
 from adapters.mysql.tables.catalog import product_events
 from adapters.mysql.tables.orders import order_events, orders
+from domain.events import EventType
 from schemas.events import OrderStatusChanged, ProductChanged
+from tests.fixture_types import MakeProduct
 
 WriteEvents = Callable[[int], str]
 
 
 @pytest.fixture
 def outbox(connections: Connections) -> Iterator[Outbox[OrderStatusChanged]]:
-    """An outbox that holds nothing of earlier tests."""
+    """An outbox without events of earlier tests."""
     outbox = order_outbox(connections.engine)
     outbox.ensure_partitions()
     while outbox.publish_batch(lambda _events: None):
@@ -52,7 +54,7 @@ def write_events(connections: Connections) -> WriteEvents:
             )  # fmt: skip
         for number in range(count):
             with connections.engine.begin() as connection:
-                change = Change(f"step-{number}", "order.placed", "system", {"number": number})
+                change = Change(f"step-{number}", EventType.ORDER_PLACED, "system", {"number": number})
                 append(connection, lock_order(connection, order_id), change)
         return order_id
 
@@ -77,19 +79,30 @@ def test_events_of_an_order_are_published_once_and_in_order(
     assert seen[4].data == {"number": 4}
 
 
+class TwoAtOnce:
+    """Two threads wait for each other, once: that both work at the same moment is certain."""
+
+    def __init__(self) -> None:
+        self._barrier = threading.Barrier(2)
+        self.met: set[int] = set()
+
+    def meet(self) -> None:
+        if threading.get_ident() not in self.met:
+            self._barrier.wait(120)
+            self.met.add(threading.get_ident())
+
+
 def test_two_relays_at_once_keep_the_order_within_each_order(
     outbox: Outbox[OrderStatusChanged], write_events: WriteEvents, connections: Connections
 ) -> None:
     with ThreadPoolExecutor(8) as pool:
         placed = list(pool.map(write_events, [6] * 16))
     seen: dict[str, list[int]] = defaultdict(list)
-    relays: set[int] = set()
-    lock = threading.Lock()
+    lock, relays = threading.Lock(), TwoAtOnce()
 
     def publish(events: list[OrderStatusChanged]) -> None:
-        time.sleep(0.02)
+        relays.meet()
         with lock:
-            relays.add(threading.get_ident())
             for event in events:
                 seen[event.order_id].append(event.seq)
 
@@ -103,18 +116,17 @@ def test_two_relays_at_once_keep_the_order_within_each_order(
         for future in [pool.submit(relay) for _ in range(2)]:
             future.result()
     assert {order: seen[order] for order in placed} == {order: list(range(1, 7)) for order in placed}
-    assert len(relays) == 2
+    assert len(relays.met) == 2
 
 
 def test_two_relays_at_once_keep_the_order_within_each_product(
-    connections: Connections, make_product: Callable[..., str]
+    connections: Connections, make_product: MakeProduct
 ) -> None:
     skus = [make_product(stock=0) for _ in range(12)]
     catalog = Catalog(connections.engine)
     seen: dict[str, list[int]] = defaultdict(list)
-    relays: set[int] = set()
-    told: set[str] = set()
-    edited, lock = threading.Event(), threading.Lock()
+    published: set[str] = set()
+    edited, lock, relays = threading.Event(), threading.Lock(), TwoAtOnce()
 
     def edit(sku: str) -> None:
         product = catalog.products([sku])[sku]
@@ -122,12 +134,11 @@ def test_two_relays_at_once_keep_the_order_within_each_product(
             catalog.put_many([product.model_copy(update={"name": f"Test product, edit {turn}"})])
 
     def publish(events: list[ProductChanged]) -> None:
-        time.sleep(0.02)
+        relays.meet()
         with lock:
-            relays.add(threading.get_ident())
             for event in events:
                 seen[event.product].append(event.revision)
-                told.add(event.event_id)
+                published.add(event.event_id)
 
     def relay() -> None:
         outbox = product_outbox(connections.engine)
@@ -142,13 +153,13 @@ def test_two_relays_at_once_keep_the_order_within_each_product(
             edited.set()
         for future in relaying:
             future.result()
-    # Kafka has heard of none of them; tests that come later compare the index with all products.
+    # None of them is on Kafka; tests that come later compare the index with all products.
     with connections.engine.begin() as connection:
         connection.execute(
-            sa.update(product_events).where(product_events.c.event_id.in_(told)).values(published_at=None)
+            sa.update(product_events).where(product_events.c.event_id.in_(published)).values(published_at=None)
         )
     assert {sku: seen[sku] for sku in skus} == {sku: list(range(1, 8)) for sku in skus}
-    assert len(relays) == 2
+    assert len(relays.met) == 2
 
 
 def test_failure_to_publish_loses_nothing(
@@ -167,7 +178,7 @@ def test_failure_to_publish_loses_nothing(
     assert [event.seq for event in seen] == [1, 2, 3]
 
 
-def test_partition_held_by_one_relay_is_left_alone_by_the_other(
+def test_a_partition_locked_by_one_relay_is_left_alone_by_the_other(
     outbox: Outbox[OrderStatusChanged], write_events: WriteEvents, connections: Connections
 ) -> None:
     write_events(1)
@@ -180,7 +191,7 @@ def test_partition_held_by_one_relay_is_left_alone_by_the_other(
     assert found == [0]
 
 
-def test_lag_tells_how_many_events_wait_and_for_how_long(
+def test_lag_is_how_many_events_wait_and_for_how_long(
     outbox: Outbox[OrderStatusChanged], write_events: WriteEvents
 ) -> None:
     assert outbox.lag().unpublished == 0

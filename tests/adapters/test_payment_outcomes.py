@@ -1,12 +1,13 @@
-"""What the payment adapter makes of outages, half-done payments and holds that are not as asked."""
+"""What the payment adapter makes of outages, half-done payments and authorizations that are not as asked."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import cast
 
 import httpx2
 import pytest
 import stripe
+from stripe.params import PaymentIntentCreateParams
 from structlog.testing import capture_logs
 
 from adapters.payments.disputes import DisputeProvider
@@ -16,6 +17,7 @@ from adapters.settings import Settings
 from domain.errors import KeyRefused, Misuse, NothingDone, OutcomeUnknown, ProviderUnavailable
 from schemas.disputes import AcceptDispute, RetrieveDispute, SubmitEvidence
 from schemas.payments import (
+    AbandonPayment,
     AuthorizePayment,
     PaymentOutcome,
     ProviderResult,
@@ -25,13 +27,14 @@ from schemas.payments import (
 )
 from tests.adapters.conftest import Journal, SetFault
 from tests.adapters.test_payments import abandon, authorization, capture, look, void
+from tests.fixture_types import Json
 
 SUCCEEDED, DECLINED = PaymentOutcome.SUCCEEDED, PaymentOutcome.DECLINED
 ACTION_REQUIRED = PaymentOutcome.ACTION_REQUIRED
 SLOW_CARD, SLOW_POOR_CARD = "pm_card_slowBank", "pm_card_slowBankDeclines"
 NOW = datetime.now(UTC)
-Deed = Callable[[Settings], object]
-_HELD = ProviderResult(outcome=SUCCEEDED, provider_id="pi_1")
+Call = Callable[[Settings], object]
+_AUTHORIZED = ProviderResult(outcome=SUCCEEDED, provider_id="pi_1")
 _REFUND = RefundPayment(order_id="o", provider_id="pi_1", refund_id="1", amount=1, idempotency_key="k")
 
 
@@ -43,9 +46,9 @@ def bank_decides(settings: Settings) -> Callable[[ProviderResult], None]:
     return decide
 
 
-def hold_elsewhere(settings: Settings, command: AuthorizePayment, **otherwise: Any) -> str:
-    """An attempt at the same step that holds something, as a release with a mistake could have left it."""
-    wanted: Any = {
+def authorize_elsewhere(settings: Settings, command: AuthorizePayment, **otherwise: object) -> str:
+    """An attempt at the same step that authorizes something, as a release with a mistake could have left it."""
+    params = {
         "amount": command.amount,
         "currency": command.currency.lower(),
         "capture_method": "manual",
@@ -53,21 +56,22 @@ def hold_elsewhere(settings: Settings, command: AuthorizePayment, **otherwise: A
         "payment_method": command.payment_method,
         "metadata": {"order_id": command.order_id, "step": command.step},
     }
-    return stripe_client(settings).v1.payment_intents.create(wanted | otherwise).id
+    params |= otherwise
+    return stripe_client(settings).v1.payment_intents.create(cast("PaymentIntentCreateParams", params)).id
 
 
 # --- outages: what certainly did nothing, and what nobody knows
 
 
-DEEDS: dict[str, Deed] = {
+CALLS: dict[str, Call] = {
     "authorize": lambda to: PaymentProvider(to).authorize(authorization()),
     "authorize in doubt": lambda to: PaymentProvider(to).authorize(authorization(unknown_since=NOW)),
     "keep the method": lambda to: PaymentProvider(to).authorize(authorization(keep_method=True)),
     "without the customer": lambda to: PaymentProvider(to).authorize(authorization(off_session=True)),
-    "retrieve": lambda to: PaymentProvider(to).retrieve(look(authorization(), _HELD)),
-    "abandon": lambda to: PaymentProvider(to).abandon(abandon(authorization(), _HELD)),
-    "capture": lambda to: PaymentProvider(to).capture(capture(authorization(), _HELD, 1, final=True)),
-    "void": lambda to: PaymentProvider(to).void(void(authorization(), _HELD)),
+    "look": lambda to: PaymentProvider(to).retrieve(look(authorization(), _AUTHORIZED)),
+    "abandon": lambda to: PaymentProvider(to).abandon(abandon(authorization(), _AUTHORIZED)),
+    "capture": lambda to: PaymentProvider(to).capture(capture(authorization(), _AUTHORIZED, 1, final=True)),
+    "void": lambda to: PaymentProvider(to).void(void(authorization(), _AUTHORIZED)),
     "refund": lambda to: PaymentProvider(to).refund(_REFUND),
     "refund in doubt": lambda to: PaymentProvider(to).refund(_REFUND.asking_first(2, NOW)),
     "look at a refund": lambda to: PaymentProvider(to).retrieve_refund(
@@ -86,16 +90,16 @@ DEEDS: dict[str, Deed] = {
 }
 
 
-@pytest.mark.parametrize("deed", DEEDS.values(), ids=DEEDS)
-def test_a_wrong_key_is_an_outage_that_somebody_is_told_of(settings: Settings, deed: Deed) -> None:
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_wrong_key_is_an_outage_that_an_operator_sees(settings: Settings, call: Call) -> None:
     wrong = settings.model_copy(update={"stripe_api_key": type(settings.stripe_api_key)("sk_test_rotated")})
     with capture_logs() as log, pytest.raises(KeyRefused) as outage:
-        deed(wrong)
+        call(wrong)
     assert isinstance(outage.value, ProviderUnavailable)
     assert [(line["log_level"], line["status"]) for line in log] == [("error", 401)]
 
 
-def test_what_a_wrong_key_has_held_up_is_done_once_when_it_is_mended(
+def test_what_a_wrong_key_has_delayed_is_done_once_when_it_is_mended(
     provider: PaymentProvider, set_fault: SetFault, journal: Journal
 ) -> None:
     command = authorization()
@@ -136,9 +140,9 @@ def test_no_answer_and_an_answer_that_says_nothing_leave_it_unknown(
 
 def test_the_version_that_is_set_is_the_one_that_is_spoken(settings: Settings) -> None:
     def spoken(settings: Settings) -> str | None:
-        held = PaymentProvider(settings).authorize(authorization())
+        authorized = PaymentProvider(settings).authorize(authorization())
         events = stripe_client(settings).v1.events.list({"limit": 20}).data
-        return next(one.api_version for one in events if one.data.object["id"] == held.provider_id)
+        return next(one.api_version for one in events if one.data.object["id"] == authorized.provider_id)
 
     assert spoken(settings) == stripe.api_version
     assert spoken(settings.model_copy(update={"stripe_api_version": "2025-09-30.clover"})) == "2025-09-30.clover"
@@ -182,9 +186,9 @@ def test_a_payment_that_was_opened_and_no_more_is_confirmed_by_its_id(
 def test_what_has_lost_its_method_unasked_is_confirmed_and_no_decline(
     provider: PaymentProvider, settings: Settings, journal: Journal
 ) -> None:
-    """No bank has said no to it: told as `card_declined`, an outage would read as a decline."""
+    """No bank has said no to it: reported as `card_declined`, an outage would read as a decline."""
     command = authorization()
-    left = hold_elsewhere(settings, command, confirm=False, payment_method="")
+    left = authorize_elsewhere(settings, command, confirm=False, payment_method="")
     seen = provider.retrieve(RetrievePayment(order_id=command.order_id, provider_id=left))
     assert (seen.outcome, seen.code) == (DECLINED, "payment_not_confirmed")
     assert provider.authorize(command.asking_first(2, NOW)).provider_id == left
@@ -192,11 +196,11 @@ def test_what_has_lost_its_method_unasked_is_confirmed_and_no_decline(
 
 
 @pytest.mark.parametrize("method", ["", "pm_card_visa"])
-def test_what_was_opened_and_no_more_can_be_given_up(
+def test_what_was_opened_and_no_more_can_be_abandoned(
     provider: PaymentProvider, settings: Settings, method: str
 ) -> None:
     command = authorization()
-    left = hold_elsewhere(settings, command, confirm=False, payment_method=method)
+    left = authorize_elsewhere(settings, command, confirm=False, payment_method=method)
     ended = provider.abandon(abandon(command, ProviderResult(outcome=ACTION_REQUIRED, provider_id=left)))
     assert (ended.outcome, ended.amount) == (DECLINED, 0)
     assert stripe_client(settings).v1.payment_intents.retrieve(left).status == "canceled"
@@ -207,7 +211,11 @@ def test_what_was_opened_and_no_more_can_be_given_up(
 
 @pytest.mark.parametrize(("card", "outcome"), [(SLOW_CARD, SUCCEEDED), (SLOW_POOR_CARD, DECLINED)])
 def test_what_the_bank_has_not_decided_is_waited_for(
-    provider: PaymentProvider, bank_decides: Any, journal: Journal, card: str, outcome: PaymentOutcome
+    provider: PaymentProvider,
+    bank_decides: Callable[[ProviderResult], None],
+    journal: Journal,
+    card: str,
+    outcome: PaymentOutcome,
 ) -> None:
     command = authorization(card)
     asked = provider.authorize(command)
@@ -221,15 +229,15 @@ def test_what_the_bank_has_not_decided_is_waited_for(
     assert journal(command.order_id) == ([("authorization", 5000)] if outcome is SUCCEEDED else [])
 
 
-# --- holds that are not as asked
+# --- authorizations that are not as asked
 
 
 @pytest.mark.parametrize("otherwise", [{"amount": 4999}, {"amount": 5001}, {"currency": "gbp"}])
-def test_a_hold_of_something_else_is_given_back_and_never_a_success(
-    provider: PaymentProvider, settings: Settings, journal: Journal, otherwise: dict[str, Any]
+def test_another_authorization_than_asked_is_voided_and_never_a_success(
+    provider: PaymentProvider, settings: Settings, journal: Journal, otherwise: Json
 ) -> None:
     command = authorization()
-    hold_elsewhere(settings, command, **otherwise)
+    authorize_elsewhere(settings, command, **otherwise)
     with pytest.raises(Misuse) as mistake:
         provider.authorize(command.asking_first(2, NOW))
     assert mistake.value.code == "amount_not_as_requested"
@@ -242,8 +250,11 @@ def test_nor_is_it_one_when_the_customer_comes_back_from_their_bank(
     provider: PaymentProvider, journal: Journal, ask: str
 ) -> None:
     command = authorization()
-    held = provider.authorize(command)
-    commands: dict[str, Any] = {"retrieve": look(command, held), "abandon": abandon(command, held)}
+    authorized = provider.authorize(command)
+    commands: dict[str, RetrievePayment | AbandonPayment] = {
+        "look": look(command, authorized),
+        "abandon": abandon(command, authorized),
+    }
     asked = {"amount": 5100, "currency": "EUR"}
     with pytest.raises(Misuse) as mistake:
         getattr(provider, ask)(commands[ask].model_copy(update=asked))
@@ -252,20 +263,20 @@ def test_nor_is_it_one_when_the_customer_comes_back_from_their_bank(
 
 
 @pytest.mark.parametrize(("taken", "left"), [(5000, 0), (2000, 3000)])
-def test_void_says_how_much_went_back_when_somebody_has_captured_meanwhile(
+def test_void_answers_how_much_it_released_when_some_was_captured_meanwhile(
     provider: PaymentProvider, journal: Journal, taken: int, left: int
 ) -> None:
     command = authorization()
-    held = provider.authorize(command)
-    provider.capture(capture(command, held, taken, final=True))
-    result = provider.void(void(command, held))
+    authorized = provider.authorize(command)
+    provider.capture(capture(command, authorized, taken, final=True))
+    result = provider.void(void(command, authorized))
     assert (result.outcome, result.amount) == (SUCCEEDED, left)
     assert sum(amount for effect, amount in journal(command.order_id) if effect == "void") == left
 
 
 def test_void_of_what_is_void_says_what_went_back_before(provider: PaymentProvider) -> None:
     command = authorization()
-    held = provider.authorize(command)
-    provider.void(void(command, held))
-    again = void(command, held).model_copy(update={"idempotency_key": f"{command.order_id}:again"})
+    authorized = provider.authorize(command)
+    provider.void(void(command, authorized))
+    again = void(command, authorized).model_copy(update={"idempotency_key": f"{command.order_id}:again"})
     assert provider.void(again).amount == 5000

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx2
 import pytest
@@ -27,7 +26,7 @@ SUCCEEDED, DECLINED = PaymentOutcome.SUCCEEDED, PaymentOutcome.DECLINED
 ACTION_REQUIRED = PaymentOutcome.ACTION_REQUIRED
 
 
-def authorization(payment_method: str = "pm_card_visa", **fields: Any) -> AuthorizePayment:
+def authorization(payment_method: str = "pm_card_visa", **fields: object) -> AuthorizePayment:
     order_id = str(uuid_utils.uuid7())
     values = {
         "order_id": order_id,
@@ -36,14 +35,16 @@ def authorization(payment_method: str = "pm_card_visa", **fields: Any) -> Author
         "payment_method": payment_method,
         "idempotency_key": f"payment-{order_id}:authorize",
     }
-    return AuthorizePayment(**values | fields)
+    return AuthorizePayment.model_validate(values | fields)
 
 
-def capture(command: AuthorizePayment, held: ProviderResult, amount: int, final: bool, step: int = 1) -> CapturePayment:
-    assert held.provider_id is not None
+def capture(
+    command: AuthorizePayment, authorized: ProviderResult, amount: int, final: bool, step: int = 1
+) -> CapturePayment:
+    assert authorized.provider_id is not None
     return CapturePayment(
         order_id=command.order_id,
-        provider_id=held.provider_id,
+        provider_id=authorized.provider_id,
         amount=amount,
         currency="EUR",
         final=final,
@@ -51,14 +52,16 @@ def capture(command: AuthorizePayment, held: ProviderResult, amount: int, final:
     )
 
 
-def void(command: AuthorizePayment, held: ProviderResult) -> VoidPayment:
-    assert held.provider_id is not None
+def void(command: AuthorizePayment, authorized: ProviderResult) -> VoidPayment:
+    assert authorized.provider_id is not None
     return VoidPayment(
-        order_id=command.order_id, provider_id=held.provider_id, idempotency_key=f"payment-{command.order_id}:void"
+        order_id=command.order_id,
+        provider_id=authorized.provider_id,
+        idempotency_key=f"payment-{command.order_id}:void",
     )
 
 
-def test_good_card_holds_the_amount(provider: PaymentProvider, journal: Journal) -> None:
+def test_a_good_card_authorizes_the_amount(provider: PaymentProvider, journal: Journal) -> None:
     command = authorization()
     result = provider.authorize(command)
     assert (result.outcome, result.amount) == (SUCCEEDED, 5000)
@@ -66,7 +69,9 @@ def test_good_card_holds_the_amount(provider: PaymentProvider, journal: Journal)
     assert journal(command.order_id) == [("authorization", 5000)]
 
 
-def test_same_command_again_gives_the_same_answer_and_one_hold(provider: PaymentProvider, journal: Journal) -> None:
+def test_same_command_again_gives_the_same_answer_and_one_authorization(
+    provider: PaymentProvider, journal: Journal
+) -> None:
     command = authorization()
     assert provider.authorize(command) == provider.authorize(command)
     assert len(journal(command.order_id)) == 1
@@ -87,30 +92,33 @@ def test_refusal_is_a_result_in_the_banks_words(provider: PaymentProvider, payme
     assert result.message
 
 
+Authenticate = Callable[[ProviderResult, str], None]
+
+
 @pytest.fixture
-def authenticate(settings: Settings) -> Callable[[ProviderResult, str], None]:
+def authenticate(settings: Settings) -> Authenticate:
     """The card's holder answers their bank."""
 
-    def say(held: ProviderResult, outcome: str) -> None:
-        said = {"payment_intent": held.provider_id, "outcome": outcome}
+    def say(authorized: ProviderResult, outcome: str) -> None:
+        said = {"payment_intent": authorized.provider_id, "outcome": outcome}
         httpx2.post(f"{settings.stripe_api_base}/_control/authenticate", json=said).raise_for_status()
 
     return say
 
 
-def look(command: AuthorizePayment, held: ProviderResult) -> RetrievePayment:
-    assert held.provider_id is not None
-    return RetrievePayment(order_id=command.order_id, provider_id=held.provider_id)
+def look(command: AuthorizePayment, authorized: ProviderResult) -> RetrievePayment:
+    assert authorized.provider_id is not None
+    return RetrievePayment(order_id=command.order_id, provider_id=authorized.provider_id)
 
 
-def abandon(command: AuthorizePayment, held: ProviderResult) -> AbandonPayment:
-    assert held.provider_id is not None
+def abandon(command: AuthorizePayment, authorized: ProviderResult) -> AbandonPayment:
+    assert authorized.provider_id is not None
     key = f"{command.idempotency_key}:abandon"
-    return AbandonPayment(order_id=command.order_id, provider_id=held.provider_id, idempotency_key=key)
+    return AbandonPayment(order_id=command.order_id, provider_id=authorized.provider_id, idempotency_key=key)
 
 
 @pytest.mark.parametrize("back", [None, "https://shop.example.com/thanks"])
-def test_bank_that_wants_to_see_its_customer_holds_nothing_yet(
+def test_a_bank_that_wants_to_see_its_customer_authorizes_nothing_yet(
     provider: PaymentProvider, journal: Journal, back: str | None
 ) -> None:
     command = authorization("pm_card_authenticationRequired", return_url=back)
@@ -125,15 +133,15 @@ def test_bank_that_wants_to_see_its_customer_holds_nothing_yet(
     assert journal(command.order_id) == []
 
 
-def test_what_the_customer_told_their_bank_is_seen_by_looking(
-    provider: PaymentProvider, journal: Journal, authenticate: Any
+def test_what_the_customer_answered_their_bank_is_retrieved(
+    provider: PaymentProvider, journal: Journal, authenticate: Authenticate
 ) -> None:
     command = authorization("pm_card_authenticationRequired")
     asked = provider.authorize(command)
     authenticate(asked, "succeeded")
     seen = provider.retrieve(look(command, asked))
     assert (seen.outcome, seen.amount) == (SUCCEEDED, 5000)
-    assert provider.abandon(abandon(command, asked)) == seen, "what is confirmed is not given up"
+    assert provider.abandon(abandon(command, asked)) == seen, "what is confirmed is not abandoned"
     assert journal(command.order_id) == [("authorization", 5000)]
     other = authorization("pm_card_authenticationRequired")
     refused = provider.authorize(other)
@@ -143,7 +151,9 @@ def test_what_the_customer_told_their_bank_is_seen_by_looking(
     assert seen.message
 
 
-def test_what_nobody_confirms_is_given_up_once(provider: PaymentProvider, journal: Journal, set_fault: Any) -> None:
+def test_what_nobody_confirms_is_abandoned_once(
+    provider: PaymentProvider, journal: Journal, set_fault: SetFault
+) -> None:
     command = authorization("pm_card_authenticationRequired")
     asked = provider.authorize(command)
     set_fault("timeout_after", "cancel")
@@ -155,8 +165,8 @@ def test_what_nobody_confirms_is_given_up_once(provider: PaymentProvider, journa
     assert journal(command.order_id) == []
 
 
-def test_what_was_confirmed_the_moment_it_was_given_up_is_told_with_its_amount(
-    provider: PaymentProvider, journal: Journal, authenticate: Any
+def test_what_was_confirmed_while_it_was_abandoned_has_its_amount(
+    provider: PaymentProvider, journal: Journal, authenticate: Authenticate
 ) -> None:
     command = authorization("pm_card_authenticationRequired")
     asked = provider.authorize(command)
@@ -169,39 +179,41 @@ def test_what_was_confirmed_the_moment_it_was_given_up_is_told_with_its_amount(
 
 def test_parcels_are_captured_one_by_one(provider: PaymentProvider, journal: Journal) -> None:
     command = authorization()
-    held = provider.authorize(command)
-    assert provider.capture(capture(command, held, 2000, final=False)).amount == 2000
-    assert provider.capture(capture(command, held, 2500, final=True, step=2)).amount == 2500
+    authorized = provider.authorize(command)
+    assert provider.capture(capture(command, authorized, 2000, final=False)).amount == 2000
+    assert provider.capture(capture(command, authorized, 2500, final=True, step=2)).amount == 2500
     assert journal(command.order_id)[1:] == [("capture", 2000), ("capture", 2500), ("void", 500)]
 
 
 def test_a_card_that_is_captured_once_says_so(provider: PaymentProvider, journal: Journal) -> None:
     assert not provider.authorize(authorization()).captures_once
     command = authorization("pm_card_captureOnce")
-    held = provider.authorize(command)
-    assert held.captures_once
-    assert held.provider_id is not None
-    assert provider.retrieve(RetrievePayment(order_id=command.order_id, provider_id=held.provider_id)).captures_once
+    authorized = provider.authorize(command)
+    assert authorized.captures_once
+    assert authorized.provider_id is not None
+    assert provider.retrieve(
+        RetrievePayment(order_id=command.order_id, provider_id=authorized.provider_id)
+    ).captures_once
     with pytest.raises(Misuse):
-        provider.capture(capture(command, held, 2000, final=False))
-    assert provider.capture(capture(command, held, 2000, final=True, step=2)).amount == 2000
+        provider.capture(capture(command, authorized, 2000, final=False))
+    assert provider.capture(capture(command, authorized, 2000, final=True, step=2)).amount == 2000
     assert journal(command.order_id)[1:] == [("capture", 2000), ("void", 3000)]
 
 
-def test_void_gives_the_hold_back_once(provider: PaymentProvider, journal: Journal) -> None:
+def test_void_releases_the_authorization_once(provider: PaymentProvider, journal: Journal) -> None:
     command = authorization()
-    held = provider.authorize(command)
-    assert provider.void(void(command, held)).amount == 5000
-    again = void(command, held).model_copy(update={"idempotency_key": f"{command.order_id}:again"})
+    authorized = provider.authorize(command)
+    assert provider.void(void(command, authorized)).amount == 5000
+    again = void(command, authorized).model_copy(update={"idempotency_key": f"{command.order_id}:again"})
     assert provider.void(again).outcome is SUCCEEDED
     assert journal(command.order_id) == [("authorization", 5000), ("void", 5000)]
 
 
-def test_void_after_a_partial_capture_gives_back_the_rest(provider: PaymentProvider, journal: Journal) -> None:
+def test_void_after_a_partial_capture_releases_the_rest(provider: PaymentProvider, journal: Journal) -> None:
     command = authorization()
-    held = provider.authorize(command)
-    provider.capture(capture(command, held, 2000, final=False))
-    assert provider.void(void(command, held)).amount == 3000
+    authorized = provider.authorize(command)
+    provider.capture(capture(command, authorized, 2000, final=False))
+    assert provider.void(void(command, authorized)).amount == 3000
     assert journal(command.order_id)[1:] == [("capture", 2000), ("void", 3000)]
 
 
@@ -219,7 +231,7 @@ def test_rate_limit_says_how_long_to_wait(provider: PaymentProvider, set_fault: 
     assert outage.value.retry_after == 7
 
 
-def test_retry_after_a_lost_answer_finds_the_one_hold(
+def test_retry_after_a_lost_answer_finds_the_one_authorization(
     provider: PaymentProvider, set_fault: SetFault, journal: Journal
 ) -> None:
     set_fault("timeout_after", "create")
@@ -238,9 +250,9 @@ def test_provider_that_is_not_there_is_an_outage(settings: Settings) -> None:
 
 def test_request_that_can_never_work_is_our_mistake(provider: PaymentProvider) -> None:
     command = authorization()
-    held = provider.authorize(command)
+    authorized = provider.authorize(command)
     with pytest.raises(Misuse) as too_much:
-        provider.capture(capture(command, held, 5001, final=True))
+        provider.capture(capture(command, authorized, 5001, final=True))
     assert too_much.value.code == "amount_too_large"
     with pytest.raises(Misuse):
         provider.void(VoidPayment(order_id="o", provider_id="pi_nobody", idempotency_key=command.order_id))
@@ -256,54 +268,58 @@ def test_key_used_for_another_request_leaves_a_doubt_that_asking_ends(provider: 
     assert provider.authorize(reworded.asking_first(2, datetime.now(UTC))).provider_id == first.provider_id
 
 
-def test_a_method_that_was_kept_holds_anew_without_its_customer(provider: PaymentProvider, journal: Journal) -> None:
+def test_a_saved_method_is_reauthorized_without_its_customer(provider: PaymentProvider, journal: Journal) -> None:
     first = authorization(keep_method=True)
-    held = provider.authorize(first)
-    assert (held.outcome, held.authorization_seconds, held.payment_method) == (SUCCEEDED, 7 * 86_400, "pm_card_visa")
-    assert held.customer is not None
-    anew = first.model_copy(
+    authorized = provider.authorize(first)
+    assert (authorized.outcome, authorized.authorization_seconds, authorized.payment_method) == (
+        SUCCEEDED,
+        7 * 86_400,
+        "pm_card_visa",
+    )
+    assert authorized.customer is not None
+    reauthorization = first.model_copy(
         update={
             "keep_method": False,
-            "customer": held.customer,
+            "customer": authorized.customer,
             "off_session": True,
-            "idempotency_key": f"{first.idempotency_key}-anew",
+            "idempotency_key": f"{first.idempotency_key}-reauthorization",
         }
     )
-    again = provider.authorize(anew)
-    assert (again.outcome, again.customer) == (SUCCEEDED, held.customer)
-    assert again.provider_id != held.provider_id
+    again = provider.authorize(reauthorization)
+    assert (again.outcome, again.customer) == (SUCCEEDED, authorized.customer)
+    assert again.provider_id != authorized.provider_id
     unkept = provider.authorize(authorization(off_session=True))
     assert (unkept.outcome, unkept.amount) == (DECLINED, 0), "a refusal, and no mistake of ours"
 
 
 def test_capture_after_void_takes_nothing(provider: PaymentProvider, journal: Journal) -> None:
     command = authorization()
-    held = provider.authorize(command)
-    provider.void(void(command, held))
-    answer = provider.capture(capture(command, held, 5000, final=True))
+    authorized = provider.authorize(command)
+    provider.void(void(command, authorized))
+    answer = provider.capture(capture(command, authorized, 5000, final=True))
     assert (answer.outcome, answer.code, answer.amount) == (DECLINED, AUTHORIZATION_EXPIRED, 0)
     assert journal(command.order_id) == [("authorization", 5000), ("void", 5000)]
 
 
 @pytest.mark.parametrize("before", [0, 2000], ids=["nothing taken", "a part taken"])
-def test_a_hold_that_has_run_out_is_a_result(
+def test_an_expired_authorization_is_a_result(
     provider: PaymentProvider, settings: Settings, journal: Journal, before: int
 ) -> None:
     command = authorization()
-    held = provider.authorize(command)
+    authorized = provider.authorize(command)
     if before:
-        provider.capture(capture(command, held, before, final=False))
-    httpx2.post(f"{settings.stripe_api_base}/_control/advance/{held.provider_id}").raise_for_status()
-    late = capture(command, held, 1000, final=True, step=2).model_copy(update={"captured": before})
+        provider.capture(capture(command, authorized, before, final=False))
+    httpx2.post(f"{settings.stripe_api_base}/_control/advance/{authorized.provider_id}").raise_for_status()
+    late = capture(command, authorized, 1000, final=True, step=2).model_copy(update={"captured": before})
     answer = provider.capture(late)
     assert (answer.outcome, answer.code) == (DECLINED, AUTHORIZATION_EXPIRED)
     assert journal(command.order_id)[-1] == ("void", 5000 - before)
 
 
-def test_what_somebody_else_has_captured_is_no_hold_that_ran_out(provider: PaymentProvider) -> None:
-    """Holding it anew would take it twice."""
+def test_what_somebody_else_has_captured_is_no_expired_authorization(provider: PaymentProvider) -> None:
+    """Authorizing it again would capture it twice."""
     command = authorization()
-    held = provider.authorize(command)
-    provider.capture(capture(command, held, 5000, final=True))
+    authorized = provider.authorize(command)
+    provider.capture(capture(command, authorized, 5000, final=True))
     with pytest.raises(Misuse):
-        provider.capture(capture(command, held, 1000, final=True, step=2))
+        provider.capture(capture(command, authorized, 1000, final=True, step=2))

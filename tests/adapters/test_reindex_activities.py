@@ -1,4 +1,4 @@
-"""Two releases make their indices side by side, each its own; one that takes no writes is waited for or given up."""
+"""Two releases make their indices side by side, each its own; one that takes no writes is waited for or abandoned."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import uuid_utils
+from pydantic import BaseModel
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -14,6 +15,7 @@ from adapters.connections import Connections
 from adapters.search.feeds import Feed, product_feed
 from adapters.search.live_index import Document, LiveIndex, WriteDelayed, WriteRefused
 from schemas.reindex import FillIndex, IndexFilled, IndexNamed, MakeIndex
+from tests.fixture_types import MakeProduct
 
 Release = Callable[[int], Feed]
 
@@ -34,14 +36,14 @@ def release(connections: Connections) -> Iterator[Release]:
 
 
 @pytest.fixture
-def products(make_product: Any) -> list[str]:
+def products(make_product: MakeProduct) -> list[str]:
     return [make_product() for _ in range(4)]
 
 
-def run(feed: Feed, deed: str, command: Any, heartbeat: tuple[Any, ...] = ()) -> Any:
+def run(feed: Feed, activity: str, command: BaseModel, heartbeat: tuple[object, ...] = ()) -> Any:
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, heartbeat_details=heartbeat)
-    return environment.run(getattr(SearchActivities({"products": feed}), deed), command)
+    return environment.run(getattr(SearchActivities({"products": feed}), activity), command)
 
 
 def made(feed: Feed, suffix: str) -> IndexNamed:
@@ -62,7 +64,7 @@ def test_what_is_left_over_is_dropped_by_its_own_release_alone(release: Release,
     assert (mine.index.targets(), theirs.index.current()) == ([fresh.index], asked_by_them)
 
 
-def test_what_earlier_releases_left_is_told_apart_from_what_later_ones_made(release: Release) -> None:
+def test_what_earlier_releases_left_is_distinguished_from_what_later_ones_made(release: Release) -> None:
     first, second, tenth = (release(version) for version in (1, 2, 10))
     names = {feed.index.alias: feed.index.create() for feed in (first, second, tenth)}
     assert first.index.outdated() == []
@@ -71,23 +73,23 @@ def test_what_earlier_releases_left_is_told_apart_from_what_later_ones_made(rele
 
 
 @pytest.mark.parametrize(
-    "deed", ["fill_index", "verify_index", "compact_index", "switch_index", "drop_index", "drop_leftovers"]
+    "activity", ["fill_index", "verify_index", "compact_index", "switch_index", "drop_index", "drop_leftovers"]
 )
-def test_a_worker_leaves_another_release_s_index_alone(release: Release, deed: str) -> None:
+def test_a_worker_leaves_another_release_s_index_alone(release: Release, activity: str) -> None:
     mine, theirs = release(1), release(11)
     index = made(theirs, "fresh").index
     command = (
         FillIndex(subject="products", index=index, after="", limit=1)
-        if deed == "fill_index"
+        if activity == "fill_index"
         else IndexNamed(subject="products", index=index)
     )
     with pytest.raises(ApplicationError, match="not an index of this release") as refusal:
-        run(mine, deed, command)
+        run(mine, activity, command)
     assert refusal.value.non_retryable
     assert (theirs.index.targets(), mine.index.current()) == ([index], None)
 
 
-def test_filling_goes_on_where_the_last_sign_of_life_was_given(release: Release, products: list[str]) -> None:
+def test_filling_goes_on_where_the_last_heartbeat_was(release: Release, products: list[str]) -> None:
     feed = release(1)
     keys = list(feed.next_keys("", 4))
     fresh = made(feed, "fresh")
@@ -97,7 +99,7 @@ def test_filling_goes_on_where_the_last_sign_of_life_was_given(release: Release,
 
 
 @pytest.mark.parametrize("how", ["index.blocks.write", "index.blocks.read_only_allow_delete", "closed"])
-def test_an_index_that_takes_no_writes_delays_who_keeps_it_up_to_date_and_is_given_up_while_it_is_filled(
+def test_an_index_without_writes_delays_updates_and_ends_its_filling(
     release: Release, connections: Connections, how: str
 ) -> None:
     index, indices = release(1).index, connections.elasticsearch.indices

@@ -1,4 +1,4 @@
-"""Relevance cannot rot silently: the judged queries hold a floor, and a changed layout has a new version."""
+"""Relevance cannot rot silently: the judged queries have a floor, and a changed layout has a new version."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def test_judged_queries_are_answered_well(measured: Scores) -> None:
 
 
 def test_the_written_judgements_are_those_of_the_rules() -> None:
-    """`python -m bench.judgements` writes them anew."""
+    """`python -m bench.judgements` writes them again."""
     assert json.loads(JUDGED.read_text()) == judge()
 
 
@@ -40,6 +40,6 @@ def test_the_measure_prefers_the_better_order() -> None:
 
 
 def test_a_changed_layout_has_a_new_version() -> None:
-    """With every change of the mapping, or of what documents hold, raise INDEX_VERSION and write the digest here."""
+    """With every change of the mapping, or of what documents contain, raise INDEX_VERSION and write the digest here."""
     layout = json.dumps([INDEX_SETTINGS, INDEX_MAPPING], sort_keys=True).encode()
     assert (INDEX_VERSION, hashlib.sha256(layout).hexdigest()[:12]) == (3, "71a4a77b6da7")

@@ -1,13 +1,12 @@
-"""Stock: every change a ledger row, reservations that expire, backorders filled in turn, flips told once."""
+"""Stock: every change a ledger row, reservations that expire, backorders allocated in turn, flips announced once."""
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from threading import Barrier
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -37,12 +36,13 @@ from schemas.checkout import CheckoutInput, OrderLineInput, PricedLine, PricedOr
 from schemas.fulfilment import RecordParcel
 from schemas.orders import OrderPlaced, PlaceOrder
 from schemas.stock import Movement, NewMovement, ReleaseStock, SetStockRules, StockAllocated
+from schemas.stock_upkeep import StockDifference
+from tests.fixture_types import MakeProduct
 
 ADDRESS = Address(name="Test", line1="Weg 1", city="Berlin", postal_code="10117", country="DE")
-MakeProduct = Callable[..., str]
 
 
-class Books:
+class Inventory:
     """What a test does to stock, and what it sees of it."""
 
     def __init__(self, connections: Connections) -> None:
@@ -60,21 +60,21 @@ class Books:
         return done.units, done.arrived
 
     def leaves(self, order_id: str, parcel: int = 1) -> None:
-        told = RecordParcel(order_id=order_id, number=parcel, status=ParcelStatus.DISPATCHED, actor="carrier")
-        self.parcels.record(told)
+        dispatched = RecordParcel(order_id=order_id, number=parcel, status=ParcelStatus.DISPATCHED, actor="carrier")
+        self.parcels.record(dispatched)
 
-    def post(self, sku: str, kind: Any, quantity: int, key: str | None = None, **fields: Any) -> Movement:
-        wanted = NewMovement(kind=kind, warehouse=fields.pop("warehouse", "BER"), quantity=quantity, **fields)
+    def post(self, sku: str, kind: str, quantity: int, key: str | None = None, **fields: object) -> Movement:
+        wanted = NewMovement.model_validate({"kind": kind, "warehouse": "BER", "quantity": quantity} | fields)
         return self.stock.post(sku, wanted, Poster("staff:test", key or uuid.uuid4().hex)).movement
 
-    def level(self, sku: str, house: str = "BER") -> tuple[int, int]:
+    def level(self, sku: str, warehouse: str = "BER") -> tuple[int, int]:
         """On hand, reserved."""
-        level = next(one for one in self.stock.levels(sku) if one.warehouse == house)
+        level = next(one for one in self.stock.levels(sku) if one.warehouse == warehouse)
         return level.on_hand, level.reserved
 
     def ledger(self, sku: str) -> list[tuple[str, int]]:
         """Kinds and units, oldest first."""
-        return [(one.kind.value, one.quantity) for one in reversed(self.stock.movements(sku, None, 200).items)]
+        return [(str(one.kind), one.quantity) for one in reversed(self.stock.movements(sku, None, 200).items)]
 
     def expire(self, order_id: str, ago: timedelta = timedelta(seconds=1)) -> None:
         moment = sa.func.utc_timestamp(6) - sa.text(f"INTERVAL {ago.total_seconds()} SECOND")
@@ -82,7 +82,7 @@ class Books:
             this = reservations.c.order_id == order_id
             connection.execute(sa.update(reservations).where(this).values(expires_at=moment))
 
-    def news(self, sku: str) -> list[str]:
+    def stock_events(self, sku: str) -> list[str]:
         """The types of the events about the stock of the product, oldest first."""
         query = sa.select(product_events.c.type).where(
             product_events.c.product == sku, product_events.c.type.like("stock.%")
@@ -93,7 +93,7 @@ class Books:
     def history(self, order_id: str) -> list[str]:
         return [event.type for event in self.orders.history(order_id).items]
 
-    def differences(self) -> list[Any]:
+    def differences(self) -> list[StockDifference]:
         return [one for page in StockReconciliations(self.engine).check() for one in page.differences]
 
 
@@ -119,254 +119,258 @@ def order_of(units: dict[str, int], price: int = 1000) -> PlaceOrder:
 
 
 @pytest.fixture
-def books(connections: Connections) -> Books:
-    return Books(connections)
+def inventory(connections: Connections) -> Inventory:
+    return Inventory(connections)
 
 
 # --- the ledger
 
 
-def test_every_change_is_a_ledger_row(books: Books, make_product: MakeProduct) -> None:
+def test_every_change_is_a_ledger_row(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=5)
-    kept, left = books.place(**{sku: 2}), books.place(**{sku: 1})
-    books.release(kept.order_id)
-    books.leaves(left.order_id)
-    books.post(sku, "restocked", 1, order_id=left.order_id)
-    books.post(sku, "adjusted", -3, reason="broken")
-    books.post(sku, "received", 4)
+    kept, left = inventory.place(**{sku: 2}), inventory.place(**{sku: 1})
+    inventory.release(kept.order_id)
+    inventory.leaves(left.order_id)
+    inventory.post(sku, "restocked", 1, order_id=left.order_id)
+    inventory.post(sku, "adjusted", -3, reason="broken")
+    inventory.post(sku, "received", 4)
     kinds = [("received", 5), ("reserved", 2), ("reserved", 1), ("released", 2), ("shipped", 1), ("restocked", 1)]
-    assert books.ledger(sku) == [*kinds, ("adjusted", -3), ("received", 4)]
-    assert books.level(sku) == (6, 0)
-    movements = books.stock.movements(sku, None, 200).items
+    assert inventory.ledger(sku) == [*kinds, ("adjusted", -3), ("received", 4)]
+    assert inventory.level(sku) == (6, 0)
+    movements = inventory.stock.movements(sku, None, 200).items
     assert [one.order_id for one in movements if one.kind == "shipped"] == [left.order_id]
     assert next(one for one in movements if one.kind == "adjusted").reason == "broken"
     assert {one.actor for one in movements} == {"staff:test", "system", "carrier"}
 
 
-def test_the_ledger_pages_from_the_newest(books: Books, make_product: MakeProduct) -> None:
+def test_the_ledger_pages_from_the_newest(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=1)
     for units in (2, 3, 4):
-        books.post(sku, "received", units)
-    first = books.stock.movements(sku, None, 3)
+        inventory.post(sku, "received", units)
+    first = inventory.stock.movements(sku, None, 3)
     assert first.next_cursor is not None
-    rest = books.stock.movements(sku, int(first.next_cursor), 3)
+    rest = inventory.stock.movements(sku, int(first.next_cursor), 3)
     assert [one.quantity for one in [*first.items, *rest.items]] == [4, 3, 2, 1]
     assert rest.next_cursor is None
 
 
-def test_an_adjustment_never_takes_what_is_promised(books: Books, make_product: MakeProduct) -> None:
+def test_an_adjustment_never_takes_what_is_promised(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=5)
-    books.place(**{sku: 3})
+    inventory.place(**{sku: 3})
     with pytest.raises(BelowReserved) as refused:
-        books.post(sku, "adjusted", -3, reason="lost")
+        inventory.post(sku, "adjusted", -3, reason="lost")
     assert (refused.value.details["on_hand"], refused.value.details["reserved"]) == (5, 3)
-    assert books.ledger(sku) == [("received", 5), ("reserved", 3)]
-    books.post(sku, "adjusted", -2, reason="lost")
-    assert books.level(sku) == (3, 3)
+    assert inventory.ledger(sku) == [("received", 5), ("reserved", 3)]
+    inventory.post(sku, "adjusted", -2, reason="lost")
+    assert inventory.level(sku) == (3, 3)
 
 
-def test_a_key_moves_units_once(books: Books, make_product: MakeProduct) -> None:
+def test_a_key_moves_units_once(inventory: Inventory, make_product: MakeProduct) -> None:
     sku, key = make_product(stock=1), uuid.uuid4().hex
-    first = books.post(sku, "received", 7, key)
-    assert books.post(sku, "received", 7, key) == first
+    first = inventory.post(sku, "received", 7, key)
+    assert inventory.post(sku, "received", 7, key) == first
     for change in ({"quantity": 8}, {"warehouse": "AMS"}, {"reason": "another"}):
         with pytest.raises(IdempotencyMismatch):
-            books.post(sku, "received", key=key, **({"quantity": 7} | change))
-    assert books.level(sku) == (8, 0)
+            inventory.post(sku, "received", key=key, **({"quantity": 7} | change))
+    assert inventory.level(sku) == (8, 0)
 
 
-def test_a_key_sent_many_times_at_once_moves_units_once(books: Books, make_product: MakeProduct) -> None:
+def test_a_key_sent_many_times_at_once_moves_units_once(inventory: Inventory, make_product: MakeProduct) -> None:
     sku, key = make_product(stock=1), uuid.uuid4().hex
     with ThreadPoolExecutor(8) as pool:
-        ids = {one.id for one in pool.map(lambda _: books.post(sku, "received", 3, key), range(8))}
-    assert (len(ids), books.level(sku)) == (1, (4, 0))
+        ids = {one.id for one in pool.map(lambda _: inventory.post(sku, "received", 3, key), range(8))}
+    assert (len(ids), inventory.level(sku)) == (1, (4, 0))
 
 
-def test_only_what_went_out_comes_back(books: Books, make_product: MakeProduct) -> None:
+def test_only_what_went_out_comes_back(inventory: Inventory, make_product: MakeProduct) -> None:
     sku, other = make_product(stock=5), make_product(stock=5)
-    order = books.place(**{sku: 3})
+    order = inventory.place(**{sku: 3})
     with pytest.raises(MoreThanShipped) as early:
-        books.post(sku, "restocked", 1, order_id=order.order_id)
+        inventory.post(sku, "restocked", 1, order_id=order.order_id)
     assert early.value.details["returnable"] == 0
-    books.leaves(order.order_id)
-    books.post(sku, "restocked", 2, order_id=order.order_id)
+    inventory.leaves(order.order_id)
+    inventory.post(sku, "restocked", 2, order_id=order.order_id)
     with pytest.raises(MoreThanShipped) as late:
-        books.post(sku, "restocked", 2, order_id=order.order_id)
+        inventory.post(sku, "restocked", 2, order_id=order.order_id)
     assert late.value.details["returnable"] == 1
     with pytest.raises(UnknownReservation):
-        books.post(other, "restocked", 1, order_id=order.order_id)
+        inventory.post(other, "restocked", 1, order_id=order.order_id)
     with pytest.raises(UnknownReservation):
-        books.post(sku, "restocked", 1, order_id=str(uuid_utils.uuid7()))
-    assert books.level(sku) == (4, 0)
+        inventory.post(sku, "restocked", 1, order_id=str(uuid_utils.uuid7()))
+    assert inventory.level(sku) == (4, 0)
 
 
-def test_what_comes_back_twice_at_once_comes_back_once(books: Books, make_product: MakeProduct) -> None:
+def test_what_comes_back_twice_at_once_comes_back_once(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=5)
-    order = books.place(**{sku: 3})
-    books.leaves(order.order_id)
+    order = inventory.place(**{sku: 3})
+    inventory.leaves(order.order_id)
 
     def return_all(_: int) -> bool:
         try:
-            books.post(sku, "restocked", 3, order_id=order.order_id)
+            inventory.post(sku, "restocked", 3, order_id=order.order_id)
         except MoreThanShipped:
             return False
         return True
 
     with ThreadPoolExecutor(6) as pool:
         assert Counter(pool.map(return_all, range(6))) == {True: 1, False: 5}
-    assert books.level(sku) == (5, 0)
+    assert inventory.level(sku) == (5, 0)
 
 
-def test_an_unknown_sku_or_warehouse_moves_nothing(books: Books, make_product: MakeProduct) -> None:
+def test_an_unknown_sku_or_warehouse_moves_nothing(inventory: Inventory, make_product: MakeProduct) -> None:
     with pytest.raises(NotFound):
-        books.post("NO-SUCH-SKU", "received", 1)
+        inventory.post("NO-SUCH-SKU", "received", 1)
     with pytest.raises(InvalidFields) as refused:
-        books.post(make_product(), "received", 1, warehouse="MOON")
+        inventory.post(make_product(), "received", 1, warehouse="MOON")
     assert [fault.pointer for fault in refused.value.faults] == ["warehouse"]
 
 
-def test_first_units_in_two_warehouses_at_once_are_told_once(books: Books, make_product: MakeProduct) -> None:
-    def arrives(sku: str, house: str) -> Movement:
-        return books.post(sku, "received", 2, warehouse=house)
+def test_first_units_in_two_warehouses_at_once_are_announced_once(
+    inventory: Inventory, make_product: MakeProduct
+) -> None:
+    def arrives(sku: str, warehouse: str) -> Movement:
+        return inventory.post(sku, "received", 2, warehouse=warehouse)
 
     for _ in range(5):
         sku = make_product(stock=0)
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(arrives, [sku, sku], ["BER", "AMS"]))
-        assert books.news(sku) == ["stock.back"]
+        assert inventory.stock_events(sku) == ["stock.back"]
 
 
 # --- reservations
 
 
-def test_an_order_is_held_whole_or_not_at_all(books: Books, make_product: MakeProduct) -> None:
+def test_an_order_is_reserved_whole_or_not_at_all(inventory: Inventory, make_product: MakeProduct) -> None:
     much, little = make_product(stock=9), make_product(stock=1)
     command = order_of({much: 3, little: 2})
     with pytest.raises(OutOfStock) as short:
-        books.orders.place(command)
+        inventory.orders.place(command)
     assert short.value.details["lines"] == [{"sku": little, "wanted": 2, "available": 1}]
-    assert books.orders.get(command.order.order_id) is None
-    assert (books.level(much), books.level(little)) == ((9, 0), (1, 0))
+    assert inventory.orders.get(command.order.order_id) is None
+    assert (inventory.level(much), inventory.level(little)) == ((9, 0), (1, 0))
     with pytest.raises(UnknownReservation):
-        books.release(command.order.order_id)
+        inventory.release(command.order.order_id)
 
 
-def test_a_release_happens_once(books: Books, make_product: MakeProduct) -> None:
+def test_a_release_happens_once(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=5)
-    order = books.place(**{sku: 2})
-    assert [books.release(order.order_id)[0] for _ in range(2)] == [2, 0]
-    assert books.level(sku) == (5, 0)
-    assert books.history(order.order_id).count("order.stock_released") == 1
+    order = inventory.place(**{sku: 2})
+    assert [inventory.release(order.order_id)[0] for _ in range(2)] == [2, 0]
+    assert inventory.level(sku) == (5, 0)
+    assert inventory.history(order.order_id).count("order.stock_released") == 1
 
 
 def test_what_nobody_reserved_cannot_be_released_extended_shipped_or_waited_for(
-    books: Books, make_product: MakeProduct
+    inventory: Inventory, make_product: MakeProduct
 ) -> None:
-    order, nobody = books.place(**{make_product(stock=5): 1}), str(uuid_utils.uuid7())
-    for deed in (
-        lambda: books.release(nobody),
-        lambda: books.reservations.extend(nobody),
-        lambda: books.reservations.expire(nobody),
-        lambda: books.reservations.missing(nobody, 1),
-        lambda: books.reservations.missing(order.order_id, 2),
+    order, nobody = inventory.place(**{make_product(stock=5): 1}), str(uuid_utils.uuid7())
+    for call in (
+        lambda: inventory.release(nobody),
+        lambda: inventory.reservations.extend(nobody),
+        lambda: inventory.reservations.expire(nobody),
+        lambda: inventory.reservations.missing(nobody, 1),
+        lambda: inventory.reservations.missing(order.order_id, 2),
     ):
         with pytest.raises(UnknownReservation):
-            deed()
+            call()
     for order_id, parcel in ((nobody, 1), (order.order_id, 2)):
-        with pytest.raises(UnknownReservation), books.engine.begin() as connection:
+        with pytest.raises(UnknownReservation), inventory.engine.begin() as connection:
             ship(connection, order_id, parcel, "carrier")
-    books.leaves(order.order_id)
-    with pytest.raises(UnknownReservation), books.engine.begin() as connection:
+    inventory.leaves(order.order_id)
+    with pytest.raises(UnknownReservation), inventory.engine.begin() as connection:
         ship(connection, order.order_id, 1, "carrier")
 
 
-def test_an_overdue_reservation_expires_once_and_says_so(books: Books, make_product: MakeProduct) -> None:
+def test_an_overdue_reservation_expires_once_and_says_so(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=5)
-    order = books.place(**{sku: 2})
-    assert books.reservations.expire(order.order_id) is None
-    books.expire(order.order_id)
-    assert order.order_id in [one.order_id for one in books.reservations.overdue(None, 1000)]
-    done = books.reservations.expire(order.order_id)
+    order = inventory.place(**{sku: 2})
+    assert inventory.reservations.expire(order.order_id) is None
+    inventory.expire(order.order_id)
+    assert order.order_id in [one.order_id for one in inventory.reservations.overdue(None, 1000)]
+    done = inventory.reservations.expire(order.order_id)
     assert done is not None
     assert done.units == 2
-    assert books.reservations.expire(order.order_id) is None
-    assert books.level(sku) == (5, 0)
-    assert books.history(order.order_id)[-1] == "order.reservation_expired"
-    assert books.orders.history(order.order_id).items[-1].actor == "system"
-    assert order.order_id not in [one.order_id for one in books.reservations.overdue(None, 1000)]
+    assert inventory.reservations.expire(order.order_id) is None
+    assert inventory.level(sku) == (5, 0)
+    assert inventory.history(order.order_id)[-1] == "order.reservation_expired"
+    assert inventory.orders.history(order.order_id).items[-1].actor == "system"
+    assert order.order_id not in [one.order_id for one in inventory.reservations.overdue(None, 1000)]
 
 
-def test_an_extension_keeps_a_reservation_from_expiring(books: Books, make_product: MakeProduct) -> None:
+def test_an_extension_keeps_a_reservation_from_expiring(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=5)
-    order = books.place(**{sku: 2})
-    books.expire(order.order_id)
-    assert books.reservations.extend(order.order_id) == timedelta(hours=48)
-    assert books.reservations.expire(order.order_id) is None
-    assert books.level(sku) == (5, 2)
-    books.leaves(order.order_id)
-    assert books.reservations.extend(order.order_id) == timedelta(0)
+    order = inventory.place(**{sku: 2})
+    inventory.expire(order.order_id)
+    assert inventory.reservations.extend(order.order_id) == timedelta(hours=48)
+    assert inventory.reservations.expire(order.order_id) is None
+    assert inventory.level(sku) == (5, 2)
+    inventory.leaves(order.order_id)
+    assert inventory.reservations.extend(order.order_id) == timedelta(0)
 
 
-def test_overdue_reservations_page_from_the_longest_overdue(books: Books, make_product: MakeProduct) -> None:
+def test_overdue_reservations_page_from_the_longest_overdue(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=9)
-    placed = [books.place(**{sku: 1}).order_id for _ in range(5)]
+    placed = [inventory.place(**{sku: 1}).order_id for _ in range(5)]
     for number, order_id in enumerate(placed):
-        books.expire(order_id, timedelta(days=300 - number))
+        inventory.expire(order_id, timedelta(days=300 - number))
     found, after = [], None
-    while page := books.reservations.overdue(after, 2):
+    while page := inventory.reservations.overdue(after, 2):
         found += [one.order_id for one in page]
         after = page[-1]
     assert [one for one in found if one in placed] == placed
     assert len(found) == len(set(found))
     for order_id in placed:
-        books.reservations.expire(order_id)
+        inventory.reservations.expire(order_id)
 
 
-def test_buyers_and_returns_at_once_never_deadlock_nor_oversell(books: Books, make_product: MakeProduct) -> None:
+def test_buyers_and_returns_at_once_never_deadlock_nor_oversell(
+    inventory: Inventory, make_product: MakeProduct
+) -> None:
     skus = [make_product(stock={"BER": 6, "AMS": 6}) for _ in range(4)]
 
     def buy(number: int) -> bool:
         basket = {skus[(number + step) % 4]: 1 for step in range(3)}
         try:
-            order = books.orders.place(order_of(basket if number % 2 else dict(reversed(basket.items()))))
+            order = inventory.orders.place(order_of(basket if number % 2 else dict(reversed(basket.items()))))
         except OutOfStock:
             return False
         if number % 5 == 0:
-            books.release(order.order_id)
+            inventory.release(order.order_id)
         return True
 
-    with deadlocks(books.engine) as met, ThreadPoolExecutor(16) as pool:
+    with deadlocks(inventory.engine) as met, ThreadPoolExecutor(16) as pool:
         list(pool.map(buy, range(60)))
     assert met == []
-    assert all(level.available >= 0 for sku in skus for level in books.stock.levels(sku))
-    assert not [one for one in books.differences() if one.sku in skus]
+    assert all(level.available >= 0 for sku in skus for level in inventory.stock.levels(sku))
+    assert not [one for one in inventory.differences() if one.sku in skus]
 
 
 @contextmanager
 def deadlocks(engine: sa.Engine) -> Iterator[list[str]]:
-    """The statements that were ended by one: a transaction that is run anew tells nobody."""
+    """The statements that were ended by one: a transaction that is run again shows nothing of it."""
     met: list[str] = []
 
-    def hear(context: sa.engine.ExceptionContext) -> None:
+    def note(context: sa.engine.ExceptionContext) -> None:
         if context.original_exception.args[:1] == (1213,):
             met.append(str(context.statement))
 
-    sa.event.listen(engine, "handle_error", hear)
+    sa.event.listen(engine, "handle_error", note)
     yield met
-    sa.event.remove(engine, "handle_error", hear)
+    sa.event.remove(engine, "handle_error", note)
 
 
-def test_a_deadlock_would_be_seen(books: Books, make_product: MakeProduct) -> None:
+def test_a_deadlock_would_be_seen(inventory: Inventory, make_product: MakeProduct) -> None:
     skus, both = [make_product(stock=1) for _ in range(2)], Barrier(2)
 
     def lock(first: str, second: str) -> None:
         query = sa.select(stock.c.sku).with_for_update()
-        with suppress(sa.exc.OperationalError), books.engine.begin() as connection:
+        with suppress(sa.exc.OperationalError), inventory.engine.begin() as connection:
             connection.execute(query.where(stock.c.sku == first))
             both.wait(10)
             connection.execute(query.where(stock.c.sku == second))
 
-    with deadlocks(books.engine) as met, ThreadPoolExecutor(2) as pool:
+    with deadlocks(inventory.engine) as met, ThreadPoolExecutor(2) as pool:
         list(pool.map(lock, skus, reversed(skus)))
     assert len(met) == 1
 
@@ -374,150 +378,152 @@ def test_a_deadlock_would_be_seen(books: Books, make_product: MakeProduct) -> No
 # --- what flips
 
 
-def test_out_low_and_back_are_told_when_they_happen(books: Books, make_product: MakeProduct) -> None:
+def test_out_low_and_back_are_announced_when_they_happen(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=5)
-    books.stock.set_rules(sku, SetStockRules(low_stock_at=2))
-    assert books.news(sku) == ["stock.back"]
-    order = books.place(**{sku: 2})
-    books.place(**{sku: 1})
-    assert books.news(sku)[1:] == ["stock.low"]
-    books.place(**{sku: 1})
-    books.place(**{sku: 1})
-    assert books.news(sku)[2:] == ["stock.out"]
-    books.release(order.order_id)
-    assert books.news(sku)[3:] == ["stock.back"]
-    books.post(sku, "received", 1)
-    books.post(sku, "adjusted", -1, reason="count")
-    assert books.news(sku)[4:] == ["stock.low"]
+    inventory.stock.set_rules(sku, SetStockRules(low_stock_at=2))
+    assert inventory.stock_events(sku) == ["stock.back"]
+    order = inventory.place(**{sku: 2})
+    inventory.place(**{sku: 1})
+    assert inventory.stock_events(sku)[1:] == ["stock.low"]
+    inventory.place(**{sku: 1})
+    inventory.place(**{sku: 1})
+    assert inventory.stock_events(sku)[2:] == ["stock.out"]
+    inventory.release(order.order_id)
+    assert inventory.stock_events(sku)[3:] == ["stock.back"]
+    inventory.post(sku, "received", 1)
+    inventory.post(sku, "adjusted", -1, reason="count")
+    assert inventory.stock_events(sku)[4:] == ["stock.low"]
 
 
-def test_a_sku_that_may_be_late_is_never_out(books: Books, make_product: MakeProduct) -> None:
+def test_a_sku_that_may_be_late_is_never_out(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=0)
-    books.stock.set_rules(sku, SetStockRules(backorderable=True))
-    assert (books.news(sku), in_stock(books, sku)) == (["stock.back"], True)
-    books.place(**{sku: 3})
-    books.post(sku, "received", 1)
-    assert (books.news(sku), in_stock(books, sku)) == (["stock.back"], True)
-    books.stock.set_rules(sku, SetStockRules(backorderable=False))
-    assert (books.news(sku)[1:], in_stock(books, sku)) == (["stock.out"], False)
+    inventory.stock.set_rules(sku, SetStockRules(backorderable=True))
+    assert (inventory.stock_events(sku), in_stock(inventory, sku)) == (["stock.back"], True)
+    inventory.place(**{sku: 3})
+    inventory.post(sku, "received", 1)
+    assert (inventory.stock_events(sku), in_stock(inventory, sku)) == (["stock.back"], True)
+    inventory.stock.set_rules(sku, SetStockRules(backorderable=False))
+    assert (inventory.stock_events(sku)[1:], in_stock(inventory, sku)) == (["stock.out"], False)
 
 
-def in_stock(books: Books, sku: str) -> bool:
-    return snapshots(books.engine, [sku])[sku].in_stock
+def in_stock(inventory: Inventory, sku: str) -> bool:
+    return snapshots(inventory.engine, [sku])[sku].in_stock
 
 
-def test_crossings_are_told_once_however_many_buy_at_once(books: Books, make_product: MakeProduct) -> None:
+def test_crossings_are_announced_once_however_many_buy_at_once(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock={"BER": 10, "AMS": 10})
-    books.stock.set_rules(sku, SetStockRules(low_stock_at=5))
+    inventory.stock.set_rules(sku, SetStockRules(low_stock_at=5))
     with ThreadPoolExecutor(12) as pool:
-        list(pool.map(lambda _: books.place(**{sku: 1}), range(20)))
-    assert Counter(books.news(sku)) == {"stock.back": 1, "stock.low": 1, "stock.out": 1}
+        list(pool.map(lambda _: inventory.place(**{sku: 1}), range(20)))
+    assert Counter(inventory.stock_events(sku)) == {"stock.back": 1, "stock.low": 1, "stock.out": 1}
 
 
 # --- backorders
 
 
-def test_what_is_missing_is_a_parcel_of_its_own_and_no_reserved_stock(books: Books, make_product: MakeProduct) -> None:
+def test_what_is_missing_is_a_parcel_of_its_own_and_no_reserved_stock(
+    inventory: Inventory, make_product: MakeProduct
+) -> None:
     late, there = make_product(stock={"BER": 2, "AMS": 1}), make_product(stock=9)
-    books.stock.set_rules(late, SetStockRules(backorderable=True))
-    order = books.place(**{late: 5, there: 1})
-    boxes = [{(line.sku, line.quantity, line.backordered) for line in box.lines} for box in order.parcels]
-    assert [box.warehouse for box in order.parcels] == ["BER", "AMS", "BER"]
-    assert boxes == [{(late, 2, 0), (there, 1, 0)}, {(late, 1, 0)}, {(late, 2, 2)}]
-    assert (books.level(late), books.level(late, "AMS")) == ((2, 2), (1, 1))
-    assert sum(box.amount for box in order.parcels) == 6000
-    view = books.orders.get(order.order_id)
+    inventory.stock.set_rules(late, SetStockRules(backorderable=True))
+    order = inventory.place(**{late: 5, there: 1})
+    parcels = [{(line.sku, line.quantity, line.backordered) for line in parcel.lines} for parcel in order.parcels]
+    assert [parcel.warehouse for parcel in order.parcels] == ["BER", "AMS", "BER"]
+    assert parcels == [{(late, 2, 0), (there, 1, 0)}, {(late, 1, 0)}, {(late, 2, 2)}]
+    assert (inventory.level(late), inventory.level(late, "AMS")) == ((2, 2), (1, 1))
+    assert sum(parcel.amount for parcel in order.parcels) == 6000
+    view = inventory.orders.get(order.order_id)
     assert view is not None
     assert {line.sku: line.backordered for line in view.lines} == {late: 2, there: 0}
-    assert [sum(line.backordered for line in box.lines) for box in view.parcels] == [0, 0, 2]
-    placed = books.orders.history(order.order_id).items[0]
+    assert [sum(line.backordered for line in parcel.lines) for parcel in view.parcels] == [0, 0, 2]
+    placed = inventory.orders.history(order.order_id).items[0]
     assert placed.data["backordered"] == [{"sku": late, "quantity": 2}]
-    assert not [one for one in books.differences() if one.sku == late]
+    assert not [one for one in inventory.differences() if one.sku == late]
 
 
-def test_goods_that_arrive_go_to_the_oldest_order_first(books: Books, make_product: MakeProduct) -> None:
+def test_goods_that_arrive_go_to_the_oldest_order_first(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=0)
-    books.stock.set_rules(sku, SetStockRules(backorderable=True))
-    first, second, third = (books.place(**{sku: units}) for units in (3, 2, 2))
-    assert books.stock.receive([(sku, "BER", 4)], "staff:test", "delivery") == [
+    inventory.stock.set_rules(sku, SetStockRules(backorderable=True))
+    first, second, third = (inventory.place(**{sku: units}) for units in (3, 2, 2))
+    assert inventory.stock.receive([(sku, "BER", 4)], "staff:test", "delivery") == [
         StockAllocated(order_id=first.order_id, parcel=1)
     ]
-    assert [books.reservations.missing(one.order_id, 1) for one in (first, second, third)] == [0, 1, 2]
-    assert books.level(sku) == (4, 4)
-    assert books.history(second.order_id)[-1] == "order.backorder_allocated"
-    filled = books.orders.history(second.order_id).items[-1].data
+    assert [inventory.reservations.missing(one.order_id, 1) for one in (first, second, third)] == [0, 1, 2]
+    assert inventory.level(sku) == (4, 4)
+    assert inventory.history(second.order_id)[-1] == "order.backorder_allocated"
+    filled = inventory.orders.history(second.order_id).items[-1].data
     assert filled == {"lines": [{"sku": sku, "quantity": 1, "parcel": 1}], "backordered": 1}
-    # The first order gives up; its units go on to those who wait.
-    units, arrived = books.release(first.order_id)
+    # The first order is cancelled; its units go on to those who wait.
+    units, arrived = inventory.release(first.order_id)
     assert (units, {one.order_id for one in arrived}) == (3, {second.order_id, third.order_id})
-    assert books.level(sku) == (4, 4)
-    assert books.ledger(sku)[-4:] == [("reserved", 1), ("released", 3), ("reserved", 1), ("reserved", 2)]
-    assert not [one for one in books.differences() if one.sku == sku]
+    assert inventory.level(sku) == (4, 4)
+    assert inventory.ledger(sku)[-4:] == [("reserved", 1), ("released", 3), ("reserved", 1), ("reserved", 2)]
+    assert not [one for one in inventory.differences() if one.sku == sku]
 
 
-def test_an_order_that_gives_up_its_place_in_line_does_not_get_its_own_units_back(
-    books: Books, make_product: MakeProduct
+def test_an_order_that_leaves_the_line_does_not_get_its_own_units_back(
+    inventory: Inventory, make_product: MakeProduct
 ) -> None:
     sku = make_product(stock=2)
-    books.stock.set_rules(sku, SetStockRules(backorderable=True))
-    first, second = books.place(**{sku: 5}), books.place(**{sku: 1})
-    units, arrived = books.release(first.order_id)
+    inventory.stock.set_rules(sku, SetStockRules(backorderable=True))
+    first, second = inventory.place(**{sku: 5}), inventory.place(**{sku: 1})
+    units, arrived = inventory.release(first.order_id)
     assert (units, arrived) == (2, [StockAllocated(order_id=second.order_id, parcel=1)])
-    assert books.level(sku) == (2, 1)
+    assert inventory.level(sku) == (2, 1)
 
 
-def test_a_parcel_whose_goods_are_not_there_cannot_leave(books: Books, make_product: MakeProduct) -> None:
+def test_a_parcel_whose_goods_are_not_there_cannot_leave(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=0)
-    books.stock.set_rules(sku, SetStockRules(backorderable=True))
-    order = books.place(**{sku: 2})
+    inventory.stock.set_rules(sku, SetStockRules(backorderable=True))
+    order = inventory.place(**{sku: 2})
     with pytest.raises(UnknownReservation):
-        books.leaves(order.order_id)
-    books.stock.receive([(sku, "BER", 2)], "staff:test", "delivery")
-    books.leaves(order.order_id)
-    assert books.level(sku) == (0, 0)
+        inventory.leaves(order.order_id)
+    inventory.stock.receive([(sku, "BER", 2)], "staff:test", "delivery")
+    inventory.leaves(order.order_id)
+    assert inventory.level(sku) == (0, 0)
 
 
-def test_deliveries_orders_and_cancellations_at_once_leave_nobody_waiting_beside_free_goods(
-    books: Books, make_product: MakeProduct
+def test_deliveries_orders_and_cancellations_leave_nobody_waiting_beside_goods(
+    inventory: Inventory, make_product: MakeProduct
 ) -> None:
     sku = make_product(stock=3)
-    books.stock.set_rules(sku, SetStockRules(backorderable=True))
+    inventory.stock.set_rules(sku, SetStockRules(backorderable=True))
 
     def act(number: int) -> None:
         if number % 3 == 0:
-            books.stock.receive([(sku, "BER", 2)], "staff:test", "delivery")
+            inventory.stock.receive([(sku, "BER", 2)], "staff:test", "delivery")
             return
-        order = books.place(**{sku: 1 + number % 4})
+        order = inventory.place(**{sku: 1 + number % 4})
         if number % 4 == 0:
-            books.release(order.order_id)
+            inventory.release(order.order_id)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(act, range(40)))
-    (level,) = books.stock.levels(sku)
+    (level,) = inventory.stock.levels(sku)
     assert level.available == 0 or level.backordered == 0
-    assert not [one for one in books.differences() if one.sku == sku]
+    assert not [one for one in inventory.differences() if one.sku == sku]
 
 
 # --- the proof
 
 
 @pytest.mark.parametrize("lie", ["on_hand", "reserved", "ledger"])
-def test_a_planted_difference_is_found(books: Books, make_product: MakeProduct, lie: str) -> None:
+def test_a_planted_difference_is_found(inventory: Inventory, make_product: MakeProduct, lie: str) -> None:
     sku = make_product(stock=5)
-    books.place(**{sku: 2})
-    assert not [one for one in books.differences() if one.sku == sku]
+    inventory.place(**{sku: 2})
+    assert not [one for one in inventory.differences() if one.sku == sku]
     this = sa.and_(stock.c.sku == sku, stock.c.warehouse == "BER")
     row = sa.and_(stock_movements.c.sku == sku, stock_movements.c.kind == "reserved")
-    with books.engine.begin() as connection:
+    with inventory.engine.begin() as connection:
         if lie == "ledger":
             connection.execute(sa.delete(stock_movements).where(row))
         else:
             connection.execute(sa.update(stock).where(this).values({lie: stock.c[lie] + 1}))
-    (found,) = [one for one in books.differences() if one.sku == sku]
+    (found,) = [one for one in inventory.differences() if one.sku == sku]
     seen = (found.on_hand.balance, found.on_hand.ledger, found.reserved.balance, found.reserved.ledger)
     wanted = {"on_hand": (6, 5, 2, 2), "reserved": (5, 5, 3, 2), "ledger": (5, 5, 2, 0)}
     assert (seen, found.held_by_orders) == (wanted[lie], 2)
-    with books.engine.begin() as connection:  # the books of the whole testbed must agree at the end
+    with inventory.engine.begin() as connection:  # the ledger of the whole testbed must agree at the end
         if lie == "ledger":
             values = {"sku": sku, "warehouse": "BER", "kind": "reserved", "quantity": 2, "actor": "staff:test"}
             connection.execute(sa.insert(stock_movements).values(**values, occurred_at=sa.func.utc_timestamp(6)))
@@ -525,20 +531,22 @@ def test_a_planted_difference_is_found(books: Books, make_product: MakeProduct, 
             connection.execute(sa.update(stock).where(this).values({lie: stock.c[lie] - 1}))
 
 
-def test_small_pages_check_everything(books: Books, make_product: MakeProduct) -> None:
+def test_small_pages_check_everything(inventory: Inventory, make_product: MakeProduct) -> None:
     for _ in range(5):
         make_product(stock={"BER": 1, "AMS": 2})
-    runs = StockReconciliations(books.engine)
+    runs = StockReconciliations(inventory.engine)
     assert sum(page.levels for page in runs.check(page=2)) == sum(page.levels for page in runs.check()) == runs.levels()
 
 
-def test_the_books_agree_at_every_moment_while_orders_are_placed(books: Books, make_product: MakeProduct) -> None:
+def test_the_ledger_agrees_at_every_moment_while_orders_are_placed(
+    inventory: Inventory, make_product: MakeProduct
+) -> None:
     skus = [make_product(stock=40) for _ in range(3)]
     with ThreadPoolExecutor(6) as pool:
-        placing = [pool.submit(books.place, **dict.fromkeys(skus, 1)) for _ in range(30)]
+        placing = [pool.submit(inventory.place, **dict.fromkeys(skus, 1)) for _ in range(30)]
         looks = 0
         while not all(one.done() for one in placing):
-            assert not [one for one in books.differences() if one.sku in skus]
+            assert not [one for one in inventory.differences() if one.sku in skus]
             looks += 1
     assert looks > 1
-    assert {books.level(sku) for sku in skus} == {(40, 30)}
+    assert {inventory.level(sku) for sku in skus} == {(40, 30)}

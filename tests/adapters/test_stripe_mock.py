@@ -2,10 +2,9 @@
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from stripe import RequestsClient
@@ -19,6 +18,7 @@ from domain.errors import Misuse
 from schemas.disputes import AcceptDispute, RetrieveDispute, SubmitEvidence
 from schemas.payments import PaymentOutcome, ProviderResult, RefundPayment, RetrieveRefund
 from tests.adapters.test_payments import abandon, authorization, capture, look, void
+from tests.fixture_types import Json
 
 ADAPTERS = Path(__file__).parents[2] / "adapters"
 RESOURCES = ("intents", "refunds", "customers", "disputes")
@@ -36,10 +36,16 @@ def mock(settings: Settings, bed: Testbed) -> Settings:
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     """Each request the SDK sends: method, path and the status it was answered with."""
     seen: Answers = []
-    send: Callable[..., Any] = RequestsClient.request
+    send = RequestsClient.request
 
-    def note(client: RequestsClient, method: str, url: str, *more: Any, **named: Any) -> Any:
-        answer = send(client, method, url, *more, **named)
+    def note(
+        client: RequestsClient,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        post_data: str | bytes | None = None,
+    ) -> tuple[str | bytes, int, Mapping[str, str]]:
+        answer = send(client, method, url, headers, post_data)
         seen.append((method.upper(), re.sub(r"^https?://[^/]+|\?.*$", "", url), answer[1]))
         return answer
 
@@ -70,7 +76,7 @@ def call_of(method: str, path: str) -> str:
 
 def authorize_in_every_way(mock: PaymentProvider) -> None:
     # Its payments are fixtures that no bank was ever asked about; that it comes so far means that it took the requests.
-    ways: list[dict[str, Any]] = [
+    ways: list[Json] = [
         {},
         {"return_url": "https://shop.example.com/thanks"},
         {"keep_method": True},
@@ -84,15 +90,15 @@ def authorize_in_every_way(mock: PaymentProvider) -> None:
         assert fixture.value.code == "unexpected_status"
 
 
-def take_and_give_back(mock: PaymentProvider) -> None:
-    command, held = authorization(), ProviderResult(outcome=SUCCEEDED, provider_id="pi_1", amount=5000)
-    mock.retrieve(look(command, held))
-    mock.abandon(abandon(command, held))
+def capture_and_refund(mock: PaymentProvider) -> None:
+    command, authorized = authorization(), ProviderResult(outcome=SUCCEEDED, provider_id="pi_1", amount=5000)
+    mock.retrieve(look(command, authorized))
+    mock.abandon(abandon(command, authorized))
     for final in (False, True):
-        assert mock.capture(capture(command, held, 2000, final=final)).outcome is SUCCEEDED
-    outcome_unknown = capture(command, held, 2000, final=True, step=2).asking_first(2, NOW)
+        assert mock.capture(capture(command, authorized, 2000, final=final)).outcome is SUCCEEDED
+    outcome_unknown = capture(command, authorized, 2000, final=True, step=2).asking_first(2, NOW)
     assert mock.capture(outcome_unknown).outcome is SUCCEEDED
-    assert mock.void(void(command, held)).outcome is SUCCEEDED
+    assert mock.void(void(command, authorized)).outcome is SUCCEEDED
     back = RefundPayment(
         order_id=command.order_id, provider_id="pi_1", refund_id="1", amount=1, idempotency_key=command.idempotency_key
     )
@@ -118,7 +124,7 @@ def dispute(mock: DisputeProvider) -> None:
 
 def test_every_request_we_make_is_accepted(mock: Settings, answers: Answers) -> None:
     authorize_in_every_way(PaymentProvider(mock))
-    take_and_give_back(PaymentProvider(mock))
+    capture_and_refund(PaymentProvider(mock))
     read_the_books(PaymentListing(mock))
     dispute(DisputeProvider(mock))
     assert [answer for answer in answers if answer[2] != 200] == []

@@ -1,4 +1,4 @@
-"""Vouchers: a use is taken once per order, never beyond its limits, and given back once."""
+"""Vouchers: a use is taken once per order, never beyond its limits, and released once."""
 
 import secrets
 from collections.abc import Callable
@@ -104,7 +104,7 @@ def test_a_customer_with_many_tabs_gets_no_more_than_their_share(
     take(code, str(uuid7()))  # somebody else still may
 
 
-def test_a_use_given_back_can_be_taken_again_and_is_given_back_once(
+def test_a_released_use_can_be_taken_again_and_is_released_once(
     connections: Connections, vouchers: Vouchers, make_voucher: MakeVoucher, take: Callable[..., str]
 ) -> None:
     code, customer = make_voucher(max_uses=1, max_uses_per_customer=1), str(uuid7())
@@ -132,6 +132,6 @@ def test_a_limit_below_the_uses_there_are_is_refused(
         vouchers.change(code, VoucherTerms(kind=VoucherKind.FREE_SHIPPING, max_uses=1), None)
 
 
-def test_an_order_without_a_voucher_gives_nothing_back(connections: Connections) -> None:
+def test_an_order_without_a_voucher_releases_nothing(connections: Connections) -> None:
     with connections.engine.begin() as connection:
         assert release_use(connection, str(uuid7())) is None

@@ -2,9 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import httpx2
 import pytest
@@ -14,14 +12,13 @@ from adapters.connections import Connections
 from adapters.mysql.identity.email_tokens import EmailTokens
 from adapters.mysql.tables.identity import email_tokens, security_events
 from schemas.account_mails import AccountMailKind
+from tests.fixture_types import PASSWORD, Customer, Mailed
 
-PASSWORD = "correct horse battery staple"
 NEW = "a quite different secret"
-Mailbox = Callable[..., str]
 
 
 @pytest.fixture
-def reset_code(api: httpx2.Client, customer: Any, mailed: Mailbox) -> str:
+def reset_code(api: httpx2.Client, customer: Customer, mailed: Mailed) -> str:
     """The code of the link mailed to a customer who has forgotten the password."""
     assert api.post("/v1/password-resets", json={"email": customer.email}).status_code == 202
     found = re.search(r"\?token=([\w-]+)", mailed(customer.email, "Reset your password"))
@@ -38,7 +35,7 @@ def sign_in(api: httpx2.Client, email: str, password: str) -> httpx2.Response:
 
 
 def test_the_link_sets_a_new_password_and_ends_every_session(
-    api: httpx2.Client, customer: Any, reset_code: str, mailed: Mailbox, connections: Connections
+    api: httpx2.Client, customer: Customer, reset_code: str, mailed: Mailed, connections: Connections
 ) -> None:
     refresh = sign_in(api, customer.email, PASSWORD).json().get("refresh_token")
     assert reset(api, reset_code).status_code == 204
@@ -60,7 +57,7 @@ def test_the_link_works_once(api: httpx2.Client, reset_code: str) -> None:
     assert (again.status_code, again.json()["code"]) == (422, "invalid_link")
 
 
-def test_of_two_who_use_the_link_at_once_one_is_refused(connections: Connections, customer: Any) -> None:
+def test_of_two_who_use_the_link_at_once_one_is_refused(connections: Connections, customer: Customer) -> None:
     tokens, kind = EmailTokens(connections.engine), AccountMailKind.RESET_PASSWORD
     secret = tokens.issue(customer.id, kind, customer.email, timedelta(minutes=1))
     assert secret
@@ -81,20 +78,20 @@ def test_an_expired_link_is_refused(api: httpx2.Client, reset_code: str, connect
 
 
 def test_a_link_is_void_once_the_password_was_changed_otherwise(
-    api: httpx2.Client, customer: Any, reset_code: str
+    api: httpx2.Client, customer: Customer, reset_code: str
 ) -> None:
     change = {"current_password": PASSWORD, "new_password": "changed while signed in"}
     assert api.put("/v1/users/me/password", headers=customer.headers, json=change).status_code == 200
     assert reset(api, reset_code).json()["code"] == "invalid_link"
 
 
-def test_a_link_mailed_to_verify_does_not_reset(api: httpx2.Client, customer: Any, mailed: Mailbox) -> None:
+def test_a_link_mailed_to_verify_does_not_reset(api: httpx2.Client, customer: Customer, mailed: Mailed) -> None:
     found = re.search(r"\?token=([\w-]+)", mailed(customer.email, "confirm your e-mail address"))
     assert found
     assert reset(api, found.group(1)).json()["code"] == "invalid_link"
 
 
-def test_the_mailed_page_resets_too(api: httpx2.Client, customer: Any, reset_code: str) -> None:
+def test_the_mailed_page_resets_too(api: httpx2.Client, customer: Customer, reset_code: str) -> None:
     assert reset_code in api.get("/account/password", params={"token": reset_code}).text
     short = api.post("/account/password", data={"token": reset_code, "password": "short"})
     assert (short.status_code, reset_code in short.text) == (422, True)
@@ -103,7 +100,7 @@ def test_the_mailed_page_resets_too(api: httpx2.Client, customer: Any, reset_cod
     assert api.post("/account/password", data={"token": reset_code, "password": NEW}).status_code == 422
 
 
-def test_asking_tells_nothing_by_answer_or_by_time(api: httpx2.Client, customer: Any) -> None:
+def test_asking_shows_nothing_by_answer_or_by_time(api: httpx2.Client, customer: Customer) -> None:
     def ask(email: str) -> tuple[float, httpx2.Response]:
         started = time.perf_counter()
         answer = api.post("/v1/password-resets", json={"email": email})
@@ -117,7 +114,7 @@ def test_asking_tells_nothing_by_answer_or_by_time(api: httpx2.Client, customer:
     assert 0.3 < fastest < 3
 
 
-def test_a_mailbox_is_not_flooded(connections: Connections, customer: Any) -> None:
+def test_a_mailbox_is_not_flooded(connections: Connections, customer: Customer) -> None:
     tokens, kind = EmailTokens(connections.engine), AccountMailKind.RESET_PASSWORD
     issued = [tokens.issue(customer.id, kind, customer.email, timedelta(minutes=1)) for _ in range(7)]
     assert [one is not None for one in issued] == [True] * 5 + [False] * 2

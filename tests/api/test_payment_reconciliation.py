@@ -1,11 +1,10 @@
-"""Staff read what the books of payments disagree on, and decide about it."""
+"""Staff read where ledger and provider disagree on payments, and decide about it."""
 
 import os
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 import httpx2
 import pytest
@@ -14,20 +13,19 @@ from temporalio.client import Client
 
 from adapters.connections import Connections
 from adapters.mysql.tables.orders import orders
-from schemas.users import Role
+from tests.buyer import Buyer
+from tests.fixture_types import Json, MakeProduct
 from workflows.names import PAYMENTS_QUEUE
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 
 PATH = "/v1/ops/reconciliation/payments"
 
 
-@pytest.fixture
-def staff(make_staff: Callable[..., dict[str, str]]) -> dict[str, str]:
-    return make_staff(Role.SUPPORT)
+Show = Callable[[str, str], None]
 
 
 @pytest.fixture
-def show(connections: Connections) -> Callable[[str, str], None]:
+def show(connections: Connections) -> Show:
     """Have an order show a payment status that its ledger does not say."""
 
     def lie(order_id: str, status: str) -> None:
@@ -42,12 +40,12 @@ async def reconcile(client: Client) -> None:
     await client.execute_workflow(run, id=f"reconciliation-{uuid.uuid4()}", task_queue=PAYMENTS_QUEUE)
 
 
-def listed(api: httpx2.Client, staff: dict[str, str], order_id: str) -> list[dict[str, Any]]:
+def listed(api: httpx2.Client, staff: dict[str, str], order_id: str) -> list[Json]:
     """All pages, of three each."""
     found, cursor = [], None
     while True:
-        query = {"limit": 3} | ({"cursor": cursor} if cursor else {})
-        page = api.get(PATH, headers=staff, params=query).raise_for_status().json()  # type: ignore[arg-type]
+        query: dict[str, int | str] = {"limit": 3, "cursor": cursor} if cursor else {"limit": 3}
+        page = api.get(PATH, headers=staff, params=query).raise_for_status().json()
         found += page["items"]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -61,14 +59,19 @@ RANKED = ("open", "repairing", "watched")
 
 
 async def test_a_difference_is_listed_and_repaired_once_as_decided(
-    api: httpx2.Client, staff: dict[str, str], buyer: Any, make_product: Any, show: Any, temporal_client: Client
+    api: httpx2.Client,
+    staff: dict[str, str],
+    buyer: Buyer,
+    make_product: MakeProduct,
+    show: Show,
+    temporal_client: Client,
 ) -> None:
     ids = []
     for _ in range(2):
         declined = buyer.check_out(buyer.fill(make_product()), payment_method="pm_card_chargeDeclined").json()
         ids.append(declined["order_id"])
-        cancel = {"headers": buyer.headers | {"Idempotency-Key": uuid.uuid4().hex}, "json": {"reason": "no"}}
-        api.post(f"/v1/orders/{ids[-1]}/cancel", **cancel).raise_for_status()
+        headers = buyer.headers | {"Idempotency-Key": uuid.uuid4().hex}
+        api.post(f"/v1/orders/{ids[-1]}/cancel", headers=headers, json={"reason": "no"}).raise_for_status()
         buyer.until(ids[-1], "cancelled")
         show(ids[-1], "authorized")
     await reconcile(temporal_client)
@@ -111,7 +114,7 @@ def test_what_is_asked_for_wrong_is_refused(api: httpx2.Client, staff: dict[str,
 
 
 def test_the_command_line_compares_now_and_shows_what_differs(
-    api: httpx2.Client, buyer: Any, make_product: Any, show: Any
+    api: httpx2.Client, buyer: Buyer, make_product: MakeProduct, show: Show
 ) -> None:
     order_id = buyer.check_out(buyer.fill(make_product()), payment_method="pm_card_chargeDeclined").json()["order_id"]
     headers = buyer.headers | {"Idempotency-Key": uuid.uuid4().hex}

@@ -3,7 +3,6 @@
 import re
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import httpx2
 import pytest
@@ -14,8 +13,8 @@ from adapters.mysql.identity.users import Accounts
 from api.main import ROUTERS
 from api.permissions import GUEST, PERMISSIONS, public
 from schemas.users import Role
+from tests.fixture_types import PASSWORD, Headers, Json, MakeCustomer, PlaceOrder
 
-PASSWORD = "correct horse battery staple"
 ROLES: list[Role | None] = [None, *Role]
 # What a call needs to be well-formed enough for the question who may make it.
 QUERY = {"/v1/products/suggest": {"q": "coffee"}}
@@ -26,7 +25,7 @@ def all_routes() -> Iterator[tuple[str, APIRoute]]:
         for router in routers:
             for route in router.routes:
                 assert isinstance(route, APIRoute)
-                for method in sorted(route.methods):
+                for method in sorted(route.methods or ()):
                     yield method, route
 
 
@@ -51,10 +50,13 @@ def may(role: Role | None, route: APIRoute) -> bool:
     return any(holder in PERMISSIONS[one] for one in permissions_of(route))  # type: ignore[index]
 
 
+Tokens = dict[Role | None, Headers]
+
+
 @pytest.fixture(scope="module")
-def tokens(api: httpx2.Client, make_customer: Any, connections: Connections) -> dict[Role | None, dict[str, str]]:
+def tokens(api: httpx2.Client, make_customer: MakeCustomer, connections: Connections) -> Tokens:
     """A way to sign in per role, each by an account that has this role and no other."""
-    found: dict[Role | None, dict[str, str]] = {None: {"X-Cart-Token": uuid.uuid4().hex}}
+    found: Tokens = {None: {"X-Cart-Token": uuid.uuid4().hex}}
     for role in Role:
         account = make_customer()
         Accounts(connections.engine).set_roles(account.id, [role])
@@ -71,7 +73,7 @@ def sign_in(api: httpx2.Client, email: str) -> dict[str, str]:
 def call(api: httpx2.Client, method: str, route: APIRoute, headers: dict[str, str], **ids: str) -> httpx2.Response:
     """The route with made-up ids and an empty body: the refusal of who is not allowed comes before that of what."""
     path = re.sub(r"\{(\w+)\}", lambda match: ids.get(match[1], str(uuid.uuid4())), route.path)
-    body: dict[str, Any] = {} if method == "GET" else {"json": {}}
+    body: Json = {} if method == "GET" else {"json": {}}
     with api.stream(method, path, headers=headers, follow_redirects=False, **body) as answer:
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):  # which has no end
             answer.read()
@@ -85,7 +87,7 @@ def test_every_route_states_a_permission_of_the_table_or_that_it_is_public() -> 
         assert is_public(route) != bool(permissions), f"{name_of(method, route)} states {permissions or 'nothing'}"
 
 
-def test_every_permission_is_asked_for_somewhere_and_held_by_somebody() -> None:
+def test_every_permission_is_asked_for_somewhere_and_somebody_has_it() -> None:
     asked = {one for _, route in all_routes() for one in permissions_of(route)}
     assert asked == PERMISSIONS.keys()
     assert all(PERMISSIONS.values())
@@ -95,12 +97,12 @@ def test_every_permission_is_asked_for_somewhere_and_held_by_somebody() -> None:
 @pytest.mark.parametrize(("method", "route"), GUARDED, ids=[name_of(*one) for one in GUARDED])
 def test_a_route_lets_in_exactly_the_roles_of_the_table(
     api: httpx2.Client,
-    tokens: Any,
-    make_customer: Any,
+    tokens: Tokens,
+    make_customer: MakeCustomer,
     connections: Connections,
     method: str,
     route: APIRoute,
-    role: Any,
+    role: Role | None,
 ) -> None:
     headers = tokens[role]
     if role is not None and ends_the_session(method, route):
@@ -126,7 +128,7 @@ WITH_IDS = [(method, route) for method, route in GUARDED if "{" in route.path an
 @pytest.mark.parametrize("odd", ["1", "%00", "ü", "x" * 300, "..%2f..%2fetc", "' OR 1=1 --"])
 @pytest.mark.parametrize(("method", "route"), WITH_IDS, ids=[name_of(*one) for one in WITH_IDS])
 def test_an_id_that_is_none_is_not_found(
-    api: httpx2.Client, tokens: Any, method: str, route: APIRoute, odd: str
+    api: httpx2.Client, tokens: Tokens, method: str, route: APIRoute, odd: str
 ) -> None:
     role = next(role for role in (Role.CUSTOMER, Role.ADMIN) if may(role, route))
     names = re.findall(r"\{(\w+)\}", route.path)
@@ -140,7 +142,7 @@ OWN_THINGS = [(method, route) for method, route in WITH_IDS if may(Role.CUSTOMER
 
 
 @pytest.fixture(scope="module")
-def anothers_ids(api: httpx2.Client, make_customer: Any, place_order: Any) -> dict[str, str]:
+def anothers_ids(api: httpx2.Client, make_customer: MakeCustomer, place_order: PlaceOrder) -> dict[str, str]:
     """One of everything that a route can be asked for by its id, and it belongs to somebody else."""
     owner = make_customer()
     address = api.post("/v1/users/me/addresses", json=ADDRESS, headers=owner.headers).json()
@@ -151,12 +153,12 @@ def anothers_ids(api: httpx2.Client, make_customer: Any, place_order: Any) -> di
 
 
 @pytest.mark.parametrize(("method", "route"), OWN_THINGS, ids=[name_of(*one) for one in OWN_THINGS])
-def test_what_belongs_to_another_is_not_told_apart_from_nothing(
-    api: httpx2.Client, tokens: Any, anothers_ids: dict[str, str], method: str, route: APIRoute
+def test_what_belongs_to_another_looks_like_nothing(
+    api: httpx2.Client, tokens: Tokens, anothers_ids: dict[str, str], method: str, route: APIRoute
 ) -> None:
     path = route.path.format(**anothers_ids)
     nothing = route.path.format(**{name: str(uuid.uuid4()) for name in anothers_ids})
-    body = {} if method == "GET" else {"json": ADDRESS if "addresses" in path else {}}
-    theirs, none = (api.request(method, one, headers=tokens[Role.CUSTOMER], **body) for one in (path, nothing))
+    body = None if method == "GET" else ADDRESS if "addresses" in path else {}
+    theirs, none = (api.request(method, one, headers=tokens[Role.CUSTOMER], json=body) for one in (path, nothing))
     assert (theirs.status_code, theirs.json()["code"]) == (404, "not_found")
     assert {**theirs.json(), "instance": None} == {**none.json(), "instance": None}

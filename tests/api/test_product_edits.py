@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import httpx2
 import pytest
@@ -12,9 +11,10 @@ import sqlalchemy as sa
 from adapters.connections import Connections
 from adapters.mysql.tables.catalog import product_events
 from adapters.mysql.tables.shared import idempotency_keys
+from tests.fixture_types import Customer, Json, MakeProduct
 
 Headers = dict[str, str]
-New = dict[str, Any]
+New = Json
 
 
 @pytest.fixture
@@ -45,25 +45,25 @@ def sized(new: New, *sizes: str) -> New:
     return kept | {"options": ["Size"], "variants": variants}
 
 
-def post(api: httpx2.Client, headers: Headers, body: Any, key: str | None = None) -> httpx2.Response:
+def post(api: httpx2.Client, headers: Headers, body: object, key: str | None = None) -> httpx2.Response:
     return api.post("/v1/products", json=body, headers=headers | {"Idempotency-Key": key or uuid.uuid4().hex})
 
 
-Make = Callable[[Any], dict[str, Any]]
+Make = Callable[[object], Json]
 
 
 @pytest.fixture
 def make(api: httpx2.Client, editor: Headers) -> Make:
-    def make(body: Any) -> dict[str, Any]:
+    def make(body: object) -> Json:
         answer = post(api, editor, body)
         assert answer.status_code == 201, answer.text
-        page: dict[str, Any] = answer.json()
+        page: Json = answer.json()
         return page
 
     return make
 
 
-def patch(api: httpx2.Client, headers: Headers, sku: str, body: Any, version: object = "*") -> httpx2.Response:
+def patch(api: httpx2.Client, headers: Headers, sku: str, body: object, version: object = "*") -> httpx2.Response:
     tag = "*" if version == "*" else f'"{version}"'
     return api.patch(f"/v1/products/{sku}", json=body, headers=headers | {"If-Match": tag})
 
@@ -75,7 +75,7 @@ def faults(answer: httpx2.Response) -> dict[str, str]:
     return {one["pointer"]: one["code"] for one in answer.json()["errors"]}
 
 
-def events_of(connections: Connections, code: str) -> list[tuple[str, dict[str, Any]]]:
+def events_of(connections: Connections, code: str) -> list[tuple[str, Json]]:
     query = sa.select(product_events.c.type, product_events.c.data).where(product_events.c.product == code)
     with connections.engine.connect() as connection:
         return [(row.type, row.data) for row in connection.execute(query.order_by(product_events.c.id))]
@@ -219,14 +219,14 @@ def test_many_who_take_one_number_at_once_make_one_product(api: httpx2.Client, e
         ({"variants": [{"sku": "EDIT-V", "weight_grams": 1}]}, "price", "variants_given"),
     ],
 )
-def test_each_field_that_is_not_acceptable_is_told(
+def test_each_field_that_is_not_acceptable_is_named(
     api: httpx2.Client, editor: Headers, new: New, change: New, pointer: str, code: str
 ) -> None:
     assert faults(post(api, editor, new | change))[f"body/{pointer}"] == code
     assert api.get(f"/v1/products/{new['sku']}", headers=editor).status_code == 404
 
 
-def test_what_does_not_fit_together_is_told_all_at_once(api: httpx2.Client, editor: Headers, new: New) -> None:
+def test_what_does_not_fit_together_is_refused_all_at_once(api: httpx2.Client, editor: Headers, new: New) -> None:
     body = sized(new, "S", "S", "L", "XL")
     body["variants"][2]["options"] = {"Colour": "red"}
     body["variants"][3]["sku"] = body["variants"][0]["sku"]
@@ -297,7 +297,9 @@ def test_the_price_of_a_simple_product_is_patched_without_its_variant(
     assert faults(patch(api, editor, new["sku"], {"price": None})) == {"body/price": "null_not_allowed"}
 
 
-def test_a_price_given_by_others_is_replaced_too(api: httpx2.Client, editor: Headers, make_product: Any) -> None:
+def test_a_price_given_by_others_is_replaced_too(
+    api: httpx2.Client, editor: Headers, make_product: MakeProduct
+) -> None:
     sku = make_product(price=1000)
     assert patch(api, editor, sku, {"price": {"amount": 900, "currency": "EUR"}}).json()["price"]["amount"] == 900
 
@@ -308,7 +310,7 @@ def test_which_variant_is_meant_must_be_clear(api: httpx2.Client, editor: Header
     assert faults(answer) == {"body/weight_grams": "which_variant", "body/barcode": "which_variant"}
 
 
-def test_variants_are_replaced_as_a_whole_and_kept_for_the_orders_that_know_them(
+def test_variants_are_replaced_as_a_whole_and_stay_for_their_orders(
     api: httpx2.Client, editor: Headers, make: Make, new: New
 ) -> None:
     make(sized(new, "S", "M", "L"))
@@ -339,7 +341,7 @@ def test_a_patch_is_checked_like_a_new_product(api: httpx2.Client, editor: Heade
 
 
 def test_a_sku_of_another_product_cannot_be_taken_over(
-    api: httpx2.Client, editor: Headers, make: Make, new: New, make_product: Any
+    api: httpx2.Client, editor: Headers, make: Make, new: New, make_product: MakeProduct
 ) -> None:
     make(sized(new, "S"))
     theirs = make_product()
@@ -387,12 +389,13 @@ def test_of_many_editors_exactly_one_wins(api: httpx2.Client, editor: Headers, m
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 def test_an_edit_says_what_it_has_seen(api: httpx2.Client, editor: Headers, make: Make, new: New, method: str) -> None:
     make(new)
-    address, body = f"/v1/products/{new['sku']}", {"json": {}} if method == "PATCH" else {}
-    without = api.request(method, address, headers=editor, **body)
+    address = f"/v1/products/{new['sku']}"
+    body: Json | None = {} if method == "PATCH" else None
+    without = api.request(method, address, headers=editor, json=body)
     assert (without.status_code, without.json()["code"]) == (428, "precondition_required")
-    odd = api.request(method, address, headers=editor | {"If-Match": "one"}, **body)
+    odd = api.request(method, address, headers=editor | {"If-Match": "one"}, json=body)
     assert (odd.status_code, odd.json()["code"]) == (400, "invalid_if_match")
-    missing = api.request(method, "/v1/products/NO-SUCH", headers=editor | {"If-Match": "*"}, **body)
+    missing = api.request(method, "/v1/products/NO-SUCH", headers=editor | {"If-Match": "*"}, json=body)
     assert missing.status_code == 404
 
 
@@ -400,7 +403,7 @@ def test_an_edit_says_what_it_has_seen(api: httpx2.Client, editor: Headers, make
 
 
 def test_an_archived_product_is_off_sale_and_comes_back(
-    api: httpx2.Client, editor: Headers, make: Make, new: New, customer: Any, connections: Connections
+    api: httpx2.Client, editor: Headers, make: Make, new: New, customer: Customer, connections: Connections
 ) -> None:
     make(new)
     address = f"/v1/products/{new['sku']}"
@@ -414,8 +417,8 @@ def test_an_archived_product_is_off_sale_and_comes_back(
     assert (archived["status"], archived["version"]) == ("archived", 2)
     back = patch(api, editor, new["sku"], {"status": "active"}, 2)
     assert (back.status_code, api.get(address).json()["price"]) == (200, new["price"])
-    told = [(kind, data["fields"]) for kind, data in events_of(connections, new["sku"])[1:]]
-    assert told == [("product.archived", ["status"]), ("product.changed", ["status"])]
+    reported = [(kind, data["fields"]) for kind, data in events_of(connections, new["sku"])[1:]]
+    assert reported == [("product.archived", ["status"]), ("product.changed", ["status"])]
 
 
 def test_a_merge_patch_may_be_sent_under_its_own_media_type(

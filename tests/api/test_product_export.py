@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import httpx2
 import pytest
@@ -142,7 +141,7 @@ class Breaking:
         self.asked: list[str | None] = []
 
     @contextmanager
-    def stream(self, method: str, path: str, params: dict[str, str]) -> Iterator[Any]:
+    def stream(self, method: str, path: str, params: dict[str, str]) -> Iterator[SimpleNamespace]:
         self.asked.append(params.get("after"))
         with self._api.stream(method, path, params=params, headers=self._send.headers, timeout=60) as answer:
             body, status, headers = answer.iter_bytes(1000), answer.status_code, answer.headers
@@ -165,14 +164,14 @@ def test_a_download_that_breaks_goes_on_after_the_last_whole_product(
     Catalog(connections.engine).put_many([hard_to_write(f"{kept.code}-{n}") for n in range(20)])
     whole = send.get("/v1/products:export", format=form)
     breaking = Breaking(send, api, len(whole.content) // 2, 5000, 5)
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     target = tmp_path / "products"
-    Download(breaking, form, target, ValueError).run(lambda *now: told.append(now), pause=0)
+    Download(breaking, form, target, ValueError).run(lambda *now: reported.append(now), pause=0)
     assert target.read_bytes() == whole.content
     assert len(set(breaking.asked)) == 3, breaking.asked
     assert len(breaking.asked) == 4
     total = int(whole.headers["Product-Count"])
-    assert told == [(number, total) for number in range(1, total + 1)]
+    assert reported == [(number, total) for number in range(1, total + 1)]
 
 
 def test_only_products_behind_a_code_are_exported_when_asked(send: SendImport, kept: Product) -> None:
@@ -194,7 +193,7 @@ def test_no_cell_of_a_csv_export_is_a_formula(send: SendImport, kept: Product) -
     assert mine[0]["option:colour"] == "'=red"
     assert mine[0]["attr:temperature"] == "'-20 °C"
     assert mine[0]["price:EUR"].split()[0] == "1999"
-    acting: list[Any] = [cell for cells in table for cell in cells if cell[:1] in tuple("=+-@") and not is_number(cell)]
+    acting = [cell for cells in table for cell in cells if cell[:1] in tuple("=+-@") and not is_number(cell)]
     assert acting == []
 
 

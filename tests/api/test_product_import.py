@@ -1,10 +1,9 @@
-"""Imports of products over HTTP on the real stores: hostile files are told line by line, nothing is half-written."""
+"""Imports of products over HTTP on the real stores: hostile files are reported by line, nothing is half-written."""
 
 import json
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import httpx2
 import pytest
@@ -13,6 +12,7 @@ from adapters.connections import Connections
 from adapters.mysql.catalog.products import Catalog
 from schemas.product_files import MOST_FAULTS
 from tests.api.conftest import SendImport
+from tests.fixture_types import Json
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 HEADER = "product,name,brand,category,sku,weight_grams,price:EUR,description,attr:material"
@@ -38,7 +38,7 @@ def csv_of(*rows: str, header: str = HEADER) -> bytes:
     return "\n".join([header, *rows, ""]).encode()
 
 
-def line_of(code: str, /, **changes: Any) -> str:
+def line_of(code: str, /, **changes: object) -> str:
     variant = {"sku": code, "weight_grams": 500, "prices": [{"amount": 1999, "currency": "EUR"}]}
     base = {"code": code, "name": "A thing", "brand": "testbrand", "category": "tests", "variants": [variant]}
     return json.dumps(base | changes)
@@ -137,9 +137,9 @@ def test_each_bad_cell_refuses_its_product_alone(send: SendImport, catalog: Cata
     assert len(catalog.products(good)) == len(good)
 
 
-def all_errors(send: SendImport, answer: httpx2.Response) -> list[dict[str, Any]]:
+def all_errors(send: SendImport, answer: httpx2.Response) -> list[Json]:
     path = f"/v1/product-imports/{answer.json()['id']}/errors"
-    items: list[dict[str, Any]] = []
+    items: list[Json] = []
     cursor = None
     while True:
         page = send.get(path, limit=7, **({"cursor": cursor} if cursor else {})).json()
@@ -190,7 +190,7 @@ def test_a_line_that_nobody_knows_whose_it_is_spoils_both_its_neighbours(send: S
     assert catalog.products([before, after, far]).keys() == {far}
 
 
-def test_a_quoted_cell_may_hold_lines_and_commas(send: SendImport, catalog: Catalog) -> None:
+def test_a_quoted_cell_may_contain_lines_and_commas(send: SendImport, catalog: Catalog) -> None:
     code, after = number(), number()
     answer = send(csv_of(row(code, description='"First, with ""quotes""\r\n\r\nThird"'), row(after)))
     assert counts(answer) == {"rows": 2, "created": 2}
@@ -214,9 +214,7 @@ def test_numbers_stand_once_in_a_file_and_belong_to_one_product(send: SendImport
     assert catalog.products([second, third]) == {}
 
 
-def test_rows_of_a_product_that_do_not_follow_each_other_do_not_end_its_other_variants(
-    send: SendImport, catalog: Catalog
-) -> None:
+def test_scattered_rows_of_a_product_do_not_end_its_other_variants(send: SendImport, catalog: Catalog) -> None:
     code, header = number(), f"{HEADER},option:size"
     rows = [f"{row(code, f'{code}-1')},1", f"{row(number())},", f"{row(code, f'{code}-2')},2"]
     answer = send(csv_of(*rows, header=header))
@@ -268,7 +266,7 @@ BAD_JSON: dict[str, tuple[Callable[[str], bytes], str, str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_JSON)
-def test_a_bad_line_of_ndjson_is_told_and_the_rest_goes_on(send: SendImport, catalog: Catalog, kind: str) -> None:
+def test_a_bad_line_of_ndjson_is_reported_and_the_rest_goes_on(send: SendImport, catalog: Catalog, kind: str) -> None:
     make, field, code = BAD_JSON[kind]
     before, broken, after = number(), number(), number()
     body = b"\n".join([line_of(before).encode(), make(broken), line_of(after).encode()])
@@ -278,7 +276,7 @@ def test_a_bad_line_of_ndjson_is_told_and_the_rest_goes_on(send: SendImport, cat
     assert catalog.products([before, broken, after]).keys() == {before, after}
 
 
-def test_of_a_product_with_forty_thousand_faults_the_first_are_told_and_that_there_are_more(
+def test_of_forty_thousand_faults_the_first_are_reported_and_that_more_exist(
     send: SendImport, catalog: Catalog
 ) -> None:
     broken, after = number(), number()
@@ -291,7 +289,7 @@ def test_of_a_product_with_forty_thousand_faults_the_first_are_told_and_that_the
     assert counts(answer) == {"rows": 201, "failed": 200, "created": 1}
 
 
-def test_of_a_product_whose_rows_all_differ_every_line_is_told_and_few_of_the_cells(send: SendImport) -> None:
+def test_of_rows_that_all_differ_every_line_is_reported_and_few_of_the_cells(send: SendImport) -> None:
     code, titles = number(), [f"attr:a{n}" for n in range(50)]
     rows = [f"{row(code, f'{code}-{n}')},{','.join([str(n + 1)] * 50)}" for n in range(50)]
     answer = send(csv_of(*rows, header=",".join([HEADER, *titles])))
@@ -349,14 +347,14 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(send: SendImport) -> N
     assert counts(send(b"\xef\xbb\xbf" + csv_of(row(number())))) == {"rows": 1, "created": 1}
 
 
-def test_shelves_that_are_missing_are_made_when_asked(send: SendImport, catalog: Catalog) -> None:
+def test_brands_and_categories_that_are_missing_are_made_when_asked(send: SendImport, catalog: Catalog) -> None:
     code, brand = number(), f"new-{uuid.uuid4().hex[:8]}"
-    body = csv_of(row(code, brand=brand, category=f"{brand}-shelf"))
+    body = csv_of(row(code, brand=brand, category=f"{brand}-category"))
     assert {code for _, _, code in errors(send(body))} == {"unknown_brand", "unknown_category"}
     assert counts(send(body, create_taxonomy=True)) == {"rows": 1, "created": 1}
     made = catalog.product(code)
     assert made is not None
-    assert (made.brand, made.category) == (brand, f"{brand}-shelf")
+    assert (made.brand, made.category) == (brand, f"{brand}-category")
 
 
 def test_only_this_route_takes_large_bodies(send: SendImport, api: httpx2.Client) -> None:

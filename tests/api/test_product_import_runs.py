@@ -6,7 +6,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import httpx2
 import pytest
@@ -16,6 +15,7 @@ from adapters.connections import Connections
 from adapters.mysql.tables.catalog import prices, product_images, product_revisions, products, variants
 from dev.testbed import Testbed
 from tests.api.conftest import SendImport
+from tests.fixture_types import Json
 
 HEADER = "product,name,brand,category,sku,weight_grams,price:EUR,description"
 ROWS_AT_ONCE = 250
@@ -62,12 +62,12 @@ class Slow:
             self.go_on.wait(self._seconds)
 
 
-def find(send: SendImport, key: str) -> dict[str, Any]:
-    items: list[dict[str, Any]] = send.get("/v1/product-imports", idempotency_key=key).json()["items"]
+def find(send: SendImport, key: str) -> Json:
+    items: list[Json] = send.get("/v1/product-imports", idempotency_key=key).json()["items"]
     return items[0] if items else {"state": "none", "rows": 0}
 
 
-def wait_for_rows(send: SendImport, key: str, least: int) -> dict[str, Any]:
+def wait_for_rows(send: SendImport, key: str, least: int) -> Json:
     deadline = time.monotonic() + 100
     while (found := find(send, key))["rows"] < least:
         assert time.monotonic() < deadline, found
@@ -76,7 +76,7 @@ def wait_for_rows(send: SendImport, key: str, least: int) -> dict[str, Any]:
 
 
 def send_until_taken(send: SendImport, body: bytes, key: str) -> httpx2.Response:
-    """As a sender does whose predecessor may still hold the lock."""
+    """As a sender does whose predecessor may still have the lock."""
     deadline = time.monotonic() + 100
     while (answer := send(body, key=key)).status_code == 409:
         assert answer.json()["code"] == "request_in_progress"
@@ -150,7 +150,7 @@ def test_a_finished_import_answers_again_and_writes_nothing(send: SendImport, co
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
 
 
-def test_of_two_senders_one_is_told_to_wait(send: SendImport) -> None:
+def test_of_two_senders_one_has_to_wait(send: SendImport) -> None:
     mark, key = new_mark(), uuid.uuid4().hex
     slow = Slow(file_of(mark, 2000), 0.3)
     answers: list[httpx2.Response] = []
@@ -166,7 +166,7 @@ def test_of_two_senders_one_is_told_to_wait(send: SendImport) -> None:
     assert answers[0].json()["created"] == 2000
 
 
-def events(response: httpx2.Response) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def events(response: httpx2.Response) -> Iterator[tuple[str, str, Json]]:
     """Name, id and data of each event of the stream."""
     event: dict[str, str] = {}
     for line in response.iter_lines():
@@ -177,7 +177,7 @@ def events(response: httpx2.Response) -> Iterator[tuple[str, str, dict[str, Any]
             event = {}
 
 
-def test_progress_is_told_by_any_process_and_ends_with_the_report(
+def test_progress_comes_from_any_process_and_ends_with_the_report(
     bed: Testbed, api: httpx2.Client, send: SendImport
 ) -> None:
     mark, key = new_mark(), uuid.uuid4().hex
@@ -188,16 +188,16 @@ def test_progress_is_told_by_any_process_and_ends_with_the_report(
         found = wait_for_rows(send, key, 1000)
         path = f"/v1/product-imports/{found['id']}/events"
         with api.stream("GET", path, headers=send.headers, timeout=60) as response:
-            told = list(events(response))
+            reported = list(events(response))
         upload.join()
-    names = [name for name, _, _ in told]
+    names = [name for name, _, _ in reported]
     assert names[-1] == "report"
     assert set(names[:-1]) == {"progress"}
-    seen = [data["rows"] for _, _, data in told]
+    seen = [data["rows"] for _, _, data in reported]
     assert seen == sorted(seen)
     assert len(set(seen[:-1])) == len(seen) - 1
-    assert (told[-1][2]["state"], told[-1][2]["rows"], told[-1][2]["errors"]) == ("done", 4000, [])
-    with api.stream("GET", path, headers=send.headers | {"Last-Event-ID": told[-2][1]}) as response:
+    assert (reported[-1][2]["state"], reported[-1][2]["rows"], reported[-1][2]["errors"]) == ("done", 4000, [])
+    with api.stream("GET", path, headers=send.headers | {"Last-Event-ID": reported[-2][1]}) as response:
         assert [name for name, _, _ in events(response)] == ["report"]
     assert api.get("/v1/product-imports/unknown/events", headers=send.headers).status_code == 404
 
@@ -213,12 +213,12 @@ def test_a_process_that_is_asked_to_end_ends_its_streams_and_imports_first(
         upload.start()
         found = wait_for_rows(send, key, 1000)
         with http.stream("GET", f"/v1/product-imports/{found['id']}/events", headers=send.headers) as response:
-            told = events(response)
-            next(told)
+            reported = events(response)
+            next(reported)
             started = time.monotonic()
             process = bed.processes[f"api-{address.rpartition(':')[2]}"]
             process.terminate()
-            list(told)
+            list(reported)
         upload.join()
         assert process.wait(20) == 0
         assert time.monotonic() - started < 10
@@ -229,14 +229,14 @@ def test_a_process_that_is_asked_to_end_ends_its_streams_and_imports_first(
 
 
 def peak_memory(pid: int) -> int:
-    """The most bytes the process has held at once."""
+    """The most bytes the process has had in memory at once."""
     with open(f"/proc/{pid}/status") as status:  # noqa: PTH123
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 
 @pytest.mark.timeout(900)
 def test_a_hundred_thousand_rows_take_no_more_memory_than_a_few(bed: Testbed, send: SendImport) -> None:
-    """A quarter is written, the rest refused, so that the errors, too, are seen not to be held."""
+    """A quarter is written, the rest refused, so that the errors, too, are seen not to stay in memory."""
     mark, description = new_mark(), "A long text. " * 60
 
     def body(count: int) -> Iterator[bytes]:

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx2
 import pytest
@@ -18,12 +17,13 @@ from adapters.mysql.tables.schema import metadata
 from adapters.mysql.tables.stock import stock_rules
 from domain.catalog import ALWAYS, ProductStatus
 from schemas.catalog import Brand, Category, Image, Price, Product, Variant
+from tests.fixture_types import Customer, Headers, Json, MakeProduct
 
 Put = Callable[..., Product]
 
 
 def price(amount: int, begins: float = -24, ends: float | None = None, currency: str = "EUR") -> Price:
-    """A price whose window is told in hours from now."""
+    """A price whose window is given in hours from now."""
     moment = datetime.now(UTC)
     until = None if ends is None else moment + timedelta(hours=ends)
     return Price(amount=amount, currency=currency, valid_from=moment + timedelta(hours=begins), valid_to=until)
@@ -33,7 +33,7 @@ def price(amount: int, begins: float = -24, ends: float | None = None, currency:
 def put(connections: Connections) -> Put:
     """Write a product with two variants, S with units and L without, answer it."""
 
-    def put(**changes: Any) -> Product:
+    def put(**changes: object) -> Product:
         code = f"PAGE-{uuid.uuid4().hex[:10].upper()}"
         variants = [
             Variant(
@@ -67,7 +67,7 @@ def put(connections: Connections) -> Put:
     return put
 
 
-def test_one_product_is_shown_with_its_stock(api: httpx2.Client, make_product: Any) -> None:
+def test_one_product_is_shown_with_its_stock(api: httpx2.Client, make_product: MakeProduct) -> None:
     sku = make_product(stock={"BER": 2, "AMS": 3}, price=1234)
     product = api.get(f"/v1/products/{sku}").json()
     assert (product["sku"], product["available"], product["in_stock"]) == (sku, 5, True)
@@ -92,7 +92,7 @@ def test_a_page_shows_every_variant_and_is_found_by_code_and_by_each_sku(api: ht
 
 def test_the_path_leads_from_the_root_to_the_category(api: httpx2.Client, put: Put, connections: Connections) -> None:
     mark = uuid.uuid4().hex[:8]
-    codes = [f"{mark}-{part}" for part in ("home", "light", "desk")]
+    codes = [f"{mark}-{part}" for part in ("home", "light", "table")]
     shelves = [
         Category(code=code, name=f"Näme {code}", parent=parent)
         for code, parent in zip(codes, [None, *codes], strict=False)
@@ -125,7 +125,7 @@ def test_a_temporary_price_is_shown_with_the_regular_one_and_its_end(put: Put, c
         page = pages.page(product.code, at=datetime.now(UTC) + timedelta(hours=hours))
         assert page is not None
         was = page.regular_price
-        return page.price and page.price.amount, was and was.amount, page.price_valid_until
+        return page.price.amount if page.price else None, was.amount if was else None, page.price_valid_until
 
     assert at(-2) == (1000, None, None)
     assert at(0) == (800, 1000, sale.valid_to)
@@ -133,7 +133,7 @@ def test_a_temporary_price_is_shown_with_the_regular_one_and_its_end(put: Put, c
     assert at(6) == (900, None, None)
 
 
-def test_what_can_be_ordered_though_none_is_there_is_told(
+def test_what_can_be_ordered_though_none_is_there_is_shown(
     api: httpx2.Client, put: Put, connections: Connections
 ) -> None:
     product = put()
@@ -145,11 +145,12 @@ def test_what_can_be_ordered_though_none_is_there_is_told(
 
 @pytest.mark.parametrize("status", [ProductStatus.DRAFT, ProductStatus.ARCHIVED])
 def test_only_staff_sees_what_is_not_for_sale(
-    api: httpx2.Client, put: Put, editor: dict[str, str], customer: Any, status: ProductStatus
+    api: httpx2.Client, put: Put, editor: dict[str, str], customer: Customer, status: ProductStatus
 ) -> None:
     product = put(status=status)
     address = f"/v1/products/{product.code}"
-    for headers in ({}, customer.headers):
+    nobody: Headers = {}
+    for headers in (nobody, customer.headers):
         answer = api.get(address, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     page = api.get(address, headers=editor).json()
@@ -200,12 +201,15 @@ def test_the_etag_changes_with_the_product_its_price_and_its_stock(
     assert api.get(address, headers={"If-None-Match": sold.headers["etag"]}).headers["etag"].startswith('"2-')
 
 
-@pytest.fixture
-def statements(connections: Connections) -> Iterator[list[tuple[str, Any]]]:
-    """What is asked of the database, with its parameters."""
-    asked: list[tuple[str, Any]] = []
+Statements = list[tuple[str, Json]]
 
-    def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+
+@pytest.fixture
+def statements(connections: Connections) -> Iterator[Statements]:
+    """What is asked of the database, with its parameters."""
+    asked: Statements = []
+
+    def note(connection: object, cursor: object, statement: str, parameters: Json, context: object, many: bool) -> None:
         asked.append((statement, parameters))
 
     sa.event.listen(connections.engine, "before_cursor_execute", note)
@@ -214,7 +218,7 @@ def statements(connections: Connections) -> Iterator[list[tuple[str, Any]]]:
 
 
 def test_the_page_takes_two_statements_and_enters_every_table_by_a_key(
-    put: Put, connections: Connections, statements: list[tuple[str, Any]]
+    put: Put, connections: Connections, statements: Statements
 ) -> None:
     product = put()
     statements.clear()

@@ -1,9 +1,8 @@
-"""Search over HTTP: what a storefront asks, what it must never be answered, and who may make the index anew."""
+"""Search over HTTP: what a storefront asks, what it must never be answered, and who may rebuild the index."""
 
 import base64
 import json
 import re
-from typing import Any
 
 import httpx2
 import pytest
@@ -11,10 +10,11 @@ import uuid_utils
 
 from adapters.connections import Connections
 from adapters.search.feeds import product_feed
+from tests.fixture_types import Customer, MakeProduct
 
 
 @pytest.fixture(scope="module")
-def word(api: httpx2.Client, connections: Connections, make_product: Any) -> str:
+def word(api: httpx2.Client, connections: Connections, make_product: MakeProduct) -> str:
     """A word that names three products, found by nothing else."""
     word = f"zq{uuid_utils.uuid7().hex[-10:]}"
     prices = enumerate((300, 100, 200))
@@ -26,7 +26,7 @@ def word(api: httpx2.Client, connections: Connections, make_product: Any) -> str
 
 
 def test_products_are_found_filtered_and_paged(api: httpx2.Client, word: str) -> None:
-    query = {"q": word, "sort": "price_asc", "limit": 2}
+    query: dict[str, str | int] = {"q": word, "sort": "price_asc", "limit": 2}
     first = api.get("/v1/products", params=query).json()
     assert [hit["price"]["amount"] for hit in first["items"]] == [100, 200]
     assert first["total"] == 3
@@ -50,7 +50,7 @@ def test_a_cursor_of_another_search_is_refused(api: httpx2.Client, word: str) ->
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
-def test_names_and_shelves_are_suggested(api: httpx2.Client, word: str) -> None:
+def test_names_brands_and_categories_are_suggested(api: httpx2.Client, word: str) -> None:
     assert api.get("/v1/products/suggest", params={"q": word[:8]}).json()["items"]
     shelves = api.get("/v1/products/suggest", params={"q": "testbr"}).json()["shelves"]
     assert {"kind": "brand", "code": "testbrand", "name": "Testbrand"} in shelves
@@ -89,7 +89,7 @@ def test_nothing_typed_breaks_the_suggestions(api: httpx2.Client, typed: str) ->
 
 
 def test_a_cursor_that_was_tampered_with_is_refused(api: httpx2.Client, word: str) -> None:
-    query = {"q": word, "sort": "price_asc", "limit": 1}
+    query: dict[str, str | int] = {"q": word, "sort": "price_asc", "limit": 1}
     sealed = api.get("/v1/products", params=query).json()["next_cursor"]
     parts = json.loads(base64.urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4)))
     for place, value in ((2, [1.5, "A"]), (2, ["x", "A"]), (2, [1]), (5, "nonsense"), (5, 7), (3, -1), (4, 3)):
@@ -99,7 +99,7 @@ def test_a_cursor_that_was_tampered_with_is_refused(api: httpx2.Client, word: st
         assert answer.status_code in (200, 422), answer.text
 
 
-def test_only_who_keeps_the_catalog_makes_the_index_anew(api: httpx2.Client, customer: Any) -> None:
+def test_only_who_manages_the_catalog_reindexes(api: httpx2.Client, customer: Customer) -> None:
     for ask in (api.get, api.post):
         assert ask("/v1/products:reindex").status_code == 401
         assert ask("/v1/products:reindex", headers=customer.headers).status_code == 403

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 import httpx2
 import pytest
@@ -11,12 +10,13 @@ from adapters.connections import Connections
 from adapters.mysql.catalog.products import Catalog
 from dev.testbed import Testbed
 from schemas.catalog import Price
+from tests.fixture_types import Customer, Json, MakeCustomer, MakeProduct
 
 ADDRESS = {"name": "Ada Lovelace", "line1": "Lindenweg 1", "city": "Berlin", "postal_code": "10117", "country": "DE"}
 
 
 @pytest.fixture
-def shop(api: httpx2.Client, customer: Any) -> Any:
+def shop(api: httpx2.Client, customer: Customer) -> "Shop":
     return Shop(api, customer.headers)
 
 
@@ -60,11 +60,11 @@ def set_price(connections: Connections) -> Callable[..., None]:
     return change
 
 
-def amount(body: dict[str, Any], *names: str) -> list[int]:
+def amount(body: Json, *names: str) -> list[int]:
     return [body[name]["amount"] for name in names]
 
 
-def test_a_quote_is_what_the_order_costs(shop: Any, make_product: Any) -> None:
+def test_a_quote_is_what_the_order_costs(shop: Shop, make_product: MakeProduct) -> None:
     version = shop.put(make_product(price=1000), 3)
     quote = shop.quote().json()
     subtotal, discount, shipping, tax, total = amount(quote, "subtotal", "discount", "shipping", "tax", "total")
@@ -79,7 +79,9 @@ def test_a_quote_is_what_the_order_costs(shop: Any, make_product: Any) -> None:
     assert placed.json()["total"] == quote["total"]
 
 
-def test_a_quote_with_the_same_price_has_the_same_hash(shop: Any, make_product: Any, set_price: Any) -> None:
+def test_a_quote_with_the_same_price_has_the_same_hash(
+    shop: Shop, make_product: MakeProduct, set_price: Callable[..., None]
+) -> None:
     sku = make_product(price=1000)
     shop.put(sku)
     first, again = shop.quote().json(), shop.quote(shipping_address=ADDRESS, country=None).json()
@@ -88,7 +90,9 @@ def test_a_quote_with_the_same_price_has_the_same_hash(shop: Any, make_product: 
     assert shop.quote().json()["hash"] != first["hash"]
 
 
-def test_a_higher_price_is_shown_before_it_is_asked_for(shop: Any, make_product: Any, set_price: Any) -> None:
+def test_a_higher_price_is_shown_before_it_is_asked_for(
+    shop: Shop, make_product: MakeProduct, set_price: Callable[..., None]
+) -> None:
     sku = make_product(price=1000)
     version = shop.put(sku)
     shown = shop.quote().json()
@@ -96,13 +100,13 @@ def test_a_higher_price_is_shown_before_it_is_asked_for(shop: Any, make_product:
     refused = shop.check_out(version, quote=shown["quote"])
     assert (refused.status_code, refused.json()["code"]) == (409, "quote_changed")
     assert refused.json()["changed"] == ["subtotal", "tax", "total"]
-    anew = refused.json()["quote"]
-    assert anew["subtotal"]["amount"] == 1100
-    placed = shop.check_out(version, quote=anew["quote"])
-    assert (placed.status_code, placed.json()["total"]) == (201, anew["total"])
+    renewed = refused.json()["quote"]
+    assert renewed["subtotal"]["amount"] == 1100
+    placed = shop.check_out(version, quote=renewed["quote"])
+    assert (placed.status_code, placed.json()["total"]) == (201, renewed["total"])
 
 
-def test_a_lower_price_is_taken_as_it_is(shop: Any, make_product: Any, set_price: Any) -> None:
+def test_a_lower_price_is_taken_as_it_is(shop: Shop, make_product: MakeProduct, set_price: Callable[..., None]) -> None:
     sku = make_product(price=1000)
     version = shop.put(sku)
     shown = shop.quote().json()
@@ -111,7 +115,7 @@ def test_a_lower_price_is_taken_as_it_is(shop: Any, make_product: Any, set_price
     assert (placed.status_code, placed.json()["subtotal"]["amount"]) == (201, 900)
 
 
-def test_a_quote_for_another_address_or_version_does_not_count(shop: Any, make_product: Any) -> None:
+def test_a_quote_for_another_address_or_version_does_not_count(shop: Shop, make_product: MakeProduct) -> None:
     version = shop.put(make_product(price=1000))
     shown = shop.quote().json()
     dearer = shop.check_out(version, quote=shown["quote"], shipping_method="express")
@@ -126,7 +130,7 @@ def test_a_quote_for_another_address_or_version_does_not_count(shop: Any, make_p
 
 
 def test_somebody_elses_quote_does_not_count(
-    shop: Any, api: httpx2.Client, make_customer: Any, make_product: Any
+    shop: Shop, api: httpx2.Client, make_customer: MakeCustomer, make_product: MakeProduct
 ) -> None:
     sku = make_product(price=1000)
     version = shop.put(sku)
@@ -136,7 +140,7 @@ def test_somebody_elses_quote_does_not_count(
     assert (refused.status_code, refused.json()["code"]) == (409, "cart_changed")
 
 
-def test_a_quote_that_was_tampered_with_is_refused(shop: Any, make_product: Any) -> None:
+def test_a_quote_that_was_tampered_with_is_refused(shop: Shop, make_product: MakeProduct) -> None:
     version = shop.put(make_product())
     token = shop.quote().json()["quote"]
     for bad in (token[:-2] + ("aa" if token[-2:] != "aa" else "bb"), "." + token, token.replace(".", ""), "ü"):
@@ -144,7 +148,7 @@ def test_a_quote_that_was_tampered_with_is_refused(shop: Any, make_product: Any)
         assert (refused.status_code, refused.json()["code"]) == (422, "invalid_quote"), bad
 
 
-def test_a_quote_that_is_too_old_comes_back_anew(engine: Testbed, shop: Any, make_product: Any) -> None:
+def test_a_quote_that_is_too_old_is_made_again(engine: Testbed, shop: Shop, make_product: MakeProduct) -> None:
     version = shop.put(make_product())
     with engine.another_api(ORDERS_QUOTE_MINUTES="0.0001") as address, httpx2.Client(base_url=address) as hasty:
         old = Shop(hasty, shop.headers).quote().json()
@@ -153,13 +157,15 @@ def test_a_quote_that_is_too_old_comes_back_anew(engine: Testbed, shop: Any, mak
     assert shop.check_out(version, quote=refused.json()["quote"]["quote"]).status_code == 201
 
 
-def test_a_guest_may_ask_what_it_costs(api: httpx2.Client, make_product: Any) -> None:
+def test_a_guest_may_ask_what_it_costs(api: httpx2.Client, make_product: MakeProduct) -> None:
     guest = Shop(api, {"X-Cart-Token": uuid.uuid4().hex})
     guest.put(make_product(price=1000))
     assert guest.quote().json()["subtotal"]["amount"] == 1000
 
 
-def test_more_units_cost_less_each(shop: Any, make_product: Any, set_price: Any, api: httpx2.Client) -> None:
+def test_more_units_cost_less_each(
+    shop: Shop, make_product: MakeProduct, set_price: Callable[..., None], api: httpx2.Client
+) -> None:
     sku = make_product(price=1000, stock=100)
     set_price(sku, 1000, from_10=800, from_50=700)
     found = []
@@ -189,12 +195,12 @@ def test_more_units_cost_less_each(shop: Any, make_product: Any, set_price: Any,
     ],
     ids=str,
 )
-def test_what_makes_no_sense_is_refused(shop: Any, make_product: Any, wanted: dict[str, object]) -> None:
+def test_what_makes_no_sense_is_refused(shop: Shop, make_product: MakeProduct, wanted: dict[str, object]) -> None:
     shop.put(make_product())
     answer = shop.quote(**wanted)
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_an_empty_cart_costs_nothing_to_ask_about(shop: Any) -> None:
+def test_an_empty_cart_costs_nothing_to_ask_about(shop: Shop) -> None:
     assert shop.quote().json()["code"] == "empty_cart"

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import uuid
-from typing import Any
 
 import httpx2
 import pytest
@@ -16,11 +15,10 @@ from dev.testbed import Testbed
 from domain.errors import LastAdmin
 from schemas.users import Role
 from tests.conftest import eventually
+from tests.fixture_types import PASSWORD, Customer, MakeCustomer, MakeProduct
 
-PASSWORD = "correct horse battery staple"
 
-
-def sign_in(api: httpx2.Client, account: Any) -> dict[str, str]:
+def sign_in(api: httpx2.Client, account: Customer) -> dict[str, str]:
     form = {"grant_type": "password", "username": account.email, "password": PASSWORD}
     answer = api.post("/oauth2/token", data=form)
     assert answer.status_code == 200, answer.text
@@ -32,20 +30,20 @@ def refused(answer: httpx2.Response) -> bool:
 
 
 @pytest.fixture
-def admin(api: httpx2.Client, make_customer: Any, connections: Connections) -> dict[str, str]:
+def admin(api: httpx2.Client, make_customer: MakeCustomer, connections: Connections) -> dict[str, str]:
     account = make_customer()
     Accounts(connections.engine).set_roles(account.id, [Role.ADMIN])
     return sign_in(api, account)
 
 
-def set_roles(api: httpx2.Client, admin: dict[str, str], account: Any, *roles: Role) -> None:
+def set_roles(api: httpx2.Client, admin: dict[str, str], account: Customer, *roles: Role) -> None:
     answer = api.put(f"/v1/users/{account.id}/roles", json={"roles": roles}, headers=admin)
     assert answer.status_code == 200, answer.text
     assert answer.json()["roles"] == sorted(roles)
 
 
-def test_a_role_given_counts_from_the_next_token_and_a_role_taken_ends_the_one_there_is(
-    api: httpx2.Client, customer: Any, admin: dict[str, str], make_product: Any
+def test_a_new_role_counts_from_the_next_token_and_a_lost_one_ends_the_old(
+    api: httpx2.Client, customer: Customer, admin: dict[str, str], make_product: MakeProduct
 ) -> None:
     path = f"/v1/stock/{make_product()}"
     assert api.get(path, headers=customer.headers).status_code == 403
@@ -60,7 +58,7 @@ def test_a_role_given_counts_from_the_next_token_and_a_role_taken_ends_the_one_t
 
 
 def test_a_lock_shuts_out_at_once_until_it_is_taken_off(
-    api: httpx2.Client, customer: Any, admin: dict[str, str]
+    api: httpx2.Client, customer: Customer, admin: dict[str, str]
 ) -> None:
     assert api.get("/v1/cart", headers=customer.headers).status_code == 200
     locked = api.post(f"/v1/users/{customer.id}/lock", headers=admin)
@@ -75,7 +73,7 @@ def test_a_lock_shuts_out_at_once_until_it_is_taken_off(
 
 @pytest.mark.parametrize("by", ["owner", "admin"])
 def test_signing_out_everywhere_ends_every_session(
-    api: httpx2.Client, customer: Any, admin: dict[str, str], by: str
+    api: httpx2.Client, customer: Customer, admin: dict[str, str], by: str
 ) -> None:
     sessions = [customer.headers, sign_in(api, customer)]
     for headers in sessions:
@@ -87,7 +85,7 @@ def test_signing_out_everywhere_ends_every_session(
 
 
 def test_two_changes_at_once_leave_no_old_state_behind(
-    api: httpx2.Client, make_customer: Any, admin: dict[str, str]
+    api: httpx2.Client, make_customer: MakeCustomer, admin: dict[str, str]
 ) -> None:
     account, stop = make_customer(), threading.Event()
 
@@ -111,18 +109,20 @@ def test_two_changes_at_once_leave_no_old_state_behind(
             thread.join()
 
 
-def test_support_may_lock_customers_and_no_staff(api: httpx2.Client, make_customer: Any, admin: dict[str, str]) -> None:
+def test_support_may_lock_customers_and_no_staff(
+    api: httpx2.Client, make_customer: MakeCustomer, admin: dict[str, str]
+) -> None:
     supporter, colleague, customer = make_customer(), make_customer(), make_customer()
     set_roles(api, admin, supporter, Role.SUPPORT)
     set_roles(api, admin, colleague, Role.SUPPORT)
     headers = sign_in(api, supporter)
-    for deed in ("lock", "unlock"):
-        assert api.post(f"/v1/users/{customer.id}/{deed}", headers=headers).status_code == 200
-        assert api.post(f"/v1/users/{colleague.id}/{deed}", headers=headers).status_code == 403
+    for action in ("lock", "unlock"):
+        assert api.post(f"/v1/users/{customer.id}/{action}", headers=headers).status_code == 200
+        assert api.post(f"/v1/users/{colleague.id}/{action}", headers=headers).status_code == 403
 
 
 def test_the_last_administrator_can_neither_be_demoted_nor_locked(
-    api: httpx2.Client, make_customer: Any, connections: Connections, admin: dict[str, str]
+    api: httpx2.Client, make_customer: MakeCustomer, connections: Connections, admin: dict[str, str]
 ) -> None:
     mine = api.get("/v1/users/me", headers=admin).json()["id"]
     demote_other_admins(connections, mine)
@@ -132,7 +132,9 @@ def test_the_last_administrator_can_neither_be_demoted_nor_locked(
     assert api.get(f"/v1/users/{mine}", headers=admin).json()["active"] is True
 
 
-def test_two_administrators_who_demote_each_other_leave_one(make_customer: Any, connections: Connections) -> None:
+def test_two_administrators_who_demote_each_other_leave_one(
+    make_customer: MakeCustomer, connections: Connections
+) -> None:
     accounts = Accounts(connections.engine)
     both = [make_customer().id, make_customer().id]
     for one in both:
@@ -169,8 +171,8 @@ def demote_other_admins(connections: Connections, *kept: str) -> list[str]:
     return sorted(admins - set(kept))
 
 
-def test_the_audit_log_tells_who_did_what_to_whom(
-    api: httpx2.Client, make_customer: Any, admin: dict[str, str]
+def test_the_audit_log_shows_who_did_what_to_whom(
+    api: httpx2.Client, make_customer: MakeCustomer, admin: dict[str, str]
 ) -> None:
     account = make_customer()
     mine = api.get("/v1/users/me", headers=admin).json()["id"]
@@ -188,7 +190,7 @@ def test_the_audit_log_tells_who_did_what_to_whom(
 
 
 async def test_history_says_in_which_role_an_order_was_cancelled(
-    engine: Testbed, api: httpx2.Client, make_customer: Any, make_product: Any, admin: dict[str, str]
+    engine: Testbed, api: httpx2.Client, make_customer: MakeCustomer, make_product: MakeProduct, admin: dict[str, str]
 ) -> None:
     buyer, supporter = make_customer(), make_customer()
     set_roles(api, admin, supporter, Role.SUPPORT)
@@ -197,7 +199,7 @@ async def test_history_says_in_which_role_an_order_was_cancelled(
     cart = api.put(f"/v1/cart/items/{make_product()}", json={"quantity": 1}, headers=buyer.headers).json()
     body = {"cart_version": cart["version"], "shipping_address": address, "payment_method": "pm_card_visa"}
     key = {"Idempotency-Key": uuid.uuid4().hex}
-    # The order stands in the books while its payment takes its time: long enough to be cancelled by somebody else.
+    # The order is in the database while its payment takes its time: long enough to be cancelled by somebody else.
     late = {"kind": "latency", "seconds": 5, "times": 1}
     httpx2.post(f"{engine.url('PAYMENT_SIMULATOR_PORT')}/_control/faults", json=late).raise_for_status()
     placing = asyncio.create_task(asyncio.to_thread(api.post, "/v1/checkouts", json=body, headers=buyer.headers | key))

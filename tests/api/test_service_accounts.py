@@ -3,7 +3,6 @@
 import sys
 import time
 from dataclasses import replace
-from typing import Any
 
 import httpx2
 import pytest
@@ -20,6 +19,7 @@ from api.permissions import PERMISSIONS
 from dev.testbed import Testbed
 from schemas.oauth import ChangeOAuthClient
 from tests.api.test_permissions import GUARDED, call, name_of, permissions_of
+from tests.fixture_types import Json, MakeProduct
 from workers.service_accounts import (
     ORDER_ADMIN,
     SERVICE_ACCOUNTS,
@@ -62,7 +62,7 @@ def signed_in(api: httpx2.Client, settings: Settings) -> dict[str, dict[str, str
     return found
 
 
-def test_each_line_names_permissions_of_the_table_that_its_roles_hold() -> None:
+def test_each_line_names_permissions_of_the_table_that_its_roles_have() -> None:
     for account in SERVICE_ACCOUNTS:
         assert account.client.permissions
         for permission in account.client.permissions:
@@ -72,7 +72,7 @@ def test_each_line_names_permissions_of_the_table_that_its_roles_hold() -> None:
 @pytest.mark.parametrize("account", SERVICE_ACCOUNTS, ids=lambda account: account.client.client_id)
 @pytest.mark.parametrize(("method", "route"), GUARDED, ids=[name_of(*one) for one in GUARDED])
 def test_a_route_lets_in_exactly_the_accounts_of_its_permission(
-    api: httpx2.Client, signed_in: dict[str, Any], method: str, route: APIRoute, account: ServiceAccount
+    api: httpx2.Client, signed_in: Json, method: str, route: APIRoute, account: ServiceAccount
 ) -> None:
     answer = call(api, method, route, signed_in[account.client.client_id])
     if permissions_of(route) & set(account.client.permissions):
@@ -82,7 +82,7 @@ def test_a_route_lets_in_exactly_the_accounts_of_its_permission(
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), answer.text
 
 
-def test_a_token_for_less_can_do_less(api: httpx2.Client, settings: Settings, make_product: Any) -> None:
+def test_a_token_for_less_can_do_less(api: httpx2.Client, settings: Settings, make_product: MakeProduct) -> None:
     path, secret = f"/v1/stock/{make_product()}", SUPPLIER_SIMULATOR.secret(settings)
     assert secret
     for scope, status in (("stock:read", 200), ("stock:move", 403)):
@@ -134,14 +134,14 @@ def test_an_account_that_was_stopped_stays_so(
     assert clients.get(line.client.client_id) is None
 
 
-def test_setup_tells_of_the_accounts_and_of_no_secret(bed: Testbed, settings: Settings) -> None:
-    told = bed.run([sys.executable, "-m", "workers.admin", "setup"])
-    assert "Service accounts: order-admin was there, supplier-simulator was there" in told
-    assert not any((account.secret(settings) or "-") in told for account in SERVICE_ACCOUNTS)
+def test_setup_shows_the_accounts_and_no_secret(bed: Testbed, settings: Settings) -> None:
+    output = bed.run([sys.executable, "-m", "workers.admin", "setup"])
+    assert "Service accounts: order-admin was there, supplier-simulator was there" in output
+    assert not any((account.secret(settings) or "-") in output for account in SERVICE_ACCOUNTS)
 
 
-def test_the_client_signs_in_when_it_is_needed_and_holds_its_token(
-    api: httpx2.Client, settings: Settings, make_product: Any
+def test_the_client_signs_in_when_it_is_needed_and_reuses_its_token(
+    api: httpx2.Client, settings: Settings, make_product: MakeProduct
 ) -> None:
     path = f"/v1/stock/{make_product()}"
     with service_client(settings, SUPPLIER_SIMULATOR) as client:
@@ -157,7 +157,9 @@ def test_the_client_signs_in_when_it_is_needed_and_holds_its_token(
         assert client.token["access_token"] != first, "it would have expired on the way"
 
 
-def test_the_client_replaces_a_token_that_is_refused(api: httpx2.Client, settings: Settings, make_product: Any) -> None:
+def test_the_client_replaces_a_token_that_is_refused(
+    api: httpx2.Client, settings: Settings, make_product: MakeProduct
+) -> None:
     path = f"/v1/stock/{make_product()}"
     with service_client(settings, ORDER_ADMIN) as client:
         assert client.get(path).status_code == 200

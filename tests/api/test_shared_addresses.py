@@ -1,14 +1,13 @@
-"""An address belongs to who proves it: registering, signing in and resetting tell nobody whether it has an owner."""
+"""An address belongs to who proves it: registering, signing in and resetting show nobody whether it has an owner."""
 
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import httpx2
 import pytest
+from pwdlib.hashers.argon2 import Argon2Hasher
 from temporalio.client import Client
 from uuid_utils import uuid7
 
@@ -18,9 +17,9 @@ from adapters.settings import Settings
 from api.services import Services, build_services
 from api.tokens import AccessTokens, KeyRing
 from dev.testbed import Testbed
+from tests.fixture_types import PASSWORD, Json, Mailed, MakeCustomer
 
 OWN, OTHER = "the password of the first", "the password of the second"
-Mailbox = Callable[..., str]
 HERE = f"2001:db8:6::{uuid7().hex[-4:]}"  # no other test guesses from it
 CONFIRM, HAVE_ONE = "confirm your e-mail address", "already have an account"
 
@@ -39,7 +38,7 @@ def sign_in(api: httpx2.Client, email: str, password: str) -> httpx2.Response:
     return api.post("/oauth2/token", data={"grant_type": "password", "username": email, "password": password})
 
 
-def who(api: httpx2.Client, email: str, password: str) -> dict[str, Any]:
+def who(api: httpx2.Client, email: str, password: str) -> Json:
     """The profile that the password opens."""
     answer = sign_in(api, email, password)
     assert answer.status_code == 200, answer.text
@@ -59,7 +58,8 @@ def verify(api: httpx2.Client, code: str) -> httpx2.Response:
 
 def subjects(engine: Testbed, email: str) -> list[str]:
     """Of all mails to an address, newest first."""
-    base, query = engine.url("MAIL_UI_PORT"), {"query": f"to:{email}", "limit": 200}
+    base = engine.url("MAIL_UI_PORT")
+    query: dict[str, str | int] = {"query": f"to:{email}", "limit": 200}
     return [str(one["Subject"]) for one in httpx2.get(f"{base}/api/v1/search", params=query).json()["messages"]]
 
 
@@ -71,7 +71,7 @@ def shape(answer: httpx2.Response) -> tuple[object, ...]:
 
 
 @pytest.fixture
-def owned(api: httpx2.Client, mailed: Mailbox) -> str:
+def owned(api: httpx2.Client, mailed: Mailed) -> str:
     """An address that an account has proven; its password is OWN."""
     email = some_address()
     register(api, email, OWN)
@@ -79,9 +79,7 @@ def owned(api: httpx2.Client, mailed: Mailbox) -> str:
     return email
 
 
-def test_registering_an_address_again_is_answered_the_same_and_opens_another_account(
-    api: httpx2.Client, mailed: Mailbox
-) -> None:
+def test_registering_an_address_again_looks_the_same_and_opens_an_account(api: httpx2.Client, mailed: Mailed) -> None:
     email = some_address()
     first, second = register(api, email, OWN), register(api, email.upper(), OTHER)
     assert shape(first) == shape(second)
@@ -96,9 +94,7 @@ def test_each_customer_can_sign_in_right_after_registering(api: httpx2.Client) -
         assert who(api, email, password)["id"] == made["id"]
 
 
-def test_an_account_that_was_pushed_aside_keeps_its_tokens_and_can_still_prove_the_address(
-    api: httpx2.Client, mailed: Mailbox
-) -> None:
+def test_an_account_pushed_aside_keeps_its_tokens_and_can_prove_the_address(api: httpx2.Client, mailed: Mailed) -> None:
     email = some_address()
     register(api, email, OWN)
     before, code = who(api, email, OWN), code_in(mailed(email, CONFIRM))
@@ -111,7 +107,7 @@ def test_an_account_that_was_pushed_aside_keeps_its_tokens_and_can_still_prove_t
 
 
 def test_registering_an_owned_address_is_answered_like_any_other(
-    api: httpx2.Client, owned: str, mailed: Mailbox, engine: Testbed
+    api: httpx2.Client, owned: str, mailed: Mailed, engine: Testbed
 ) -> None:
     owner = who(api, owned, OWN)
     fresh = register(api, some_address(), OTHER)
@@ -122,9 +118,9 @@ def test_registering_an_owned_address_is_answered_like_any_other(
         sorted(fresh.json()),
     )
     assert taken.json()["email_verified"] is False
-    told = mailed(owned, HAVE_ONE)
-    assert "?token=" not in told
-    assert "http" not in told
+    mail = mailed(owned, HAVE_ONE)
+    assert "?token=" not in mail
+    assert "http" not in mail
     assert subjects(engine, owned).count("Please confirm your e-mail address") == 1, "the owner's own"
     assert api.get("/v1/users/me", headers=owner["headers"]).status_code == 200
     assert who(api, owned, OWN)["id"] == owner["id"]
@@ -137,14 +133,14 @@ def test_an_owned_address_takes_as_long_to_register(costly_api: httpx2.Client, o
         register(costly_api, email, OTHER)
         return time.perf_counter() - started
 
-    fresh, taken = (
-        min(seconds(one) for one in addresses) for addresses in ([some_address(), some_address()], [owned] * 2)
-    )
+    # In turns, so that whatever else the machine does hits both alike; the fastest of each was disturbed least.
+    pairs = [(seconds(some_address()), seconds(owned)) for _ in range(5)]
+    fresh, taken = (min(times) for times in zip(*pairs, strict=True))
     assert 0.3 < taken / fresh < 3
 
 
-def test_what_happens_to_an_account_that_claims_an_owned_address_is_not_mailed_to_its_owner(
-    api: httpx2.Client, owned: str, mailed: Mailbox, engine: Testbed
+def test_what_happens_to_an_account_with_an_owned_address_is_not_mailed(
+    api: httpx2.Client, owned: str, mailed: Mailed, engine: Testbed
 ) -> None:
     register(api, owned, OTHER)
     mailed(owned, HAVE_ONE)
@@ -162,14 +158,17 @@ def test_what_happens_to_an_account_that_claims_an_owned_address_is_not_mailed_t
     assert who(api, owned, OWN)["email_verified"] is True
 
 
-def test_a_mailbox_is_not_flooded_by_registrations(api: httpx2.Client, owned: str, engine: Testbed) -> None:
+def test_a_mailbox_is_not_flooded_by_registrations(
+    api: httpx2.Client, owned: str, engine: Testbed, mailed: Mailed
+) -> None:
     for _ in range(8):
         register(api, owned, OTHER)
+    mailed(owned, HAVE_ONE)
     time.sleep(3)
     assert 1 <= sum(HAVE_ONE in subject for subject in subjects(engine, owned)) <= 4
 
 
-def test_of_two_links_to_one_address_the_second_is_refused(api: httpx2.Client, mailed: Mailbox) -> None:
+def test_of_two_links_to_one_address_the_second_is_refused(api: httpx2.Client, mailed: Mailed) -> None:
     email = some_address()
     codes = []
     for nth, password in enumerate((OWN, OTHER), start=1):
@@ -182,7 +181,7 @@ def test_of_two_links_to_one_address_the_second_is_refused(api: httpx2.Client, m
     assert who(api, email, OWN)["email_verified"] is False, "the newest of those that only claim it, once more"
 
 
-def test_of_two_who_use_their_links_at_once_exactly_one_wins(api: httpx2.Client, mailed: Mailbox) -> None:
+def test_of_two_who_use_their_links_at_once_exactly_one_wins(api: httpx2.Client, mailed: Mailed) -> None:
     email = some_address()
     codes = []
     for nth, password in enumerate((OWN, OTHER), start=1):
@@ -193,7 +192,7 @@ def test_of_two_who_use_their_links_at_once_exactly_one_wins(api: httpx2.Client,
     assert sorted(answer.status_code for answer in answers) == [200, 422]
 
 
-def test_a_reset_is_for_the_owner_and_else_for_the_newest(api: httpx2.Client, owned: str, mailed: Mailbox) -> None:
+def test_a_reset_is_for_the_owner_and_else_for_the_newest(api: httpx2.Client, owned: str, mailed: Mailed) -> None:
     owner = who(api, owned, OWN)
     register(api, owned, OTHER)
     api.post("/v1/password-resets", json={"email": owned})
@@ -211,7 +210,7 @@ def test_a_reset_is_for_the_owner_and_else_for_the_newest(api: httpx2.Client, ow
     assert now["email_verified"] is True
 
 
-def test_who_proves_an_address_by_a_reset_shuts_out_whoever_registered_it(api: httpx2.Client, mailed: Mailbox) -> None:
+def test_who_proves_an_address_by_a_reset_shuts_out_whoever_registered_it(api: httpx2.Client, mailed: Mailed) -> None:
     email = some_address()
     register(api, email, OTHER)
     stranger = who(api, email, OTHER)["headers"]
@@ -225,12 +224,12 @@ def test_who_proves_an_address_by_a_reset_shuts_out_whoever_registered_it(api: h
         assert api.get("/v1/users/me", headers=headers).status_code == 401
 
 
-def test_a_change_to_an_address_that_is_only_claimed_is_possible_and_to_an_owned_one_is_not(
-    api: httpx2.Client, owned: str, mailed: Mailbox, make_customer: Any, connections: Connections
+def test_a_change_to_a_claimed_address_is_possible_and_to_an_owned_one_is_not(
+    api: httpx2.Client, owned: str, mailed: Mailed, make_customer: MakeCustomer, connections: Connections
 ) -> None:
     claimed = some_address()
     register(api, claimed, OTHER)
-    mover, password = make_customer(), "correct horse battery staple"
+    mover, password = make_customer(), PASSWORD
     for wanted in (owned, claimed):
         body = {"email": wanted, "password": password}
         assert api.post("/v1/users/me/email", headers=mover.headers, json=body).status_code == 202
@@ -245,7 +244,7 @@ def test_a_change_to_an_address_that_is_only_claimed_is_possible_and_to_an_owned
     assert who(api, owned, OWN)["email_verified"] is True
 
 
-def test_a_stranger_in_an_account_of_theirs_cannot_clear_the_guesses_at_the_owner(
+def test_a_stranger_in_their_own_account_cannot_clear_guesses_at_the_owner(
     api: httpx2.Client, owned: str, settings: Settings
 ) -> None:
     register(api, owned, OTHER)
@@ -259,7 +258,7 @@ def test_a_stranger_in_an_account_of_theirs_cannot_clear_the_guesses_at_the_owne
 class CountingHasher:
     """The real one, counted."""
 
-    def __init__(self, hasher: Any) -> None:
+    def __init__(self, hasher: Argon2Hasher) -> None:
         self._hasher, self.verified, self.hashed = hasher, 0, 0
 
     def verify(self, password: str, kept: str) -> bool:
@@ -275,7 +274,7 @@ class CountingHasher:
 
 
 @dataclass
-class Desk:
+class ApiInProcess:
     """The API's own services in this process, with a counted hasher."""
 
     services: Services
@@ -283,17 +282,17 @@ class Desk:
 
 
 @pytest.fixture
-def desk(connections: Connections, settings: Settings, temporal_client: Client) -> Desk:
+def in_process(connections: Connections, settings: Settings, temporal_client: Client) -> ApiInProcess:
     tokens = AccessTokens(KeyRing(settings.auth_keys_dir), settings)
     services = build_services(connections, temporal_client, tokens)
     hasher = CountingHasher(services.identity.passwords._hasher)
     services.identity.passwords._hasher = hasher  # type: ignore[assignment]
-    return Desk(services, hasher)
+    return ApiInProcess(services, hasher)
 
 
 @pytest.mark.parametrize("password", [OWN, OTHER, "neither of them"])
 def test_a_sign_in_compares_two_passwords_whoever_there_is(
-    api: httpx2.Client, owned: str, mailed: Mailbox, desk: Desk, password: str
+    api: httpx2.Client, owned: str, mailed: Mailed, in_process: ApiInProcess, password: str
 ) -> None:
     both, claimed = some_address(), some_address()
     register(api, both, OWN)
@@ -301,19 +300,19 @@ def test_a_sign_in_compares_two_passwords_whoever_there_is(
     for email in (both, claimed):
         register(api, email, OTHER)
     for email in (some_address(), claimed, owned, both):
-        before = desk.hasher.verified
-        found = desk.services.identity.server.account_with(email, password, HERE)
+        before = in_process.hasher.verified
+        found = in_process.services.identity.server.account_with(email, password, HERE)
         opens = {OWN: email in (owned, both), OTHER: email in (claimed, both)}.get(password, False)
         assert (found is not None) == opens, email
-        assert desk.hasher.verified - before == 2, email
+        assert in_process.hasher.verified - before == 2, email
 
 
-def test_a_locked_owner_stays_out_and_takes_as_long(api: httpx2.Client, owned: str, desk: Desk) -> None:
+def test_a_locked_owner_stays_out_and_takes_as_long(api: httpx2.Client, owned: str, in_process: ApiInProcess) -> None:
     register(api, owned, OTHER)
-    owner = desk.services.identity.accounts.owner_of(owned)
+    owner = in_process.services.identity.accounts.owner_of(owned)
     assert owner
-    desk.services.identity.accounts.set_active(owner.id, active=False)
-    before = desk.hasher.verified
-    assert desk.services.identity.server.account_with(owned, OWN, HERE) is None
-    assert desk.services.identity.server.account_with(owned, OTHER, HERE) is not None
-    assert desk.hasher.verified - before == 4
+    in_process.services.identity.accounts.set_active(owner.id, active=False)
+    before = in_process.hasher.verified
+    assert in_process.services.identity.server.account_with(owned, OWN, HERE) is None
+    assert in_process.services.identity.server.account_with(owned, OTHER, HERE) is not None
+    assert in_process.hasher.verified - before == 4

@@ -2,7 +2,6 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import httpx2
 import pytest
@@ -12,6 +11,7 @@ from adapters.connections import Connections
 from adapters.mysql.catalog.taxonomy import DEEPEST
 from adapters.mysql.tables.catalog import product_events, taxonomy_changes
 from tests.conftest import eventually
+from tests.fixture_types import Json, MakeProduct
 
 Headers = dict[str, str]
 
@@ -22,11 +22,11 @@ def mark() -> str:
     return f"t{uuid.uuid4().hex[:10]}"
 
 
-def post(api: httpx2.Client, headers: Headers, what: str, key: str | None = None, **body: Any) -> httpx2.Response:
+def post(api: httpx2.Client, headers: Headers, what: str, key: str | None = None, **body: object) -> httpx2.Response:
     return api.post(f"/v1/{what}", json=body, headers=headers | {"Idempotency-Key": key or uuid.uuid4().hex})
 
 
-def patch(api: httpx2.Client, headers: Headers, path: str, version: object = 1, **body: Any) -> httpx2.Response:
+def patch(api: httpx2.Client, headers: Headers, path: str, version: object = 1, **body: object) -> httpx2.Response:
     return api.patch(f"/v1/{path}", json=body, headers=headers | {"If-Match": f'"{version}"'})
 
 
@@ -38,7 +38,7 @@ def grow(api: httpx2.Client, headers: Headers, mark: str, **parents: str | None)
         assert answer.status_code == 201, answer.text
 
 
-def announced(connections: Connections, *codes: str) -> dict[str, list[dict[str, Any]]]:
+def announced(connections: Connections, *codes: str) -> dict[str, list[Json]]:
     """What was said of each product after it was made."""
     query = sa.select(product_events.c.product, product_events.c.data).where(
         product_events.c.product.in_(codes), product_events.c.type == "product.changed"
@@ -84,14 +84,14 @@ def test_brands_are_listed_by_name_page_by_page(api: httpx2.Client, editor: Head
         assert api.get("/v1/brands", params={"cursor": wrong}).json()["code"] == "invalid_request"
 
 
-def test_the_tree_is_told_whole_and_in_order(api: httpx2.Client, editor: Headers, mark: str) -> None:
-    grow(api, editor, mark, home=None, light="home", bath="home", desk="light")
+def test_the_tree_is_shown_whole_and_in_order(api: httpx2.Client, editor: Headers, mark: str) -> None:
+    grow(api, editor, mark, home=None, light="home", bath="home", table="light")
     first = api.get("/v1/categories")
     (home,) = (root for root in first.json()["items"] if root["code"] == f"{mark}-home")
     assert [child["code"] for child in home["children"]] == [f"{mark}-bath", f"{mark}-light"]
     assert home["children"][1]["children"][0] == {
-        "code": f"{mark}-desk",
-        "name": "Desk",
+        "code": f"{mark}-table",
+        "name": "Table",
         "parent": f"{mark}-light",
         "position": 0,
         "version": 1,
@@ -107,8 +107,8 @@ def test_the_tree_is_told_whole_and_in_order(api: httpx2.Client, editor: Headers
 def test_a_category_moves_with_all_below_it_and_never_below_itself(
     api: httpx2.Client, editor: Headers, mark: str
 ) -> None:
-    grow(api, editor, mark, home=None, light="home", desk="light")
-    for parent in ("home", "light", "desk"):
+    grow(api, editor, mark, home=None, light="home", table="light")
+    for parent in ("home", "light", "table"):
         circle = patch(api, editor, f"categories/{mark}-home", parent=f"{mark}-{parent}")
         assert (circle.status_code, circle.json()["errors"][0]["code"]) == (422, "circle")
     unknown = patch(api, editor, f"categories/{mark}-home", parent=f"{mark}-nowhere")
@@ -118,7 +118,7 @@ def test_a_category_moves_with_all_below_it_and_never_below_itself(
         "detail": "",
     }
     assert patch(api, editor, f"categories/{mark}-light", parent=None).json()["parent"] is None
-    assert patch(api, editor, f"categories/{mark}-home", parent=f"{mark}-desk").status_code == 200
+    assert patch(api, editor, f"categories/{mark}-home", parent=f"{mark}-table").status_code == 200
     assert patch(api, editor, f"categories/{mark}-light", 2, name=None).status_code == 422
 
 
@@ -132,7 +132,7 @@ def test_two_moves_at_once_make_no_circle(api: httpx2.Client, editor: Headers, m
         )
     assert sorted(answer.status_code for answer in answers) == [200] * 5 + [422]
 
-    def size(node: Any) -> int:
+    def size(node: Json) -> int:
         return 1 + sum(size(child) for child in node["children"])
 
     roots = [root for root in api.get("/v1/categories").json()["items"] if root["code"].startswith(mark)]
@@ -147,8 +147,8 @@ def test_the_tree_has_an_end(api: httpx2.Client, editor: Headers, mark: str) -> 
     assert (pushed.status_code, pushed.json()["errors"][0]["code"]) == (422, "too_deep")
 
 
-def test_a_shelf_on_which_something_stands_stays(
-    api: httpx2.Client, editor: Headers, mark: str, make_product: Any
+def test_a_brand_or_category_in_use_stays(
+    api: httpx2.Client, editor: Headers, mark: str, make_product: MakeProduct
 ) -> None:
     post(api, editor, "brands", code=mark, name="Brand")
     grow(api, editor, mark, home=None, light="home")
@@ -179,8 +179,8 @@ def test_posts_are_made_once_and_codes_are_unique(api: httpx2.Client, editor: He
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_what_is_not_acceptable_is_told(
-    api: httpx2.Client, editor: Headers, mark: str, what: str, body: Any, pointer: str
+def test_what_is_not_acceptable_is_refused_with_its_field(
+    api: httpx2.Client, editor: Headers, mark: str, what: str, body: dict[str, str], pointer: str
 ) -> None:
     answer = post(api, editor, what, **({"code": mark, "name": "One"} | body))
     assert (answer.status_code, [one["pointer"] for one in answer.json()["errors"]]) == (422, [f"body/{pointer}"])
@@ -196,28 +196,28 @@ def test_of_many_editors_exactly_one_wins(api: httpx2.Client, editor: Headers, m
     assert (without.status_code, without.json()["code"]) == (428, "precondition_required")
 
 
-async def test_every_product_on_and_below_a_shelf_is_announced(
-    api: httpx2.Client, editor: Headers, mark: str, make_product: Any, connections: Connections
+async def test_every_product_in_and_below_a_category_is_announced(
+    api: httpx2.Client, editor: Headers, mark: str, make_product: MakeProduct, connections: Connections
 ) -> None:
     post(api, editor, "brands", code=mark, name="Brand")
-    grow(api, editor, mark, home=None, light="home", desk="light", garden=None)
-    on_home, on_desk = (make_product(category=f"{mark}-{name}") for name in ("home", "desk"))
+    grow(api, editor, mark, home=None, light="home", table="light", garden=None)
+    on_home, on_table = (make_product(category=f"{mark}-{name}") for name in ("home", "table"))
     apart = make_product(category=f"{mark}-garden", brand=mark)
 
-    async def told(**counts: int) -> dict[str, list[dict[str, Any]]]:
+    async def announcements(**counts: int) -> dict[str, list[Json]]:
         return await eventually(
-            lambda: announced(connections, on_home, on_desk, apart),
-            lambda found: [len(found[code]) for code in (on_home, on_desk, apart)] == list(counts.values()),
+            lambda: announced(connections, on_home, on_table, apart),
+            lambda found: [len(found[code]) for code in (on_home, on_table, apart)] == list(counts.values()),
         )
 
     patch(api, editor, f"categories/{mark}-home", name="House")
-    (said,) = (await told(home=1, desk=1, apart=0))[on_desk]
+    (said,) = (await announcements(home=1, table=1, apart=0))[on_table]
     assert said["fields"] == ["category_name"]
     assert said["actor"].endswith(":catalog")
     patch(api, editor, f"categories/{mark}-light", parent=f"{mark}-garden")
-    assert (await told(home=1, desk=2, apart=0))[on_desk][1]["fields"] == ["category_path"]
+    assert (await announcements(home=1, table=2, apart=0))[on_table][1]["fields"] == ["category_path"]
     patch(api, editor, f"brands/{mark}", name="Other")
-    assert (await told(home=1, desk=2, apart=1))[apart][0]["fields"] == ["brand_name"]
+    assert (await announcements(home=1, table=2, apart=1))[apart][0]["fields"] == ["brand_name"]
     # Where it stands among its siblings shows on no product.
     patch(api, editor, f"categories/{mark}-garden", position=3)
     with connections.engine.connect() as connection:

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import httpx2
 import pytest
@@ -11,8 +10,7 @@ from adapters.connections import Connections
 from adapters.mysql.identity.users import Accounts
 from dev.testbed import Testbed, free_port
 from schemas.users import Role
-
-PASSWORD = "correct horse battery staple"
+from tests.fixture_types import PASSWORD, MakeCustomer, MakeProduct
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +34,13 @@ def sign_in(client: httpx2.Client, email: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def admin(lonely: httpx2.Client, make_customer: Any, connections: Connections) -> dict[str, str]:
+def admin(lonely: httpx2.Client, make_customer: MakeCustomer, connections: Connections) -> dict[str, str]:
     account = make_customer()
     Accounts(connections.engine).set_roles(account.id, [Role.ADMIN])
     return sign_in(lonely, account.email)
 
 
-def test_one_registers_signs_in_and_shops(lonely: httpx2.Client, make_product: Any) -> None:
+def test_one_registers_signs_in_and_shops(lonely: httpx2.Client, make_product: MakeProduct) -> None:
     email = f"{uuid.uuid4().hex}@shop.example.com"
     body = {"email": email, "password": PASSWORD, "name": "No Redis"}
     assert lonely.post("/v1/users", json=body, headers=visitor()).status_code == 201
@@ -53,19 +51,19 @@ def test_one_registers_signs_in_and_shops(lonely: httpx2.Client, make_product: A
     assert lonely.get("/v1/orders", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("deed", ["roles", "lock", "logout-everywhere"])
+@pytest.mark.parametrize("action", ["roles", "lock", "logout-everywhere"])
 def test_what_ends_a_session_here_has_ended_it_everywhere_when_it_answers(
-    lonely: httpx2.Client, api: httpx2.Client, make_customer: Any, admin: dict[str, str], deed: str
+    lonely: httpx2.Client, api: httpx2.Client, make_customer: MakeCustomer, admin: dict[str, str], action: str
 ) -> None:
     account = make_customer()
     for client in (api, lonely):
         assert client.get("/v1/cart", headers=account.headers).status_code == 200
     # The other API keeps a copy of the account's state in the Redis that this one cannot reach.
-    if deed == "roles":
+    if action == "roles":
         path = f"/v1/users/{account.id}/roles"
         answer = lonely.put(path, json={"roles": ["customer", "support"]}, headers=admin)
     else:
-        answer = lonely.post(f"/v1/users/{account.id}/{deed}", headers=admin)
+        answer = lonely.post(f"/v1/users/{account.id}/{action}", headers=admin)
     assert answer.status_code in (200, 204), answer.text
     for client in (lonely, api):
         refused = client.get("/v1/cart", headers=account.headers)
@@ -73,7 +71,7 @@ def test_what_ends_a_session_here_has_ended_it_everywhere_when_it_answers(
 
 
 def test_what_ends_a_session_elsewhere_has_ended_it_here(
-    lonely: httpx2.Client, api: httpx2.Client, make_customer: Any
+    lonely: httpx2.Client, api: httpx2.Client, make_customer: MakeCustomer
 ) -> None:
     account = make_customer()
     assert lonely.get("/v1/cart", headers=account.headers).status_code == 200

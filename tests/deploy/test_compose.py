@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -15,10 +14,11 @@ from pydantic import AliasChoices
 from adapters.settings import Service, Settings
 from api.main import ROUTERS
 from dev.stack.parts import BY_NAME, PARTS, commands
+from tests.fixture_types import Json
 
 ROOT = Path(__file__).parents[2]
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+COMPOSE: Json = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Json] = COMPOSE["services"]
 EXAMPLE = {name: value or "" for name, value in dotenv_values(ROOT / ".env.example").items()}
 GATEWAY = (ROOT / "deploy/gateway/nginx.conf").read_text()
 
@@ -60,7 +60,7 @@ SERVICE_OF_PREFIX = {
 }
 
 
-def applications() -> dict[str, dict[str, Any]]:
+def applications() -> dict[str, Json]:
     """The compose services that run one of our console scripts for as long as the stack lives."""
     return {name: found for name, found in SERVICES.items() if found.get("command", [""])[0] in APPLICATION_COMMANDS}
 

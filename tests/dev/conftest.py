@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 import pytest
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from dev.payment_simulator.app import create_app
 from dev.payment_simulator.settings import Settings
 from dev.service import quiet_lost_connections
+from tests.fixture_types import Json
 
 KEY = "sk_test_development"
 
@@ -41,10 +42,13 @@ class RunningApp:
         assert not self._thread.is_alive()
 
 
+RunApp = Callable[[ASGIApp], RunningApp]
+
+
 class PaymentSimulator:
     """One running simulator, the SDK that talks to it and the control calls a test makes."""
 
-    def __init__(self, settings: Settings, run_app: Callable[..., Any]) -> None:
+    def __init__(self, settings: Settings, run_app: RunApp) -> None:
         self._run, self._settings = run_app, settings
         self.start()
 
@@ -56,7 +60,7 @@ class PaymentSimulator:
         self.intents: Any = self.client.v1.payment_intents
         self.refunds: Any = self.client.v1.refunds
 
-    def authorise(self, amount: int = 5000, order: str = "o1", key: str | None = None, **more: Any) -> Any:
+    def authorise(self, amount: int = 5000, order: str = "o1", key: str | None = None, **more: object) -> Any:
         params = {
             "amount": amount,
             "currency": "eur",
@@ -68,7 +72,7 @@ class PaymentSimulator:
         }
         return self.intents.create(params, {"idempotency_key": key} if key else {})
 
-    def fault(self, kind: str, operation: str, **more: Any) -> None:
+    def fault(self, kind: str, operation: str, **more: object) -> None:
         body = {"kind": kind, "match": {"operation": operation}, **more}
         assert httpx2.post(f"{self.url}/_control/faults", json=body).status_code == 201
 
@@ -82,7 +86,7 @@ class PaymentSimulator:
 
 
 class WebhookReceiver:
-    """Takes webhooks down, headers and raw bodies; answers 500 as often as it is told to."""
+    """Takes webhooks down, headers and raw bodies; answers 500 as often as `failures` says."""
 
     def __init__(self) -> None:
         self.received: list[tuple[dict[str, str], bytes]] = []
@@ -108,7 +112,7 @@ class WebhookReceiver:
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
-    def bodies(self) -> list[dict[str, Any]]:
+    def bodies(self) -> list[Json]:
         return [json.loads(body) for _, body in list(self.received)]
 
     def types(self) -> list[str]:
@@ -119,7 +123,13 @@ class WebhookReceiver:
         self._server.server_close()
 
 
-def wait_until(condition: Callable[[], Any], message: str, seconds: float = 10.0) -> None:
+class Eventually(Protocol):
+    """Waits for a condition, or fails with its message."""
+
+    def __call__(self, condition: Callable[[], object], message: str, seconds: float = ..., /) -> None: ...
+
+
+def wait_until(condition: Callable[[], object], message: str, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, message
@@ -127,13 +137,12 @@ def wait_until(condition: Callable[[], Any], message: str, seconds: float = 10.0
 
 
 @pytest.fixture
-def eventually() -> Callable[..., None]:
-    """Wait for a condition, or fail with its message."""
+def eventually() -> Eventually:
     return wait_until
 
 
 @pytest.fixture
-def run_app() -> Iterator[Callable[[ASGIApp], RunningApp]]:
+def run_app() -> Iterator[RunApp]:
     """Start services; whatever still runs at the end of the test is stopped."""
     running: list[RunningApp] = []
 
@@ -142,8 +151,8 @@ def run_app() -> Iterator[Callable[[ASGIApp], RunningApp]]:
         return running[-1]
 
     yield run
-    for one in running:
-        one.stop()
+    for app in running:
+        app.stop()
 
 
 @pytest.fixture
@@ -155,6 +164,6 @@ def hooks() -> Iterator[WebhookReceiver]:
 
 
 @pytest.fixture
-def simulator(run_app: Callable[..., Any], hooks: Any, tmp_path: Path) -> PaymentSimulator:
+def simulator(run_app: RunApp, hooks: WebhookReceiver, tmp_path: Path) -> PaymentSimulator:
     settings = Settings(KEY, "whsec_development_stripe", hooks.url, str(tmp_path / "payments.sqlite3"))
     return PaymentSimulator(settings, run_app)

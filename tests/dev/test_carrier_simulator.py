@@ -1,10 +1,8 @@
 """The carrier simulator over HTTP, its webhooks checked by the Standard Webhooks library."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -13,6 +11,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from dev.carrier_simulator.app import create_app
 from dev.carrier_simulator.settings import Settings
+from tests.dev.conftest import Eventually, RunApp, WebhookReceiver
 
 KEY = "development-carrier"
 SECRET = "whsec_ZGV2ZWxvcG1lbnQtY2Fycmllci1zZWNyZXQ="
@@ -20,9 +19,9 @@ ROAD = ["shipment.dispatched", "shipment.in_transit", "shipment.out_for_delivery
 
 
 class Carrier:
-    """One running simulator and a client that holds its key."""
+    """One running simulator and a client that has its key."""
 
-    def __init__(self, settings: Settings, run_app: Callable[..., Any]) -> None:
+    def __init__(self, settings: Settings, run_app: RunApp) -> None:
         self._run, self.settings = run_app, settings
         self.start()
 
@@ -30,23 +29,23 @@ class Carrier:
         self.app = self._run(create_app(self.settings))
         self.client = httpx2.Client(base_url=self.app.url, headers={"Authorization": f"Bearer {KEY}"})
 
-    def book(self, key: str = "k1", postal_code: str = "10115", **changes: Any) -> httpx2.Response:
+    def book(self, key: str = "k1", postal_code: str = "10115", **changes: object) -> httpx2.Response:
         to = {"name": "Ada", "line1": "Street 1", "city": "Berlin", "postal_code": postal_code, "country": "DE"}
         parcels = [{"weight_grams": 1200, "items": [{"sku": "SKU-1", "quantity": 2}]}]
         origin = {"country": "DE", "warehouse": "BER"}
         body = {"reference": "o1", "service": "standard", "ship_from": origin, "ship_to": to, "parcels": parcels}
         return self.client.post("/v1/shipments", json=body | changes, headers={"Idempotency-Key": key})
 
-    def control(self, name: str, action: str, body: dict[str, Any]) -> httpx2.Response:
+    def control(self, name: str, action: str, body: dict[str, object]) -> httpx2.Response:
         return self.client.post(f"/_control/shipments/{name}/{action}", json=body)
 
 
 @pytest.fixture
-def carrier(run_app: Callable[..., Any], hooks: Any, tmp_path: Path) -> Carrier:
+def carrier(run_app: RunApp, hooks: WebhookReceiver, tmp_path: Path) -> Carrier:
     return Carrier(Settings(KEY, SECRET, hooks.url, str(tmp_path / "carrier.sqlite3"), step_seconds=0.1), run_app)
 
 
-def test_a_parcel_travels_by_itself(carrier: Carrier, hooks: Any, eventually: Callable[..., None]) -> None:
+def test_a_parcel_travels_by_itself(carrier: Carrier, hooks: WebhookReceiver, eventually: Eventually) -> None:
     hooks.failures = 1
     booked = carrier.book()
     assert booked.status_code == 201
@@ -102,7 +101,7 @@ def test_cancel_before_but_not_after_dispatch(carrier: Carrier) -> None:
     assert (late.status_code, late.json()["code"]) == (409, "already_dispatched")
 
 
-def test_moved_by_hand_in_trouble_and_onwards(carrier: Carrier, hooks: Any, eventually: Callable[..., None]) -> None:
+def test_moved_by_hand_in_trouble_and_onwards(carrier: Carrier, hooks: WebhookReceiver, eventually: Eventually) -> None:
     name = carrier.book(postal_code="11111").json()["id"]
     carrier.control(name, "advance", {"to": "in_transit"}).raise_for_status()
     assert carrier.control(name, "advance", {"to": "exception"}).json()["status"] == "exception"
@@ -112,7 +111,9 @@ def test_moved_by_hand_in_trouble_and_onwards(carrier: Carrier, hooks: Any, even
     assert set(hooks.types()) == {*ROAD, "shipment.exception"}
 
 
-def test_events_come_again_and_in_another_order(carrier: Carrier, hooks: Any, eventually: Callable[..., None]) -> None:
+def test_events_come_again_and_in_another_order(
+    carrier: Carrier, hooks: WebhookReceiver, eventually: Eventually
+) -> None:
     name = carrier.book(postal_code="11111").json()["id"]
     carrier.control(name, "advance", {"to": "delivered", "reversed": True}).raise_for_status()
     eventually(lambda: len(hooks.received) == 4, "not all events arrived")
@@ -125,7 +126,7 @@ def test_events_come_again_and_in_another_order(carrier: Carrier, hooks: Any, ev
 
 
 def test_faults(carrier: Carrier) -> None:
-    def fault(kind: str, **more: Any) -> None:
+    def fault(kind: str, **more: object) -> None:
         body = {"kind": kind, "match": {"operation": "book", "reference": "o1"}, **more}
         carrier.client.post("/_control/faults", json=body).raise_for_status()
 
@@ -141,8 +142,8 @@ def test_faults(carrier: Carrier) -> None:
     assert len(carrier.client.get("/_ledger", params={"reference": "o1"}).json()["data"]) == 1
 
 
-def test_parcels_go_on_after_a_restart(carrier: Carrier, hooks: Any, eventually: Callable[..., None]) -> None:
-    carrier.settings = replace(carrier.settings, step_seconds=0.4)
+def test_parcels_go_on_after_a_restart(carrier: Carrier, hooks: WebhookReceiver, eventually: Eventually) -> None:
+    carrier.settings = replace(carrier.settings, step_seconds=2)
     carrier.app.stop()
     carrier.start()
     carrier.book()

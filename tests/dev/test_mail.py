@@ -1,22 +1,21 @@
 """The mail catcher: in by SMTP, out by Mailpit's API and a page."""
 
 import smtplib
-from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 
 from dev.mail.app import create_app
 from dev.mail.settings import Settings
+from tests.dev.conftest import RunApp
 
 
 class Catcher:
     """A running catcher with a client and a way to post."""
 
-    def __init__(self, run_app: Callable[..., Any], database: str) -> None:
+    def __init__(self, run_app: RunApp, database: str) -> None:
         self._run, self._database = run_app, database
         self.start()
 
@@ -42,7 +41,7 @@ class Catcher:
 
 
 @pytest.fixture
-def catcher(run_app: Callable[..., Any], tmp_path: Path) -> Catcher:
+def catcher(run_app: RunApp, tmp_path: Path) -> Catcher:
     return Catcher(run_app, str(tmp_path / "mail.sqlite3"))
 
 

@@ -1,48 +1,50 @@
 """The simulator's disputes, driven by the official Stripe SDK: money goes with them, and back when they are won."""
 
-from typing import Any
-
 import httpx2
 import pytest
 import stripe
 
+from tests.dev.conftest import PaymentSimulator
 
-def journal(simulator: Any) -> list[tuple[str, int, int]]:
+
+def journal(simulator: PaymentSimulator) -> list[tuple[str, int, int]]:
     rows = httpx2.get(f"{simulator.url}/_ledger", params={"order_id": "o1"}).json()["data"]
     return [(row["effect"], row["amount"], row["fee"]) for row in rows]
 
 
-def events(simulator: Any, dispute: str) -> list[str]:
-    told = simulator.client.v1.events.list({"limit": 100}).data
-    return [one.type for one in reversed(told) if one.data.object["id"] == dispute]
+def events(simulator: PaymentSimulator, dispute: str) -> list[str]:
+    sent = simulator.client.v1.events.list({"limit": 100}).data
+    return [event.type for event in reversed(sent) if event.data.object["id"] == dispute]
 
 
-def control(simulator: Any, path: str, **body: object) -> httpx2.Response:
+def control(simulator: PaymentSimulator, path: str, **body: object) -> httpx2.Response:
     return httpx2.post(f"{simulator.url}/_control/disputes{path}", json=body)
 
 
-def disputed(simulator: Any, **how: object) -> str:
-    held = simulator.authorise()
-    simulator.intents.capture(held.id)
-    return str(control(simulator, "", payment_intent=held.id, **how).raise_for_status().json()["id"])
+def disputed(simulator: PaymentSimulator, **how: object) -> str:
+    authorized = simulator.authorise()
+    simulator.intents.capture(authorized.id)
+    return str(control(simulator, "", payment_intent=authorized.id, **how).raise_for_status().json()["id"])
 
 
-def test_each_capture_costs_a_fee(simulator: Any) -> None:
-    held = simulator.authorise(payment_method_options={"card": {"request_multicapture": "if_available"}})
-    wanted: Any = {"amount_to_capture": 2000, "final_capture": False, "expand": ["latest_charge.balance_transaction"]}
-    taken = simulator.intents.capture(held.id, wanted)
+def test_each_capture_costs_a_fee(simulator: PaymentSimulator) -> None:
+    authorized = simulator.authorise(payment_method_options={"card": {"request_multicapture": "if_available"}})
+    wanted = {"amount_to_capture": 2000, "final_capture": False, "expand": ["latest_charge.balance_transaction"]}
+    taken = simulator.intents.capture(authorized.id, wanted)
     paid_in = taken.latest_charge.balance_transaction
     assert (paid_in.amount, paid_in.fee, paid_in.net) == (2000, 55, 1945)
-    simulator.intents.capture(held.id)
+    simulator.intents.capture(authorized.id)
     assert journal(simulator) == [("authorization", 5000, 0), ("capture", 2000, 55), ("capture", 3000, 70)]
 
 
 @pytest.mark.parametrize("fee_returned", [False, True])
-def test_won(simulator: Any, fee_returned: bool) -> None:
+def test_won(simulator: PaymentSimulator, fee_returned: bool) -> None:
     name = disputed(simulator)
     disputes = simulator.client.v1.disputes
     opened = disputes.retrieve(name, {"expand": ["payment_intent"]})
-    assert (opened.status, opened.amount, opened.payment_intent.metadata["order_id"]) == ("needs_response", 5000, "o1")
+    intent = opened.payment_intent
+    assert isinstance(intent, stripe.PaymentIntent)
+    assert (opened.status, opened.amount, intent.metadata["order_id"]) == ("needs_response", 5000, "o1")
     assert [(one.amount, one.fee) for one in opened.balance_transactions] == [(-5000, 2000)]
     sent = disputes.update(name, {"evidence": {"uncategorized_text": "signed for"}})
     assert (sent.status, sent.evidence.uncategorized_text) == ("under_review", "signed for")
@@ -50,11 +52,11 @@ def test_won(simulator: Any, fee_returned: bool) -> None:
     assert disputes.retrieve(name).status == "won"
     fee = -2000 if fee_returned else 0
     assert journal(simulator)[2:] == [("dispute", 5000, 2000), ("dispute_reversal", 5000, fee)]
-    told = ["created", "funds_withdrawn", "updated", "funds_reinstated", "closed"]
-    assert events(simulator, name) == [f"charge.dispute.{kind}" for kind in told]
+    kinds = ["created", "funds_withdrawn", "updated", "funds_reinstated", "closed"]
+    assert events(simulator, name) == [f"charge.dispute.{kind}" for kind in kinds]
 
 
-def test_given_in_is_lost_and_cannot_be_answered_any_more(simulator: Any) -> None:
+def test_an_accepted_dispute_is_lost_and_cannot_be_answered(simulator: PaymentSimulator) -> None:
     name = disputed(simulator)
     disputes = simulator.client.v1.disputes
     assert disputes.close(name).status == "lost"
@@ -65,7 +67,7 @@ def test_given_in_is_lost_and_cannot_be_answered_any_more(simulator: Any) -> Non
     assert control(simulator, f"/{name}/decide", outcome="won").status_code == 400
 
 
-def test_what_a_bank_has_taken_back_is_not_refunded_until_it_is_won(simulator: Any) -> None:
+def test_a_disputed_charge_is_not_refunded_until_it_is_won(simulator: PaymentSimulator) -> None:
     name = disputed(simulator)
     charge = simulator.client.v1.disputes.retrieve(name).charge
     with pytest.raises(stripe.InvalidRequestError) as refused:
@@ -75,18 +77,18 @@ def test_what_a_bank_has_taken_back_is_not_refunded_until_it_is_won(simulator: A
     assert simulator.refunds.create({"charge": charge}).status == "succeeded"
 
 
-def test_an_inquiry_takes_nothing_until_it_is_escalated(simulator: Any) -> None:
-    held = simulator.authorise(payment_method="pm_card_createDisputeInquiry")
-    (inquiry,) = simulator.client.v1.disputes.list({"payment_intent": held.id}).data
+def test_an_inquiry_takes_nothing_until_it_is_escalated(simulator: PaymentSimulator) -> None:
+    authorized = simulator.authorise(payment_method="pm_card_createDisputeInquiry")
+    (inquiry,) = simulator.client.v1.disputes.list({"payment_intent": authorized.id}).data
     assert (inquiry.status, inquiry.balance_transactions) == ("warning_needs_response", [])
-    simulator.intents.capture(held.id)
+    simulator.intents.capture(authorized.id)
     control(simulator, f"/{inquiry.id}/escalate").raise_for_status()
     assert journal(simulator)[2:] == [("dispute", 5000, 2000)]
 
 
-def test_a_card_that_disputes_what_it_has_paid(simulator: Any) -> None:
-    held = simulator.authorise(payment_method="pm_card_createDispute")
-    assert simulator.client.v1.disputes.list({"payment_intent": held.id}).data == []
-    simulator.intents.capture(held.id)
-    (dispute,) = simulator.client.v1.disputes.list({"payment_intent": held.id}).data
+def test_a_card_that_disputes_what_it_has_paid(simulator: PaymentSimulator) -> None:
+    authorized = simulator.authorise(payment_method="pm_card_createDispute")
+    assert simulator.client.v1.disputes.list({"payment_intent": authorized.id}).data == []
+    simulator.intents.capture(authorized.id)
+    (dispute,) = simulator.client.v1.disputes.list({"payment_intent": authorized.id}).data
     assert (dispute.status, dispute.amount) == ("needs_response", 5000)

@@ -2,74 +2,83 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import httpx2
 import pytest
 import stripe
 
+from tests.dev.conftest import Eventually, PaymentSimulator, WebhookReceiver
+
 SECRET = "whsec_development_stripe"
 
-MULTI: dict[str, Any] = {"payment_method_options": {"card": {"request_multicapture": "if_available"}}}
+MULTICAPTURE = {"card": {"request_multicapture": "if_available"}}
 
 
 def header(error: stripe.StripeError, name: str) -> str | None:
     return (error.headers or {}).get(name)
 
 
-def test_authorise_and_capture_part_releases_the_rest(simulator: Any) -> None:
-    held = simulator.authorise()
-    assert (held.status, held.amount_capturable) == ("requires_capture", 5000)
-    taken = simulator.intents.capture(held.id, {"amount_to_capture": 3000})
+def intent_of(error: stripe.StripeError) -> stripe.PaymentIntent:
+    assert error.error is not None
+    assert error.error.payment_intent is not None
+    return error.error.payment_intent
+
+
+def test_authorise_and_capture_part_releases_the_rest(simulator: PaymentSimulator) -> None:
+    authorized = simulator.authorise()
+    assert (authorized.status, authorized.amount_capturable) == ("requires_capture", 5000)
+    taken = simulator.intents.capture(authorized.id, {"amount_to_capture": 3000})
     assert (taken.status, taken.amount_received, taken.amount_capturable) == ("succeeded", 3000, 0)
     assert simulator.ledger() == [("authorization", 5000), ("capture", 3000), ("void", 2000)]
     with pytest.raises(stripe.InvalidRequestError) as refused:
-        simulator.intents.capture(held.id)
+        simulator.intents.capture(authorized.id)
     assert refused.value.code == "payment_intent_unexpected_state"
 
 
-def test_multicapture_takes_parcels_until_the_hold_is_used_up(simulator: Any) -> None:
-    held = simulator.authorise(**MULTI)
-    first = simulator.intents.capture(held.id, {"amount_to_capture": 2000, "final_capture": False})
+def test_multicapture_takes_parcels_until_the_authorization_is_used_up(simulator: PaymentSimulator) -> None:
+    authorized = simulator.authorise(payment_method_options=MULTICAPTURE)
+    first = simulator.intents.capture(authorized.id, {"amount_to_capture": 2000, "final_capture": False})
     assert (first.status, first.amount_capturable) == ("requires_capture", 3000)
     with pytest.raises(stripe.InvalidRequestError) as refused:
-        simulator.intents.capture(held.id, {"amount_to_capture": 3001, "final_capture": False})
+        simulator.intents.capture(authorized.id, {"amount_to_capture": 3001, "final_capture": False})
     assert refused.value.code == "amount_too_large"
-    last = simulator.intents.capture(held.id, {"amount_to_capture": 3000, "final_capture": False})
+    last = simulator.intents.capture(authorized.id, {"amount_to_capture": 3000, "final_capture": False})
     assert (last.status, last.amount_received) == ("succeeded", 5000)
     assert simulator.ledger() == [("authorization", 5000), ("capture", 2000), ("capture", 3000)]
 
 
-def test_multicapture_must_have_been_asked_for(simulator: Any) -> None:
-    held = simulator.authorise()
+def test_multicapture_must_have_been_asked_for(simulator: PaymentSimulator) -> None:
+    authorized = simulator.authorise()
     with pytest.raises(stripe.InvalidRequestError, match="multicapture"):
-        simulator.intents.capture(held.id, {"amount_to_capture": 2000, "final_capture": False})
+        simulator.intents.capture(authorized.id, {"amount_to_capture": 2000, "final_capture": False})
 
 
-def test_some_cards_are_captured_once(simulator: Any) -> None:
-    held = simulator.authorise(payment_method="pm_card_captureOnce", expand=["latest_charge"], **MULTI)
-    assert held.latest_charge.payment_method_details.card.multicapture.status == "unavailable"
+def test_some_cards_are_captured_once(simulator: PaymentSimulator) -> None:
+    authorized = simulator.authorise(
+        payment_method="pm_card_captureOnce", expand=["latest_charge"], payment_method_options=MULTICAPTURE
+    )
+    assert authorized.latest_charge.payment_method_details.card.multicapture.status == "unavailable"
     with pytest.raises(stripe.InvalidRequestError, match="multicapture"):
-        simulator.intents.capture(held.id, {"amount_to_capture": 2000, "final_capture": False})
-    simulator.intents.capture(held.id, {"amount_to_capture": 2000})
+        simulator.intents.capture(authorized.id, {"amount_to_capture": 2000, "final_capture": False})
+    simulator.intents.capture(authorized.id, {"amount_to_capture": 2000})
     with pytest.raises(stripe.InvalidRequestError, match="status"):
-        simulator.intents.capture(held.id, {"amount_to_capture": 1000})
+        simulator.intents.capture(authorized.id, {"amount_to_capture": 1000})
     assert simulator.ledger() == [("authorization", 5000), ("capture", 2000), ("void", 3000)]
-    able = simulator.authorise(expand=["latest_charge"], **MULTI)
+    able = simulator.authorise(expand=["latest_charge"], payment_method_options=MULTICAPTURE)
     assert able.latest_charge.payment_method_details.card.multicapture.status == "available"
 
 
-def test_void(simulator: Any) -> None:
-    held = simulator.authorise()
-    gone = simulator.intents.cancel(held.id, {"cancellation_reason": "requested_by_customer"})
+def test_void(simulator: PaymentSimulator) -> None:
+    authorized = simulator.authorise()
+    gone = simulator.intents.cancel(authorized.id, {"cancellation_reason": "requested_by_customer"})
     assert (gone.status, gone.amount_capturable, gone.cancellation_reason) == ("canceled", 0, "requested_by_customer")
     assert simulator.ledger() == [("authorization", 5000), ("void", 5000)]
     with pytest.raises(stripe.InvalidRequestError) as refused:
-        simulator.intents.cancel(held.id)
+        simulator.intents.cancel(authorized.id)
     assert refused.value.code == "payment_intent_unexpected_state"
 
 
-def test_automatic_capture_and_refunds_up_to_what_was_taken(simulator: Any) -> None:
+def test_automatic_capture_and_refunds_up_to_what_was_taken(simulator: PaymentSimulator) -> None:
     paid = simulator.authorise(capture_method="automatic", expand=["latest_charge"])
     assert paid.status == "succeeded"
     assert paid.latest_charge.payment_method_details.card.last4 == "4242"
@@ -85,10 +94,10 @@ def test_automatic_capture_and_refunds_up_to_what_was_taken(simulator: Any) -> N
     assert len(simulator.refunds.list({"payment_intent": paid.id}).data) == 2
 
 
-def test_a_hold_cannot_be_refunded(simulator: Any) -> None:
-    held = simulator.authorise()
+def test_an_authorization_cannot_be_refunded(simulator: PaymentSimulator) -> None:
+    authorized = simulator.authorise()
     with pytest.raises(stripe.InvalidRequestError, match="successful charge"):
-        simulator.refunds.create({"payment_intent": held.id})
+        simulator.refunds.create({"payment_intent": authorized.id})
 
 
 @pytest.mark.parametrize(
@@ -103,23 +112,26 @@ def test_a_hold_cannot_be_refunded(simulator: Any) -> None:
         ("pm_card_chargeDeclinedProcessingError", "processing_error", "processing_error"),
     ],
 )
-def test_declines_keep_the_intent_for_another_card(simulator: Any, card: str, code: str, decline: str | None) -> None:
+def test_declines_keep_the_intent_for_another_card(
+    simulator: PaymentSimulator, card: str, code: str, decline: str | None
+) -> None:
     with pytest.raises(stripe.CardError) as declined:
         simulator.authorise(payment_method=card, key="k1")
-    error: Any = declined.value.error
+    error = declined.value.error
+    assert error is not None
     assert (declined.value.http_status, error.code, error.decline_code) == (402, code, decline)
-    assert error.payment_intent.status == "requires_payment_method"
+    intent = intent_of(declined.value)
+    assert intent.status == "requires_payment_method"
     with pytest.raises(stripe.CardError) as replayed:
         simulator.authorise(payment_method=card, key="k1")
     assert header(replayed.value, "Idempotent-Replayed") == "true"
-    replay: Any = replayed.value.error
-    assert replay.payment_intent.id == error.payment_intent.id
+    assert intent_of(replayed.value).id == intent.id
     assert simulator.ledger() == []
-    again = simulator.intents.confirm(error.payment_intent.id, {"payment_method": "pm_card_visa"})
+    again = simulator.intents.confirm(intent.id, {"payment_method": "pm_card_visa"})
     assert again.status == "requires_capture"
 
 
-def test_three_d_secure(simulator: Any, hooks: Any, eventually: Callable[..., None]) -> None:
+def test_three_d_secure(simulator: PaymentSimulator, hooks: WebhookReceiver, eventually: Eventually) -> None:
     asked = simulator.authorise(payment_method="pm_card_threeDSecure2Required", return_url="https://shop.example/back")
     assert asked.status == "requires_action"
     assert httpx2.get(f"{simulator.url}/_control/authenticate/{asked.id}").status_code == 200
@@ -139,32 +151,36 @@ def test_three_d_secure(simulator: Any, hooks: Any, eventually: Callable[..., No
     assert declined.value.code == "authentication_required"
 
 
-def test_without_its_customer_a_method_is_used_only_for_whom_it_was_kept(simulator: Any) -> None:
+def test_without_its_customer_a_method_is_used_only_for_whom_it_was_kept(simulator: PaymentSimulator) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="not attached to a Customer"):
         simulator.authorise(off_session=True)
     with pytest.raises(stripe.InvalidRequestError, match="No such customer"):
         simulator.authorise(customer="cus_nobody")
 
 
-def test_the_bank_lets_go_of_a_hold_by_itself(simulator: Any, hooks: Any, eventually: Callable[..., None]) -> None:
-    held = simulator.authorise(5000, expand=["latest_charge"], **MULTI)
-    until = held.latest_charge.payment_method_details.card.capture_before
-    assert until - held.latest_charge.created == 7 * 86_400
-    simulator.intents.capture(held.id, {"amount_to_capture": 2000, "final_capture": False})
-    httpx2.post(f"{simulator.url}/_control/advance/{held.id}").raise_for_status()
-    after = simulator.intents.retrieve(held.id)
+def test_an_authorization_expires_at_the_bank(
+    simulator: PaymentSimulator, hooks: WebhookReceiver, eventually: Eventually
+) -> None:
+    authorized = simulator.authorise(5000, expand=["latest_charge"], payment_method_options=MULTICAPTURE)
+    until = authorized.latest_charge.payment_method_details.card.capture_before
+    assert until - authorized.latest_charge.created == 7 * 86_400
+    simulator.intents.capture(authorized.id, {"amount_to_capture": 2000, "final_capture": False})
+    httpx2.post(f"{simulator.url}/_control/advance/{authorized.id}").raise_for_status()
+    after = simulator.intents.retrieve(authorized.id)
     assert (after.status, after.amount_received, after.amount_capturable) == ("succeeded", 2000, 0)
     untouched = simulator.authorise(700, order="o2")
     httpx2.post(f"{simulator.url}/_control/advance/{untouched.id}").raise_for_status()
     with pytest.raises(stripe.InvalidRequestError) as refused:
         simulator.intents.capture(untouched.id)
-    assert refused.value.error.payment_intent.status == "canceled"
+    assert intent_of(refused.value).status == "canceled"
     assert [effect for effect, _ in simulator.ledger("o2")] == ["authorization", "void"]
-    eventually(lambda: "payment_intent.canceled" in hooks.types(), "nobody was told")
+    eventually(lambda: "payment_intent.canceled" in hooks.types(), "no event was sent")
 
 
 @pytest.mark.parametrize(("fails", "ends", "moved"), [(False, "succeeded", 1), (True, "failed", 0)])
-def test_a_bank_that_takes_its_time_over_a_refund(simulator: Any, fails: bool, ends: str, moved: int) -> None:
+def test_a_bank_that_takes_its_time_over_a_refund(
+    simulator: PaymentSimulator, fails: bool, ends: str, moved: int
+) -> None:
     paid = simulator.authorise(payment_method="pm_card_pendingRefund")
     simulator.intents.capture(paid.id)
     refund = simulator.refunds.create({"payment_intent": paid.id, "amount": 300})
@@ -178,7 +194,9 @@ def test_a_bank_that_takes_its_time_over_a_refund(simulator: Any, fails: bool, e
     assert charge.amount_refunded == 300 * moved
 
 
-def test_a_refund_that_is_done_and_fails_later(simulator: Any, hooks: Any, eventually: Callable[..., None]) -> None:
+def test_a_refund_that_is_done_and_fails_later(
+    simulator: PaymentSimulator, hooks: WebhookReceiver, eventually: Eventually
+) -> None:
     paid = simulator.authorise(payment_method="pm_card_refundFail")
     simulator.intents.capture(paid.id)
     refund = simulator.refunds.create({"payment_intent": paid.id, "amount": 300})
@@ -189,13 +207,13 @@ def test_a_refund_that_is_done_and_fails_later(simulator: Any, hooks: Any, event
     assert (after.status, after.failure_reason) == ("failed", "expired_or_canceled_card")
     assert simulator.ledger()[2:] == [("refund", 300), ("refund_reversal", 300)]
     assert simulator.client.v1.charges.retrieve(refund.charge).amount_refunded == 0
-    eventually(lambda: "refund.failed" in hooks.types(), "nobody was told")
+    eventually(lambda: "refund.failed" in hooks.types(), "no event was sent")
 
 
-def test_concurrent_captures_and_refunds_stay_within_the_money(simulator: Any) -> None:
-    held = simulator.authorise(**MULTI)
+def test_concurrent_captures_and_refunds_stay_within_the_money(simulator: PaymentSimulator) -> None:
+    authorized = simulator.authorise(payment_method_options=MULTICAPTURE)
 
-    def attempt(call: Callable[[], Any]) -> bool:
+    def attempt(call: Callable[[], object]) -> bool:
         try:
             call()
         except stripe.InvalidRequestError:
@@ -203,9 +221,9 @@ def test_concurrent_captures_and_refunds_stay_within_the_money(simulator: Any) -
         return True
 
     with ThreadPoolExecutor(12) as pool:
-        capture = lambda: simulator.intents.capture(held.id, {"amount_to_capture": 700, "final_capture": False})  # noqa: E731
+        capture = lambda: simulator.intents.capture(authorized.id, {"amount_to_capture": 700, "final_capture": False})  # noqa: E731
         assert sum(pool.map(attempt, [capture] * 20)) == 7
-        refund = lambda: simulator.refunds.create({"payment_intent": held.id, "amount": 900})  # noqa: E731
+        refund = lambda: simulator.refunds.create({"payment_intent": authorized.id, "amount": 900})  # noqa: E731
         assert sum(pool.map(attempt, [refund] * 20)) == 5
     effects = simulator.ledger()
     assert sum(amount for effect, amount in effects if effect == "capture") == 4900
@@ -213,12 +231,12 @@ def test_concurrent_captures_and_refunds_stay_within_the_money(simulator: Any) -
 
 
 def test_webhooks_are_signed_retried_and_repeatable(
-    simulator: Any, hooks: Any, eventually: Callable[..., None]
+    simulator: PaymentSimulator, hooks: WebhookReceiver, eventually: Eventually
 ) -> None:
     hooks.failures = 2
-    held = simulator.authorise(key="k9")
-    simulator.intents.capture(held.id)
-    simulator.refunds.create({"payment_intent": held.id, "amount": 100})
+    authorized = simulator.authorise(key="k9")
+    simulator.intents.capture(authorized.id)
+    simulator.refunds.create({"payment_intent": authorized.id, "amount": 100})
     wanted = {
         "payment_intent.created",
         "payment_intent.amount_capturable_updated",
@@ -236,14 +254,14 @@ def test_webhooks_are_signed_retried_and_repeatable(
     eventually(lambda: [b["id"] for b in hooks.bodies()].count(event["id"]) == 3, "no duplicates")
 
 
-def test_lists_page_by_starting_after(simulator: Any) -> None:
+def test_lists_page_by_starting_after(simulator: PaymentSimulator) -> None:
     made = [simulator.authorise(order=f"o{number}").id for number in range(5)]
     page = simulator.intents.list({"limit": 2})
     assert [intent.id for intent in page.data] == [made[4], made[3]]
     assert [intent.id for intent in page.auto_paging_iter()] == made[::-1]
 
 
-def test_keys_and_addresses_are_checked(simulator: Any) -> None:
+def test_keys_and_addresses_are_checked(simulator: PaymentSimulator) -> None:
     stranger = stripe.StripeClient("sk_test_other", base_addresses={"api": simulator.url}, max_network_retries=0)
     with pytest.raises(stripe.AuthenticationError):
         stranger.v1.payment_intents.list()

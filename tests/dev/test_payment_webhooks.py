@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import httpx2
 import pytest
 
+from tests.dev.conftest import Eventually, PaymentSimulator, WebhookReceiver
+
 THREE = ["payment_intent.created", "payment_intent.amount_capturable_updated", "payment_intent.canceled"]
+SetManners = Callable[..., None]
 
 
 @pytest.fixture
-def manners(simulator: Any) -> Callable[..., None]:
+def manners(simulator: PaymentSimulator) -> SetManners:
     def behave(**manners: float) -> None:
         assert httpx2.put(f"{simulator.url}/_control/webhooks", json=manners).status_code == 200
 
@@ -19,7 +21,7 @@ def manners(simulator: Any) -> Callable[..., None]:
 
 
 def test_each_comes_as_often_as_asked_for(
-    simulator: Any, hooks: Any, manners: Any, eventually: Callable[..., None]
+    simulator: PaymentSimulator, hooks: WebhookReceiver, manners: SetManners, eventually: Eventually
 ) -> None:
     manners(copies=3)
     simulator.authorise()
@@ -28,15 +30,19 @@ def test_each_comes_as_often_as_asked_for(
     assert len({body["id"] for body in hooks.bodies()}) == 2, "copies are the same event"
 
 
-def test_they_get_lost(simulator: Any, hooks: Any, manners: Any, eventually: Callable[..., None]) -> None:
+def test_they_get_lost(
+    simulator: PaymentSimulator, hooks: WebhookReceiver, manners: SetManners, eventually: Eventually
+) -> None:
     manners(copies=0)
     lost = simulator.authorise()
     manners()
     simulator.intents.cancel(lost.id)
-    eventually(lambda: hooks.types() == THREE[2:], "only what is done after it is told")
+    eventually(lambda: hooks.types() == THREE[2:], "only what is done after it is sent")
 
 
-def test_they_come_late(simulator: Any, hooks: Any, manners: Any, eventually: Callable[..., None]) -> None:
+def test_they_come_late(
+    simulator: PaymentSimulator, hooks: WebhookReceiver, manners: SetManners, eventually: Eventually
+) -> None:
     manners(delay_seconds=0.8)
     began = time.monotonic()
     simulator.authorise()
@@ -45,15 +51,17 @@ def test_they_come_late(simulator: Any, hooks: Any, manners: Any, eventually: Ca
 
 
 def test_they_come_in_the_wrong_order(
-    simulator: Any, hooks: Any, manners: Any, eventually: Callable[..., None]
+    simulator: PaymentSimulator, hooks: WebhookReceiver, manners: SetManners, eventually: Eventually
 ) -> None:
-    manners(reverse_seconds=1)
+    manners(reverse_seconds=4)  # ample for both calls, and a second between the events
     simulator.intents.cancel(simulator.authorise().id)
     eventually(lambda: len(hooks.received) == 3, "they never came")
     assert hooks.types() == THREE[::-1]
 
 
-def test_they_come_as_usual_again(simulator: Any, hooks: Any, manners: Any, eventually: Callable[..., None]) -> None:
+def test_they_come_as_usual_again(
+    simulator: PaymentSimulator, hooks: WebhookReceiver, manners: SetManners, eventually: Eventually
+) -> None:
     manners(copies=2, delay_seconds=600, reverse_seconds=60)
     assert httpx2.delete(f"{simulator.url}/_control/webhooks").status_code == 204
     simulator.authorise()

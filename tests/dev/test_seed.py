@@ -66,7 +66,7 @@ def test_products_are_as_various_as_a_shop(products: list[SeededProduct]) -> Non
     assert {len(entry.units[sku]) for entry in products for sku in entry.units} == {0, 1, 2}
 
 
-def test_shelves_are_a_tree_of_three_levels(products: list[SeededProduct]) -> None:
+def test_categories_are_a_tree_of_three_levels(products: list[SeededProduct]) -> None:
     tree = {category.code: category.parent for category in categories()}
     made = {brand.code for brand in brands()}
     for entry in products:
@@ -90,7 +90,7 @@ def few(products: list[SeededProduct]) -> list[SeededProduct]:
     return products[:60]
 
 
-def test_the_first_sale_of_what_is_kept_short_calls_the_supplier(
+def test_the_first_sale_of_what_is_short_in_stock_calls_the_supplier(
     connections: Connections, products: list[SeededProduct]
 ) -> None:
     short = [entry for entry in products if entry.rules]
@@ -105,7 +105,7 @@ def test_the_first_sale_of_what_is_kept_short_calls_the_supplier(
     mine = sa.and_(product_events.c.product == short[0].product.code, product_events.c.type == "stock.low")
     low = sa.select(sa.func.count()).where(mine)
     with connections.engine.connect() as connection:
-        assert connection.scalar(low) == 0, "filling the shelf calls nobody"
+        assert connection.scalar(low) == 0, "filling the stock calls nobody"
     stock.post(
         sku,
         NewMovement(kind=MovementKind.ADJUSTED, warehouse="BER", quantity=-1, reason="sold"),

@@ -66,7 +66,7 @@ class Shopper:
         items: list[Json] = answer.json()["items"]
         return items
 
-    async def until(self, order_id: str, status: str, seconds: float = 60) -> Json:
+    async def until(self, order_id: str, status: str, seconds: float = 120) -> Json:
         """Wait until the order has this status and its money is settled."""
         async with asyncio.timeout(seconds):
             while True:
@@ -145,7 +145,7 @@ def charges(engine: Testbed) -> Charges:
 def move_parcel(engine: Testbed) -> MoveParcel:
     def move(order_id: str, status: str) -> None:
         carrier = engine.url("CARRIER_SIMULATOR_PORT")
-        for _ in range(300):
+        for _ in range(1200):
             booked = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-1"}).json()["data"]
             if booked:
                 break

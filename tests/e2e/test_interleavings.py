@@ -9,21 +9,22 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 import httpx2
 import pytest
 
 from dev.testbed import Testbed
+from tests.e2e.conftest import Charges, MakeShopper, Shopper
+from tests.fixture_types import Json, MakeProduct
 
 ROUNDS, SHOPPERS = int(os.environ.get("ORDERS_TEST_ROUNDS", "5")), 5
 OK = (httpx2.codes.CREATED, httpx2.codes.ACCEPTED)
-Charges = Callable[[str], list[tuple[str, int]]]
-Round = Callable[[Any, random.Random], Awaitable[None]]
+Round = Callable[[Shopper, random.Random], Awaitable[None]]
+Repeat = Callable[[Round], Awaitable[None]]
 
 
 @pytest.fixture
-def repeat(make_shopper: Any) -> Callable[[Round], Awaitable[None]]:
+def repeat(make_shopper: MakeShopper) -> Repeat:
     """Play a round so many times, by a few customers side by side; the seed is shown when it fails."""
 
     async def play(attempt_round: Round) -> None:
@@ -40,34 +41,34 @@ def repeat(make_shopper: Any) -> Callable[[Round], Awaitable[None]]:
     return play
 
 
-async def late(dice: random.Random, deed: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
+async def late(dice: random.Random, act: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
     await asyncio.sleep(dice.random() * 0.3)
-    return await deed()
+    return await act()
 
 
-async def orders_of(shopper: Any) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = (await shopper.client.get("/v1/orders", params={"limit": 100})).json()["items"]
+async def orders_of(shopper: Shopper) -> list[Json]:
+    items: list[Json] = (await shopper.client.get("/v1/orders", params={"limit": 100})).json()["items"]
     return items
 
 
-async def check_one_order(shopper: Any, before: int, charges: Charges) -> dict[str, Any]:
-    """There is one order more, it holds its money once, and it is delivered."""
-    async with asyncio.timeout(60):
+async def check_one_order(shopper: Shopper, before: int, charges: Charges) -> Json:
+    """There is one order more, its payment is authorized once, and it is delivered."""
+    async with asyncio.timeout(120):
         while len(orders := await orders_of(shopper)) == before:  # after a 202 it is on its way
             await asyncio.sleep(0.2)
     assert len(orders) == before + 1
     order = await shopper.until(orders[0]["id"], "delivered", 180)
     effects = [effect for effect, _ in await asyncio.to_thread(charges, order["id"])]
     assert effects == ["authorization", "capture"]
-    found: dict[str, Any] = order
+    found: Json = order
     return found
 
 
 @pytest.mark.timeout(1200)
-async def test_submitted_twice(repeat: Any, make_product: Any, charges: Charges) -> None:
+async def test_submitted_twice(repeat: Repeat, make_product: MakeProduct, charges: Charges) -> None:
     sku = make_product(stock=10_000)
 
-    async def attempt_round(shopper: Any, dice: random.Random) -> None:
+    async def attempt_round(shopper: Shopper, dice: random.Random) -> None:
         before = len(await orders_of(shopper))
         version, key = await shopper.fill_cart(**{sku: 1}), str(uuid.uuid4())
         keys = [key, key, str(uuid.uuid4())]
@@ -83,10 +84,12 @@ async def test_submitted_twice(repeat: Any, make_product: Any, charges: Charges)
 
 
 @pytest.mark.timeout(1200)
-async def test_two_tabs_with_different_versions_of_the_cart(repeat: Any, make_product: Any, charges: Charges) -> None:
+async def test_two_tabs_with_different_versions_of_the_cart(
+    repeat: Repeat, make_product: MakeProduct, charges: Charges
+) -> None:
     sku, added = make_product(stock=10_000), make_product(stock=10_000)
 
-    async def attempt_round(shopper: Any, dice: random.Random) -> None:
+    async def attempt_round(shopper: Shopper, dice: random.Random) -> None:
         before = len(await orders_of(shopper))
         stale = await shopper.fill_cart(**{sku: 1})
         fresh = await shopper.fill_cart(**{added: 1})
@@ -103,10 +106,12 @@ async def test_two_tabs_with_different_versions_of_the_cart(repeat: Any, make_pr
 
 
 @pytest.mark.timeout(1200)
-async def test_the_cart_is_edited_during_the_payment(repeat: Any, make_product: Any, charges: Charges) -> None:
+async def test_the_cart_is_edited_during_the_payment(
+    repeat: Repeat, make_product: MakeProduct, charges: Charges
+) -> None:
     sku, added = make_product(stock=10_000), make_product(stock=10_000)
 
-    async def attempt_round(shopper: Any, dice: random.Random) -> None:
+    async def attempt_round(shopper: Shopper, dice: random.Random) -> None:
         before = len(await orders_of(shopper))
         version = await shopper.fill_cart(**{sku: 1})
         edit = {"quantity": 1}
@@ -129,11 +134,13 @@ async def test_the_cart_is_edited_during_the_payment(repeat: Any, make_product: 
 
 
 @pytest.mark.timeout(1200)
-async def test_a_guest_signs_in_during_the_checkout(repeat: Any, make_product: Any, charges: Charges) -> None:
+async def test_a_guest_signs_in_during_the_checkout(
+    repeat: Repeat, make_product: MakeProduct, charges: Charges
+) -> None:
     """That is: their cart becomes one with the account's, in which a checkout is on its way."""
     sku, added = make_product(stock=10_000), make_product(stock=10_000)
 
-    async def attempt_round(shopper: Any, dice: random.Random) -> None:
+    async def attempt_round(shopper: Shopper, dice: random.Random) -> None:
         before = len(await orders_of(shopper))
         token = (await shopper.client.post("/v1/cart/guest-token")).json()["token"]
         merge = {"X-Cart-Token": token}
@@ -162,7 +169,7 @@ async def test_a_guest_signs_in_during_the_checkout(repeat: Any, make_product: A
 
 @pytest.mark.timeout(1800)
 async def test_the_worker_is_killed_between_any_two_steps(
-    engine: Testbed, repeat: Any, make_product: Any, charges: Charges
+    engine: Testbed, repeat: Repeat, make_product: MakeProduct, charges: Charges
 ) -> None:
     sku, dice, kills = make_product(stock=10_000), random.Random(), 0
 
@@ -176,13 +183,13 @@ async def test_the_worker_is_killed_between_any_two_steps(
             # A worker is up after some seconds; one that is killed before that does no step at all.
             await asyncio.sleep(4 + dice.random() * 10)
 
-    async def attempt_round(shopper: Any, dice: random.Random) -> None:
+    async def attempt_round(shopper: Shopper, dice: random.Random) -> None:
         before = len(await orders_of(shopper))
         version = await shopper.fill_cart(**{sku: 1})
         answer = await late(dice, lambda: shopper.check_out(version))
         assert answer.status_code in OK, answer.text
         await check_one_order(shopper, before, charges)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while (await shopper.client.get("/v1/cart")).json()["items"]:  # emptied beside the parcel
                 await asyncio.sleep(0.2)
 
@@ -197,12 +204,12 @@ async def test_the_worker_is_killed_between_any_two_steps(
 
 
 @pytest.mark.timeout(1200)
-async def test_a_refused_payment_paid_in_one_tab_and_checked_out_anew_in_another(
-    repeat: Any, make_product: Any, charges: Charges
+async def test_a_refused_payment_paid_in_one_tab_and_checked_out_again_in_another(
+    repeat: Repeat, make_product: MakeProduct, charges: Charges
 ) -> None:
     sku = make_product(stock=10_000)
 
-    async def attempt_round(shopper: Any, dice: random.Random) -> None:
+    async def attempt_round(shopper: Shopper, dice: random.Random) -> None:
         version = await shopper.fill_cart(**{sku: 1})
         waiting = (await shopper.check_out(version, "pm_card_chargeDeclined")).json()["order_id"]
         key = {"Idempotency-Key": str(uuid.uuid4())}

@@ -20,21 +20,20 @@ MUTANTS = {
 }
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_the_oracle_finds_a_mistake_that_was_built_in(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oracle_finds_a_mistake_that_was_built_in(mutant: str) -> None:
     activity, kind, sentence = MUTANTS[mutant]
 
     def wanted(cell: Cell) -> bool:
         return (cell.fault.activity, cell.fault.kind) == (activity, kind)
 
-    monkeypatch.setattr("dev.fault_matrix.play.PATIENCE_SECONDS", 15.0)
     with faulty_engine(mutant) as bed:
         result = asyncio.run(play(bed, wanted, seed=1))
     assert any(sentence in violation for violation in result.violations()), result.violations()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("mutant", "is_found"), [("none", False), ("lock removed", True)])
 def test_the_oracle_finds_credit_that_was_spent_twice(mutant: str, is_found: bool) -> None:
     with faulty_engine(mutant) as bed:
@@ -42,9 +41,9 @@ def test_the_oracle_finds_credit_that_was_spent_twice(mutant: str, is_found: boo
     assert any("is below zero" in violation for violation in result.violations()) is is_found, result.violations()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("mutant", "is_found"), [("none", False), ("refund lock removed", True)])
-def test_the_oracle_finds_money_that_is_given_back_twice(mutant: str, is_found: bool) -> None:
+def test_the_oracle_finds_money_that_is_refunded_twice(mutant: str, is_found: bool) -> None:
     with faulty_engine(mutant) as bed:
         result, answers = asyncio.run(refund_at_once(bed, 3))
     assert any("is accepted, of which" in violation for violation in result.violations()) is is_found, answers

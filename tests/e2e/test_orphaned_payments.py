@@ -2,14 +2,16 @@
 
 import asyncio
 import uuid
-from typing import Any
 
 import httpx2
 import pytest
 from temporalio.client import Client
 
+from adapters.settings import Settings
 from dev.testbed import Testbed
 from schemas.payment_reconciliation import Phase, ReconciliationPlace
+from tests.e2e.conftest import Charges, MailedSeqs, OnKafka, Shopper
+from tests.fixture_types import MakeProduct
 from workflows.names import PAYMENTS_QUEUE
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 
@@ -17,8 +19,14 @@ SECURE = "pm_card_threeDSecure2Required"
 
 
 @pytest.mark.parametrize("captured", [False, True])
-async def test_a_payment_that_succeeds_after_the_cancel_is_given_back_and_its_customer_told(
-    captured: bool, engine: Testbed, shopper: Any, make_product: Any, charges: Any, on_kafka: Any, mailed_seqs: Any
+async def test_an_orphaned_payment_is_refunded_and_its_customer_notified(
+    captured: bool,
+    engine: Testbed,
+    shopper: Shopper,
+    make_product: MakeProduct,
+    charges: Charges,
+    on_kafka: OnKafka,
+    mailed_seqs: MailedSeqs,
 ) -> None:
     provider = engine.url("PAYMENT_SIMULATOR_PORT")
     answer = await shopper.check_out(await shopper.fill_cart(**{make_product(stock=5): 1}), SECURE)
@@ -30,7 +38,7 @@ async def test_a_payment_that_succeeds_after_the_cancel_is_given_back_and_its_cu
     await shopper.until(order_id, "cancelled")
     late = {"payment_intent": secret.partition("_secret_")[0], "captured": captured}
     await asyncio.to_thread(httpx2.post, f"{provider}/_control/succeed_late", json=late)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while (order := await shopper.order(order_id))["payment_status"] != ("refunded" if captured else "voided"):
             await asyncio.sleep(0.1)
     # Every webhook once more, as the provider's dashboard can.
@@ -38,13 +46,13 @@ async def test_a_payment_that_succeeds_after_the_cancel_is_given_back_and_its_cu
     for event in {one["event_id"] for one in delivered}:
         httpx2.post(f"{provider}/_control/events/{event}/resend", json={})
     seqs = list(range(1, order["last_seq"] + 1))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while await asyncio.to_thread(mailed_seqs, shopper.email, order_id) != seqs:
             await asyncio.sleep(0.2)
     effects = [effect for effect, _ in await asyncio.to_thread(charges, order_id)]
     assert effects == (["authorization", "capture", "refund"] if captured else ["authorization", "void"])
-    told = await asyncio.to_thread(on_kafka, order_id)
-    assert [event["seq"] for event in told] == seqs
+    published = await asyncio.to_thread(on_kafka, order_id)
+    assert [event["seq"] for event in published] == seqs
     assert (await shopper.history(order_id))[-1]["type"] == "payment.orphan_returned"
     mails = httpx2.get(f"{engine.url('MAIL_UI_PORT')}/api/v1/search", params={"query": f"to:{shopper.email}"}).json()
     assert any("returned your payment" in mail["Subject"] for mail in mails["messages"])
@@ -52,10 +60,10 @@ async def test_a_payment_that_succeeds_after_the_cancel_is_given_back_and_its_cu
 
 @pytest.mark.timeout(180)
 async def test_a_killed_worker_goes_on_where_the_reconciliation_stood(
-    engine: Testbed, settings: Any, temporal_client: Client
+    engine: Testbed, settings: Settings, temporal_client: Client
 ) -> None:
     provider = engine.url("PAYMENT_SIMULATOR_PORT")
-    # Of nobody's orders, so that they fill pages of the provider's list and nothing more.
+    # Unmatched payments, so that they fill pages of the provider's list and nothing more.
     form = {"amount": "100", "currency": "eur", "confirm": "false"}
     headers = {"Authorization": f"Bearer {settings.stripe_api_key.get_secret_value()}"}
     async with httpx2.AsyncClient(base_url=provider, headers=headers, timeout=30) as dashboard:
@@ -70,7 +78,7 @@ async def test_a_killed_worker_goes_on_where_the_reconciliation_stood(
     run = await temporal_client.start_workflow(
         PaymentReconciliationWorkflow.run, id=f"reconciliation-{uuid.uuid4()}", task_queue=PAYMENTS_QUEUE
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not (place := await heartbeat(temporal_client, run.id)) or place.cursor is None:
             await asyncio.sleep(0.1)
     assert (place.phase, place.cursor is not None) == (Phase.PAYMENTS, True)

@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import httpx2
 import pytest
@@ -12,18 +11,21 @@ from temporalio.client import Client
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.testbed import Testbed
 from schemas.orders import SettleCompensation
+from tests.e2e.conftest import Charges, MailedSeqs, MoveParcel, OnKafka, Reserved, Shopper
+from tests.fixture_types import Json, MakeProduct
 from workflows.names import order_workflow_id, payment_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow
 
-Charges = Callable[[str], list[tuple[str, int]]]
+AtTheBank = Callable[[Json, str], None]
+Ordered = Callable[[], Awaitable[tuple[str, str]]]
 DECLINED, SECURE = "pm_card_chargeDeclinedInsufficientFunds", "pm_card_threeDSecure2Required"
 
 
 @pytest.fixture
-def at_the_bank(engine: Testbed) -> Callable[[dict[str, Any], str], None]:
+def at_the_bank(engine: Testbed) -> AtTheBank:
     """The customer answers on their bank's page, as its buttons do."""
 
-    def say(order: dict[str, Any], outcome: str) -> None:
+    def say(order: Json, outcome: str) -> None:
         page = httpx2.get(order["payment_action"]["url"])
         assert page.status_code == httpx2.codes.OK, page.text
         said = {"payment_intent": order["payment_action"]["url"].rpartition("/")[2], "outcome": outcome}
@@ -33,7 +35,7 @@ def at_the_bank(engine: Testbed) -> Callable[[dict[str, Any], str], None]:
     return say
 
 
-async def pay(shopper: Any, order_id: str, method: str) -> httpx2.Response:
+async def pay(shopper: Shopper, order_id: str, method: str) -> httpx2.Response:
     answer: httpx2.Response = await shopper.client.post(
         f"/v1/orders/{order_id}/payment",
         json={"payment_method": method, "payment_return_url": "https://shop.example.com/thanks"},
@@ -42,8 +44,13 @@ async def pay(shopper: Any, order_id: str, method: str) -> httpx2.Response:
     return answer
 
 
-async def test_declined_then_another_card_is_delivered_and_told_gap_free_everywhere(
-    shopper: Any, make_product: Any, reserved: Any, charges: Charges, on_kafka: Any, mailed_seqs: Any
+async def test_declined_then_another_card_is_delivered_and_its_events_have_no_gap(
+    shopper: Shopper,
+    make_product: MakeProduct,
+    reserved: Reserved,
+    charges: Charges,
+    on_kafka: OnKafka,
+    mailed_seqs: MailedSeqs,
 ) -> None:
     sku = make_product(stock=5)
     declined = await shopper.check_out(await shopper.fill_cart(**{sku: 2}), DECLINED)
@@ -56,21 +63,26 @@ async def test_declined_then_another_card_is_delivered_and_told_gap_free_everywh
     assert [effect for effect, _ in charges(order_id)] == ["authorization", "capture"]
     assert (reserved(sku), (await shopper.client.get("/v1/cart")).json()["items"]) == ((0, 3), [])
     seqs = list(range(1, order["last_seq"] + 1))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while await asyncio.to_thread(mailed_seqs, shopper.email, order_id) != seqs:
             await asyncio.sleep(0.2)
     assert [event["seq"] for event in await asyncio.to_thread(on_kafka, order_id)] == seqs
 
 
 async def test_authenticated_at_the_bank_is_delivered(
-    engine: Testbed, shopper: Any, make_product: Any, charges: Charges, at_the_bank: Any, on_kafka: Any
+    engine: Testbed,
+    shopper: Shopper,
+    make_product: MakeProduct,
+    charges: Charges,
+    at_the_bank: AtTheBank,
+    on_kafka: OnKafka,
 ) -> None:
     version = await shopper.fill_cart(**{make_product(stock=5): 1})
     declined = await shopper.check_out(version, DECLINED)
     order_id = declined.json()["order_id"]
     asked = (await pay(shopper, order_id, SECURE)).json()
     await asyncio.to_thread(at_the_bank, asked, "failed")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while (await shopper.order(order_id))["payment_action"] is not None:
             await asyncio.sleep(0.1)
     asked = (await pay(shopper, order_id, SECURE)).json()
@@ -79,18 +91,18 @@ async def test_authenticated_at_the_bank_is_delivered(
     engine.start("order-worker")
     await shopper.until(order_id, "delivered")
     assert [effect for effect, _ in charges(order_id)] == ["authorization", "capture"]
-    told = str(await asyncio.to_thread(on_kafka, order_id))
-    assert "_secret_" not in told, "what is for the customer alone is not published"
+    published = str(await asyncio.to_thread(on_kafka, order_id))
+    assert "_secret_" not in published, "what is for the customer alone is not published"
 
 
 @pytest.fixture
-def ordered(shopper: Any, make_product: Any, temporal_client: Client) -> Callable[[], Awaitable[tuple[str, str]]]:
+def ordered(shopper: Shopper, make_product: MakeProduct, temporal_client: Client) -> Ordered:
     """An order whose parcel waits at the carrier, and its SKU."""
 
     async def order() -> tuple[str, str]:
         sku = make_product(stock=5)
         answer = await shopper.check_out(await shopper.fill_cart(**{sku: 1}), postal_code=WAITING_POSTAL_CODE)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while (await shopper.history(answer.json()["id"]))[-1]["type"] != "parcel.booked":
                 await asyncio.sleep(0.1)
         return answer.json()["id"], sku
@@ -98,8 +110,8 @@ def ordered(shopper: Any, make_product: Any, temporal_client: Client) -> Callabl
     return order
 
 
-async def owed(shopper: Any, order_id: str) -> list[str]:
-    async with asyncio.timeout(60):
+async def needs_operator(shopper: Shopper, order_id: str) -> list[str]:
+    async with asyncio.timeout(120):
         while (await shopper.order(order_id))["status"] != "compensation_blocked":
             await asyncio.sleep(0.1)
     found: list[str] = (await shopper.history(order_id))[-1]["data"]["needs_operator"]
@@ -112,15 +124,15 @@ async def settle(client: Client, order_id: str, *, retry: bool) -> None:
     await order.execute_update(CheckoutWorkflow.settle_compensation, decision)
 
 
-# The time-skipping server tells no parent that its child was terminated, so these two need a real one.
+# On the time-skipping server no parent sees that its child was terminated, so these two need a real one.
 
 
-async def test_an_order_whose_payment_somebody_terminated_calls_its_parcels_back(
-    shopper: Any, ordered: Any, reserved: Any, charges: Charges, temporal_client: Client
+async def test_an_order_whose_payment_was_terminated_cancels_its_parcels(
+    shopper: Shopper, ordered: Ordered, reserved: Reserved, charges: Charges, temporal_client: Client
 ) -> None:
     order_id, sku = await ordered()
     await temporal_client.get_workflow_handle(payment_workflow_id(order_id)).terminate("by mistake")
-    assert await owed(shopper, order_id) == ["void the payment: A part of its work was stopped by hand."]
+    assert await needs_operator(shopper, order_id) == ["void the payment: A part of its work was stopped by hand."]
     assert "parcel.cancelled" in [event["type"] for event in await shopper.history(order_id)]
     assert [effect for effect, _ in await asyncio.to_thread(charges, order_id)] == ["authorization"]
     await settle(temporal_client, order_id, retry=True)
@@ -130,13 +142,13 @@ async def test_an_order_whose_payment_somebody_terminated_calls_its_parcels_back
     assert reserved(sku) == (0, 5)
 
 
-async def test_goods_that_leave_while_somebody_terminates_their_payment_are_owed_until_it_is_settled(
+async def test_goods_dispatched_while_their_payment_is_terminated_need_an_operator(
     engine: Testbed,
-    shopper: Any,
-    ordered: Any,
-    reserved: Any,
+    shopper: Shopper,
+    ordered: Ordered,
+    reserved: Reserved,
     charges: Charges,
-    move_parcel: Any,
+    move_parcel: MoveParcel,
     temporal_client: Client,
 ) -> None:
     order_id, sku = await ordered()
@@ -144,7 +156,7 @@ async def test_goods_that_leave_while_somebody_terminates_their_payment_are_owed
     await temporal_client.get_workflow_handle(payment_workflow_id(order_id)).terminate("by mistake")
     await asyncio.to_thread(move_parcel, order_id, "dispatched")
     engine.start("order-worker")
-    assert await owed(shopper, order_id) == [
+    assert await needs_operator(shopper, order_id) == [
         "call the parcels back: A part of its work was stopped by hand.",
         "void the payment: Parcel 1 has left and is not paid for: what is held is kept.",
     ]

@@ -1,4 +1,4 @@
-"""An index is made anew while it is searched and written; a killed worker, a failure, a cancellation cost nothing."""
+"""An index is rebuilt while it is searched and written; a killed worker, a failure, a cancellation cost nothing."""
 
 import asyncio
 import re
@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 import uuid_utils
 from elasticsearch import NotFoundError
 from temporalio.api.sdk.v1 import WorkflowMetadata
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
 from adapters.connections import Connections
 from adapters.mysql.catalog.price_changes import PriceChanges
@@ -26,8 +25,9 @@ from adapters.search.feeds import Feed, order_feed, product_feed
 from dev.testbed import Testbed
 from domain.catalog import ProductStatus
 from schemas.catalog import Price, Product, Variant
-from schemas.reindex import Reindex, Reindexed, ReindexProgress
+from schemas.reindex import Reindex, Reindexed, ReindexProgress, Subject
 from schemas.users import Role
+from tests.fixture_types import PASSWORD, Json, MakeCustomer
 from workflows.names import CATALOG_QUEUE, REINDEX_PROGRESS, reindex_workflow_id
 from workflows.reindex import ReindexWorkflow
 
@@ -63,23 +63,26 @@ def shop(engine: Testbed, connections: Connections, feed: Feed) -> list[Product]
     ]
     for start in range(0, MANY, 500):
         Catalog(connections.engine).put_many(products[start : start + 500])
-    # Tests before this one have prices that ended by themselves; the schedule that tells of it does not run here.
+    # Tests before this one have prices that ended by themselves; the schedule that announces it does not run here.
     PriceChanges(connections.engine).announce(lambda _: None)
     until_same(feed)
     return products
 
 
+Handle = WorkflowHandle[ReindexWorkflow, Reindexed]
+
+
 @pytest.fixture
-def signed_in(connections: Connections, api: httpx2.Client, make_customer: Any) -> dict[str, str]:
+def signed_in(connections: Connections, api: httpx2.Client, make_customer: MakeCustomer) -> dict[str, str]:
     """Headers of somebody who keeps the catalog."""
     account = make_customer()
     Accounts(connections.engine).set_roles(account.id, [Role.CUSTOMER, Role.CATALOG])
-    form = {"grant_type": "password", "username": account.email, "password": "correct horse battery staple"}
+    form = {"grant_type": "password", "username": account.email, "password": PASSWORD}
     token = api.post("/oauth2/token", data=form).json()["access_token"]
     return {"Authorization": f"Bearer {token}"}
 
 
-def until_same(feed: Feed, seconds: float = 60) -> None:
+def until_same(feed: Feed, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while differing := list(feed.differing()):
         assert time.monotonic() < deadline, f"{len(differing)} differ, as {differing[:5]}"
@@ -87,21 +90,21 @@ def until_same(feed: Feed, seconds: float = 60) -> None:
 
 
 @contextmanager
-def meanwhile(*deeds: Callable[[int], None]) -> Iterator[list[BaseException]]:
+def meanwhile(*actions: Callable[[int], None]) -> Iterator[list[BaseException]]:
     """Do these again and again, each in a thread of its own, for the length of the block; what went wrong."""
     stop, failures = threading.Event(), list[BaseException]()
 
-    def go_on(deed: Callable[[int], None]) -> None:
+    def go_on(action: Callable[[int], None]) -> None:
         turn = 0
         while not stop.is_set():
             try:
-                deed(turn)
+                action(turn)
             except BaseException as failure:  # noqa: BLE001 - the test shows it
                 failures.append(failure)
                 return
             turn += 1
 
-    threads = [threading.Thread(target=go_on, args=(deed,)) for deed in deeds]
+    threads = [threading.Thread(target=go_on, args=(action,)) for action in actions]
     for thread in threads:
         thread.start()
     try:
@@ -166,19 +169,19 @@ def _variant(product: Product, turn: int) -> Variant:
     return product.variants[0].model_copy(update={"sku": f"{product.code}-N{turn}"})
 
 
-def _until_ended(api: httpx2.Client, address: str, headers: dict[str, str]) -> dict[str, Any]:
+def _until_ended(api: httpx2.Client, address: str, headers: dict[str, str]) -> Json:
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         answer = api.get(address, headers=headers)
         assert answer.status_code == 200, answer.text
-        status: dict[str, Any] = answer.json()
+        status: Json = answer.json()
         if status["state"] != "running":
             return status
         time.sleep(0.2)
     raise AssertionError(f"still {status}")
 
 
-async def _start(client: Client, chunk: int, subject: Any = "products") -> Any:
+async def _start(client: Client, chunk: int, subject: Subject = "products") -> Handle:
     return await client.start_workflow(
         ReindexWorkflow.run,
         Reindex(subject=subject, chunk=chunk),
@@ -187,13 +190,13 @@ async def _start(client: Client, chunk: int, subject: Any = "products") -> Any:
     )
 
 
-async def _progress(handle: Any) -> ReindexProgress:
+async def _progress(handle: Handle) -> ReindexProgress:
     memo = await (await handle.describe()).memo_value(REINDEX_PROGRESS, None)
     return ReindexProgress.model_validate(memo or {"subject": "products"})
 
 
-async def _until_filling(handle: Any, done: int) -> ReindexProgress:
-    deadline = time.monotonic() + 30
+async def _until_filling(handle: Handle, done: int) -> ReindexProgress:
+    deadline = time.monotonic() + 120
     while (progress := await _progress(handle)).done < done:
         assert time.monotonic() < deadline, progress
     return progress
@@ -202,7 +205,7 @@ async def _until_filling(handle: Any, done: int) -> ReindexProgress:
 async def test_a_worker_killed_in_the_middle_is_taken_over_where_it_was(
     engine: Testbed, feed: Feed, shop: list[Product], temporal_client: Client
 ) -> None:
-    handle = await _start(temporal_client, chunk=100)
+    handle = await _start(temporal_client, chunk=25)
     progress = await _until_filling(handle, 200)
     engine.kill("order-worker")
     killed_at = (await _progress(handle)).done
@@ -216,11 +219,11 @@ async def test_a_worker_killed_in_the_middle_is_taken_over_where_it_was(
     until_same(feed)
 
 
-async def test_a_worker_killed_inside_a_chunk_is_taken_over_at_its_last_sign_of_life(
+async def test_a_worker_killed_inside_a_chunk_is_taken_over_at_its_last_heartbeat(
     engine: Testbed, feed: Feed, shop: list[Product], temporal_client: Client
 ) -> None:
     handle = await _start(temporal_client, chunk=5000)
-    place = await _until_first_sign_of_life(handle)
+    place = await _until_first_heartbeat(handle)
     engine.kill("order-worker")
     index = str((await _progress(handle)).index)
     written = await _settled_writes(feed, index)
@@ -232,9 +235,9 @@ async def test_a_worker_killed_inside_a_chunk_is_taken_over_at_its_last_sign_of_
     until_same(feed)
 
 
-async def _until_first_sign_of_life(handle: Any) -> int:
+async def _until_first_heartbeat(handle: Handle) -> int:
     """How many things the activity that fills had written when it said so."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         described = await handle.describe()
         for pending in described.raw_description.pending_activities:
@@ -261,7 +264,7 @@ async def _settled_writes(feed: Feed, index: str) -> int:
 async def test_who_looks_into_the_web_ui_sees_how_far_it_is(
     engine: Testbed, shop: list[Product], temporal_client: Client
 ) -> None:
-    handle = await _start(temporal_client, chunk=500)
+    handle = await _start(temporal_client, chunk=50)
     await _until_filling(handle, 500)
     filling = await _details(handle)
     result: Reindexed = await handle.result()
@@ -279,16 +282,16 @@ async def test_who_looks_into_the_web_ui_sees_how_far_it_is(
     assert ended.endswith(f"into `{result.index}`")
 
 
-async def _details(handle: Any) -> str:
-    told = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
-    return str(told.current_details)
+async def _details(handle: Handle) -> str:
+    metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    return str(metadata.current_details)
 
 
 async def test_a_cancelled_reindex_leaves_everything_as_it_was(
     feed: Feed, connections: Connections, shop: list[Product], temporal_client: Client
 ) -> None:
     before = feed.index.current()
-    handle = await _start(temporal_client, chunk=100)
+    handle = await _start(temporal_client, chunk=25)
     progress = await _until_filling(handle, 100)
     await handle.cancel()
     with pytest.raises(WorkflowFailureError):
@@ -304,7 +307,7 @@ async def test_an_index_that_takes_not_everything_is_removed(
     feed: Feed, connections: Connections, shop: list[Product], temporal_client: Client
 ) -> None:
     before = feed.index.current()
-    handle = await _start(temporal_client, chunk=100)
+    handle = await _start(temporal_client, chunk=25)
     progress = await _until_filling(handle, 100)
     # From now on the half-made index takes no more documents.
     connections.elasticsearch.indices.put_settings(index=str(progress.index), settings={"index.blocks.write": True})
@@ -314,7 +317,7 @@ async def test_an_index_that_takes_not_everything_is_removed(
     assert (feed.index.current(), feed.index.targets()) == (before, [before])
 
 
-async def test_orders_are_indexed_anew_by_the_same_workflow(
+async def test_orders_are_reindexed_by_the_same_workflow(
     connections: Connections, temporal_client: Client, engine: Testbed
 ) -> None:
     orders = order_feed(connections.engine, connections.elasticsearch, connections.settings.name_prefix)
@@ -323,9 +326,7 @@ async def test_orders_are_indexed_anew_by_the_same_workflow(
     assert orders.index.current() == result.index != before
 
 
-def test_the_command_makes_an_index_anew_with_temporal_and_without(
-    engine: Testbed, feed: Feed, shop: list[Product]
-) -> None:
+def test_the_command_reindexes_with_temporal_and_without(engine: Testbed, feed: Feed, shop: list[Product]) -> None:
     before = feed.index.current()
     said = engine.run([ADMIN, "reindex"])
     assert f"{feed.index.current()}, which searches use now" in said
@@ -336,7 +337,7 @@ def test_the_command_makes_an_index_anew_with_temporal_and_without(
     until_same(feed)
 
 
-def test_what_is_missing_is_made_at_set_up_and_what_is_left_over_is_told(
+def test_what_is_missing_is_made_at_set_up_and_what_is_left_over_is_shown(
     engine: Testbed, feed: Feed, connections: Connections, shop: list[Product]
 ) -> None:
     old = f"{feed.index.alias.rpartition('-v')[0]}-v1-20260101"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx2
 import pytest
@@ -26,6 +25,7 @@ from dev.testbed import Testbed
 from domain.catalog import ProductStatus
 from schemas.catalog import Price, Product, Variant
 from schemas.events import PRODUCTS_TOPIC, ProductChanged
+from tests.fixture_types import Customer, MakeCustomer, MakeProduct
 
 EDITS, PRODUCTS = 1000, 400
 ALONE = "PYTEST_XDIST_WORKER" not in os.environ  # Elasticsearch is everybody's
@@ -42,13 +42,16 @@ def cable() -> Iterator[Cable]:
 
 @pytest.fixture
 def feed(connections: Connections) -> Feed:
-    # Tests before this one have prices that ended by themselves; the schedule that tells of it does not run here.
+    # Tests before this one have prices that ended by themselves; the schedule that announces it does not run here.
     PriceChanges(connections.engine).announce(lambda _: None)
     return product_feed(connections.engine, connections.elasticsearch, connections.settings.name_prefix)
 
 
+IndexerBehind = Callable[[Cable], None]
+
+
 @pytest.fixture
-def indexer_behind(engine: Testbed) -> Iterator[Callable[[Cable], None]]:
+def indexer_behind(engine: Testbed) -> Iterator[IndexerBehind]:
     """Have the indexer reach Elasticsearch through a cable."""
 
     def start(cable: Cable) -> None:
@@ -70,7 +73,7 @@ class Outage:
 
 
 @pytest.fixture
-def outage(engine: Testbed, api: httpx2.Client, cable: Cable, indexer_behind: Any) -> Iterator[Outage]:
+def outage(engine: Testbed, api: httpx2.Client, cable: Cable, indexer_behind: IndexerBehind) -> Iterator[Outage]:
     """The server itself is killed where no other tests need it; there our own processes alone lose it."""
     if ALONE:
         yield Outage(api, lambda: control.kill("elasticsearch"), lambda: control.start("elasticsearch"))
@@ -122,7 +125,7 @@ def assert_unavailable(answer: httpx2.Response) -> None:
     assert int(answer.headers["retry-after"]) > 0
 
 
-def order_one(client: httpx2.Client, sku: str, customer: Any) -> float:
+def order_one(client: httpx2.Client, sku: str, customer: Customer) -> float:
     """A product is looked at, put into the cart and ordered; in how many seconds."""
     begun = time.monotonic()
     assert client.get(f"/v1/products/{sku}").status_code == 200
@@ -146,7 +149,7 @@ def renamed(product: Product, name: str) -> Product:
 
 @pytest.mark.alone
 def test_a_change_is_found_within_two_seconds(
-    api: httpx2.Client, connections: Connections, feed: Feed, make_product: Any
+    api: httpx2.Client, connections: Connections, feed: Feed, make_product: MakeProduct
 ) -> None:
     until_same(feed, CONVERGED_SECONDS)  # the indexer has joined its group
     took = []
@@ -162,8 +165,8 @@ def test_a_change_is_found_within_two_seconds(
 
 
 @pytest.mark.alone
-def test_elasticsearch_stopped_amid_a_thousand_edits_has_them_all_within_a_minute_of_its_start(
-    connections: Connections, feed: Feed, outage: Outage, make_product: Any, make_customer: Any
+def test_elasticsearch_stopped_amid_a_thousand_edits_has_them_all_afterwards(
+    connections: Connections, feed: Feed, outage: Outage, make_product: MakeProduct, make_customer: MakeCustomer
 ) -> None:
     catalog, word = Catalog(connections.engine), a_word()
     products, sku, customer = kites(PRODUCTS, word), make_product(), make_customer()
@@ -187,9 +190,9 @@ def test_elasticsearch_stopped_amid_a_thousand_edits_has_them_all_within_a_minut
     returned = time.monotonic()
     edit(range(3 * EDITS // 4, EDITS))
     until_same(feed, CONVERGED_SECONDS - (time.monotonic() - returned))
-    held = feed.index.documents([made_meanwhile, *(product.code for product in products)])
-    assert held.pop(made_meanwhile).source["name"] == f"Kite {word} made meanwhile"
-    assert {document.source["name"] for document in held.values()} == {
+    indexed = feed.index.documents([made_meanwhile, *(product.code for product in products)])
+    assert indexed.pop(made_meanwhile).source["name"] == f"Kite {word} made meanwhile"
+    assert {document.source["name"] for document in indexed.values()} == {
         f"Kite {word} edit {number}" for number in range(EDITS - PRODUCTS, EDITS)
     }
     assert outage.api.get("/v1/products", params={"q": f"{word} edit", "limit": 1}).json()["total"] == PRODUCTS
@@ -208,7 +211,7 @@ def test_a_document_that_the_database_has_not_is_seen(connections: Connections, 
 
 @pytest.mark.parametrize("silent", ["a server that hangs", "a server gone without a word, whose connections stay open"])
 def test_the_index_is_as_the_database_within_a_minute_of_the_return_of(
-    silent: str, connections: Connections, feed: Feed, cable: Cable, indexer_behind: Any
+    silent: str, connections: Connections, feed: Feed, cable: Cable, indexer_behind: IndexerBehind
 ) -> None:
     catalog, word = Catalog(connections.engine), a_word()
     products = kites(50, word)
@@ -249,8 +252,8 @@ def test_what_changes_while_an_index_takes_no_writes_is_written_afterwards(
     until_same(feed, CONVERGED_SECONDS)
 
 
-def test_while_elasticsearch_is_away_search_says_so_quickly_and_the_shop_goes_on(
-    engine: Testbed, cable: Cable, make_product: Any, make_customer: Any
+def test_while_elasticsearch_is_away_search_says_so_and_the_shop_goes_on(
+    engine: Testbed, cable: Cable, make_product: MakeProduct, make_customer: MakeCustomer
 ) -> None:
     sku, early, late = make_product(), make_customer(), make_customer()
     with (
@@ -275,7 +278,7 @@ def test_while_elasticsearch_is_away_search_says_so_quickly_and_the_shop_goes_on
         assert client.get("/v1/products", params={"q": "lamp"}).status_code == 200
 
 
-def test_two_indexers_events_repeated_and_disordered_and_a_rebalance_leave_the_same_index(
+def test_two_indexers_repeated_events_and_a_rebalance_leave_the_same_index(
     engine: Testbed, connections: Connections, feed: Feed
 ) -> None:
     catalog, stock, word = Catalog(connections.engine), Stock(connections.engine), a_word()
@@ -294,9 +297,9 @@ def test_two_indexers_events_repeated_and_disordered_and_a_rebalance_leave_the_s
             if turn == 5:
                 engine.kill(second)
         until_same(feed, CONVERGED_SECONDS)
-    held = feed.index.documents([product.code for product in products])
-    assert {document.source["name"] for document in held.values()} == {f"Kite {word} 9"}
-    assert all(document.source["in_stock"] for document in held.values())
+    indexed = feed.index.documents([product.code for product in products])
+    assert {document.source["name"] for document in indexed.values()} == {f"Kite {word} 9"}
+    assert all(document.source["in_stock"] for document in indexed.values())
 
 
 def _event(product: str, revision: int) -> ProductChanged:

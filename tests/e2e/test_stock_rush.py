@@ -4,10 +4,9 @@ import asyncio
 import random
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
-from typing import Any
 
 import httpx2
 import pytest
@@ -23,6 +22,7 @@ from dev.testbed import Testbed
 from domain.stock import EFFECTS
 from schemas.users import Account
 from tests.e2e.conftest import ADDRESS
+from tests.fixture_types import Headers, Json, MakeProduct
 
 BUYERS, POSSIBLE = 200, 60
 REFUSED = "refused"
@@ -40,7 +40,7 @@ def buyers(engine: Testbed, accounts: list[Account]) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def shelf(make_product: Any) -> list[str]:
+def skus_on_sale(make_product: MakeProduct) -> list[str]:
     """One SKU that every basket has, and five of which each has three; of each there is enough for sixty baskets.
 
     Sixty baskets use at most sixty of any SKU, so the first alone decides how many orders are possible: sixty.
@@ -48,9 +48,9 @@ def shelf(make_product: Any) -> list[str]:
     return [make_product(stock={"BER": POSSIBLE - half, "AMS": half}) for half in (25, 30, 10, 20, 40, 50)]
 
 
-def basket(shelf: list[str], number: int) -> list[str]:
+def basket(skus_on_sale: list[str], number: int) -> list[str]:
     """The lines of a buyer's cart, in an order of their own."""
-    core, *others = shelf
+    core, *others = skus_on_sale
     lines = [core, *(others[(number + step) % len(others)] for step in range(3))]
     random.Random(number).shuffle(lines)
     return lines
@@ -59,11 +59,11 @@ def basket(shelf: list[str], number: int) -> list[str]:
 class Rush:
     """Everybody fills a cart; then everybody checks out at the same moment."""
 
-    def __init__(self, base_url: str, buyers: list[dict[str, str]], shelf: list[str]) -> None:
+    def __init__(self, base_url: str, buyers: list[dict[str, str]], skus_on_sale: list[str]) -> None:
         limits = httpx2.Limits(max_connections=BUYERS, max_keepalive_connections=BUYERS)
         self._client = httpx2.AsyncClient(base_url=base_url, timeout=90, limits=limits)
         self._buyers = buyers
-        self._shelf = shelf
+        self._skus = skus_on_sale
 
     async def fill_carts(self) -> list[int]:
         few = asyncio.Semaphore(16)
@@ -71,7 +71,7 @@ class Rush:
         async def fill(number: int) -> int:
             async with few:
                 await self._ask("DELETE", "/v1/cart", self._buyers[number])
-                for sku in basket(self._shelf, number):
+                for sku in basket(self._skus, number):
                     path = f"/v1/cart/items/{sku}"
                     cart = await self._ask("PUT", path, self._buyers[number], json={"quantity": 1})
                     assert cart.status_code == httpx2.codes.OK, cart.text
@@ -111,12 +111,12 @@ class Rush:
                     return order_id
                 await asyncio.sleep(2)
 
-    async def _ask(self, method: str, path: str, headers: dict[str, str], **body: Any) -> httpx2.Response:
+    async def _ask(self, method: str, path: str, headers: Headers, json: Json | None = None) -> httpx2.Response:
         """Once more where an idle connection was closed just as it was to be used: the key makes that safe."""
         try:
-            return await self._client.request(method, path, headers=headers, **body)
+            return await self._client.request(method, path, headers=headers, json=json)
         except (httpx2.RemoteProtocolError, httpx2.ReadError):
-            return await self._client.request(method, path, headers=headers, **body)
+            return await self._client.request(method, path, headers=headers, json=json)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -155,51 +155,51 @@ def lowest_by_the_ledger(connections: Connections, skus: list[str]) -> int:
     return lowest
 
 
-def check(connections: Connections, shelf: list[str], ends: list[str]) -> None:
+def check(connections: Connections, skus_on_sale: list[str], ends: list[str]) -> None:
     placed = [end for end in ends if end != REFUSED]
     assert (len(placed), len(set(placed))) == (POSSIBLE, POSSIBLE)
-    books = Stock(connections.engine)
-    wanted = Counter(sku for number, end in enumerate(ends) if end != REFUSED for sku in basket(shelf, number))
-    for sku in shelf:
-        levels = books.levels(sku)
+    inventory = Stock(connections.engine)
+    wanted = Counter(sku for number, end in enumerate(ends) if end != REFUSED for sku in basket(skus_on_sale, number))
+    for sku in skus_on_sale:
+        levels = inventory.levels(sku)
         assert sum(level.reserved for level in levels) == wanted[sku]
         assert sum(level.on_hand for level in levels) == POSSIBLE
         assert all(level.available >= 0 for level in levels)
-    assert lowest_by_the_ledger(connections, shelf) >= 0
+    assert lowest_by_the_ledger(connections, skus_on_sale) >= 0
     found = [one for page in StockReconciliations(connections.engine).check() for one in page.differences]
-    assert [one for one in found if one.sku in shelf] == []
+    assert [one for one in found if one.sku in skus_on_sale] == []
 
 
 @pytest.fixture
-async def rush(engine: Testbed, buyers: list[dict[str, str]], shelf: list[str]) -> Any:
-    made = Rush(engine.url("API_PORT"), buyers, shelf)
+async def rush(engine: Testbed, buyers: list[dict[str, str]], skus_on_sale: list[str]) -> AsyncIterator[Rush]:
+    made = Rush(engine.url("API_PORT"), buyers, skus_on_sale)
     yield made
     await made.close()
 
 
 @pytest.mark.timeout(600)
 async def test_two_hundred_buyers_at_once_get_exactly_what_is_there(
-    rush: Rush, shelf: list[str], connections: Connections
+    rush: Rush, skus_on_sale: list[str], connections: Connections
 ) -> None:
     versions = await rush.fill_carts()
-    with watching(connections, shelf) as seen:
+    with watching(connections, skus_on_sale) as seen:
         ends = await rush.check_out_all(versions)
-    check(connections, shelf, ends)
+    check(connections, skus_on_sale, ends)
     assert len(seen) > 10
     assert min(seen) >= 0
 
 
 @pytest.mark.timeout(600)
 async def test_the_same_while_two_workers_are_killed(
-    engine: Testbed, rush: Rush, shelf: list[str], connections: Connections
+    engine: Testbed, rush: Rush, skus_on_sale: list[str], connections: Connections
 ) -> None:
     engine.start("order-worker#2")
     versions = await rush.fill_carts()
     try:
-        with watching(connections, shelf) as seen:
+        with watching(connections, skus_on_sale) as seen:
             rushing = asyncio.create_task(rush.check_out_all(versions))
             for name in ("order-worker", "order-worker#2"):
-                await running(connections, shelf, more=5)
+                await until_placed(connections, skus_on_sale, more=5)
                 engine.kill(name)
                 await asyncio.sleep(0.5)
                 engine.start(name)
@@ -207,13 +207,13 @@ async def test_the_same_while_two_workers_are_killed(
             ends = await rushing
     finally:
         engine.stop("order-worker#2")
-    check(connections, shelf, ends)
+    check(connections, skus_on_sale, ends)
     assert min(seen) >= 0
 
 
-async def running(connections: Connections, shelf: list[str], more: int) -> None:
+async def until_placed(connections: Connections, skus_on_sale: list[str], more: int) -> None:
     """Wait until some more orders have been placed than have been now."""
-    query = sa.select(sa.func.sum(stock.c.reserved)).where(stock.c.sku == shelf[0])
+    query = sa.select(sa.func.sum(stock.c.reserved)).where(stock.c.sku == skus_on_sale[0])
 
     def placed() -> int:
         with connections.engine.connect() as connection:

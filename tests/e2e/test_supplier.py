@@ -1,7 +1,6 @@
-"""A shelf that runs empty is filled by the supplier, who knows the shop by its events and its API alone."""
+"""Stock that runs out is refilled by the supplier, who knows the shop by its events and its API alone."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import httpx2
 import pytest
@@ -12,6 +11,8 @@ from dev.testbed import Testbed
 from schemas.events import PRODUCTS_TOPIC
 from schemas.stock import SetStockRules
 from tests.conftest import eventually
+from tests.e2e.conftest import Shopper
+from tests.fixture_types import Json, MakeProduct
 
 UNITS = 7
 
@@ -23,37 +24,37 @@ def supplier(engine: Testbed) -> Iterator[None]:
     engine.stop("supplier-simulator")
 
 
-async def test_a_shelf_that_runs_low_and_one_that_is_filled_are_told_on_kafka(
-    shopper: Any, make_product: Any, connections: Connections, on_kafka: Callable[..., list[dict[str, Any]]]
+async def test_stock_that_runs_low_and_stock_that_comes_back_are_on_kafka(
+    shopper: Shopper, make_product: MakeProduct, connections: Connections, on_kafka: Callable[..., list[Json]]
 ) -> None:
     stock = Stock(connections.engine)
     sku = make_product(stock=3)
     stock.set_rules(sku, SetStockRules(low_stock_at=2))
 
-    def told() -> list[tuple[str, int]]:
-        news = [one for one in on_kafka(sku, PRODUCTS_TOPIC) if one["type"].startswith("stock.")]
-        return [(one["type"], one["data"]["available"]) for one in news]
+    def published() -> list[tuple[str, int]]:
+        events = [event for event in on_kafka(sku, PRODUCTS_TOPIC) if event["type"].startswith("stock.")]
+        return [(event["type"], event["data"]["available"]) for event in events]
 
     async def buy(units: int) -> None:
         answer = await shopper.check_out(await shopper.fill_cart(**{sku: units}))
         assert answer.status_code in (httpx2.codes.CREATED, httpx2.codes.ACCEPTED), answer.text
 
     expected = [("stock.back", 3)]
-    await eventually(told, lambda seen: seen == expected)
+    await eventually(published, lambda seen: seen == expected)
     await buy(1)
     expected.append(("stock.low", 2))
-    await eventually(told, lambda seen: seen == expected)
+    await eventually(published, lambda seen: seen == expected)
     await buy(2)
     expected.append(("stock.out", 0))
-    await eventually(told, lambda seen: seen == expected)
+    await eventually(published, lambda seen: seen == expected)
     stock.receive([(sku, "BER", 5)], "staff:test", "a delivery")
     expected.append(("stock.back", 5))
-    await eventually(told, lambda seen: seen == expected)
+    await eventually(published, lambda seen: seen == expected)
 
 
 @pytest.mark.usefixtures("supplier")
-async def test_a_shelf_that_runs_empty_is_filled_once(
-    shopper: Any, make_product: Any, connections: Connections
+async def test_stock_that_runs_out_is_refilled_once(
+    shopper: Shopper, make_product: MakeProduct, connections: Connections
 ) -> None:
     stock = Stock(connections.engine)
 
@@ -64,7 +65,7 @@ async def test_a_shelf_that_runs_empty_is_filled_once(
     async def filled(sku: str, seconds: float) -> None:
         await eventually(lambda: stock.available([sku])[sku], lambda units: units == UNITS, seconds)
 
-    # A supplier hears only what is told after it began to listen, so the first shelves may stay empty.
+    # A supplier sees only what is published after it began to listen, so the first products may stay out of stock.
     for attempt in range(15):
         sku = make_product(stock=1)
         await buy(sku, 1)
