@@ -92,11 +92,15 @@ def payments_at_provider(provider: str, connections: Connections) -> Callable[[s
 
 
 @pytest.fixture
-def provider_fault(provider: str) -> MakeFault:
-    def make(kind: str, operation: str, times: int = 1, seconds: float = 0) -> Fault:
-        return Fault(f"{provider}/_control/faults", kind, operation, times, seconds)
+def provider_fault(provider: str) -> Iterator[MakeFault]:
+    """Ends with the test, so that one that fails leaves nothing to the next."""
+    address = f"{provider}/_control/faults"
 
-    return make
+    def make(kind: str, operation: str, times: int = 1, seconds: float = 0) -> Fault:
+        return Fault(address, kind, operation, times, seconds)
+
+    yield make
+    httpx2.delete(address).raise_for_status()
 
 
 @pytest.fixture

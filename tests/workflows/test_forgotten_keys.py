@@ -25,11 +25,11 @@ async def test_the_provider_is_asked_before_a_forgotten_key_is_sent_again(
 ) -> None:
     # As after a day, without the thousands of attempts that are made in one.
     monkeypatch.setattr("workflows.provider_calls._KEY_LASTS", timedelta(minutes=10))
-    # One after the other: the first answer is lost, and then the provider is away.
-    lost = provider_fault("timeout_after", "create", seconds=0.1)
-    away = provider_fault("fail_before", "create", times=1_000_000)
+    # So long in coming that the provider is away before it can be asked again.
+    lost = provider_fault("timeout_after", "create", seconds=10)
     order = await place({make_product(stock=5): 1})
     await until(lost.struck)
+    away = provider_fault("fail_before", "create", times=1_000_000)
     await until(away.hits)
     await skip(skipping, timedelta(minutes=16))
     assert effects(provider_journal, order.id) == ["authorization"]
