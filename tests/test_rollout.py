@@ -171,7 +171,7 @@ async def test_an_update_is_neither_rejected_nor_mistaken_and_waits_as_well(clie
         assert await update == "new"
 
 
-async def test_the_command_of_an_activity_is_tried_again_until_a_worker_knows_its_value(client: Client) -> None:
+async def test_an_activity_is_retried_until_a_worker_knows_the_value_of_its_command(client: Client) -> None:
     async with worker(client, Receiver, act):
         handle = await start(client, Commands.run)
         async with asyncio.timeout(30):

@@ -17,7 +17,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.connections import Connections, connect
-from dev.histories.record_authorization_release import record_authorization_release
+from dev.histories.record_authorization_void import record_authorization_void
 from dev.histories.record_failed_refund import record_failed_refund
 from dev.histories.record_orphaned_payment import record_orphaned_payment
 from dev.histories.record_staff_decisions import record_staff_decisions
@@ -120,7 +120,7 @@ async def _record(bed: Testbed, stores: Connections, keep: Keep) -> None:
     delivered = await asyncio.to_thread(recorder.delivered)
     await record_orphaned_payment(client, recorder, stores, delivered, keep)
     await record_failed_refund(client, recorder, keep)
-    await record_authorization_release(client, recorder, keep)
+    await record_authorization_void(client, recorder, keep)
     await record_staff_decisions(client, recorder, keep)
     for row in SCHEDULES:
         run = await client.start_workflow(row.workflow, id=f"recorded-{row.id}", task_queue=row.queue)

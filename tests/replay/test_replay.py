@@ -8,7 +8,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from dev.histories.record_authorization_release import AUTHORIZATION_RELEASE
+from dev.histories.record_authorization_void import AUTHORIZATION_VOID
 from dev.histories.record_failed_refund import FAILED_REFUND
 from dev.histories.record_histories import PATHS, REFUNDS
 from dev.histories.record_orphaned_payment import ORPHANED_PAYMENTS
@@ -58,7 +58,7 @@ def test_every_workflow_and_every_path_has_a_history() -> None:
         *REFUNDS,
         *ORPHANED_PAYMENTS,
         FAILED_REFUND,
-        *AUTHORIZATION_RELEASE,
+        *AUTHORIZATION_VOID,
         *STAFF_DECISIONS,
         *(row.id for row in SCHEDULES),
     } <= names

@@ -11,10 +11,10 @@ from schemas.orders import SettleCompensation
 from workflows.names import authorization_void_workflow_id, order_workflow_id, payment_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow
 
-AUTHORIZATION_RELEASE = ("checkout-retried", "authorization-release", "checkout-payment_terminated")
+AUTHORIZATION_VOID = ("checkout-retried", "authorization-void", "checkout-payment_terminated")
 
 
-async def record_authorization_release(client: Client, recorder: Recorder, keep: Keep) -> None:
+async def record_authorization_void(client: Client, recorder: Recorder, keep: Keep) -> None:
     """The provider refuses the void once; and somebody terminates a payment workflow in the Web UI."""
     loop = asyncio.get_running_loop()
 
@@ -25,7 +25,7 @@ async def record_authorization_release(client: Client, recorder: Recorder, keep:
     order_id = await asyncio.to_thread(recorder.void_refused)
     await _retry(client, order_id)
     await keep(client, order_workflow_id(order_id), "checkout-retried")
-    await keep(client, authorization_void_workflow_id(order_id), "authorization-release")
+    await keep(client, authorization_void_workflow_id(order_id), "authorization-void")
     order_id = await asyncio.to_thread(recorder.interrupted, terminate)
     await _retry(client, order_id)
     await keep(client, order_workflow_id(order_id), "checkout-payment_terminated")
