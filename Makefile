@@ -1,4 +1,4 @@
-# One word for each thing a developer does here; `make` alone lists them.
+# A target for each thing a developer does here; `make` alone lists them.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -19,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 help: ## list what can be done
 	@echo "make <target>:"
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 setup: ## make the virtual environment (.venv) with the locked dependencies
 	@current="$$(cat requirements/dev.txt pyproject.toml Makefile | cksum) $$(pwd)"; \
@@ -54,13 +54,13 @@ down: setup ## stop everything; data stays
 	@echo "stopping the stack"
 	@$(BIN)/python -m dev.stack down
 
-status: setup ## show what runs where
+status: setup ## show which parts run, and where
 	@$(BIN)/python -m dev.stack status
 
 logs: setup ## show the last lines of the logs (NAME=api for one part)
 	@$(BIN)/python -m dev.stack logs $(NAME)
 
-restart: setup ## restart one part after a change of code: make restart NAME=order-worker
+restart: setup ## restart our processes after a change of code (NAME=order-worker for one of them)
 	@$(BIN)/python -m dev.stack restart $(or $(NAME),api order-worker notification-worker relay search-indexer)
 
 reset: setup ## stop everything and delete all data; downloaded servers stay
@@ -72,7 +72,7 @@ seed: setup ## migrate and fill the stores with sample data (safe to repeat)
 	@$(BIN)/order-admin setup
 	@$(BIN)/python -m dev.seed
 
-demo: up ## bring everything up and watch a real order be delivered
+demo: up ## bring everything up and show an order being delivered
 	@echo "running the demo"
 	@$(BIN)/python -m dev.demo
 
@@ -80,11 +80,11 @@ test: setup ## run every test; brings up the servers it needs
 	@echo "bringing the servers up"
 	@$(BIN)/python -m dev.stack up --only-servers
 	@failed=0; \
-	echo "running the tests of the parts, $(TEST_PROCESSES) file(s) at a time"; \
+	echo "running the tests, $(TEST_PROCESSES) file(s) at a time"; \
 	$(BIN)/pytest --ignore tests/e2e $(SIDE_BY_SIDE) || failed=1; \
-	echo "running the tests of the whole, likewise, in engines that are as good as new"; \
+	echo "running the end-to-end tests, likewise, on fresh testbeds"; \
 	$(BIN)/pytest tests/e2e -m "not alone" $(SIDE_BY_SIDE) || failed=1; \
-	echo "running those that want the machine for themselves, one after the other"; \
+	echo "running the tests that need the machine for themselves, one after the other"; \
 	$(BIN)/pytest tests/e2e -m alone || failed=1; \
 	exit $$failed
 
@@ -92,33 +92,33 @@ rotate-keys: setup ## change the key that signs tokens; nobody is signed out
 	@echo "rotating the signing keys"
 	@$(BIN)/order-admin rotate-keys
 
-conformance: up ## have an unmodified OAuth client library speak to the running API
+conformance: up ## check the running API with an unmodified OAuth client library
 	@echo "checking the running API with Authlib's client"
 	@$(BIN)/python -m dev.conformance
 
-bench-cart: setup ## measure warm reads and writes of a cart, beside a bare route and a bare Redis GET
+bench-cart: setup ## measure reads and writes of cached carts, beside a bare route and a bare Redis GET
 	@echo "measuring carts"
 	@$(BIN)/python -m bench.cart_speed
 
-bench-checkout: setup ## measure checkouts with stock reserved and payment authorised, beside a bare Temporal start
+bench-checkout: setup ## measure checkouts with stock reserved and payment authorized, beside a bare Temporal start
 	@echo "measuring checkouts"
 	@$(BIN)/python -m bench.checkout_speed
 
-bench-token: setup ## measure what the check of a token adds to a request, with Redis and without
+bench-token: setup ## measure what checking a token adds to a request, with Redis and without
 	@echo "measuring the token check"
 	@$(BIN)/python -m bench.token_check
 
-bench-import: setup ## measure an import of 50,000 products into MySQL, and when the search index equals them
+bench-import: setup ## measure an import of 50,000 products into MySQL, and how soon the search index has them
 	@echo "measuring the import"
 	@$(BIN)/python -m bench.product_import
 
-bench-search: setup ## measure search: nDCG of the judged queries, latency on 50,000 products, and how soon a change is found
+bench-search: setup ## measure search: nDCG of the judged queries, latency on 50,000 products, and how soon a change can be found
 	@echo "measuring the quality of search, then its latency"
 	@$(BIN)/python -m bench.search_quality
 	@$(BIN)/python -m bench.search_latency
 	@$(BIN)/python -m bench.search_freshness
 
-judgements: setup ## write the judged queries again from their rules
+judgements: setup ## grade the judged queries again by their rules
 	@echo "grading the sample shop by the rules of bench/judgements.py"
 	@$(BIN)/python -m bench.judgements
 
@@ -126,34 +126,34 @@ bench-stock: setup ## measure checkouts in a rush on scarce stock, beside the ba
 	@echo "measuring a rush on scarce stock"
 	@$(BIN)/python -m bench.stock_rush
 
-fault-matrix: setup ## let every activity of an order fail in every way on real servers, and keep the results in docs/
+fault-matrix: setup ## play every failure of every activity of an order on real servers, and write docs/fault-matrix.md
 	@echo "playing the fault matrix"
 	@$(BIN)/python -m dev.fault_matrix
 
-soak: setup ## play a hundred rounds of everything that happens at once at a checkout, workers killed among it
-	@echo "playing a hundred rounds of each interleaving; the seed is shown when one fails"
+soak: setup ## play a hundred rounds of everything that can happen at once at a checkout, and a storm of outages
+	@echo "playing a hundred rounds of each interleaving; a failure shows its seed"
 	@ORDERS_TEST_ROUNDS=100 $(BIN)/pytest -v tests/e2e/test_interleavings.py
-	@echo "webhooks and answers of the payment provider in 200 orders"
+	@echo "racing webhooks against answers of the payment provider in 200 orders"
 	@ORDERS_TEST_INTERLEAVINGS=200 $(BIN)/pytest -v tests/workflows/test_webhook_races.py
-	@echo "200 orders on their way: five workers and the Temporal server killed, MySQL away for 30 s"
+	@echo "running 200 orders while five workers and the Temporal server are killed and MySQL is away for 30 s"
 	@ORDERS_TEST_ORDERS=200 $(BIN)/pytest -v -s tests/e2e/test_storm.py
 
-histories: setup ## record the workflow histories that are missing, for the replay tests (OVERWRITE=1: all)
+histories: setup ## record the workflow histories that are missing, for the replay tests (OVERWRITE=1 records all again)
 	@echo "running an order down every path"
 	@$(BIN)/python -m dev.histories.record_histories
 
-check: setup ## formatting, lint, types and import rules
+check: setup ## check formatting, lint, types and import contracts
 	@echo "ruff format --check"; $(BIN)/ruff format --check .
 	@echo "ruff check"; $(BIN)/ruff check .
 	@echo "mypy"; $(BIN)/mypy
 	@echo "lint-imports"; $(BIN)/lint-imports
 
-format: setup ## put the code into shape
+format: setup ## format the code and apply lint fixes
 	@echo "formatting"
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-lock: setup ## write requirements/*.txt anew from pyproject.toml
+lock: setup ## resolve the dependencies of pyproject.toml into requirements/*.txt
 	@echo "requirements/dev.txt"; $(LOCK) --group native --group dev pyproject.toml -o requirements/dev.txt
 	@echo "requirements/runtime.txt"; $(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	@echo "requirements/simulators.txt"; $(LOCK) requirements/simulators.in -c requirements/dev.txt -o requirements/simulators.txt

@@ -1,6 +1,7 @@
 """Rules about the shape of the code that no single module can hold."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -235,3 +236,12 @@ def test_simulators_import_nothing_of_the_product() -> None:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not {name.split(".")[0] for name in names} & set(PRODUCT), path
+
+
+def test_docs_name_only_files_that_exist() -> None:
+    """Of what stands in backticks, each path with a folder; a bare name such as `saga.py` is left to its reader."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("docs/*/*.md")]
+    named = {(page.name, path) for page in pages for path in re.findall(r"`([\w./-]+/[\w.-]+\.\w+)`", page.read_text())}
+    first = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    missing = [(page, path) for page, path in named if path.split("/")[0] in first and not (ROOT / path).exists()]
+    assert not missing

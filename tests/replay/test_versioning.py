@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.replay.versioning import git, patch_ids, rewritten_histories, uncovered_patches
+from tests.replay.versioning import (
+    RETIRED,
+    git,
+    patch_ids,
+    retired_too_early,
+    rewritten_histories,
+    uncovered_patches,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 HISTORIES = Path("tests/replay/histories")
@@ -20,6 +27,15 @@ def test_no_released_history_is_rewritten() -> None:
 
 def test_every_patch_has_a_history_with_its_marker_and_one_without() -> None:
     assert uncovered_patches(ROOT.glob("workflows/**/*.py"), (ROOT / HISTORIES).glob("*.json")) == []
+
+
+def test_a_history_is_retired_only_with_a_branch_of_its_patch(tmp_path: Path) -> None:
+    assert retired_too_early(ROOT.glob("workflows/**/*.py"), RETIRED) == []
+    source, retired = tmp_path / "gated.py", {"checkout-delivered": "ship-first"}
+    source.write_text(GATED)
+    assert retired_too_early([source], retired) == ["checkout-delivered"]
+    source.write_text(GATED.replace("patched(", "deprecate_patch("))
+    assert retired_too_early([source], retired) == []
 
 
 @pytest.fixture

@@ -8,11 +8,15 @@ import ast
 import base64
 import json
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _HISTORIES = "tests/replay/histories"
 _MARKER = "core_patch"
+RETIRED: Mapping[str, str] = {}
+"""Histories that stay stored but are no longer replayed, each with its patch id: no run like it is open any more, and
+the patch is deprecated or removed. CONTRIBUTING says when.
+"""
 
 
 def git(repository: Path, *arguments: str) -> list[str]:
@@ -60,6 +64,12 @@ def patch_ids(sources: Iterable[Path]) -> dict[str, set[str]]:
                 patch_id = ast.literal_eval(node.args[0])
                 found.setdefault(patch_id, set()).add(node.func.attr)
     return found
+
+
+def retired_too_early(sources: Iterable[Path], retired: Mapping[str, str]) -> list[str]:
+    """Retired histories whose patch still has both branches, so that they have to replay."""
+    asked = patch_ids(sources)
+    return [name for name, patch_id in retired.items() if "patched" in asked.get(patch_id, set())]
 
 
 def markers(history: Path) -> set[str]:
