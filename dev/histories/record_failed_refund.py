@@ -5,7 +5,7 @@ import uuid
 
 from temporalio.client import Client
 
-from dev.histories.recorded_orders import PATIENCE_SECONDS, Keep, RecordedOrders, sku_in
+from dev.histories.recorded_orders import Keep, RecordedOrders, first_of, sku_in
 from domain.actors import staff_actor
 from schemas.refunds import RefundInput
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
@@ -29,8 +29,4 @@ async def record_failed_refund(client: Client, paths: FailedRefundPaths, keep: K
     refund = RefundInput(refund_id=str(uuid.uuid4()), amount=100, **about)
     workflow_id = refund_workflow_id(refund.refund_id)
     await client.execute_workflow(RefundWorkflow.run, refund, id=workflow_id, task_queue=PAYMENTS_QUEUE)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            async for started in client.list_workflows("WorkflowType = 'FailedRefundWorkflow'", limit=1):
-                return await keep(client, started.id, FAILED_REFUND)
-            await asyncio.sleep(0.2)
+    await keep(client, await first_of(client, "FailedRefundWorkflow"), FAILED_REFUND)

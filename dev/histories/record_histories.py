@@ -21,7 +21,7 @@ from dev.histories.record_authorization_void import record_authorization_void
 from dev.histories.record_failed_refund import record_failed_refund
 from dev.histories.record_orphaned_payment import record_orphaned_payment
 from dev.histories.record_staff_decisions import record_staff_decisions
-from dev.histories.recorded_orders import PATIENCE_SECONDS, Keep
+from dev.histories.recorded_orders import PATIENCE_SECONDS, Keep, first_of
 from dev.histories.recorded_paths import Recorder
 from dev.seed import fill
 from dev.seed_catalog import catalog
@@ -115,8 +115,7 @@ async def _record(bed: Testbed, stores: Connections, keep: Keep) -> None:
         await keep(client, workflow_id, name)
     first = (await asyncio.to_thread(recorder.event_ids, order_id))[0]
     await keep(client, notification_workflow_id(first), "notification")
-    async for mail in client.list_workflows("WorkflowType = 'AccountMailWorkflow'", limit=1):
-        await keep(client, mail.id, "account_mail")
+    await keep(client, await first_of(client, "AccountMailWorkflow"), "account_mail")
     delivered = await asyncio.to_thread(recorder.delivered)
     await record_orphaned_payment(client, recorder, stores, delivered, keep)
     await record_failed_refund(client, recorder, keep)

@@ -1,8 +1,10 @@
 """How `make histories` places an order: as a customer, over HTTP, until the order has come to its end."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -17,8 +19,19 @@ PATIENCE_SECONDS = 60
 _FINAL = ("delivered", "failed", "cancelled", "compensation_blocked")  # the last waits for staff
 # Writes the history of a workflow by its id, under a name.
 Keep = Callable[[Client, str, str], Awaitable[None]]
+_RECORDING_SINCE = datetime.now(UTC)
 VISA = "pm_card_visa"
 _PASSWORD = "recording histories"  # noqa: S105
+
+
+async def first_of(client: Client, workflow_type: str) -> str:
+    """The id of a workflow of this type that was started by this recording; an earlier one may be of other code."""
+    query = f"WorkflowType = '{workflow_type}' AND StartTime >= '{_RECORDING_SINCE.isoformat()}'"
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            async for started in client.list_workflows(query, limit=1):
+                return started.id
+            await asyncio.sleep(0.2)
 
 
 class RecordedOrders:
