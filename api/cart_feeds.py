@@ -90,14 +90,14 @@ class CartFeeds:
         self,
         redis_url: str,
         tail: Callable[[Callable[[Collection[str]], None]], TopicTail],
-        trust: CacheEpoch,
+        epoch: CacheEpoch,
         carts: CachedCarts,
         offers: CartOffers,
     ) -> None:
         self._feeds: dict[str, _Feed] = {}
         self._signals = CartSignals(redis_url, self._look_at)
         self._tail = tail(self._receive_products)
-        self._trust = trust
+        self._epoch = epoch
         self._carts = carts
         self._offers = offers
         self._products = set[str]()
@@ -116,7 +116,7 @@ class CartFeeds:
         tasks.append(asyncio.ensure_future(self._wait_for_stop(stopping)))
         tail.start()
         try:
-            with self._trust.watching():
+            with self._epoch.watching():
                 yield
         finally:
             self._end()
@@ -158,7 +158,7 @@ class CartFeeds:
             except Exception as error:  # noqa: BLE001 - whatever it was, a stream must not fall silent for ever
                 well = False
                 _log.warning("a watched cart cannot be read; it is shown late", error=repr(error)[:200])
-            relied_on = well and self._signals.live and self._trust.current() is not None
+            relied_on = well and self._signals.live and self._epoch.current() is not None
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS if relied_on else _LOOK_WITHOUT_SIGNALS_SECONDS):
                     await feed.look.wait()

@@ -49,12 +49,12 @@ class EdgeHeaders:
 
     def _wanted(self, scope: Scope, answer: Headers) -> dict[str, str]:
         limits: dict[str, str] = scope.get("state", {}).get("answer_headers", {})
-        wanted = self._fixed | limits
+        headers = self._fixed | limits
         if scope["path"].startswith(_DOCS_PATHS):
-            wanted["Content-Security-Policy"] = _DOCS
+            headers["Content-Security-Policy"] = _DOCS
         else:
             is_page = answer.get("content-type", "").startswith("text/html")
-            wanted["Content-Security-Policy"] = _PAGE if is_page else _NOTHING
+            headers["Content-Security-Policy"] = _PAGE if is_page else _NOTHING
         if not _PERSONAL.isdisjoint(Headers(scope=scope).keys()):
-            wanted["Cache-Control"] = "no-store"
-        return wanted
+            headers["Cache-Control"] = "no-store"
+        return headers

@@ -54,11 +54,11 @@ from api.routes import (
     reconciliation,
     refunds,
     stock,
+    taxonomy,
     users,
     vouchers,
     webhooks,
 )
-from api.routes import taxonomy as shelves
 from api.services import build_services
 from api.tokens import AccessTokens, KeyRing
 from temporal_clients.connection import connect_temporal
@@ -83,7 +83,7 @@ ROUTERS: dict[Service, tuple[APIRouter, ...]] = {
         product_imports.uploads,
         product_imports.router,
         products.router,
-        shelves.router,
+        taxonomy.router,
     ),
     "cart": (carts.router, carts.merging, cart_events.router),
     "order": (

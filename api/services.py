@@ -62,7 +62,7 @@ class CatalogServices:
     catalog: Catalog
     pages: ProductPages
     edits: ProductEdits
-    shelves: Taxonomy
+    taxonomy: Taxonomy
     imports: ProductImports
     search: ProductSearch
     client: CatalogClient
@@ -73,7 +73,7 @@ class CartServices:
     """Carts, their prices and their live streams."""
 
     store: CartStore
-    warm: CachedCarts
+    cached: CachedCarts
     offers: CartOffers
     feeds: CartFeeds
     prices: CartPrices
@@ -157,7 +157,7 @@ def _catalog(connections: Connections, temporal: Client) -> CatalogServices:
         catalog=Catalog(engine),
         pages=ProductPages(engine),
         edits=ProductEdits(engine),
-        shelves=Taxonomy(engine),
+        taxonomy=Taxonomy(engine),
         imports=ProductImports(engine),
         search=ProductSearch(connections.elasticsearch, f"{connections.settings.name_prefix}{ALIAS}"),
         client=CatalogClient(temporal),
@@ -166,14 +166,14 @@ def _catalog(connections: Connections, temporal: Client) -> CatalogServices:
 
 def _carts(connections: Connections, redis: RedisPipeline) -> CartServices:
     settings, engine = connections.settings, connections.engine
-    catalog, stock, trust = Catalog(engine), Stock(engine), CacheEpoch(connections.mongo)
+    catalog, stock, epoch = Catalog(engine), Stock(engine), CacheEpoch(connections.mongo)
     redis_url, topic = settings.redis_url.get_secret_value(), f"{settings.name_prefix}{PRODUCTS_TOPIC}"
-    store = CartStore(connections.mongo, connections.redis, trust, Lifetimes.of_days(settings))
-    warm, offers = CachedCarts(redis, trust, store), CartOffers(redis, catalog, stock)
+    store = CartStore(connections.mongo, connections.redis, epoch, Lifetimes.of_days(settings))
+    cached, offers = CachedCarts(redis, epoch, store), CartOffers(redis, catalog, stock)
     tail = partial(TopicTail, settings.kafka_bootstrap, topic)
-    feeds = CartFeeds(redis_url, tail, trust, warm, offers)
+    feeds = CartFeeds(redis_url, tail, epoch, cached, offers)
     prices = CartPrices(store, catalog, stock, Vouchers(engine), Quotes(settings))
-    return CartServices(store, warm, offers, feeds, prices)
+    return CartServices(store, cached, offers, feeds, prices)
 
 
 def _orders(connections: Connections, temporal: Client, prices: CartPrices) -> OrderServices:

@@ -56,9 +56,9 @@ def moves_forward(current: ParcelStatus, reported: ParcelStatus) -> bool:
     return _RANK[reported] > _RANK[current]
 
 
-def may_become(current: ParcelStatus, wanted: ParcelStatus) -> bool:
+def may_become(current: ParcelStatus, requested: ParcelStatus) -> bool:
     """Whether the move may be recorded: any move forward, and a booking that is put on hold or released."""
-    return moves_forward(current, wanted) or {current, wanted} == {ParcelStatus.BOOKED, ParcelStatus.ON_HOLD}
+    return moves_forward(current, requested) or {current, requested} == {ParcelStatus.BOOKED, ParcelStatus.ON_HOLD}
 
 
 def parcel_reference(order_id: str, parcel: int) -> str:
@@ -97,7 +97,7 @@ class Shortage:
     """A SKU of which fewer units are available than needed."""
 
     sku: str
-    wanted: int
+    requested: int
     available: int
 
 
@@ -126,10 +126,10 @@ def allocate(
 
 def summed(demands: Sequence[Demand]) -> dict[str, int]:
     """Units needed by SKU."""
-    wanted: dict[str, int] = {}
+    requested: dict[str, int] = {}
     for demand in demands:
-        wanted[demand.sku] = wanted.get(demand.sku, 0) + demand.quantity
-    return wanted
+        requested[demand.sku] = requested.get(demand.sku, 0) + demand.quantity
+    return requested
 
 
 def everywhere(available: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
@@ -140,17 +140,19 @@ def everywhere(available: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
     return dict(totals)
 
 
-def shortages(wanted: Mapping[str, int], totals: Mapping[str, int], backorderable: Collection[str]) -> list[Shortage]:
+def shortages(
+    requested: Mapping[str, int], totals: Mapping[str, int], backorderable: Collection[str]
+) -> list[Shortage]:
     """Every SKU of which all warehouses together have too few, unless it can be backordered."""
     return [
         Shortage(sku, quantity, max(0, totals.get(sku, 0)))
-        for sku, quantity in sorted(wanted.items())
+        for sku, quantity in sorted(requested.items())
         if totals.get(sku, 0) < quantity and sku not in backorderable
     ]
 
 
 def refuse_shortage(
-    wanted: Mapping[str, int],
+    requested: Mapping[str, int],
     totals: Mapping[str, int],
     backorderable: Collection[str] = (),
     *,
@@ -159,13 +161,13 @@ def refuse_shortage(
     """Raise OutOfStock naming every SKU that is short; with `unless_partly` only when nothing is available at all, and
     otherwise return what is short.
     """
-    short = shortages(wanted, totals, backorderable)
-    something = len(short) < len(wanted) or any(one.available for one in short)
+    short = shortages(requested, totals, backorderable)
+    something = len(short) < len(requested) or any(one.available for one in short)
     if short and not (unless_partly and something):
         names = ", ".join(one.sku for one in short)
         raise OutOfStock(f"Not enough stock of {names}.", lines=[asdict(one) for one in short])
     return short
 
 
-def _covered(wanted: Mapping[str, int], stock: Mapping[str, int]) -> int:
-    return sum(min(quantity, max(0, stock.get(sku, 0))) for sku, quantity in wanted.items())
+def _covered(requested: Mapping[str, int], stock: Mapping[str, int]) -> int:
+    return sum(min(quantity, max(0, stock.get(sku, 0))) for sku, quantity in requested.items())

@@ -57,7 +57,7 @@ class DifferenceStatus(StrEnum):
 class Difference:
     """One difference. `subject` is the provider's id of a payment or refund, or the order's id.
 
-    `orphaned` is money that arrived when nobody waited for it any more, which is given back without asking a person.
+    `orphaned` marks an orphaned payment, which is returned without a decision of staff.
     """
 
     kind: DifferenceKind
@@ -71,7 +71,7 @@ class Difference:
     orphaned: bool = False
 
 
-def due(books: OrderLedger, payment_id: str, payments: Payments) -> int:
+def due(ledger: OrderLedger, payment_id: str, payments: Payments) -> int:
     """How much of this payment the order needs: the value of its dispatched goods, less what other payments cover.
 
     Another payment covers what both the ledger and the provider have of it.
@@ -79,80 +79,80 @@ def due(books: OrderLedger, payment_id: str, payments: Payments) -> int:
     others = 0
     for other, made in payments.items():
         if made is not None and other != payment_id:
-            others += min(books.committed(other), made.held + made.captured)
-    return max(0, books.amount_due - others)
+            others += min(ledger.committed(other), made.held + made.captured)
+    return max(0, ledger.amount_due - others)
 
 
-def is_orphaned(payment_id: str, books: OrderLedger, payments: Payments) -> bool:
+def is_orphaned(payment_id: str, ledger: OrderLedger, payments: Payments) -> bool:
     """Whether it is an orphaned payment: unknown to the ledger, for an order that has ended and needs none of it."""
     payment = payments[payment_id]
-    unknown = payment is not None and payment.kept > 0 and books.committed(payment_id) == 0
-    return unknown and books.status in FINAL_STATUSES and due(books, payment_id, payments) == 0
+    unknown = payment is not None and payment.kept > 0 and ledger.committed(payment_id) == 0
+    return unknown and ledger.status in FINAL_STATUSES and due(ledger, payment_id, payments) == 0
 
 
-def compare(order_id: str, books: OrderLedger | None, payments: Payments) -> list[Difference]:
+def compare(order_id: str, ledger: OrderLedger | None, payments: Payments) -> list[Difference]:
     """All differences of an order.
 
     What follows from another difference is not reported as well.
     """
-    if books is None:
+    if ledger is None:
         return [_unknown(one) for one in payments.values() if one is not None and one.kept]
     found: list[Difference] = []
     for payment_id, payment in payments.items():
-        found += _gone(payment_id, books) if payment is None else _of_payment(payment, books, payments)
+        found += _gone(payment_id, ledger) if payment is None else _of_payment(payment, ledger, payments)
     at_provider = [payment for payment in payments.values() if payment is not None]
-    found += _failed_refunds(books, at_provider)
+    found += _failed_refunds(ledger, at_provider)
     if len(at_provider) == len(payments):
-        found += _refunds_only_here(books, at_provider)
+        found += _refunds_only_here(ledger, at_provider)
     if not found:
-        found += _of_order(order_id, books, payments)
+        found += _of_order(order_id, ledger, payments)
     return found
 
 
-def is_suspicious(payment: PaymentMade, books: OrderLedger | None) -> bool:
+def is_suspicious(payment: PaymentMade, ledger: OrderLedger | None) -> bool:
     """Whether a payment, seen without the order's others, needs the full comparison."""
-    if books is None:
+    if ledger is None:
         return payment.kept > 0
-    sums_differ = any(_differs(payment, books, kind) for kind in (_K.AUTHORIZATION, _K.CAPTURE, _K.VOID))
-    refunds_differ = payment.refunded != books.refunded()
+    sums_differ = any(_differs(payment, ledger, kind) for kind in (_K.AUTHORIZATION, _K.CAPTURE, _K.VOID))
+    refunds_differ = payment.refunded != ledger.refunded()
     needless = (
-        books.status in FINAL_STATUSES and payment.kept > 0 and (payment.held > 0 or payment.kept > books.amount_due)
+        ledger.status in FINAL_STATUSES and payment.kept > 0 and (payment.held > 0 or payment.kept > ledger.amount_due)
     )
-    return sums_differ or refunds_differ or needless or _own_books(books)
+    return sums_differ or refunds_differ or needless or _ledger_differs(ledger)
 
 
-def is_suspicious_order(books: OrderLedger) -> bool:
+def is_suspicious_order(ledger: OrderLedger) -> bool:
     """Whether our own records alone give reason to ask the provider."""
-    return _own_books(books) or (books.status in FINAL_STATUSES and _net(books) > books.amount_due)
+    return _ledger_differs(ledger) or (ledger.status in FINAL_STATUSES and _net(ledger) > ledger.amount_due)
 
 
-def _of_payment(payment: PaymentMade, books: OrderLedger, payments: Payments) -> list[Difference]:
-    if orphaned := _orphaned(payment, books, payments):
+def _of_payment(payment: PaymentMade, ledger: OrderLedger, payments: Payments) -> list[Difference]:
+    if orphaned := _orphaned(payment, ledger, payments):
         return orphaned
     found = []
     for kind in (_K.AUTHORIZATION, _K.CAPTURE, _K.VOID):
-        if _differs(payment, books, kind):
-            theirs, ours = payment.done(kind), books.sum(kind, payment.provider_id)
+        if _differs(payment, ledger, kind):
+            theirs, ours = payment.done(kind), ledger.sum(kind, payment.provider_id)
             found.append(_mismatch(payment.provider_id, payment.provider_id, kind, theirs, ours))
     for refund in payment.refunds:
-        ours = books.refunded(refund.provider_id)
+        ours = ledger.refunded(refund.provider_id)
         if refund.amount != ours:
             found.append(_mismatch(refund.provider_id, payment.provider_id, _K.REFUND, refund.amount, ours))
     return found
 
 
-def _orphaned(payment: PaymentMade, books: OrderLedger, payments: Payments) -> list[Difference]:
+def _orphaned(payment: PaymentMade, ledger: OrderLedger, payments: Payments) -> list[Difference]:
     """Money of an ended order that has no goods to pay for."""
-    if books.status not in FINAL_STATUSES:
+    if ledger.status not in FINAL_STATUSES:
         return []
     payment_id = payment.provider_id
-    needed, orphaned = due(books, payment_id, payments), is_orphaned(payment_id, books, payments)
-    captured = books.sum(_K.CAPTURE, payment_id)
+    needed, orphaned = due(ledger, payment_id, payments), is_orphaned(payment_id, ledger, payments)
+    captured = ledger.sum(_K.CAPTURE, payment_id)
     found = []
     if payment.held and payment.captured >= needed:
-        kind, ours = DifferenceKind.ORPHANED_AUTHORIZATION, books.committed(payment_id) - captured
-        hold = (_K.AUTHORIZATION, payment_id, payment.held, ours, payment.held, orphaned)
-        found.append(Difference(kind, payment_id, Repair.VOID_AUTHORIZATION, *hold))
+        kind, ours = DifferenceKind.ORPHANED_AUTHORIZATION, ledger.committed(payment_id) - captured
+        values = (_K.AUTHORIZATION, payment_id, payment.held, ours, payment.held, orphaned)
+        found.append(Difference(kind, payment_id, Repair.VOID_AUTHORIZATION, *values))
     excess = payment.captured - payment.refunded - needed
     if excess > 0:
         kind, kept = DifferenceKind.ORPHANED_CAPTURE, payment.captured - payment.refunded
@@ -161,8 +161,8 @@ def _orphaned(payment: PaymentMade, books: OrderLedger, payments: Payments) -> l
     return found
 
 
-def _differs(payment: PaymentMade, books: OrderLedger, kind: EntryKind) -> bool:
-    return payment.done(kind) != books.sum(kind, payment.provider_id)
+def _differs(payment: PaymentMade, ledger: OrderLedger, kind: EntryKind) -> bool:
+    return payment.done(kind) != ledger.sum(kind, payment.provider_id)
 
 
 def _mismatch(subject: str, payment_id: str, kind: EntryKind, theirs: int, ours: int) -> Difference:
@@ -184,32 +184,32 @@ def _mismatch(subject: str, payment_id: str, kind: EntryKind, theirs: int, ours:
     )
 
 
-def _gone(payment_id: str, books: OrderLedger) -> list[Difference]:
-    return [_mismatch(payment_id, payment_id, _K.AUTHORIZATION, 0, books.sum(_K.AUTHORIZATION, payment_id))]
+def _gone(payment_id: str, ledger: OrderLedger) -> list[Difference]:
+    return [_mismatch(payment_id, payment_id, _K.AUTHORIZATION, 0, ledger.sum(_K.AUTHORIZATION, payment_id))]
 
 
-def _failed_refunds(books: OrderLedger, payments: Sequence[PaymentMade]) -> Iterator[Difference]:
+def _failed_refunds(ledger: OrderLedger, payments: Sequence[PaymentMade]) -> Iterator[Difference]:
     """Refunds that the ledger has as done and that have failed since: their money was returned to us."""
     for payment in payments:
         for failed in payment.failed_refunds:
-            booked, back = books.sum(_K.REFUND, failed.provider_id), books.sum(_K.REFUND_REVERSAL, failed.provider_id)
+            booked, back = ledger.sum(_K.REFUND, failed.provider_id), ledger.sum(_K.REFUND_REVERSAL, failed.provider_id)
             if booked > back:
                 yield _mismatch(failed.provider_id, payment.provider_id, _K.REFUND_REVERSAL, booked, back)
 
 
-def _refunds_only_here(books: OrderLedger, payments: Sequence[PaymentMade]) -> Iterator[Difference]:
+def _refunds_only_here(ledger: OrderLedger, payments: Sequence[PaymentMade]) -> Iterator[Difference]:
     known = {refund.provider_id for payment in payments for refund in payment.refunds}
     known |= {failed.provider_id for payment in payments for failed in payment.failed_refunds}
-    for entry in books.entries:
+    for entry in ledger.entries:
         if entry.kind is _K.REFUND and entry.provider_id not in known:
-            payment_id = books.payments[0] if books.payments else entry.provider_id
+            payment_id = ledger.payments[0] if ledger.payments else entry.provider_id
             yield _mismatch(entry.provider_id, payment_id, _K.REFUND, 0, entry.amount)
 
 
-def _of_order(order_id: str, books: OrderLedger, payments: Payments) -> Iterator[Difference]:
-    captured = books.sum(_K.CAPTURE)
-    if _lacks_capture(books):
-        missing = books.amount_due - captured
+def _of_order(order_id: str, ledger: OrderLedger, payments: Payments) -> Iterator[Difference]:
+    captured = ledger.sum(_K.CAPTURE)
+    if _lacks_capture(ledger):
+        missing = ledger.amount_due - captured
         holding = next((one for one in payments.values() if one is not None and one.held >= missing), None)
         yield Difference(
             DifferenceKind.NOT_CAPTURED,
@@ -221,24 +221,24 @@ def _of_order(order_id: str, books: OrderLedger, payments: Payments) -> Iterator
             captured,
             missing,
         )
-    elif _wrong_status(books):
+    elif _wrong_status(ledger):
         yield Difference(DifferenceKind.STATUS_MISMATCH, order_id, Repair.CORRECT_STATUS)
 
 
-def _own_books(books: OrderLedger) -> bool:
-    return _lacks_capture(books) or _wrong_status(books)
+def _ledger_differs(ledger: OrderLedger) -> bool:
+    return _lacks_capture(ledger) or _wrong_status(ledger)
 
 
-def _lacks_capture(books: OrderLedger) -> bool:
-    return books.status in FINAL_STATUSES and books.sum(_K.CAPTURE) < books.amount_due
+def _lacks_capture(ledger: OrderLedger) -> bool:
+    return ledger.status in FINAL_STATUSES and ledger.sum(_K.CAPTURE) < ledger.amount_due
 
 
-def _wrong_status(books: OrderLedger) -> bool:
-    return books.payment_status not in (PaymentStatus.DISPUTED, books.derived_status)
+def _wrong_status(ledger: OrderLedger) -> bool:
+    return ledger.payment_status not in (PaymentStatus.DISPUTED, ledger.derived_status)
 
 
-def _net(books: OrderLedger) -> int:
-    return books.sum(_K.AUTHORIZATION) - books.sum(_K.VOID) - books.refunded()
+def _net(ledger: OrderLedger) -> int:
+    return ledger.sum(_K.AUTHORIZATION) - ledger.sum(_K.VOID) - ledger.refunded()
 
 
 def _unknown(payment: PaymentMade) -> Difference:

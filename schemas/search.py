@@ -94,7 +94,7 @@ class Suggestions(Payload):
     """`GET /v1/products/suggest`: product names, brands and categories."""
 
     items: list[str]
-    shelves: list[SuggestedTaxon] = []
+    taxonomy: list[SuggestedTaxon] = []
 
 
 class IndexedProduct(Payload):

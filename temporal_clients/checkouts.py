@@ -105,7 +105,7 @@ class CheckoutClient(WorkflowClient):
         except StillWorking as error:
             raise TemporalAway from error
 
-    async def retry_payment(self, order_id: str, update_id: str, wanted: RetryPayment) -> PaymentAnswer:
+    async def retry_payment(self, order_id: str, update_id: str, retry: RetryPayment) -> PaymentAnswer:
         """Try another method; whoever asks under the same id gets the same answer.
 
         Raises UpdateRefused with the workflow's code when the order does not wait for it, StillWorking.
@@ -113,7 +113,7 @@ class CheckoutClient(WorkflowClient):
         handle = self._handle(order_id)
         earlier = handle.get_update_handle_for(CheckoutWorkflow.retry_payment, update_id)
         return await self.update_once(
-            handle.execute_update(CheckoutWorkflow.retry_payment, wanted, id=update_id), earlier
+            handle.execute_update(CheckoutWorkflow.retry_payment, retry, id=update_id), earlier
         )
 
     async def decide(self, order_id: str, update_id: str, decision: Decision) -> CheckoutAnswer:

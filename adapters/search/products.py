@@ -95,7 +95,7 @@ class ProductSearch:
             for code, name in (bucket["key"].split(FACET_SEPARATOR, 1) for bucket in found["values"]["buckets"])
         ]
         items = list(dict.fromkeys(option["_source"]["name"] for option in options))
-        return Suggestions(items=items, shelves=taxa), took
+        return Suggestions(items=items, taxonomy=taxa), took
 
     def _next_page(self, query: ProductQuery, words: Words, place: Place) -> tuple[ProductPage, int]:
         request = _request(query, words, first=False) | {"search_after": place.after}

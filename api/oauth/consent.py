@@ -64,8 +64,8 @@ class Authorization:
             if error.redirect_uri:
                 return self._server.redirect_of(error)
             # Never sent to an address that is not known to be the client's.
-            said = error.description or str(error.error)
-            return page("refused.html", "This request cannot be answered", 400, said)
+            message = error.description or str(error.error)
+            return page("refused.html", "This request cannot be answered", 400, message)
         if not visit.form:
             return self._ask(visit, grant, signed_in)
         user_id = signed_in.account.id if signed_in else None

@@ -135,9 +135,9 @@ class _Builder:
 
     def _shared(self, title: str, place: int, parse: Parse) -> Any:
         """A field of the product: the rows that have it must agree."""
-        said = [(line, cell) for line, cell in zip(self._product.lines, self._by_place[place], strict=True) if cell]
-        line, cell = said[0] if said else (self._product.lines[0], "")
-        for at, other in said[1:]:
+        filled = [(line, cell) for line, cell in zip(self._product.lines, self._by_place[place], strict=True) if cell]
+        line, cell = filled[0] if filled else (self._product.lines[0], "")
+        for at, other in filled[1:]:
             if other != cell:
                 message = f"Line {line} has another value for the same product."
                 self._product.note(RowFault(at, title, "conflicting_rows", message))

@@ -46,8 +46,8 @@ async def submit_email_page(
     try:
         proven = await verify_email(VerifyEmail(token=form.token), changes, mails, address)
     except (ValidationError, InvalidLink):
-        return page("account_done.html", _CONFIRM, 422, _INVALID, said="Nothing was changed.")
-    return page("account_done.html", "Thank you", said=f"{proven.email} is confirmed.")
+        return page("account_done.html", _CONFIRM, 422, _INVALID, message="Nothing was changed.")
+    return page("account_done.html", "Thank you", message=f"{proven.email} is confirmed.")
 
 
 @router.get("/password", dependencies=[public])
@@ -69,7 +69,7 @@ async def submit_password_page(
     try:
         await reset_password(reset, changes, mails, address)
     except InvalidLink:
-        return page("account_done.html", _PASSWORD, 422, _INVALID, said="Nothing was changed.")
+        return page("account_done.html", _PASSWORD, 422, _INVALID, message="Nothing was changed.")
     return page(
-        "account_done.html", "Your password was changed", said="You are signed out everywhere. Please sign in again."
+        "account_done.html", "Your password was changed", message="You are signed out everywhere. Please sign in again."
     )

@@ -27,7 +27,7 @@ _EXAMPLES = {
         }
     }
 }
-Wanted = Annotated[SaveAddress, Body(openapi_examples=_EXAMPLES)]
+AddressBody = Annotated[SaveAddress, Body(openapi_examples=_EXAMPLES)]
 
 
 def _own_address(address_id: str, user: CurrentUser, book: Addresses) -> SavedAddress:
@@ -47,9 +47,9 @@ def list_own_addresses(user: CurrentUser, book: Addresses) -> AddressList:
 
 
 @router.post("", status_code=201, dependencies=_OWN, responses=problems(401, 403, 409, 422, 503))
-def add_own_address(wanted: Wanted, user: CurrentUser, book: Addresses, response: Response) -> SavedAddress:
+def add_own_address(body: AddressBody, user: CurrentUser, book: Addresses, response: Response) -> SavedAddress:
     """Save an address; the first one becomes the default. It is checked by the rules of its country."""
-    saved = book.add(user.id, checked(wanted))
+    saved = book.add(user.id, checked(body))
     response.headers["Location"] = f"{router.prefix}/{saved.id}"
     return saved
 
@@ -61,9 +61,9 @@ def read_own_address(address: OwnAddress) -> SavedAddress:
 
 
 @router.put("/{address_id}", dependencies=_OWN, responses=problems(401, 403, 404, 422, 503))
-def replace_own_address(wanted: Wanted, address: OwnAddress, user: CurrentUser, book: Addresses) -> SavedAddress:
+def replace_own_address(body: AddressBody, address: OwnAddress, user: CurrentUser, book: Addresses) -> SavedAddress:
     """Replace an address. It stays the default until another address becomes the default."""
-    return book.replace(user.id, address.id, checked(wanted))
+    return book.replace(user.id, address.id, checked(body))
 
 
 @router.delete("/{address_id}", status_code=204, dependencies=_OWN, responses=problems(401, 403, 404, 503))

@@ -88,13 +88,13 @@ def read_user(account: ThisAccount) -> ManagedUser:
 @router.put("/v1/users/{user_id}/roles", dependencies=[require("users:manage_roles")], responses=_REFUSALS)
 def set_roles(
     account: ThisAccount,
-    wanted: Annotated[SetRoles, Body(openapi_examples={"support": {"value": _ROLES_EXAMPLE}})],
+    body: Annotated[SetRoles, Body(openapi_examples={"support": {"value": _ROLES_EXAMPLE}})],
     accounts: AccountStore,
     sessions: SessionService,
     audit: Audit,
 ) -> ManagedUser:
     """Replace an account's roles; its tokens stop at once, and new ones carry the new roles."""
-    changed = accounts.set_roles(account.id, wanted.roles)
+    changed = accounts.set_roles(account.id, body.roles)
     sessions.changed(changed)
     audit.record(
         SecurityEventType.ACCOUNT_ROLES_CHANGED,

@@ -114,49 +114,49 @@ async def read_cart(owner: Owner, carts: CartCopies, answers: CartAnswers) -> Ca
 
 @router.post("/items", responses=_REFUSALS)
 async def add_to_cart(
-    wanted: Annotated[AddToCart, Body(openapi_examples={"two": {"value": _EXAMPLE}})],
+    body: Annotated[AddToCart, Body(openapi_examples={"two": {"value": _EXAMPLE}})],
     owner: Owner,
-    asked: UnderVersion,
+    change: UnderVersion,
     answers: CartAnswers,
 ) -> CartView:
     """Add units of a SKU to the cart. With an Idempotency-Key a repeat adds nothing."""
-    return await answers.change_line(wanted.sku, lambda store, offer: store.add(owner, offer, wanted.quantity, asked))
+    return await answers.change_line(body.sku, lambda store, offer: store.add(owner, offer, body.quantity, change))
 
 
 @router.put("/items/{sku}", responses=_REFUSALS)
 async def set_cart_quantity(
     sku: Line,
-    wanted: Annotated[SetQuantity, Body(openapi_examples={"two": {"value": {"quantity": 2}}})],
+    body: Annotated[SetQuantity, Body(openapi_examples={"two": {"value": {"quantity": 2}}})],
     owner: Owner,
-    asked: UnderVersion,
+    change: UnderVersion,
     answers: CartAnswers,
 ) -> CartView:
     """Set the quantity of a SKU in the cart; more than is available is refused."""
-    return await answers.change_line(sku, lambda store, offer: store.set_quantity(owner, offer, wanted.quantity, asked))
+    return await answers.change_line(sku, lambda store, offer: store.set_quantity(owner, offer, body.quantity, change))
 
 
 @router.delete("/items/{sku}", responses=_REFUSALS)
-async def remove_from_cart(sku: Line, owner: Owner, asked: UnderVersion, answers: CartAnswers) -> CartView:
+async def remove_from_cart(sku: Line, owner: Owner, change: UnderVersion, answers: CartAnswers) -> CartView:
     """Remove a SKU from the cart."""
-    return await answers.change(lambda store: store.remove(owner, sku, asked))
+    return await answers.change(lambda store: store.remove(owner, sku, change))
 
 
 @router.delete("", responses=_REFUSALS)
-async def clear_cart(owner: Owner, asked: UnderVersion, answers: CartAnswers) -> CartView:
+async def clear_cart(owner: Owner, change: UnderVersion, answers: CartAnswers) -> CartView:
     """Empty the cart."""
-    return await answers.change(lambda store: store.clear(owner, asked))
+    return await answers.change(lambda store: store.clear(owner, change))
 
 
 @router.post("/acknowledge", responses=_REFUSALS)
 async def acknowledge_cart(
-    owner: Owner, asked: UnderVersion, carts: CartCopies, offers: Offers, answers: CartAnswers
+    owner: Owner, change: UnderVersion, carts: CartCopies, offers: Offers, answers: CartAnswers
 ) -> CartView:
     """Acknowledge all `changes`: later ones are shown against current prices.
 
     With If-Match only if the cart is as it was shown. Setting a line's quantity acknowledges that line as well.
     """
     current = await offers.of((await carts.get(owner)).items)
-    return await answers.change(lambda store: store.acknowledge(owner, current, asked))
+    return await answers.change(lambda store: store.acknowledge(owner, current, change))
 
 
 @router.post("/guest-token", status_code=201, responses=problems(401, 503))

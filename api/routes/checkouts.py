@@ -42,7 +42,7 @@ _EXAMPLES = {
     responses={**PENDING, **problems(400, 401, 402, 403, 409, 422, 503)},
 )
 async def place_order(
-    wanted: Annotated[CheckoutRequest, Body(openapi_examples=_EXAMPLES)],
+    body: Annotated[CheckoutRequest, Body(openapi_examples=_EXAMPLES)],
     user: CurrentUser,
     placement: Placement,
     once: OnceInWorkflow,
@@ -53,7 +53,7 @@ async def place_order(
     has authenticated the payment with their bank. After a 402 the order waits until `retry_until` for another payment
     method (`POST /v1/orders/{id}/payment`); a new checkout of the same cart replaces it.
     """
-    begun, answer = await once.answer(ROUTE, wanted, lambda begun: placement.answer(user, wanted, begun))
+    begun, answer = await once.answer(ROUTE, body, lambda begun: placement.answer(user, body, begun))
     if answer is None:
         return pending(begun.resource_id)
     return answer.response(f"/v1/orders/{begun.resource_id}")

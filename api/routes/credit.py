@@ -59,7 +59,7 @@ def read_credit(
     responses=problems(400, 401, 403, 404, 422, 503),
 )
 def grant_credit(
-    wanted: Annotated[GrantCredit, Body(openapi_examples=_EXAMPLES)],
+    body: Annotated[GrantCredit, Body(openapi_examples=_EXAMPLES)],
     customer: ThisCustomer,
     asker: CurrentPrincipal,
     key: IdempotencyKey,
@@ -67,4 +67,4 @@ def grant_credit(
 ) -> CreditEntry:
     """Grant store credit to a customer, once per key."""
     granter = Granter(acting(asker, "credit:grant"), f"{asker.name}:{hashlib.sha256(key.encode()).hexdigest()}")
-    return credit.grant(customer, wanted, granter)
+    return credit.grant(customer, body, granter)

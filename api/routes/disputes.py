@@ -106,18 +106,18 @@ def read_dispute(dispute: ThisDispute) -> DisputeView:
 
 @router.post("/{dispute_id}/evidence", dependencies=[_MAY], response_model=DisputeView, responses=_RESPONSES)
 async def submit_evidence(
-    wanted: Annotated[EvidenceRequest, Body(openapi_examples=_EVIDENCE)],
+    body: Annotated[EvidenceRequest, Body(openapi_examples=_EVIDENCE)],
     dispute: ThisDispute,
     decisions: Decisions,
     disputes: DisputeWorkflows,
 ) -> Response:
     """Send evidence to the bank. 409 `dispute_closed` once it is decided, `dispute_refused` by the provider."""
-    return await decisions.carry_out("evidence", dispute, wanted, disputes.submit_evidence)
+    return await decisions.carry_out("evidence", dispute, body, disputes.submit_evidence)
 
 
 @router.post("/{dispute_id}/accept", dependencies=[_MAY], response_model=DisputeView, responses=_RESPONSES)
 async def accept_dispute(
-    wanted: Annotated[DisputeDecisionRequest, Body(openapi_examples=_ACCEPT)],
+    body: Annotated[DisputeDecisionRequest, Body(openapi_examples=_ACCEPT)],
     dispute: ThisDispute,
     decisions: Decisions,
     disputes: DisputeWorkflows,
@@ -126,15 +126,15 @@ async def accept_dispute(
 
     409 `dispute_closed` once it is decided.
     """
-    return await decisions.carry_out("accept", dispute, wanted, disputes.accept)
+    return await decisions.carry_out("accept", dispute, body, disputes.accept)
 
 
 @router.post("/{dispute_id}/release", dependencies=[_MAY], response_model=DisputeView, responses=_RESPONSES)
 async def release_order(
-    wanted: Annotated[DisputeDecisionRequest, Body(openapi_examples=_RELEASE)],
+    body: Annotated[DisputeDecisionRequest, Body(openapi_examples=_RELEASE)],
     dispute: ThisDispute,
     decisions: Decisions,
     disputes: DisputeWorkflows,
 ) -> Response:
     """Release the order's parcels although the dispute is not decided. 409 `dispute_closed`, `not_on_hold`."""
-    return await decisions.carry_out("release", dispute, wanted, disputes.release)
+    return await decisions.carry_out("release", dispute, body, disputes.release)

@@ -30,9 +30,9 @@ def list_flagged_webhooks(
 @router.post("/{event_id}/review", dependencies=[require("ops:reconcile")], responses=problems(401, 403, 404, 422, 503))
 def review_flagged_webhook(
     event_id: Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,255}$")],
-    wanted: Annotated[ReviewRequest, Body(openapi_examples=_EXAMPLES)],
+    body: Annotated[ReviewRequest, Body(openapi_examples=_EXAMPLES)],
     flagged: Flagged,
     asker: CurrentPrincipal,
 ) -> FlaggedWebhookView:
     """Record who has reviewed it and what they found; the first review stays."""
-    return flagged.review(event_id, acting(asker, "ops:reconcile"), wanted.reason)
+    return flagged.review(event_id, acting(asker, "ops:reconcile"), body.reason)

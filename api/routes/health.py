@@ -43,14 +43,14 @@ async def read_health() -> Health:
 @router.get("/readyz", dependencies=[public], responses={503: {"model": Readiness}})
 async def read_readiness(response: Response, connections: AppConnections, temporal: Temporal) -> Readiness:
     """Which parts can be reached; all are checked at once, with a short time-out."""
-    asked: dict[str, Callable[[], Awaitable[object]]] = {
+    probes: dict[str, Callable[[], Awaitable[object]]] = {
         name: lambda check=check: asyncio.to_thread(check, connections)  # type: ignore[misc]
         for name, check in _STORES.items()
     }
     quick = timedelta(seconds=_PATIENCE_SECONDS)
-    asked["temporal"] = lambda: temporal.service_client.check_health(timeout=quick)
-    states = await asyncio.gather(*(_state(name, ask) for name, ask in asked.items()))
-    checks = dict(zip(asked, states, strict=True))
+    probes["temporal"] = lambda: temporal.service_client.check_health(timeout=quick)
+    states = await asyncio.gather(*(_state(name, ask) for name, ask in probes.items()))
+    checks = dict(zip(probes, states, strict=True))
     if checks["mysql"] == "away":
         response.status_code = 503
         return Readiness(status="unavailable", checks=checks)

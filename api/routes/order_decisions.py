@@ -26,7 +26,7 @@ _EXAMPLES = {
     "/{order_id}/decision", dependencies=[require("checkout:place")], response_model=OrderView, responses=RESPONSES
 )
 async def decide_about_order(
-    wanted: Annotated[DecisionRequest, Body(openapi_examples=_EXAMPLES)],
+    body: Annotated[DecisionRequest, Body(openapi_examples=_EXAMPLES)],
     order: CustomersOrder,
     checkouts: Checkouts,
     answers: Answers,
@@ -38,10 +38,10 @@ async def decide_about_order(
     decision until `shortage.decide_until` the order is cancelled and nothing is charged.
     """
     path = f"{router.prefix}/{order.id}/decision"
-    decision = Decision(choice=wanted.choice, actor=customer_actor(order.customer_id))
+    decision = Decision(choice=body.choice, actor=customer_actor(order.customer_id))
 
     async def decide(begun: Begun) -> Answer:
         answer = await checkouts.decide(order.id, begun.resource_id, decision)
-        return await run_in_threadpool(answers.of_decision, order, answer, wanted.choice, path)
+        return await run_in_threadpool(answers.of_decision, order, answer, body.choice, path)
 
-    return await requests.answer(path, order, wanted, decide)
+    return await requests.answer(path, order, body, decide)

@@ -26,7 +26,7 @@ _SETTLEMENTS = {
 
 @router.post("/{order_id}/risk", dependencies=[require("orders:review")], response_model=OrderView, responses=RESPONSES)
 async def review_order(
-    wanted: Annotated[ReviewRequest, Body(openapi_examples=_REVIEWS)],
+    body: Annotated[ReviewRequest, Body(openapi_examples=_REVIEWS)],
     order: CurrentOrder,
     asker: CurrentPrincipal,
     checkouts: Checkouts,
@@ -37,13 +37,13 @@ async def review_order(
     Answers with the order: confirmed, or failed with nothing reserved and nothing charged. 409 `not_in_review` when it
     does not wait for a review.
     """
-    review = Review(verdict=wanted.verdict, reason=wanted.reason, actor=acting(asker, "orders:review"))
+    review = Review(verdict=body.verdict, reason=body.reason, actor=acting(asker, "orders:review"))
 
     async def decide(begun: Begun) -> Answer:
         await checkouts.review(order.id, begun.resource_id, review)
         return await requests.as_it_is(order)
 
-    return await requests.answer(f"/v1/ops/orders/{order.id}/risk", order, wanted, decide)
+    return await requests.answer(f"/v1/ops/orders/{order.id}/risk", order, body, decide)
 
 
 @router.post(
@@ -53,7 +53,7 @@ async def review_order(
     responses=RESPONSES,
 )
 async def settle_order(
-    wanted: Annotated[SettlementRequest, Body(openapi_examples=_SETTLEMENTS)],
+    body: Annotated[SettlementRequest, Body(openapi_examples=_SETTLEMENTS)],
     order: CurrentOrder,
     asker: CurrentPrincipal,
     checkouts: Checkouts,
@@ -64,10 +64,10 @@ async def settle_order(
     The order's history says what is due. Answers with the order at once: the compensation continues by itself, and may
     be blocked again. 409 `nothing_blocked` when no compensation is blocked.
     """
-    decision = SettleCompensation(actor=acting(asker, "orders:settle"), reason=wanted.reason, retry=wanted.retry)
+    decision = SettleCompensation(actor=acting(asker, "orders:settle"), reason=body.reason, retry=body.retry)
 
     async def settle(begun: Begun) -> Answer:
         await checkouts.settle(order.id, begun.resource_id, decision)
         return await requests.as_it_is(order)
 
-    return await requests.answer(f"/v1/ops/orders/{order.id}/compensation", order, wanted, settle)
+    return await requests.answer(f"/v1/ops/orders/{order.id}/compensation", order, body, settle)

@@ -23,7 +23,7 @@ _EXAMPLE = {"mastercard": {"value": {"payment_method": "pm_card_mastercard"}}}
     "/{order_id}/payment", dependencies=[require("checkout:place")], response_model=OrderView, responses=RESPONSES
 )
 async def pay_order_again(
-    wanted: Annotated[RetryPaymentRequest, Body(openapi_examples=_EXAMPLE)],
+    body: Annotated[RetryPaymentRequest, Body(openapi_examples=_EXAMPLE)],
     order: CustomersOrder,
     checkouts: Checkouts,
     requests: OrderRequests,
@@ -35,7 +35,7 @@ async def pay_order_again(
     """
     path = f"{router.prefix}/{order.id}/payment"
 
-    retry = RetryPayment(payment_method=wanted.payment_method, payment_return_url=wanted.payment_return_url)
+    retry = RetryPayment(payment_method=body.payment_method, payment_return_url=body.payment_return_url)
 
     async def pay(begun: Begun) -> Answer:
         payment = await checkouts.retry_payment(order.id, begun.resource_id, retry)
@@ -47,4 +47,4 @@ async def pay_order_again(
         problem = HttpProblem(402, ProblemCode.PAYMENT_DECLINED, detail, members=members)
         return Answer.refusing(problem, path)
 
-    return await requests.answer(path, order, wanted, pay)
+    return await requests.answer(path, order, body, pay)

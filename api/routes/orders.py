@@ -84,10 +84,10 @@ async def cancel_order(
     asker: CurrentPrincipal,
     orders: Orders,
     checkouts: Checkouts,
-    wanted: Annotated[CancelRequest | None, Body(openapi_examples={"size": {"value": _CANCEL_EXAMPLE}})] = None,
+    body: Annotated[CancelRequest | None, Body(openapi_examples={"size": {"value": _CANCEL_EXAMPLE}})] = None,
 ) -> OrderView | JSONResponse:
     """Cancel an order before its parcels are dispatched; reserved stock is released and authorized money is voided."""
-    request = CancelOrder(actor=_canceller(order, asker), reason=(wanted or CancelRequest()).reason)
+    request = CancelOrder(actor=_canceller(order, asker), reason=(body or CancelRequest()).reason)
     try:
         await checkouts.cancel(order.id, request)
     except StillWorking:

@@ -43,7 +43,7 @@ async def change_own_password(
 
 @router.post("/password-resets", status_code=202, dependencies=[public], responses=problems(503))
 async def ask_for_password_reset(
-    wanted: Annotated[AskForPasswordReset, Body(openapi_examples={"ask": {"value": {"email": "ada@shop.example"}}})],
+    body: Annotated[AskForPasswordReset, Body(openapi_examples={"ask": {"value": {"email": "ada@shop.example"}}})],
     mails: Mails,
     security: Security,
     address: ClientAddress,
@@ -52,7 +52,7 @@ async def ask_for_password_reset(
 
     The link is for the account that has verified the address, otherwise for the newest account with it.
     """
-    await mails.send(AccountMailKind.RESET_PASSWORD, wanted.email)
+    await mails.send(AccountMailKind.RESET_PASSWORD, body.email)
     await run_in_threadpool(
         security.record, SecurityEventType.PASSWORD_RESET_REQUESTED, user_id=None, actor=GUEST_ACTOR, address=address
     )

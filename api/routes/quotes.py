@@ -20,11 +20,11 @@ _EXAMPLES = {
 
 @router.post("", responses=problems(401, 409, 422, 503))
 def quote_cart(
-    wanted: Annotated[QuoteRequest, Body(openapi_examples=_EXAMPLES)], owner: Owner, asker: SignedIn, prices: Prices
+    body: Annotated[QuoteRequest, Body(openapi_examples=_EXAMPLES)], owner: Owner, asker: SignedIn, prices: Prices
 ) -> QuoteView:
     """What your cart costs, with the price of each shipping method. Nothing is stored or reserved.
 
     Send `quote` with the checkout: until it expires, the order never costs more than quoted.
     """
-    cart = prices.current(owner, wanted.cart_version)
-    return prices.quote(prices.price(cart, wanted, asker.id if asker else None))
+    cart = prices.current(owner, body.cart_version)
+    return prices.quote(prices.price(cart, body, asker.id if asker else None))

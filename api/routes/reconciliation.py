@@ -73,7 +73,7 @@ def list_payment_differences(
 )
 async def decide_about_difference(
     difference_id: Annotated[int, Depends(_existing)],
-    wanted: Annotated[DifferenceDecisionRequest, Body(openapi_examples=_EXAMPLES)],
+    body: Annotated[DifferenceDecisionRequest, Body(openapi_examples=_EXAMPLES)],
     asker: CurrentPrincipal,
     repairs: RepairWorkflows,
     once: OnceInWorkflow,
@@ -89,13 +89,13 @@ async def decide_about_difference(
         decision = DecideDifference(
             decision_id=begun.resource_id,
             difference_id=difference_id,
-            action=wanted.action,
-            reason=wanted.reason,
+            action=body.action,
+            reason=body.reason,
             actor=acting(asker, "payments:repair"),
         )
         return _answer(await repairs.decide(decision))
 
-    _, answer = await once.answer(f"POST {_PATH}/differences/{difference_id}/decision", wanted, ask)
+    _, answer = await once.answer(f"POST {_PATH}/differences/{difference_id}/decision", body, ask)
     if answer is not None:
         return answer.response()
     return JSONResponse({"id": difference_id, "status": "repairing"}, 202, headers={"Location": _PATH})

@@ -59,7 +59,7 @@ def list_refunds(order: CurrentOrder, refunds: RefundStore) -> RefundList:
     responses={**_PENDING, **problems(400, 401, 403, 404, 409, 422, 503)},
 )
 async def refund_order(
-    wanted: Annotated[RefundRequest, Body(openapi_examples=_EXAMPLES)],
+    body: Annotated[RefundRequest, Body(openapi_examples=_EXAMPLES)],
     order: CurrentOrder,
     asker: CurrentPrincipal,
     refunds: RefundWorkflows,
@@ -76,14 +76,14 @@ async def refund_order(
         refund = RefundInput(
             refund_id=begun.resource_id,
             order_id=order.id,
-            amount=wanted.amount.amount if wanted.amount else None,
-            currency=wanted.amount.currency if wanted.amount else None,
-            reason=wanted.reason,
+            amount=body.amount.amount if body.amount else None,
+            currency=body.amount.currency if body.amount else None,
+            reason=body.reason,
             actor=acting(asker, "orders:refund"),
         )
         return _answer(await refunds.refund(refund), path)
 
-    begun, answer = await once.answer(f"POST {path}", wanted, ask)
+    begun, answer = await once.answer(f"POST {path}", body, ask)
     if answer is not None:
         return answer.response(location=path)
     pending = PendingRefund(id=begun.resource_id, order_id=order.id).model_dump(mode="json")

@@ -64,10 +64,10 @@ def read_stock(sku: ThisSku, stock: StockStore) -> SkuStock:
 
 @router.patch("/v1/stock/{sku}", dependencies=[require("stock:move")], responses=problems(401, 403, 404, 422, 503))
 def change_stock_rules(
-    sku: ThisSku, wanted: Annotated[SetStockRules, Body(openapi_examples=_RULES)], stock: StockStore
+    sku: ThisSku, body: Annotated[SetStockRules, Body(openapi_examples=_RULES)], stock: StockStore
 ) -> SkuStock:
     """Set whether the SKU may be backordered and when its stock counts as low; fields left out stay as they are."""
-    stock.set_rules(sku, wanted)
+    stock.set_rules(sku, body)
     return _found(stock.overview(sku))
 
 
@@ -95,7 +95,7 @@ def list_stock_movements(
 )
 async def post_stock_movement(
     sku: ThisSku,
-    wanted: Annotated[NewMovement, Body(openapi_examples=_MOVEMENTS)],
+    body: Annotated[NewMovement, Body(openapi_examples=_MOVEMENTS)],
     asker: CurrentPrincipal,
     key: IdempotencyKey,
     stock: StockStore,
@@ -103,7 +103,7 @@ async def post_stock_movement(
 ) -> Movement:
     """Record units that were received, restocked or counted. Backorders of the SKU are allocated first."""
     poster = Poster(acting(asker, "stock:move"), f"{asker.name}:{hashlib.sha256(key.encode()).hexdigest()}")
-    posted = await run_in_threadpool(stock.post, sku, wanted, poster)
+    posted = await run_in_threadpool(stock.post, sku, body, poster)
     await running.signal_allocations(posted.arrived)
     return posted.movement
 

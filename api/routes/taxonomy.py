@@ -46,15 +46,15 @@ CategoryChange = Annotated[
 ]
 
 
-def _brand(code: str, shelves: CatalogTaxonomy) -> Brand:
-    brand = shelves.brand(code) if _is_code(code) else None
+def _brand(code: str, taxonomy: CatalogTaxonomy) -> Brand:
+    brand = taxonomy.brand(code) if _is_code(code) else None
     if brand is None:
         raise NotFound("There is no such brand.")
     return brand
 
 
-def _category(code: str, shelves: CatalogTaxonomy) -> Category:
-    category = shelves.category(code) if _is_code(code) else None
+def _category(code: str, taxonomy: CatalogTaxonomy) -> Category:
+    category = taxonomy.category(code) if _is_code(code) else None
     if category is None:
         raise NotFound("There is no such category.")
     return category
@@ -85,12 +85,12 @@ Changes = Annotated[_Changes, Depends(_changes)]
 
 @router.get("/v1/brands", dependencies=[public], responses=problems(422, 503))
 def list_brands(
-    shelves: CatalogTaxonomy,
+    taxonomy: CatalogTaxonomy,
     cursor: Annotated[str | None, Query(max_length=1000, pattern=r"^[A-Za-z0-9_-]+$")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> BrandPage:
     """Brands, by name."""
-    found = shelves.brands(_place(cursor), limit + 1)
+    found = taxonomy.brands(_place(cursor), limit + 1)
     more = len(found) > limit
     return BrandPage(items=found[:limit], next_cursor=_cursor(found[limit - 1]) if more else None)
 
@@ -103,14 +103,14 @@ def read_brand(brand: ThisBrand, response: Response) -> Brand:
 
 
 @router.post("/v1/brands", status_code=201, dependencies=_MANAGE, response_model=Brand, responses=_ADDING)
-def create_brand(new: NewBrandBody, once: Once, shelves: CatalogTaxonomy) -> Response:
+def create_brand(new: NewBrandBody, once: Once, taxonomy: CatalogTaxonomy) -> Response:
     """Create a brand."""
 
     def create(again: bool) -> Made:
         try:
-            made = shelves.add_brand(new)
+            made = taxonomy.add_brand(new)
         except CodeTaken:
-            found = shelves.brand(new.code)
+            found = taxonomy.brand(new.code)
             if not again or found != Brand(**new.model_dump()):
                 raise
             made = found
@@ -125,12 +125,12 @@ def change_brand(
     patch: BrandChange,
     expected: ExpectedVersion,
     asker: CurrentPrincipal,
-    shelves: CatalogTaxonomy,
+    taxonomy: CatalogTaxonomy,
     changes: Changes,
     response: Response,
 ) -> Brand:
     """Rename a brand; its products are indexed again."""
-    changed = shelves.change_brand(brand.code, patch, expected, acting(asker, "products:manage"))
+    changed = taxonomy.change_brand(brand.code, patch, expected, acting(asker, "products:manage"))
     response.headers["ETag"] = version_tag(changed.version)
     if changed != brand:
         changes.publish(f"brand-{changed.code}", changed.version)
@@ -138,9 +138,9 @@ def change_brand(
 
 
 @router.delete("/v1/brands/{code}", status_code=204, dependencies=_MANAGE, responses=_REMOVING)
-def delete_brand(brand: ThisBrand, expected: ExpectedVersion, shelves: CatalogTaxonomy) -> None:
+def delete_brand(brand: ThisBrand, expected: ExpectedVersion, taxonomy: CatalogTaxonomy) -> None:
     """Delete a brand that no product has."""
-    shelves.remove_brand(brand.code, expected)
+    taxonomy.remove_brand(brand.code, expected)
 
 
 @router.get(
@@ -149,9 +149,9 @@ def delete_brand(brand: ThisBrand, expected: ExpectedVersion, shelves: CatalogTa
     response_model=CategoryTree,
     responses={**NOT_MODIFIED, **problems(503)},
 )
-def list_categories(shelves: CatalogTaxonomy, request: Request) -> Response:
+def list_categories(taxonomy: CatalogTaxonomy, request: Request) -> Response:
     """The whole tree of categories."""
-    return tagged(request, tree_of(shelves.categories()))
+    return tagged(request, tree_of(taxonomy.categories()))
 
 
 @router.get("/v1/categories/{code}", dependencies=[public], responses=problems(404, 503))
@@ -162,14 +162,14 @@ def read_category(category: ThisCategory, response: Response) -> Category:
 
 
 @router.post("/v1/categories", status_code=201, dependencies=_MANAGE, response_model=Category, responses=_ADDING)
-def create_category(new: NewCategoryBody, once: Once, shelves: CatalogTaxonomy) -> Response:
+def create_category(new: NewCategoryBody, once: Once, taxonomy: CatalogTaxonomy) -> Response:
     """Create a category, at the root or below another."""
 
     def create(again: bool) -> Made:
         try:
-            made = shelves.add_category(new)
+            made = taxonomy.add_category(new)
         except CodeTaken:
-            found = shelves.category(new.code)
+            found = taxonomy.category(new.code)
             if not again or found != Category(**new.model_dump()):
                 raise
             made = found
@@ -184,12 +184,12 @@ def change_category(
     patch: CategoryChange,
     expected: ExpectedVersion,
     asker: CurrentPrincipal,
-    shelves: CatalogTaxonomy,
+    taxonomy: CatalogTaxonomy,
     changes: Changes,
     response: Response,
 ) -> Category:
     """Rename a category, or move it with all below it; the products in it are indexed again."""
-    changed = shelves.change_category(category.code, patch, expected, acting(asker, "products:manage"))
+    changed = taxonomy.change_category(category.code, patch, expected, acting(asker, "products:manage"))
     response.headers["ETag"] = version_tag(changed.version)
     if changed != category:
         changes.publish(f"category-{changed.code}", changed.version)
@@ -197,9 +197,9 @@ def change_category(
 
 
 @router.delete("/v1/categories/{code}", status_code=204, dependencies=_MANAGE, responses=_REMOVING)
-def delete_category(category: ThisCategory, expected: ExpectedVersion, shelves: CatalogTaxonomy) -> None:
+def delete_category(category: ThisCategory, expected: ExpectedVersion, taxonomy: CatalogTaxonomy) -> None:
     """Delete a category without products and without categories below it."""
-    shelves.remove_category(category.code, expected)
+    taxonomy.remove_category(category.code, expected)
 
 
 def _is_code(text: str) -> bool:

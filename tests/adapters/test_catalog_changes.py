@@ -152,11 +152,11 @@ def test_nothing_is_missed_whenever_it_is_looked(
 
 def test_a_renamed_brand_is_announced_in_batches_that_resume(connections: Connections) -> None:
     brand = f"b{uuid.uuid4().hex[:12]}"
-    shelves, announcements = Taxonomy(connections.engine), TaxonomyChanges(connections.engine)
+    taxonomy, announcements = Taxonomy(connections.engine), TaxonomyChanges(connections.engine)
     announcements.announce(ignore)
-    shelves.ensure([Brand(code=brand, name="Before")], [Category(code="tests", name="Tests")])
+    taxonomy.ensure([Brand(code=brand, name="Before")], [Category(code="tests", name="Tests")])
     codes = [put(connections, brand=brand) for _ in range(12)]
-    shelves.change_brand(brand, BrandPatch(name="After"), 1, "staff:x:catalog")
+    taxonomy.change_brand(brand, BrandPatch(name="After"), 1, "staff:x:catalog")
     signs: list[int] = []
     assert announcements.announce(signs.append, 5) == 12
     assert signs == [5, 10, 12]
@@ -167,11 +167,11 @@ def test_a_renamed_brand_is_announced_in_batches_that_resume(connections: Connec
 
 def test_many_work_off_what_was_noted_side_by_side(connections: Connections) -> None:
     brands = [f"b{uuid.uuid4().hex[:12]}" for _ in range(3)]
-    shelves, announcements = Taxonomy(connections.engine), TaxonomyChanges(connections.engine)
-    shelves.ensure([Brand(code=brand, name="Before") for brand in brands], [])
+    taxonomy, announcements = Taxonomy(connections.engine), TaxonomyChanges(connections.engine)
+    taxonomy.ensure([Brand(code=brand, name="Before") for brand in brands], [])
     codes = [put(connections, brand=brand) for brand in brands for _ in range(6)]
     for brand in brands:
-        shelves.change_brand(brand, BrandPatch(name="After"), 1, "staff:x:catalog")
+        taxonomy.change_brand(brand, BrandPatch(name="After"), 1, "staff:x:catalog")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: announcements.announce(ignore, 2), range(4)))
     assert [announced(connections, code, "product.changed") for code in codes] == [1] * 18

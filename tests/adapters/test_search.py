@@ -347,13 +347,13 @@ def test_a_name_is_suggested_by_the_beginning_of_its_words(search: ProductSearch
 
 
 def test_brands_and_categories_are_suggested(search: ProductSearch) -> None:
-    assert [(one.kind, one.code, one.name) for one in search.suggest("lumi").shelves] == [
+    assert [(one.kind, one.code, one.name) for one in search.suggest("lumi").taxonomy] == [
         ("brand", "lumiere", "Lumière")
     ]
-    assert [(one.kind, one.code, one.name) for one in search.suggest("aud").shelves] == [
+    assert [(one.kind, one.code, one.name) for one in search.suggest("aud").taxonomy] == [
         ("category", "tech-audio", "Audio")
     ]
-    assert search.suggest("zzz").shelves == []
+    assert search.suggest("zzz").taxonomy == []
 
 
 @pytest.mark.parametrize("status", [ProductStatus.DRAFT, ProductStatus.ARCHIVED])

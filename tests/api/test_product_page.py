@@ -93,11 +93,11 @@ def test_a_page_shows_every_variant_and_is_found_by_code_and_by_each_sku(api: ht
 def test_the_path_leads_from_the_root_to_the_category(api: httpx2.Client, put: Put, connections: Connections) -> None:
     mark = uuid.uuid4().hex[:8]
     codes = [f"{mark}-{part}" for part in ("home", "light", "table")]
-    shelves = [
+    categories = [
         Category(code=code, name=f"Näme {code}", parent=parent)
         for code, parent in zip(codes, [None, *codes], strict=False)
     ]
-    Taxonomy(connections.engine).ensure([Brand(code=f"{mark}-b", name="Lumière")], shelves)
+    Taxonomy(connections.engine).ensure([Brand(code=f"{mark}-b", name="Lumière")], categories)
     product = put(brand=f"{mark}-b", category=codes[-1])
     page = api.get(f"/v1/products/{product.code}").json()
     assert page["category_path"] == [{"code": code, "name": f"Näme {code}"} for code in codes]

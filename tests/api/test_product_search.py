@@ -52,8 +52,8 @@ def test_a_cursor_of_another_search_is_refused(api: httpx2.Client, word: str) ->
 
 def test_names_brands_and_categories_are_suggested(api: httpx2.Client, word: str) -> None:
     assert api.get("/v1/products/suggest", params={"q": word[:8]}).json()["items"]
-    shelves = api.get("/v1/products/suggest", params={"q": "testbr"}).json()["shelves"]
-    assert {"kind": "brand", "code": "testbrand", "name": "Testbrand"} in shelves
+    taxonomy = api.get("/v1/products/suggest", params={"q": "testbr"}).json()["taxonomy"]
+    assert {"kind": "brand", "code": "testbrand", "name": "Testbrand"} in taxonomy
 
 
 @pytest.mark.parametrize(
