@@ -18,13 +18,13 @@ from adapters.mysql.identity.users import Accounts, normalise_email
 from api.errors import HttpProblem
 from api.login_throttle import LoginThrottle
 from api.passwords import Passwords
-from api.problem_codes import ProblemCode
 from api.sessions import Sessions
 from domain.actors import user_actor
 from domain.carts import user_owner
 from domain.errors import EmailTaken, InvalidLink
 from domain.events import SecurityEventType
 from schemas.account_mails import AccountMailKind
+from schemas.problem_codes import ProblemCode
 from schemas.users import Account, RegisterUser, Role
 
 _PROVES_AN_ADDRESS = frozenset({AccountMailKind.VERIFY_EMAIL, AccountMailKind.CHANGE_EMAIL})

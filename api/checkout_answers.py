@@ -7,13 +7,13 @@ from adapters.mysql.orders.orders import OrderStore
 from api.answers import Answer
 from api.cart_prices import CartPrices
 from api.errors import HttpProblem, http_problem, status_of_code
-from api.problem_codes import ProblemCode
 from domain.carts import user_owner
 from domain.errors import BusinessError, CartChanged, OutOfStock, QuoteChanged
 from domain.events import EventType
 from schemas.base import UnknownValue
 from schemas.checkout import CheckoutAnswer, CheckoutOutcome, CheckoutRequest, outcome_of_end
 from schemas.orders import Choice, OrderEvent, OrderView
+from schemas.problem_codes import ProblemCode
 from schemas.users import Account
 from temporal_clients.errors import StillWorking
 

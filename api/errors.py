@@ -16,9 +16,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
-from api.problem_codes import ProblemCode
 from domain import errors as business
 from schemas.base import Problem
+from schemas.problem_codes import ProblemCode
 from temporal_clients.errors import TemporalAway, UpdateRefused, is_temporal_away
 
 PROBLEM_JSON = "application/problem+json"

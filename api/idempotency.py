@@ -18,7 +18,7 @@ from api.deps import Keys
 from api.errors import HttpProblem
 from api.permissions import CurrentPrincipal
 from api.principals import Principal
-from api.problem_codes import ProblemCode
+from schemas.problem_codes import ProblemCode
 from temporal_clients.errors import StillWorking
 
 INVALID_KEY = "An Idempotency-Key has 1 to 255 printable ASCII characters."

@@ -8,8 +8,8 @@ from fastapi.security import OAuth2PasswordBearer
 from api.deps import RequestAuthenticator
 from api.errors import HttpProblem
 from api.principals import Principal
-from api.problem_codes import ProblemCode
 from api.tokens import InvalidToken
+from schemas.problem_codes import ProblemCode
 
 bearer = OAuth2PasswordBearer(tokenUrl="/oauth2/token", auto_error=False)
 

@@ -17,9 +17,9 @@ from adapters.mysql.identity.security_events import SecurityEvents
 from adapters.mysql.identity.users import normalise_email
 from adapters.settings import Settings
 from api.errors import HttpProblem
-from api.problem_codes import ProblemCode
 from domain.actors import GUEST_ACTOR
 from domain.events import SecurityEventType
+from schemas.problem_codes import ProblemCode
 
 _log = structlog.get_logger(__name__)
 

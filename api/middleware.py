@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import HttpProblem, bug_response, problem_response
-from api.problem_codes import ProblemCode
+from schemas.problem_codes import ProblemCode
 
 _log = structlog.get_logger("api.access")
 _QUIET = {"/healthz", "/readyz"}

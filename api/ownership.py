@@ -8,10 +8,10 @@ from fastapi import Depends
 from api.deps import Keys, Orders
 from api.errors import HttpProblem
 from api.permissions import CurrentPrincipal, CurrentUser, may
-from api.problem_codes import ProblemCode
 from domain.errors import NotFound
 from domain.ids import is_uuid
 from schemas.orders import OrderView
+from schemas.problem_codes import ProblemCode
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from api.deps import AccountStore
 from api.errors import HttpProblem
 from api.identity import SignedIn, bearer
 from api.principals import Principal
-from api.problem_codes import ProblemCode
 from domain.actors import staff_actor
 from schemas.base import Open
+from schemas.problem_codes import ProblemCode
 from schemas.users import Account, Role
 
 Permission = Literal[

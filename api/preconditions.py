@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
 from api.errors import HttpProblem
-from api.problem_codes import ProblemCode
+from schemas.problem_codes import ProblemCode
 
 # The version, and for what shows more than the version covers a digest behind it: "3" or "3-0f1e2d3c".
 _TAG = re.compile(r'(?:W/)?"(\d{1,9})(?:-[0-9a-f]+)?"')

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from adapters.settings import Settings
 from api.errors import HttpProblem
-from api.problem_codes import ProblemCode
 from domain.shipping import shipping_options
 from schemas.base import Money, Payload
 from schemas.carts import Cart
 from schemas.checkout import PricedOrder
+from schemas.problem_codes import ProblemCode
 from schemas.quotes import QuotedLine, QuotedShipping, QuoteView
 
 _PARTS = ("subtotal", "discount", "shipping", "tax", "total")

@@ -20,8 +20,8 @@ from api.deps import AppSettings, Rates, RequestAuthenticator
 from api.errors import HttpProblem
 from api.permissions import public
 from api.principals import Principal
-from api.problem_codes import ProblemCode
 from api.tokens import InvalidToken
+from schemas.problem_codes import ProblemCode
 
 _UNLIMITED = ("/healthz", "/readyz", "/v1/webhooks/")  # asked by machines that must not be turned away; signed
 _READING = {"GET", "HEAD", "OPTIONS"}

@@ -18,8 +18,8 @@ from adapters.mysql.identity.external_identities import ExternalIdentities
 from adapters.mysql.identity.users import Accounts
 from adapters.settings import OidcProvider, Settings
 from api.errors import HttpProblem
-from api.problem_codes import ProblemCode
 from domain.errors import EmailTaken, IdentityLinked, NotFound
+from schemas.problem_codes import ProblemCode
 from schemas.users import Account, Role
 
 _ALGORITHMS = {"ES256", "ES384", "RS256", "PS256", "EdDSA"}

@@ -7,9 +7,9 @@ from typing import Any
 
 from babel.numbers import is_currency
 
-from api.problem_codes import ProblemCode
 from api.product_files import cells
 from api.product_files.lines import FileRefused
+from schemas.problem_codes import ProblemCode
 
 Parse = Callable[[str], Any]
 

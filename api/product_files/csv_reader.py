@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from api.problem_codes import ProblemCode
 from api.product_files import cells
 from api.product_files.columns import ATTRIBUTE, EMPTIABLE, NEEDED, OF_VARIANT, OPTION, PRICE, SIZES, Columns, Parse
 from api.product_files.csv_records import Record, number_in, read_records
 from api.product_files.lines import FileRefused, Line, read_lines, without_mark
+from schemas.problem_codes import ProblemCode
 from schemas.product_files import FileProduct, RowFault
 
 MAX_ROWS = 200

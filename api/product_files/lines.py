@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from api.problem_codes import ProblemCode
+from schemas.problem_codes import ProblemCode
 
 MAX_LINE_BYTES = 1024 * 1024
 """More than the largest product takes; longer lines are reported as errors and skipped."""

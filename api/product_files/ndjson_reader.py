@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from api.problem_codes import ProblemCode
 from api.product_files.lines import MAX_LINE_BYTES, FileRefused, Line, read_lines, without_mark
+from schemas.problem_codes import ProblemCode
 from schemas.product_files import FileProduct, RowFault
 
 

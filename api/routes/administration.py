@@ -9,10 +9,10 @@ from api.deps import AccountStore, ApiKeyStore, ClientAddress, Security, Session
 from api.errors import HttpProblem, problems
 from api.permissions import CurrentPrincipal, Permission, acting, may, require
 from api.principals import Principal
-from api.problem_codes import ProblemCode
 from domain.errors import NotFound
 from domain.events import SecurityEventType
 from domain.ids import is_uuid
+from schemas.problem_codes import ProblemCode
 from schemas.security import ManagedUser, SecurityEventPage, SetRoles
 from schemas.users import Account, Role
 

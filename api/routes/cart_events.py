@@ -11,9 +11,9 @@ from api.cart_feeds import MOST_STREAMS, TooManyStreams, Watcher
 from api.deps import Feeds, RequestAuthenticator
 from api.errors import HttpProblem, problems
 from api.permissions import require
-from api.problem_codes import ProblemCode
 from api.routes.carts import Owner
 from schemas.carts import CartView
+from schemas.problem_codes import ProblemCode
 
 router = APIRouter(prefix="/v1/cart", tags=["cart"])
 _CHECK_SECONDS = 3.0

@@ -16,10 +16,10 @@ from api.errors import HttpProblem, problems
 from api.idempotency import INVALID_KEY
 from api.identity import SignedIn
 from api.permissions import CurrentPrincipal, not_signed_in, require
-from api.problem_codes import ProblemCode
 from domain.carts import guest_owner, user_owner
 from domain.errors import BusinessError, CartChanged, InsufficientStock, UnknownProduct
 from schemas.carts import AddToCart, Cart, CartOffer, CartView, GuestToken, SetQuantity
+from schemas.problem_codes import ProblemCode
 
 router = APIRouter(prefix="/v1/cart", tags=["cart"], dependencies=[require("cart:use")])
 merging = APIRouter(prefix="/v1/cart", tags=["cart"])

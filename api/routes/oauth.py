@@ -14,9 +14,9 @@ from api.oauth.metadata import INTROSPECT_PATH, JWKS_PATH, REVOKE_PATH, TOKEN_PA
 from api.oauth.requests import OAuthCall
 from api.oauth.scopes import SCOPES
 from api.permissions import CurrentUser, public, require
-from api.problem_codes import ProblemCode
 from api.tokens import InvalidToken
 from schemas.oauth import TokenResponse
+from schemas.problem_codes import ProblemCode
 
 router = APIRouter(tags=["identity"])
 _TEXT = {"type": "string"}

@@ -11,9 +11,9 @@ from api.errors import HttpProblem
 from api.order_requests import RESPONSES, OrderRequests
 from api.ownership import CustomersOrder
 from api.permissions import require
-from api.problem_codes import ProblemCode
 from schemas.orders import OrderView
 from schemas.payments import PaymentOutcome, RetryPayment, RetryPaymentRequest
+from schemas.problem_codes import ProblemCode
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 _EXAMPLE = {"mastercard": {"value": {"payment_method": "pm_card_mastercard"}}}

@@ -17,11 +17,11 @@ from api.deps import ImportStore
 from api.errors import HttpProblem, Unavailable, problems
 from api.idempotency import IdempotencyKey
 from api.permissions import CurrentPrincipal, acting, require
-from api.problem_codes import ProblemCode
 from api.product_files.lines import FileRefused
 from api.product_import_run import Upload
 from api.routes.product_import_docs import FILES, PROGRESS
 from domain.errors import BusinessError, NotFound
+from schemas.problem_codes import ProblemCode
 from schemas.product_imports import (
     ImportFormat,
     ProductImportErrorPage,

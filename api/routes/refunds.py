@@ -12,9 +12,9 @@ from api.errors import HttpProblem, http_problem, problems, status_of_code
 from api.idempotency import OnceInWorkflow
 from api.ownership import CurrentOrder
 from api.permissions import CurrentPrincipal, acting, require
-from api.problem_codes import ProblemCode
 from domain.errors import Conflict, PaymentDisputed
 from schemas.base import Payload
+from schemas.problem_codes import ProblemCode
 from schemas.refunds import (
     RefundAnswer,
     RefundInput,

@@ -14,11 +14,11 @@ from adapters.mysql.webhooks import WebhookReceipts
 from api.deps import AppSettings, CarrierWebhooks, ProviderWebhooks, Receipts
 from api.errors import HttpProblem, problems
 from api.permissions import public
-from api.problem_codes import ProblemCode
 from domain.errors import InvalidRequest
 from domain.fulfilment import ParcelStatus, parcel_of_reference
 from schemas.base import Payload
 from schemas.fulfilment import CarrierEvent
+from schemas.problem_codes import ProblemCode
 from temporal_clients.carrier_events import CarrierEvents
 from temporal_clients.provider_events import Outcome
 
