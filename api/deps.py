@@ -51,10 +51,9 @@ from api.services import Services
 from api.sessions import Sessions
 from api.tokens import AccessTokens
 from temporal_clients.account_mails import AccountMails
-from temporal_clients.carrier_events import CarrierEvents
 from temporal_clients.catalog import CatalogClient
 from temporal_clients.checkouts import CheckoutClient
-from temporal_clients.orders import RunningOrders
+from temporal_clients.orders import CarrierEvents, RunningOrders
 from temporal_clients.payment_workflows import DisputeClient, PaymentRepairClient, RefundClient
 from temporal_clients.provider_events import ProviderEvents
 

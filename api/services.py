@@ -47,10 +47,9 @@ from api.quotes import Quotes
 from api.search_threads import SearchThreads
 from api.tokens import AccessTokens
 from schemas.events import PRODUCTS_TOPIC
-from temporal_clients.carrier_events import CarrierEvents
 from temporal_clients.catalog import CatalogClient
 from temporal_clients.checkouts import CheckoutClient
-from temporal_clients.orders import RunningOrders
+from temporal_clients.orders import CarrierEvents, RunningOrders
 from temporal_clients.payment_workflows import DisputeClient, PaymentRepairClient, RefundClient
 from temporal_clients.provider_events import ProviderEvents
 

@@ -1,17 +1,20 @@
-"""Sending a mail to an account's owner: it is recorded in MySQL, then a workflow is started that sends it."""
+"""Sends mails about accounts: recorded in MySQL, then sent by a workflow."""
 
 import asyncio
 
 import anyio.to_thread
 import structlog
 from temporalio.client import Client
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from adapters.mysql.identity.account_mails import WaitingMails
 from adapters.mysql.identity.users import normalise_email
-from schemas.account_mails import AccountMailKind
+from schemas.account_mails import AccountMailInput, AccountMailKind
 from temporal_clients.errors import TemporalAway, is_temporal_away
-from temporal_clients.mails import MailClient
+from workflows.names import NOTIFICATIONS_QUEUE, account_mail_workflow_id
+from workflows.notifications import AccountMailWorkflow
 
 _PATIENCE_SECONDS = 3.0
 _log = structlog.get_logger(__name__)
@@ -47,3 +50,25 @@ class AccountMails:
             await self.send(kind, email, user_id)
         except TemporalAway:
             _log.warning("a mail about an account was not sent: Temporal is away", kind=kind.value)
+
+
+class MailClient:
+    """Starts AccountMailWorkflows."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def start(self, mail_id: str, summary: str) -> bool:
+        """Start sending the mail; False when that was started before. Raises RPCError when Temporal is away."""
+        try:
+            await self._client.start_workflow(
+                AccountMailWorkflow.run,
+                AccountMailInput(mail_id=mail_id),
+                id=account_mail_workflow_id(mail_id),
+                task_queue=NOTIFICATIONS_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=summary,
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True

@@ -1,13 +1,16 @@
-"""What the API and the scheduled stock activities ask and signal of orders' workflows."""
+"""Which of an order's workflows run, and signals to its parcels."""
 
 import logging
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Literal
 
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from schemas.fulfilment import CarrierEvent
 from schemas.stock import StockAllocated
+from temporal_clients.updates import signal_if_running
 from workflows.names import (
     fulfilment_workflow_id,
     order_workflow_id,
@@ -66,3 +69,15 @@ class RunningOrders:
                 raise
             return False
         return description.status is WorkflowExecutionStatus.RUNNING
+
+
+class CarrierEvents:
+    """Passes a parcel's events to its FulfilmentWorkflow."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def apply(self, order_id: str, parcel: int, event: CarrierEvent) -> Literal["applied", "ignored"]:
+        """Signal the parcel's workflow; `ignored` when there is none."""
+        handle = self._client.get_workflow_handle(fulfilment_workflow_id(order_id, parcel))
+        return await signal_if_running(handle.signal(FulfilmentWorkflow.carrier_event, event))

@@ -11,8 +11,8 @@ from temporalio.service import RPCError
 from adapters.connections import Connections
 from adapters.search.feeds import Feed, order_feed, product_feed, rebuild
 from schemas.reindex import ReindexProgress, ReindexStatus, Subject
+from temporal_clients.catalog import reindex_status, start_reindex
 from temporal_clients.connection import connect_temporal
-from temporal_clients.reindex import reindex_status, start_reindex
 from workers.steps import Step, StepFailed
 
 _START_HINT = "Is it running? `make status` shows the development stack, `make up` starts it."

@@ -55,7 +55,7 @@ from adapters.payments.provider import PaymentProvider
 from adapters.search.feeds import order_feed, product_feed
 from adapters.settings import Settings
 from schemas.account_mails import WITH_LINK
-from temporal_clients.mails import MailClient
+from temporal_clients.account_mails import MailClient
 from temporal_clients.orders import RunningOrders
 from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 

@@ -1,15 +1,17 @@
-"""What staff decides about an order that needs an operator."""
+"""Order search for staff, and what they decide about an order that needs an operator."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Query, Response
 
 from adapters.mysql.idempotency import Begun
 from api.answers import Answer
-from api.deps import Checkouts
+from api.deps import Checkouts, OrdersFound, SearchPool
+from api.errors import problems
 from api.order_requests import RESPONSES, OrderRequests
 from api.ownership import CurrentOrder
 from api.permissions import CurrentPrincipal, acting, require
+from schemas.order_search import FoundOrders, OrderQuery
 from schemas.orders import OrderView, SettleCompensation, SettlementRequest
 from schemas.risk import Review, ReviewRequest
 
@@ -71,3 +73,9 @@ async def settle_order(
         return await requests.as_it_is(order)
 
     return await requests.answer(f"/v1/ops/orders/{order.id}/compensation", order, body, settle)
+
+
+@router.get("", dependencies=[require("ops:orders")], responses=problems(401, 403, 422, 503))
+async def search_orders(query: Annotated[OrderQuery, Query()], search: OrdersFound, threads: SearchPool) -> FoundOrders:
+    """Search orders; those that need an operator come first. Each order is shown as MySQL has it now."""
+    return await threads.ask(search.search, query)

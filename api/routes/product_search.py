@@ -11,7 +11,7 @@ from api.permissions import public, require
 from domain.errors import NotFound
 from schemas.reindex import ReindexStatus
 from schemas.search import ProductPage, ProductQuery, Suggestions
-from temporal_clients.reindex import reindex_status, start_reindex
+from temporal_clients.catalog import reindex_status, start_reindex
 
 router = APIRouter(prefix="/v1/products", tags=["catalog"])
 _REINDEX = "/v1/products:reindex"

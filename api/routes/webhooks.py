@@ -19,7 +19,7 @@ from domain.fulfilment import ParcelStatus, parcel_of_reference
 from schemas.base import Payload
 from schemas.fulfilment import CarrierEvent
 from schemas.problem_codes import ProblemCode
-from temporal_clients.carrier_events import CarrierEvents
+from temporal_clients.orders import CarrierEvents
 from temporal_clients.provider_events import Outcome
 
 router_of_carrier = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])

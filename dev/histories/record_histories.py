@@ -29,8 +29,8 @@ from dev.stack import ensure_servers
 from dev.testbed import Testbed
 from domain.actors import staff_actor
 from schemas.refunds import RefundInput
+from temporal_clients.catalog import start_reindex
 from temporal_clients.connection import connect_temporal
-from temporal_clients.reindex import start_reindex
 from workers.schedules import SCHEDULES
 from workflows.names import (
     PAYMENTS_QUEUE,

@@ -17,7 +17,7 @@ from adapters.mysql.identity.account_mails import WaitingMails
 from adapters.mysql.identity.users import Accounts
 from dev.testbed import Testbed
 from schemas.carts import Cart, CartsReminded
-from temporal_clients.mails import MailClient
+from temporal_clients.account_mails import MailClient
 from tests.conftest import eventually
 from tests.fixture_types import PASSWORD, Customer, MakeCustomer, MakeProduct
 from workflows.names import NOTIFICATIONS_QUEUE
