@@ -44,5 +44,5 @@ class Answer:
 
 
 def accepted(view: BaseModel) -> JSONResponse:
-    """202: what was asked goes on; this is how it stands."""
+    """202: the request is still being processed; this is the current state."""
     return JSONResponse(view.model_dump(mode="json"), 202, headers={"Retry-After": "1"})

@@ -1,4 +1,4 @@
-"""What every answer carries for the browser that may have asked: headers that forbid what nobody of ours needs."""
+"""Headers of every answer that forbid browsers what none of our pages needs."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

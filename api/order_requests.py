@@ -1,4 +1,4 @@
-"""What is asked of an order that waits for somebody: done by its workflow once per key, answered with the order."""
+"""Requests to a running order: carried out by its workflow once per key, answered with the order."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any

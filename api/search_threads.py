@@ -15,7 +15,7 @@ _QUEUE_SECONDS = 2.0
 
 
 class SearchThreads:
-    """So many searches at once, the others in a queue that nobody stands in for long."""
+    """So many searches at once, the others wait in a queue with a time limit."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="search")

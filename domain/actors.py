@@ -9,17 +9,17 @@ ORDER_ADMIN_ACTOR = "order-admin"
 
 
 def customer_actor(customer_id: str) -> str:
-    """Somebody acting on an order of their own."""
+    """A customer, on their own order."""
     return f"customer:{customer_id}"
 
 
 def user_actor(user_id: str) -> str:
-    """Somebody acting on an account of their own."""
+    """A user, on their own account."""
     return f"user:{user_id}"
 
 
 def staff_actor(user_id: str, role: str | None = None) -> str:
-    """Somebody acting for the shop, in the role that lets them."""
+    """A member of staff, in the role that permits it."""
     return f"staff:{user_id}:{role}" if role else f"staff:{user_id}"
 
 

@@ -154,7 +154,7 @@ class CheckoutAnswer(Payload):
 
     @classmethod
     def refusing(cls, order_id: str, code: str, message: str, details: Mapping[str, object]) -> "CheckoutAnswer":
-        """The answer of an order that was taken back for this reason."""
+        """The answer of an order that ended for this reason."""
         return cls(order_id=order_id, outcome=outcome_of_end(code), code=code, message=message, details=dict(details))
 
 

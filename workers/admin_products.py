@@ -47,7 +47,7 @@ def import_file(
     again: Annotated[bool, typer.Option("--again", help="Even though this very file was imported before.")] = False,
     key: Annotated[str | None, typer.Option(help="Idempotency-Key; unless given, the digest of the file.")] = None,
 ) -> None:
-    """Write the products of a file. When it is interrupted, the same command goes on where it stopped.
+    """Write the products of a file. When it is interrupted, the same command continues where it stopped.
 
     Ends with status 1 when a row was not written.
     """
@@ -234,7 +234,7 @@ def _form_of(file: Path, form: FileFormat | None) -> FileFormat:
 
 
 def _key_of(file: Path, again: bool) -> str:
-    """The same for the same content, so that a second call goes on with the first."""
+    """The same for the same content, so that a second call continues the first."""
     if again:
         return f"order-admin:{uuid.uuid4().hex}"
     with file.open("rb") as source:

@@ -28,7 +28,7 @@ _TEXTS = {
     ),
     AccountMailKind.ALREADY_REGISTERED: _Text(
         "You already have an account",
-        "Somebody tried to register with your e-mail address, but you already have an account. "
+        "Someone tried to register with your e-mail address, but you already have an account. "
         "Please sign in, or reset your password if you have forgotten it.",
         "If this was not you, you can ignore this mail. Your account has not changed.",
     ),

@@ -178,7 +178,7 @@ class ProductImports:
             sa.update(product_imports).where(held).values(locked_until=moment + LOCK, updated_at=moment, **values)
         )
         if done.rowcount != 1:
-            raise ImportTakenOver("Another sender has gone on with this import.")
+            raise ImportTakenOver("Another sender has continued this import.")
         return moment + LOCK
 
     def _create_taxonomy(self, brands: Collection[str], categories: Collection[str]) -> None:
