@@ -64,7 +64,7 @@ class CartReminderActivities:
                 await asyncio.to_thread(
                     self._carts.forget, cart.owner
                 )  # closing the account was interrupted before this
-            elif preference is not None and preference.wanted:
+            elif preference is not None and preference.subscribed:
                 started += await self._send(cart, user_id, preference.email)
         return started
 

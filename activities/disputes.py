@@ -8,7 +8,7 @@ from activities.failures import typed_failures
 from schemas.disputes import (
     AcceptDispute,
     DisputeRecorded,
-    DisputeStanding,
+    DisputeState,
     DisputeView,
     NoteAction,
     RecordDispute,
@@ -30,7 +30,7 @@ class DisputeActivities:
         self._disputes = disputes
 
     @activity.defn
-    def retrieve_dispute(self, command: RetrieveDispute) -> DisputeStanding:
+    def retrieve_dispute(self, command: RetrieveDispute) -> DisputeState:
         """Ask the provider for its state."""
         with typed_failures():
             return self._provider.retrieve(command)

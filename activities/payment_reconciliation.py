@@ -19,7 +19,7 @@ from schemas.payment_reconciliation import (
     PaymentsReconciled,
     Phase,
     ReconciliationPlace,
-    RefundSentBack,
+    RefundFailedLater,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _PAGE = 100
 _HEARTBEAT_SECONDS = 5.0
 T = TypeVar("T")
-Automatic = OrphanedPayment | RefundSentBack  # what a run has another workflow repair without an operator
+Automatic = OrphanedPayment | RefundFailedLater  # what a run has another workflow repair without an operator
 _MOST_AUTOMATIC = 100  # of each in one run; the next finds the others
 _SLACK = timedelta(minutes=10)  # between a payment at the provider and its ledger entry; and between two clocks
 
@@ -191,7 +191,7 @@ class PaymentReconciliationActivities:
         return [
             *(OrphanedPayment(order_id=suspect.order_id, payment_id=payment_id) for payment_id in orphaned),
             *(
-                RefundSentBack(order_id=suspect.order_id, provider_id=difference.subject)
+                RefundFailedLater(order_id=suspect.order_id, provider_id=difference.subject)
                 for difference in failed
                 if difference.subject in open_subjects
             ),
@@ -235,7 +235,9 @@ def _next_place(place: ReconciliationPlace, page: _Page, found: Sequence[Automat
         payment.payment_id: payment for payment in (*so_far.orphaned, *found) if isinstance(payment, OrphanedPayment)
     }
     failed = {
-        refund.provider_id: refund for refund in (*so_far.failed_refunds, *found) if isinstance(refund, RefundSentBack)
+        refund.provider_id: refund
+        for refund in (*so_far.failed_refunds, *found)
+        if isinstance(refund, RefundFailedLater)
     }
     changed: dict[str, object] = {
         "orphaned": list(orphaned.values())[:_MOST_AUTOMATIC],

@@ -69,7 +69,7 @@ class StockUpkeepActivities:
         if released is None:
             return None
         activity.logger.warning("the reservation of order %s has expired: %d unit(s)", order_id, released.units)
-        await self._orders.signal_allocations(released.arrived)
+        await self._orders.signal_allocations(released.allocated)
         return released.units
 
     @activity.defn

@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     supplier_client_secret: SecretStr | None = Field(default=None, min_length=32)
     """The same for the service account `supplier-simulator`."""
     oidc_providers: tuple[OidcProvider, ...] = ()
-    """Who else may vouch for a customer: a JSON list."""
+    """External OpenID Connect providers, a JSON list."""
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     """Addresses or networks of our own gateways: only their word on a client's address is trusted."""
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     payment_authentication_minutes: float = Field(default=15, gt=0)
     """How long the customer has to confirm a payment with their bank; never longer than the time above, unless 0."""
     authorization_days: float = Field(default=7, ge=0)
-    """How long an authorization lasts where the provider does not say; it is renewed a day before. 0 renews none."""
+    """How long an authorization lasts where the provider does not say; reauthorized a day before its end. 0: never."""
     decision_hours: float = Field(default=24, gt=0)
     """How long the customer of an order that is partly out of stock has to say what they want."""
     risk_review_total: int = Field(default=0, ge=0)

@@ -54,7 +54,7 @@ from temporal_clients.account_mails import AccountMails
 from temporal_clients.catalog import CatalogClient
 from temporal_clients.checkouts import CheckoutClient
 from temporal_clients.orders import CarrierEvents, RunningOrders
-from temporal_clients.payment_workflows import DisputeClient, PaymentRepairClient, RefundClient
+from temporal_clients.payments import DisputeClient, PaymentRepairClient, RefundClient
 from temporal_clients.provider_events import ProviderEvents
 
 T = TypeVar("T")

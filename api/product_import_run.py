@@ -144,5 +144,5 @@ def _batches(products: Iterable[FileProduct], start: int) -> Iterator[list[FileP
 
 
 def _changed() -> ImportFileChanged:
-    detail = "What was imported with this Idempotency-Key was another file; send the same one, or use another key."
+    detail = "This Idempotency-Key was used for another file. Send the same file, or use another key."
     return ImportFileChanged(detail)

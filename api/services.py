@@ -50,7 +50,7 @@ from schemas.events import PRODUCTS_TOPIC
 from temporal_clients.catalog import CatalogClient
 from temporal_clients.checkouts import CheckoutClient
 from temporal_clients.orders import CarrierEvents, RunningOrders
-from temporal_clients.payment_workflows import DisputeClient, PaymentRepairClient, RefundClient
+from temporal_clients.payments import DisputeClient, PaymentRepairClient, RefundClient
 from temporal_clients.provider_events import ProviderEvents
 
 

@@ -97,7 +97,7 @@ class Shortage:
     """A SKU of which fewer units are available than needed."""
 
     sku: str
-    requested: int
+    wanted: int  # a field of the API and of events, by this name
     available: int
 
 

@@ -91,7 +91,7 @@ def quote(
     discount = sum(off_lines, off_shipping)
     total = subtotal - discount + shipping + (Money.zero(currency) if included else tax)
     if total.amount > MAX_ORDER_AMOUNT:
-        raise InvalidRequest("The order is larger than one payment can be.", maximum=MAX_ORDER_AMOUNT)
+        raise InvalidRequest("The total is above the maximum of a payment.", maximum=MAX_ORDER_AMOUNT)
     return Quote(lines, subtotal, discount, shipping, tax, total, included)
 
 
@@ -105,7 +105,7 @@ def check_for_sale(skus: Iterable[str], for_sale: Collection[str]) -> None:
 def check_one_payment(total: Money) -> None:
     """Raise InvalidRequest for an order that costs something, but less than what can be charged."""
     if 0 < total.amount < MIN_CHARGE:
-        raise InvalidRequest("The order is smaller than one payment can be.", minimum=MIN_CHARGE)
+        raise InvalidRequest("The total is below the minimum of a payment.", minimum=MIN_CHARGE)
 
 
 def unit_price(tiers: Sequence[tuple[int, int]], quantity: int) -> int | None:

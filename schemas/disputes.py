@@ -55,7 +55,7 @@ class DisputeMovement(Payload):
     amount: int
 
 
-class DisputeStanding(Payload):
+class DisputeState(Payload):
     """A dispute as retrieved from the provider; without `order_id` it belongs to no order of ours.
 
     It is no older than `asked_at`; None when an earlier release retrieved it.
@@ -134,7 +134,7 @@ class RecordDispute(Payload):
     """Record the dispute's state, its ledger entries and events, and the order's payment status; repeat-safe."""
 
     order_id: str
-    standing: DisputeStanding
+    standing: DisputeState
 
 
 class DisputeRecorded(Payload):

@@ -96,7 +96,7 @@ class OrderShortened(Payload):
     """The reduced order, and the parcels of other orders whose goods are complete with what it released."""
 
     placed: OrderPlaced
-    arrived: list[StockAllocated] = []
+    allocated: list[StockAllocated] = []
 
 
 class Shortage(Payload):

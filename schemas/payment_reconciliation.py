@@ -37,7 +37,7 @@ class OrphanedPayment(Payload):
     payment_id: str
 
 
-class RefundSentBack(Payload):
+class RefundFailedLater(Payload):
     """A refund that the ledger has as done and that has failed at the provider since."""
 
     order_id: str
@@ -56,7 +56,7 @@ class PaymentsReconciled(Payload):
     open: int = 0
     watched: int = 0
     orphaned: list[OrphanedPayment] = []
-    failed_refunds: list[RefundSentBack] = []
+    failed_refunds: list[RefundFailedLater] = []
 
 
 class ReconciliationPlace(Payload):

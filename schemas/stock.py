@@ -31,7 +31,7 @@ class StockReleased(Payload):
     """The units released: they are available again, or allocated to backorders."""
 
     units: int
-    arrived: list[StockAllocated] = []
+    allocated: list[StockAllocated] = []
 
 
 class ExtendReservation(Payload):
@@ -170,7 +170,7 @@ class MovementPosted(Payload):
     """The ledger row, and the parcels whose backordered goods have all arrived with it."""
 
     movement: Movement
-    arrived: list[StockAllocated] = []
+    allocated: list[StockAllocated] = []
 
 
 class MovementPage(Payload):

@@ -54,9 +54,9 @@ class Account(Payload):
     created_at: datetime
 
 
-class MailWish(Payload):
+class MailPreference(Payload):
     """Where an account gets optional mails, and whether it wants them; a closed account has neither."""
 
     email: str
-    wanted: bool
+    subscribed: bool
     closed: bool

@@ -1,7 +1,6 @@
 """Starts the catalog's workflows: announcements after a change of the taxonomy, and reindexing."""
 
 import asyncio
-from datetime import timedelta
 from typing import Literal
 
 import structlog
@@ -10,6 +9,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from schemas.reindex import Reindex, ReindexProgress, ReindexStatus, Subject
+from temporal_clients.updates import QUICK
 from workflows.catalog import CatalogChangesWorkflow
 from workflows.names import CATALOG_QUEUE, REINDEX_PROGRESS, catalog_changes_workflow_id, reindex_workflow_id
 from workflows.reindex import ReindexWorkflow
@@ -40,7 +40,6 @@ class CatalogClient:
 
 
 State = Literal["running", "completed", "failed", "cancelled"]
-_QUICK = timedelta(seconds=5)
 _STATES: dict[WorkflowExecutionStatus, State] = {
     WorkflowExecutionStatus.RUNNING: "running",
     WorkflowExecutionStatus.COMPLETED: "completed",
@@ -58,7 +57,7 @@ async def start_reindex(client: Client, subject: Subject) -> ReindexStatus:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         static_summary=f"the search index of {subject}",
-        rpc_timeout=_QUICK,
+        rpc_timeout=QUICK,
     )
     found = await reindex_status(client, subject)
     assert found is not None
@@ -68,7 +67,7 @@ async def start_reindex(client: Client, subject: Subject) -> ReindexStatus:
 async def reindex_status(client: Client, subject: Subject) -> ReindexStatus | None:
     """The current run, or the last one; None when Temporal has none."""
     try:
-        seen = await client.get_workflow_handle(reindex_workflow_id(subject)).describe(rpc_timeout=_QUICK)
+        seen = await client.get_workflow_handle(reindex_workflow_id(subject)).describe(rpc_timeout=QUICK)
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Literal
 
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -10,7 +9,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from schemas.fulfilment import CarrierEvent
 from schemas.stock import StockAllocated
-from temporal_clients.updates import signal_if_running
+from temporal_clients.updates import QUICK, signal_if_running
 from workflows.names import (
     fulfilment_workflow_id,
     order_workflow_id,
@@ -19,7 +18,6 @@ from workflows.names import (
 )
 from workflows.orders.fulfilment import FulfilmentWorkflow
 
-_QUICK = timedelta(seconds=5)
 _log = logging.getLogger(__name__)
 
 
@@ -57,13 +55,13 @@ class RunningOrders:
             workflow_id = fulfilment_workflow_id(allocated.order_id, allocated.parcel)
             handle = self._client.get_workflow_handle(workflow_id)
             try:
-                await handle.signal(FulfilmentWorkflow.stock_allocated, rpc_timeout=_QUICK)
+                await handle.signal(FulfilmentWorkflow.stock_allocated, rpc_timeout=QUICK)
             except (RPCError, RuntimeError) as error:  # a lazy client that cannot connect says so with a RuntimeError
                 _log.warning("%s could not be signalled its allocation: %s", workflow_id, error)
 
     async def _runs(self, workflow_id: str) -> bool:
         try:
-            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_QUICK)
+            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=QUICK)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

@@ -17,8 +17,7 @@ from domain.webhook_amounts import WebhookAmounts, differences
 from schemas.provider_events import BRINGS_MONEY, ProviderEvent
 from schemas.refunds import FailedRefundInput
 from schemas.webhooks import FlaggedWebhook
-from temporal_clients.payment_workflows import DisputeClient
-from temporal_clients.payments import start_failed_refund, start_orphaned_payment
+from temporal_clients.payments import DisputeClient, start_failed_refund, start_orphaned_payment
 from temporal_clients.updates import signal_if_running
 from workflows.names import payment_workflow_id, refund_workflow_id
 from workflows.payments.payment import PaymentWorkflow

@@ -120,4 +120,4 @@ def _refused(error: WorkflowUpdateFailedError) -> UpdateRefused | TemporalAway:
         if cause.type == "RuntimeError":  # Temporal's own: a worker of an earlier release cannot read it
             return TemporalAway()
         return UpdateRefused(cause.type or "conflict", cause.message)
-    return UpdateRefused("conflict", "The order cannot do this now.")
+    return UpdateRefused("conflict", "This is not possible now.")

@@ -88,7 +88,7 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
             upkeep.reconcile_stock,
             carts.complete_cart,
         ],
-        PAYMENTS_QUEUE: [*_money(engine, settings), *_books_of_payments(engine, settings, client)],
+        PAYMENTS_QUEUE: [*_money(engine, settings), *_reconciliation_activities(engine, settings, client)],
         FULFILMENT_QUEUE: [
             stock.check_allocation,
             parcels.book_shipment,
@@ -133,7 +133,7 @@ def _money(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
     ]
 
 
-def _books_of_payments(engine: sa.Engine, settings: Settings, client: Client) -> list[Callable[..., Any]]:
+def _reconciliation_activities(engine: sa.Engine, settings: Settings, client: Client) -> list[Callable[..., Any]]:
     facts = PaymentFactsReader(engine)
     differences = PaymentDifferences(engine, settings.reconciliation_grace)
     look_back = timedelta(days=settings.reconciliation_days)

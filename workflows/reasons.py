@@ -29,7 +29,7 @@ def reason_of(failure: BaseException) -> Reason:
             details = cause.details[0] if cause.details and isinstance(cause.details[0], Mapping) else {}
             return Reason(cause.type or "failed", cause.message, details)
         if isinstance(cause, TerminatedError):
-            return Reason("terminated", "A workflow of this order was terminated by hand.")
+            return Reason("terminated", "Processing of the order was stopped by our staff.")
         if isinstance(cause, asyncio.CancelledError):
             break
         cause = cause.__cause__

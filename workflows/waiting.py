@@ -23,7 +23,7 @@ async def run_to_completion(coroutine: Coroutine[Any, Any, T], note: Callable[[s
     """Run it to completion, whatever cancellations arrive; each is noted, and not obeyed.
 
     For what nothing else would finish: an order half compensated, an authorization, a promised refund, a dispatched
-    parcel. To stop one of these, cancel the order.
+    parcel. An order is stopped by its `cancel` update.
     """
     task = asyncio.create_task(coroutine)
     while True:
@@ -32,7 +32,7 @@ async def run_to_completion(coroutine: Coroutine[Any, Any, T], note: Callable[[s
         except asyncio.CancelledError:
             if task.done():
                 return task.result()
-            note("cancellation ignored: nothing else would complete this; cancel the order instead")
+            note("cancellation ignored: nothing else would complete this")
 
 
 async def wait_until(moment: datetime, condition: Callable[[], bool], summary: str) -> bool:

@@ -59,9 +59,7 @@ _TEXTS: dict[str, EventText] = {
     EventType.PARCEL_CANCELLED: EventText(
         "your parcel was cancelled", "Your parcel was cancelled before it was shipped."
     ),
-    EventType.PAYMENT_CAPTURED: EventText(
-        "we have charged your payment", "We have charged the payment for the items we shipped."
-    ),
+    EventType.PAYMENT_CAPTURED: EventText("you have been charged", "We have charged you for the items we shipped."),
     EventType.PAYMENT_REFUNDED: EventText(
         "your refund is on its way", "We have refunded your payment. Your bank may need a few days to show it."
     ),
@@ -122,9 +120,7 @@ _TEXTS: dict[str, EventText] = {
     EventType.ORDER_FAILED: EventText(
         "your order could not be completed", "We are sorry: your order could not be completed."
     ),
-    EventType.ORDER_CANCELLING: EventText(
-        "we are cancelling your order", "We are cancelling your order as you requested."
-    ),
+    EventType.ORDER_CANCELLING: EventText("we are cancelling your order", "We are cancelling your order."),
     EventType.ORDER_CANCELLED: EventText("your order was cancelled", "Your order was cancelled."),
     EventType.ORDER_AWAITING_PAYMENT: EventText(
         "please complete your payment",
@@ -232,7 +228,7 @@ def _details(order: OrderView, event: NotificationInput) -> list[tuple[str, str]
         details.append(("Parcel", f"{data['parcel']} of {len(order.parcels)}"))
     if event.type == EventType.ORDER_AWAITING_CUSTOMER:
         details.extend(_shortage(order, data))
-    for name, label in (("retry_until", "Please pay until"), ("decide_until", "Please decide until")):
+    for name, label in (("retry_until", "Please pay by"), ("decide_until", "Please decide by")):
         if until := data.get(name):
             details.append((label, format_datetime(datetime.fromisoformat(str(until)), locale="en_IE")))
     names = {"tracking_number": "Tracking number", "location": "Location", "message": "Reason"}

@@ -12,7 +12,7 @@ from adapters.settings import Settings
 from domain.disputes import DisputeStatus
 from domain.errors import Misuse
 from domain.ledger import EntryKind
-from schemas.disputes import AcceptDispute, DisputeMovement, DisputeStanding, RetrieveDispute, SubmitEvidence
+from schemas.disputes import AcceptDispute, DisputeMovement, DisputeState, RetrieveDispute, SubmitEvidence
 from schemas.payments import PaymentOutcome, ProviderResult
 
 
@@ -22,7 +22,7 @@ class DisputeProvider:
     def __init__(self, settings: Settings) -> None:
         self._disputes = stripe_client(settings).v1.disputes
 
-    def retrieve(self, command: RetrieveDispute) -> DisputeStanding:
+    def retrieve(self, command: RetrieveDispute) -> DisputeState:
         """Its state now, with all the money it has moved so far."""
         asked_at = datetime.now(UTC)
         try:
@@ -35,7 +35,7 @@ class DisputeProvider:
         intent = dispute.get("payment_intent")
         payment: dict[str, Any] = intent if isinstance(intent, dict) else {"id": intent or ""}
         due = (dispute.get("evidence_details") or {}).get("due_by")
-        return DisputeStanding(
+        return DisputeState(
             dispute_id=dispute["id"],
             order_id=(payment.get("metadata") or {}).get("order_id"),
             payment_id=payment["id"],

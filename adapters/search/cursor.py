@@ -81,13 +81,13 @@ def unseal(query: ProductQuery) -> Place | None:
     try:
         parts = json.loads(base64.urlsafe_b64decode(query.cursor + "=" * (-len(query.cursor) % 4)))
     except (binascii.Error, ValueError, RecursionError) as error:
-        raise InvalidRequest("This cursor is not one of ours.", parameter="cursor") from error
+        raise InvalidRequest("The cursor is not valid here.", parameter="cursor") from error
     if not isinstance(parts, list) or len(parts) != _PARTS or parts[1] != _fingerprint(query):
         raise InvalidRequest("This cursor belongs to another search.", parameter="cursor")
     _, _, after, total, meant, point = parts
     sound = _is_position(after) and type(total) is int and 0 <= total < 2**31
     if not sound or not all(part is None or isinstance(part, str) for part in (meant, point)):
-        raise InvalidRequest("This cursor is not one of ours.", parameter="cursor")
+        raise InvalidRequest("The cursor is not valid here.", parameter="cursor")
     return Place(after, total, meant and meant[:_LONGEST_QUERY], point)
 
 

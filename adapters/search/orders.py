@@ -155,7 +155,7 @@ def _unseal(query: OrderQuery) -> tuple[list[Any] | None, datetime]:
         begun = datetime.fromtimestamp(moment, UTC)
         after = [float(score), int(number)]
     except (binascii.Error, ValueError, TypeError, OverflowError, OSError, RecursionError) as error:
-        raise InvalidRequest("This cursor is not one of ours.", parameter="cursor") from error
+        raise InvalidRequest("The cursor is not valid here.", parameter="cursor") from error
     if same != _fingerprint(query) or abs(after[1]) >= 2**62 or not 0 <= after[0] <= _BLOCKED:
         raise InvalidRequest("This cursor belongs to another search.", parameter="cursor")
     return after, begun

@@ -112,7 +112,7 @@ class ProductSearch:
         try:
             return self._client.search(pit={"id": point, "keep_alive": KEEP_ALIVE}, **request)
         except BadRequestError as error:
-            raise InvalidRequest("This cursor is not one of ours.", parameter="cursor") from error
+            raise InvalidRequest("The cursor is not valid here.", parameter="cursor") from error
 
 
 def _request(query: ProductQuery, words: Words, *, first: bool) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from api.oauth.scopes import described
 from api.oauth.server import NO_STORE, AuthorizationServer
 
 _WRONG = "The e-mail address or the password is wrong."
-_STALE = "This page was open for too long, or was not ours. Please try again."
+_STALE = "This page has expired. Please try again."
 
 
 @dataclass(frozen=True)

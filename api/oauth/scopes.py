@@ -1,7 +1,7 @@
 """What a client may ask for, in the words its customer reads on the consent page."""
 
 SCOPES = {
-    "openid": "Know that it is you",
+    "openid": "Confirm who you are",
     "profile": "See your name",
     "email": "See your e-mail address",
     "offline_access": "Stay connected while you are away",

@@ -32,7 +32,7 @@ def unguarded(cell: str) -> str:
     if _GUARDED.match(cell):
         return cell[1:]
     if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
-        raise BadCell("formula", "A spreadsheet would calculate it; put an apostrophe before text that begins so.")
+        raise BadCell("formula", "A spreadsheet would read this as a formula. Put an apostrophe before it.")
     return cell
 
 

@@ -58,7 +58,7 @@ def list_api_keys(user: CurrentUser, keys: ApiKeyStore) -> ApiKeyList:
 
 
 @router.delete("/{key_id}", status_code=204, responses=problems(401, 403, 404, 503))
-def end_api_key(
+def revoke_api_key(
     key_id: str, user: CurrentUser, keys: ApiKeyStore, security: Security, address: ClientAddress
 ) -> Response:
     """End a key at once."""

@@ -22,7 +22,7 @@ _CODE = {"token": "R0nXk2wqvY7yqgJm0dX2u3m0v0Zf8dGJ1mG6yVx3h4A"}
     dependencies=[require("profile:write")],
     responses=problems(401, 403, 503),
 )
-async def ask_for_email_verification(user: CurrentUser, mails: Mails) -> None:
+async def request_email_verification(user: CurrentUser, mails: Mails) -> None:
     """Mail the link that verifies your e-mail address again, unless it is verified already."""
     if not user.email_verified:
         await mails.send(AccountMailKind.VERIFY_EMAIL, user.email, user.id)
@@ -48,7 +48,7 @@ async def verify_email(
     dependencies=[require("profile:write")],
     responses=problems(401, 403, 422, 429, 503),
 )
-async def ask_for_change_of_email(
+async def request_change_of_email(
     change: Annotated[ChangeEmail, Body(openapi_examples={"change": {"value": _CHANGE}})],
     user: CurrentUser,
     changes: Changes,

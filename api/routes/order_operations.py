@@ -63,8 +63,8 @@ async def settle_order(
 ) -> Response:
     """Retry a compensation that is blocked, or mark it as settled by hand.
 
-    The order's history says what is due. Answers with the order at once: the compensation continues by itself, and may
-    be blocked again. 409 `nothing_blocked` when no compensation is blocked.
+    The order's history shows what needs an operator. Answers with the order at once: the compensation continues by
+    itself, and may be blocked again. 409 `nothing_blocked` when no compensation is blocked.
     """
     decision = SettleCompensation(actor=acting(asker, "orders:settle"), reason=body.reason, retry=body.retry)
 

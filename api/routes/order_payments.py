@@ -22,7 +22,7 @@ _EXAMPLE = {"mastercard": {"value": {"payment_method": "pm_card_mastercard"}}}
 @router.post(
     "/{order_id}/payment", dependencies=[require("checkout:place")], response_model=OrderView, responses=RESPONSES
 )
-async def pay_order_again(
+async def retry_payment(
     body: Annotated[RetryPaymentRequest, Body(openapi_examples=_EXAMPLE)],
     order: CustomersOrder,
     checkouts: Checkouts,

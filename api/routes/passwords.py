@@ -42,7 +42,7 @@ async def change_own_password(
 
 
 @router.post("/password-resets", status_code=202, dependencies=[public], responses=problems(503))
-async def ask_for_password_reset(
+async def request_password_reset(
     body: Annotated[AskForPasswordReset, Body(openapi_examples={"ask": {"value": {"email": "ada@shop.example"}}})],
     mails: Mails,
     security: Security,

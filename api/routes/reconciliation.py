@@ -61,7 +61,7 @@ def list_payment_differences(
     """Differences between payment provider, ledger and orders: open, being repaired, watched, then past ones."""
     found = _CURSOR.fullmatch(cursor) if cursor else None
     if cursor and found is None:
-        raise InvalidRequest("The cursor is not one of this list.")
+        raise InvalidRequest("The cursor is not valid here.")
     return differences.page((int(found[1]), int(found[2])) if found else None, limit)
 
 

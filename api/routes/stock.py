@@ -104,7 +104,7 @@ async def post_stock_movement(
     """Record units that were received, restocked or counted. Backorders of the SKU are allocated first."""
     poster = Poster(acting(asker, "stock:move"), f"{asker.name}:{hashlib.sha256(key.encode()).hexdigest()}")
     posted = await run_in_threadpool(stock.post, sku, body, poster)
-    await running.signal_allocations(posted.arrived)
+    await running.signal_allocations(posted.allocated)
     return posted.movement
 
 

@@ -221,4 +221,4 @@ def _place(cursor: str | None) -> tuple[str, str]:
         name, code = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         return str(name), _CODE.validate_python(code)
     except (ValueError, TypeError) as error:
-        raise InvalidRequest("The cursor is not one of this list.") from error
+        raise InvalidRequest("The cursor is not valid here.") from error

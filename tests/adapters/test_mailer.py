@@ -145,7 +145,7 @@ def test_the_mail_has_the_discount_and_until_when_to_pay() -> None:
     order = make_order().model_copy(update={"discount": euros(1000), "voucher_code": "SPRING-26"})
     reminder = write(order, make_event(order, "order.payment_reminder", retry_until="2026-11-23T12:30:00Z"))
     assert "Discount (SPRING-26): -€10.00" in reminder.text
-    assert "Please pay until: 23 Nov 2026, 12:30:00" in reminder.text
+    assert "Please pay by: 23 Nov 2026, 12:30:00" in reminder.text
     expired = write(order, make_event(order, "order.failed", code="payment_expired"))
     assert expired.subject == "Order 1001: your order was not paid in time"
 

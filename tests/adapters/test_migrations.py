@@ -140,7 +140,7 @@ def test_stored_words_are_renamed_by_the_upgrade_and_back_by_the_downgrade(empty
         command.upgrade(config, "0015")
         connection.execute(sa.text(order))
         rows = [
-            {"seq": 1, "type": "payment.credit_authorized", "data": "{}"},
+            {"seq": 1, "type": "payment.credit_held", "data": "{}"},
             {"seq": 2, "type": "order.compensation_blocked", "data": '{"owed": ["void the payment"]}'},
         ]
         connection.execute(sa.text(event), rows)

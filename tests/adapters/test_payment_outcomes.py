@@ -252,7 +252,7 @@ def test_nor_is_it_one_when_the_customer_comes_back_from_their_bank(
     command = authorization()
     authorized = provider.authorize(command)
     commands: dict[str, RetrievePayment | AbandonPayment] = {
-        "look": look(command, authorized),
+        "retrieve": look(command, authorized),
         "abandon": abandon(command, authorized),
     }
     asked = {"amount": 5100, "currency": "EUR"}

@@ -57,7 +57,7 @@ class Inventory:
 
     def release(self, order_id: str) -> tuple[int, list[StockAllocated]]:
         done = self.reservations.release(ReleaseStock(order_id=order_id, actor="system", reason="test"))
-        return done.units, done.arrived
+        return done.units, done.allocated
 
     def leaves(self, order_id: str, parcel: int = 1) -> None:
         dispatched = RecordParcel(order_id=order_id, number=parcel, status=ParcelStatus.DISPATCHED, actor="carrier")

@@ -55,15 +55,15 @@ def test_a_risky_order_is_declined(buyer: Buyer, make_product: MakeProduct, ask:
     assert ask(order_id, "risk", {"verdict": "perhaps", "reason": "?"}).status_code == 422
 
 
-def owed_of(api: httpx2.Client, staff: Headers, order_id: str) -> list[str]:
+def needs_operator(api: httpx2.Client, staff: Headers, order_id: str) -> list[str]:
     """As the list of orders shows it to staff; an order is found a moment after it was placed."""
     deadline = time.monotonic() + 30
     while not (items := api.get("/v1/ops/orders", params={"q": order_id}, headers=staff).json()["items"]):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     (found,) = items
-    owed: list[str] = found["needs_operator"]
-    return owed
+    texts: list[str] = found["needs_operator"]
+    return texts
 
 
 def test_what_cannot_be_compensated_is_shown_and_settled_by_hand(
@@ -76,12 +76,14 @@ def test_what_cannot_be_compensated_is_shown_and_settled_by_hand(
     buyer.until(order_id, "shipped")
     asyncio.run(stop(bed, order_id))
     buyer.until(order_id, "compensation_blocked")
-    assert owed_of(api, staff, order_id) == ["call the parcels back: Parcel 1 has left and cannot be called back."]
+    assert needs_operator(api, staff, order_id) == [
+        "cancel the parcels: Parcel 1 was dispatched and cannot be cancelled."
+    ]
     assert ask(order_id, "compensation", {"retry": False}).status_code == 422
     answer = ask(order_id, "compensation", {"retry": False, "reason": "the customer keeps it"})
     assert answer.status_code == 200, answer.text
     buyer.until(order_id, "cancelled")
-    assert owed_of(api, staff, order_id) == []
+    assert needs_operator(api, staff, order_id) == []
 
 
 async def stop(bed: Testbed, order_id: str) -> None:

@@ -20,7 +20,7 @@ from adapters.mysql.payments.flagged_webhooks import FlaggedWebhooks
 from adapters.mysql.payments.ledger import Ledger
 from adapters.mysql.tables.shared import webhook_receipts
 from adapters.settings import Settings
-from temporal_clients.payment_workflows import DisputeClient
+from temporal_clients.payments import DisputeClient
 from temporal_clients.provider_events import ProviderEvents
 
 CARRIER, STRIPE = "/v1/webhooks/carrier", "/v1/webhooks/stripe"

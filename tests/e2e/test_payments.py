@@ -132,7 +132,9 @@ async def test_an_order_whose_payment_was_terminated_cancels_its_parcels(
 ) -> None:
     order_id, sku = await ordered()
     await temporal_client.get_workflow_handle(payment_workflow_id(order_id)).terminate("by mistake")
-    assert await needs_operator(shopper, order_id) == ["void the payment: A part of its work was stopped by hand."]
+    assert await needs_operator(shopper, order_id) == [
+        "void the payment: Processing of the order was stopped by our staff."
+    ]
     assert "parcel.cancelled" in [event["type"] for event in await shopper.history(order_id)]
     assert [effect for effect, _ in await asyncio.to_thread(charges, order_id)] == ["authorization"]
     await settle(temporal_client, order_id, retry=True)
@@ -157,8 +159,8 @@ async def test_goods_dispatched_while_their_payment_is_terminated_need_an_operat
     await asyncio.to_thread(move_parcel, order_id, "dispatched")
     engine.start("order-worker")
     assert await needs_operator(shopper, order_id) == [
-        "call the parcels back: A part of its work was stopped by hand.",
-        "void the payment: Parcel 1 has left and is not paid for: what is held is kept.",
+        "cancel the parcels: Processing of the order was stopped by our staff.",
+        "void the payment: Parcel 1 was dispatched and is not captured: the authorization is kept.",
     ]
     assert [effect for effect, _ in await asyncio.to_thread(charges, order_id)] == ["authorization"]
     await settle(temporal_client, order_id, retry=False)

@@ -60,15 +60,15 @@ async def blocked(place: Place, make_product: MakeProduct) -> Order:
 
 
 async def test_of_an_order_whose_compensation_waits_for_an_operator(blocked: Order) -> None:
-    assert "**owed:** call the parcels back: Parcel 1 has left" in await current_details(blocked.handle)
+    assert "**needs operator:** cancel the parcels: Parcel 1 was dispatched" in await current_details(blocked.handle)
     await cancel(blocked.handle)
-    assert "**owed:** call the parcels back: Parcel 1 has left" in await current_details(blocked.handle)
+    assert "**needs operator:** cancel the parcels: Parcel 1 was dispatched" in await current_details(blocked.handle)
     assert blocked.view().status is OrderStatus.COMPENSATION_BLOCKED
 
     decision = SettleCompensation(actor="staff:test", reason="the customer keeps it", retry=False)
     await blocked.handle.execute_update(CheckoutWorkflow.settle_compensation, decision)
     assert (await blocked.handle.result()).status is OrderStatus.FAILED
-    assert "owed" not in await current_details(blocked.handle)
+    assert "needs operator" not in await current_details(blocked.handle)
     assert blocked.reserved() == 0
     money = blocked.money()
     assert money[EntryKind.CAPTURE] + money[EntryKind.VOID] == money[EntryKind.AUTHORIZATION]
@@ -111,7 +111,7 @@ async def test_of_a_refund_that_waits_for_the_bank(
 ) -> None:
     order = await (await place({make_product(): 1}, payment_method="pm_card_pendingRefund")).delivered()
     handle = await start_refund(skipping, order.id, 300)
-    await until_details(handle, "the bank has yet to accept it")
+    await until_details(handle, "the bank has not accepted it yet")
     await cancel(handle)
     listed = Refunds(connections.engine).of_order(order.id)
     assert [one.status for one in listed.items] == [RefundStatus.PENDING]

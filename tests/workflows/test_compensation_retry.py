@@ -22,8 +22,8 @@ from workflows.orders.checkout import CheckoutWorkflow
 AGAIN = SettleCompensation(actor="staff:test", reason="the provider works again", retry=True)
 BY_HAND = SettleCompensation(actor="staff:test", reason="the customer keeps it", retry=False)
 HELD_FOR_A_WEEK = {"authorization_seconds": 7 * 86_400, "payment_retry_seconds": 86_400}
-LEFT = "call the parcels back: Parcel 1 has left and cannot be called back."
-UNPAID = "Parcel 1 has left, and the bank does not pay for it"
+LEFT = "cancel the parcels: Parcel 1 was dispatched and cannot be cancelled."
+UNPAID = "Parcel 1 was dispatched and its capture was declined"
 
 
 async def decide(order: Order, decision: SettleCompensation) -> None:
@@ -37,9 +37,9 @@ async def needs_operator(order: Order, times: int) -> list[str]:
         return [event for event in order.events() if event.type == "order.compensation_blocked"]
 
     await until(lambda: len(blocked()) >= times)
-    owed = blocked()[-1].data["needs_operator"]
-    assert isinstance(owed, list)
-    return owed
+    texts = blocked()[-1].data["needs_operator"]
+    assert isinstance(texts, list)
+    return texts
 
 
 async def check_paid_for(order: Order, connections: Connections) -> None:
@@ -67,7 +67,7 @@ async def test_a_capture_that_was_refused_is_made(
     for times in (1, 2):
         unpaid, kept = await needs_operator(order, times)
         assert UNPAID in unpaid
-        assert kept == "void the payment: Parcel 1 has left and is not paid for: what is held is kept."
+        assert kept == "void the payment: Parcel 1 was dispatched and is not captured: the authorization is kept."
         if times == 1:
             await decide(order, AGAIN)  # although the provider still refuses
     assert effects(provider_journal, order.id) == ["authorization"]

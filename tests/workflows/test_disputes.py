@@ -26,7 +26,7 @@ from schemas.disputes import DisputeAction, DisputeEnded, DisputeView, OperatorD
 from schemas.orders import SettleCompensation
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import RefundStatus
-from temporal_clients.payment_workflows import DisputeClient
+from temporal_clients.payments import DisputeClient
 from tests.conftest import eventually
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import Order, Place, refusal
@@ -177,7 +177,7 @@ async def test_lost_before_anything_has_left(
     assert (view.status, view.payment_status) == (OrderStatus.CANCELLED, PaymentStatus.VOIDED)
     assert (view.payment.captured.amount, view.payment.held.amount, order.reserved()) == (0, 0, 0)
     assert bank.shipments(order) == ["cancelled"]
-    assert order.events()[-1].data["reason"] == "its payment was charged back"
+    assert order.events()[-1].data["reason"] == "the payment was charged back"
     assert set(check_ledger(order).values()) == {0}
 
 
@@ -255,9 +255,9 @@ async def test_a_part_has_left_and_it_is_lost(
     order, name, captured = await partly_dispatched(place, make_product, bank)
     await bank.decide(name, "lost")
     await order.until(OrderStatus.COMPENSATION_BLOCKED)
-    owed = order.events()[-1].data["needs_operator"]
-    assert isinstance(owed, list)
-    assert "Parcel 1 was dispatched" in owed[0]
+    texts = order.events()[-1].data["needs_operator"]
+    assert isinstance(texts, list)
+    assert "Parcel 1 was dispatched" in texts[0]
     settled = SettleCompensation(actor="staff:1:support", reason="written off", retry=False)
     await order.handle.execute_update(CheckoutWorkflow.settle_compensation, settled)
     await order.handle.result()
@@ -427,7 +427,7 @@ async def test_evidence_is_requested_before_it_is_due(
         assert [one.action for one in reminded.actions] == [DisputeAction.REMINDED]
         assert "evidence until" in await current_details(bank.handle(name))
         await skip(client, timedelta(days=3))
-        assert "the evidence is overdue" in await current_details(bank.handle(name))
+        assert "evidence is overdue" in await current_details(bank.handle(name))
         assert (await bank.until(name, DisputeStatus.NEEDS_RESPONSE)).open, "it stays until it is decided"
         # No webhook comes any more: it asks the provider by itself, once a day.
         bank.control(f"/{name}/decide", outcome="lost")

@@ -96,7 +96,7 @@ async def test_a_payment_that_arrives_after_the_cancel_is_returned_once(
     recorded = ["payment.orphan_authorized", "payment.orphan_captured"] if captured else ["payment.orphan_authorized"]
     assert order.event_types()[len(before) :] == [*recorded, "payment.orphan_returned"]
     # A webhook of a day later changes nothing.
-    assert await send_twice(order, intent) == OrphanedPaymentResult(why_not="nothing of an order of ours is held")
+    assert await send_twice(order, intent) == OrphanedPaymentResult(why_not="no order of ours has a payment to return")
     assert effects(provider_journal, order.id) == expected
     balances = Ledger(connections.engine).balances(order.id)
     assert sum(balances.values()) == 0

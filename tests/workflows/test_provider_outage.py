@@ -113,17 +113,17 @@ async def test_an_operator_is_called_once_and_the_order_goes_on_by_itself(
     await until(order.recorded)
     payment = order.payment
     await skip(skipping, AWAY)
-    assert "owed" not in await current_details(payment)
+    assert "needs operator" not in await current_details(payment)
 
     await skip(skipping, timedelta(hours=2, minutes=20))
-    owed = await current_details(payment)
-    assert "**owed:** hold the amount: the provider does not answer since" in owed
-    calls = [one for one in caplog.records if "somebody must look" in one.message]
+    details = await current_details(payment)
+    assert "**needs operator:** authorize the amount: the provider does not answer since" in details
+    calls = [one for one in caplog.records if "needs operator" in one.message]
     assert [one.levelname for one in calls] == ["ERROR"]
     assert provider_away() > 0
 
     assert (await order.first_answer()).outcome is CheckoutOutcome.AUTHORIZED
-    assert "owed" not in await current_details(payment)
-    assert "hold the amount: answered at last" in await current_details(payment)
+    assert "needs operator" not in await current_details(payment)
+    assert "authorize the amount: answered" in await current_details(payment)
     assert (await order.delivered()).payment_status is PaymentStatus.CAPTURED
     assert effects(provider_journal, order.id) == ["authorization", "capture"]

@@ -61,7 +61,7 @@ class OrderPayment:
         await workflow.wait_condition(self.has_attempt_update)
         if self._attempt_updates:
             return self._attempt_updates.popleft()
-        raise await self._no_update("an attempt")
+        raise await self._no_update()
 
     async def declined_reauthorization(self) -> PaymentUpdated | None:
         """Wait until the bank declines to reauthorize the amount; None once nothing is authorized any more.
@@ -98,7 +98,7 @@ class OrderPayment:
                 await shielded(self._child.signal(PaymentWorkflow.capture, share))
         await workflow.wait_condition(lambda: step in self._updates or self._ended())
         if step not in self._updates:
-            raise await self._no_update(step)
+            raise await self._no_update()
         update = self._updates[step]
         if update.outcome is PaymentOutcome.DECLINED:
             del self._updates[step]  # an operator may have it retried
@@ -120,7 +120,7 @@ class OrderPayment:
             message = f"Parcel {names} was dispatched and is not captured: the authorization is kept."
             raise ApplicationError(message, type="parcel_unpaid", non_retryable=True)
         if not self._ended():
-            command = VoidAuthorization(reason="the order was compensated")
+            command = VoidAuthorization(reason="the order was cancelled or failed")
             with suppress(FailureError):  # it has ended this very moment
                 await shielded(self._child.signal(PaymentWorkflow.void, command))
         try:
@@ -159,17 +159,17 @@ class OrderPayment:
     async def _void_without_payment(self) -> None:
         await workflow.execute_child_workflow(
             AuthorizationVoidWorkflow.run,
-            VoidAuthorizations(order_id=self._order_id, reason="the order was compensated"),
+            VoidAuthorizations(order_id=self._order_id, reason="the order was cancelled or failed"),
             id=authorization_void_workflow_id(self._order_id),
             task_queue=PAYMENTS_QUEUE,
             parent_close_policy=ParentClosePolicy.ABANDON,
             static_summary="void what a failed payment had authorized",
         )
 
-    async def _no_update(self, step: str) -> Exception:
+    async def _no_update(self) -> Exception:
         assert self._child is not None
         await self._child  # raises the reason when the child failed
-        return ApplicationError(f"The payment ended without an answer to {step}.", type="payment_ended")
+        return ApplicationError("The payment could not be completed.", type="payment_ended")
 
     def _ended(self) -> bool:
         return self._child is not None and self._child.done()

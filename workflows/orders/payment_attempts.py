@@ -110,7 +110,7 @@ class PaymentAttempts:
         """The same for another checkout of its cart, which replaces no order that was authorized once."""
         self.check_waiting()
         if self._after_reauthorization:
-            raise ApplicationError("The order was paid once and is kept.", type="not_awaiting_payment")
+            raise ApplicationError("The order was paid before and cannot be replaced.", type="not_awaiting_payment")
 
     async def retry_payment(self, request: RetryPayment) -> PaymentAnswer:
         """Try this method, and return its outcome."""

@@ -45,7 +45,7 @@ class StockReservation:
         Runs also for an order that, as far as this run knows, has reserved nothing yet: a worker that was killed may
         have placed it, and a local activity that Temporal never recorded is in no history.
         """
-        command = ReleaseStock(order_id=self._order_id, actor=SYSTEM_ACTOR, reason="the order was compensated")
+        command = ReleaseStock(order_id=self._order_id, actor=SYSTEM_ACTOR, reason="the order was cancelled or failed")
         try:
             released = await workflow.execute_local_activity_method(
                 StockActivities.release_stock, command, summary="release the stock", **STORE
@@ -58,7 +58,7 @@ class StockReservation:
         self.stop()
         if released.units:
             self._timeline.add(f"{released.units} unit(s) released")
-        await signal_allocations(released.arrived)
+        await signal_allocations(released.allocated)
 
     async def _keep_extending(self, reservation_seconds: int) -> None:
         while reservation_seconds > 0:

@@ -59,7 +59,7 @@ class ShortageDecision:
         self._smaller = await self._price_available(quote, placed.short)
         decision = await self._ask(placed.short)
         if decision.choice is Choice.CANCEL:
-            message = "The customer cancelled, because not everything is available."
+            message = "The order was cancelled because not everything is available."
             raise ApplicationError(message, type=CANCELLED, non_retryable=True)
         if decision.choice is Choice.WAIT or self._smaller is None:
             data = {"decision": Choice.WAIT.value}
@@ -135,7 +135,7 @@ class ShortageDecision:
             OrderActivities.take_available, command, summary="leave out what is missing", **STORE
         )
         self._recorder.show(OrderStatus.PENDING, "customer takes what is available")
-        await signal_allocations(shortened.arrived)
+        await signal_allocations(shortened.allocated)
         return shortened.placed
 
 

@@ -33,7 +33,7 @@ class StockReconciliationWorkflow:
         found = await workflow.execute_activity_method(
             StockUpkeepActivities.reconcile_stock,
             ReconcileStock(started_at=workflow.now()),
-            summary="ledger = balances = reservations?",
+            summary="compare ledger, balances and reservations",
             **STOCK_UPKEEP,
         )
         verdict = "⚠ **differences found**" if found.differences_found else "**no differences**"

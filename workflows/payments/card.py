@@ -155,9 +155,7 @@ class CardPayment:
         old = self._current
         old.reauthorize_at = None
         if old.customer is None:
-            message = (
-                "The authorization expires soon, and the payment method was not kept to authorize the amount again."
-            )
+            message = "Your bank's authorization expires soon and your payment method was not saved. Please pay again."
             result = ProviderResult(outcome=PaymentOutcome.DECLINED, code="method_not_kept", message=message)
         else:
             command = AuthorizePayment(
@@ -208,13 +206,13 @@ class CardPayment:
         )
         if parcel.final and self.due > 0:
             # The provider voids the rest with the final capture; the ledger records it too.
-            await self._recorder.record(EntryKind.VOID, "release-rest", self.due, authorization.provider_id)
+            await self._recorder.record(EntryKind.VOID, "void-rest", self.due, authorization.provider_id)
             self.due = 0
         elif authorization.captures_once and self.due > 0:
             authorization.expired, authorization.reauthorize_at = True, None
             reauthorizes: dict[str, object] = {"reauthorization": True}
             await self._recorder.record(
-                EntryKind.VOID, f"{step}:release-rest", self.due, authorization.provider_id, reauthorizes
+                EntryKind.VOID, f"{step}:void-rest", self.due, authorization.provider_id, reauthorizes
             )
         return result
 

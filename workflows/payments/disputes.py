@@ -146,7 +146,7 @@ class DisputeWorkflow:
                 DisputeActivities.retrieve_dispute, command, text, self._timeline, PROVIDER
             )
             if standing.order_id is None:
-                self._timeline.add("no order of ours")
+                self._timeline.add("belongs to no order of ours")
                 workflow.logger.error("a dispute belongs to no order of ours", extra={"dispute": standing.dispute_id})
                 self._retrieved = True
                 return

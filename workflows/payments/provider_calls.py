@@ -44,7 +44,7 @@ async def call_provider(
                 outage.answered()
                 raise
             elif outage.lasts >= OPERATOR_AFTER:
-                outage.needs_operator("outcome unknown; check the provider's dashboard; unanswered")
+                outage.needs_operator("outcome unknown (check the provider's dashboard)")
         else:
             outage.answered()
             return result

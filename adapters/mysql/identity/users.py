@@ -17,7 +17,7 @@ from adapters.mysql.constraints import violated_key
 from adapters.mysql.tables.identity import user_roles, users
 from domain.errors import EmailTaken, LastAdmin, NotFound
 from schemas.base import Open
-from schemas.users import Account, MailWish, Role
+from schemas.users import Account, MailPreference, Role
 
 _SAME_EMAIL = "uq_users_verified_email"
 _DERIVED = {"roles", "email_verified"}
@@ -82,14 +82,14 @@ class Accounts:
         with self._engine.connect() as connection:
             return _roles(connection, account_id)
 
-    def mail_preferences(self, account_ids: Collection[str]) -> dict[str, MailWish]:
+    def mail_preferences(self, account_ids: Collection[str]) -> dict[str, MailPreference]:
         """Whether each of the accounts that exist wants marketing mails."""
         query = sa.select(users).where(users.c.id.in_(list(account_ids)))
         with self._engine.connect() as connection:
             return {
-                row.id: MailWish(
+                row.id: MailPreference(
                     email=row.email,
-                    wanted=row.active and row.email_verified_at is not None and row.marketing_emails,
+                    subscribed=row.active and row.email_verified_at is not None and row.marketing_emails,
                     closed=row.closed_at is not None,
                 )
                 for row in connection.execute(query)

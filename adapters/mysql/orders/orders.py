@@ -76,7 +76,7 @@ class OrderStore:
         allocated = in_transaction(self._engine, lambda connection: take_available(connection, command))
         placed = self._placed(command.order_id, asking=False)
         assert placed is not None
-        return OrderShortened(placed=placed, arrived=allocated)
+        return OrderShortened(placed=placed, allocated=allocated)
 
     def record_status(self, command: RecordStatus) -> StatusRecorded:
         """Move the order, with its event; a repeat of the step answers the first. Raises NotFound, IllegalMove.

@@ -169,7 +169,7 @@ def _release(
         data = {**change.data, "units": units, **({"backordered": waited} if waited else {})}
         append(connection, orders[order_id], Change(change.step, change.type, change.actor, data))
         allocated = allocate_backorders(connection, sheet, orders, {(line.sku, line.warehouse) for line in lines})
-    return StockReleased(units=units, arrived=allocated)
+    return StockReleased(units=units, allocated=allocated)
 
 
 def _end(connection: sa.Connection, order_id: str, state: str, parcel: int | None = None) -> None:

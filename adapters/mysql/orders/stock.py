@@ -110,7 +110,7 @@ class Stock:
             return _repeated(before, sku, movement)
         done = self._posted(poster.movement_key)
         assert done is not None
-        return MovementPosted(movement=done, arrived=allocated)
+        return MovementPosted(movement=done, allocated=allocated)
 
     def set_rules(self, sku: str, changes: SetStockRules) -> None:
         """Change the SKU's rules that are given; raises NotFound for an unknown SKU."""

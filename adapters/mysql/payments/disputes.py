@@ -19,7 +19,7 @@ from schemas.disputes import (
     DisputeAction,
     DisputePage,
     DisputeRecorded,
-    DisputeStanding,
+    DisputeState,
     DisputeView,
     NoteAction,
     RecordDispute,
@@ -110,13 +110,13 @@ def _write_row(connection: sa.Connection, command: RecordDispute, known: sa.Row[
         connection.execute(sa.update(disputes).where(disputes.c.id == standing.dispute_id).values(values))
 
 
-def _is_outdated(standing: DisputeStanding, known: sa.Row[Any]) -> bool:
+def _is_outdated(standing: DisputeState, known: sa.Row[Any]) -> bool:
     """Retrieved before the dispute was closed, by a slow worker: it must not reopen it."""
     asked_at = standing.asked_at
     return standing.is_open and not known.open and asked_at is not None and naive(asked_at) <= known.closed_at
 
 
-def _append_events(connection: sa.Connection, order_id: str, standing: DisputeStanding, *, first: bool) -> None:
+def _append_events(connection: sa.Connection, order_id: str, standing: DisputeState, *, first: bool) -> None:
     """One event when it is opened as an inquiry or as a chargeback, and one when it is closed."""
     events: list[tuple[str, EventType, dict[str, object]]] = []
     if first or standing.is_open:

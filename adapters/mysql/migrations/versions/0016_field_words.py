@@ -1,5 +1,7 @@
 """The field's words: a table, the kinds of store credit, event types and what needs an operator are called by them.
 
+Data of events that no code reads again (`renewal`, the amounts of flagged webhooks) stay as they were written.
+
 Revision ID: 0016
 Revises: 0015
 """
