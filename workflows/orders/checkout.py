@@ -13,7 +13,8 @@ from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, CheckoutResult, PricedOrder
 from schemas.disputes import DisputeUpdated
 from schemas.fulfilment import ParcelUpdated
-from schemas.orders import CancelOrder, Choice, Decision, OrderPlaced, PlaceOrder, SettleCompensation
+from schemas.order_requests import CancelOrder, Choice, Decision, SettleCompensation
+from schemas.orders import OrderPlaced, PlaceOrder
 from schemas.payments import PaymentAnswer, PaymentUpdated, RetryPayment
 from schemas.risk import Review
 from workflows.names import DISPUTE_UPDATED, PARCEL_UPDATED, PAYMENT_UPDATED

@@ -8,17 +8,15 @@ from temporalio import workflow
 
 from activities.payments import PaymentActivities
 from domain.ledger import EntryKind
-from schemas.payments import (
+from schemas.payments import CaptureParcel, PaymentInput, TryMethod
+from schemas.provider_calls import (
     AUTHORIZATION_EXPIRED,
     AbandonPayment,
     AuthorizePayment,
-    CaptureParcel,
     CapturePayment,
-    PaymentInput,
     PaymentOutcome,
     ProviderResult,
     RetrievePayment,
-    TryMethod,
     VoidPayment,
 )
 from workflows.options import PROVIDER
