@@ -15,7 +15,7 @@ from schemas.disputes import (
     RetrieveDispute,
     SubmitEvidence,
 )
-from schemas.payments import ProviderResult
+from schemas.provider_calls import ProviderResult
 
 if TYPE_CHECKING:
     from adapters.mysql.payments.disputes import Disputes

@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import typed_failures
-from schemas.payments import (
+from schemas.payments import PaymentRecorded, RecordDecline, RecordPayment
+from schemas.provider_calls import (
     AbandonPayment,
     AuthorizePayment,
     CapturePayment,
-    PaymentRecorded,
     ProviderResult,
-    RecordDecline,
-    RecordPayment,
     RetrievePayment,
     VoidPayment,
 )

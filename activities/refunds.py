@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import typed_failures
-from schemas.payments import ProviderResult, RefundPayment, RetrieveRefund
+from schemas.provider_calls import ProviderResult, RefundPayment, RetrieveRefund
 from schemas.refunds import RefundInput, RefundOpened, RefundReversed, RefundView, ReverseRefund, SettleRefund
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from domain.errors import BusinessError, CartChanged, OutOfStock, QuoteChanged
 from domain.events import EventType
 from schemas.base import UnknownValue
 from schemas.checkout import CheckoutAnswer, CheckoutOutcome, CheckoutRequest, outcome_of_end
-from schemas.orders import Choice, OrderEvent, OrderView
+from schemas.order_requests import Choice
+from schemas.orders import OrderEvent, OrderView
 from schemas.problem_codes import ProblemCode
 from schemas.users import Account
 from temporal_clients.errors import StillWorking

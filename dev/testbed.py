@@ -6,7 +6,6 @@ console scripts of production, started with another environment; they can be kil
 
 import asyncio
 import ctypes
-import fcntl
 import os
 import signal
 import socket
@@ -16,9 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from string import Template
-from typing import IO
 
 import httpx2
 import sqlalchemy as sa
@@ -28,12 +25,12 @@ from dotenv import dotenv_values
 from elasticsearch import Elasticsearch
 
 from adapters.settings import Settings
+from dev.places import Place
 from dev.stack.environment import settings
+from dev.stack.paths import ROOT
 from temporal_clients.connection import connect_temporal
 from workers.schedules import SCHEDULES
 
-ROOT = Path(__file__).resolve().parent.parent
-_MOST_AT_ONCE = 9
 _PR_SET_PDEATHSIG = 1
 _READY_SECONDS = 60
 
@@ -64,34 +61,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-@dataclass(frozen=True)
-class Place:
-    """A numbered place for one testbed: two concurrent runs get two, and a place is reused."""
-
-    number: int
-    lock: IO[str]
-
-    @property
-    def state(self) -> Path:
-        """Where this testbed's processes keep their files and logs."""
-        return ROOT / ".state" / "testbed" / str(self.number)
-
-    @classmethod
-    def take(cls) -> "Place":
-        """The first place that no other running process holds; raises RuntimeError when all are taken."""
-        for number in range(1, _MOST_AT_ONCE + 1):
-            folder = ROOT / ".state" / "testbed" / str(number)
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = (folder / "lock").open("w")
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                lock.close()
-                continue
-            return cls(number, lock)
-        raise RuntimeError(f"{_MOST_AT_ONCE} testbeds are running already; end one of them")
 
 
 def testbed_environment(place: Place) -> dict[str, str]:

@@ -27,8 +27,6 @@ class NotFound(BusinessError):
 
 
 class InvalidRequest(BusinessError):
-    """Well-formed, but it cannot be fulfilled."""
-
     code = "invalid_request"
 
 
@@ -58,8 +56,6 @@ class UnknownProduct(InvalidRequest):
 
 
 class UnknownShippingMethod(InvalidRequest):
-    """No such shipping method for this address."""
-
     code = "unknown_shipping_method"
 
 
@@ -76,8 +72,6 @@ class PaymentMethodRequired(InvalidRequest):
 
 
 class EmptyCart(InvalidRequest):
-    """A checkout needs at least one line."""
-
     code = "empty_cart"
 
 
@@ -114,14 +108,10 @@ class Conflict(BusinessError):
 
 
 class RequestInProgress(Conflict):
-    """The same request is being worked on at this moment."""
-
     code = "request_in_progress"
 
 
 class CartChanged(Conflict):
-    """The cart has another version than the one the caller checked out."""
-
     code = "cart_changed"
 
 
@@ -132,14 +122,10 @@ class QuoteChanged(Conflict):
 
 
 class QuoteExpired(Conflict):
-    """The quote has expired."""
-
     code = "quote_expired"
 
 
 class StaleVersion(Conflict):
-    """It was changed since: its version is not the one that the editor saw."""
-
     code = "stale_version"
 
 
@@ -206,14 +192,10 @@ class IdentityLinked(Conflict):
 
 
 class AddressBookFull(Conflict):
-    """The account has the maximum number of addresses."""
-
     code = "address_book_full"
 
 
 class LastAdmin(Conflict):
-    """The last administrator cannot be removed."""
-
     code = "last_admin"
 
 
@@ -230,20 +212,14 @@ class PaymentDisputed(Conflict):
 
 
 class DifferenceDecided(Conflict):
-    """The difference has been decided already, or no longer exists."""
-
     code = "difference_decided"
 
 
 class NoRepair(Conflict):
-    """The difference has no automatic repair."""
-
     code = "no_repair"
 
 
 class IllegalMove(Conflict):
-    """The order cannot move from its status to the requested one."""
-
     code = "illegal_move"
 
 

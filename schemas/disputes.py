@@ -10,7 +10,7 @@ from domain.disputes import DisputeStatus
 from domain.ledger import EntryKind
 from domain.orders import PaymentStatus
 from schemas.base import Money, Open, Payload, Request
-from schemas.payments import ProviderCommand
+from schemas.provider_calls import ProviderCommand
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 

@@ -1,18 +1,15 @@
 """The order: its commands, records and views."""
 
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Self
-
-from pydantic import Field, StringConstraints
+from typing import Self
 
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from domain.parcels import PlannedParcel
-from schemas.base import Address, Money, Open, Payload, Request, Text
+from schemas.base import Address, Money, Open, Payload
 from schemas.checkout import CheckoutInput, PricedOrder
-from schemas.payments import PaymentAction
+from schemas.provider_calls import PaymentAction
 from schemas.stock import StockAllocated
 
 
@@ -108,27 +105,6 @@ class Shortage(Payload):
     lines: list[ShortLine]
     take_available_total: Money | None
     decide_until: datetime
-
-
-class Choice(StrEnum):
-    """A customer's choice about an order that is partly out of stock."""
-
-    TAKE_AVAILABLE = "take_available"
-    WAIT = "wait"
-    CANCEL = "cancel"
-
-
-class DecisionRequest(Request):
-    """`POST /v1/orders/{id}/decision`: take what is available, wait for everything, or cancel."""
-
-    choice: Choice
-
-
-class Decision(Payload):
-    """The same with the actor (`customer:<id>`)."""
-
-    choice: Open[Choice]
-    actor: str
 
 
 class Awaiting(Payload):
@@ -265,35 +241,3 @@ class OrderHistory(Payload):
 
     items: list[OrderEvent]
     next_cursor: str | None = None
-
-
-class CancelRequest(Request):
-    """`POST /v1/orders/{id}/cancel`."""
-
-    reason: Annotated[str, StringConstraints(max_length=500)] = "changed my mind"
-
-
-class CancelOrder(Payload):
-    """Cancel the order on behalf of an actor (`customer:<id>`, `staff:<id>:<role>` or `service:<client id>`).
-
-    `only_waiting` means only while it waits for its customer: another checkout of the same cart replaces it.
-    """
-
-    actor: str
-    reason: str
-    only_waiting: bool = False
-
-
-class SettlementRequest(Request):
-    """`POST /v1/ops/orders/{id}/compensation`."""
-
-    reason: Text
-    retry: Annotated[bool, Field(description="`true` retries the compensation; `false` records it as settled.")]
-
-
-class SettleCompensation(Payload):
-    """An operator's decision about steps that could not be compensated: retry, or settled manually."""
-
-    actor: str
-    reason: str
-    retry: bool

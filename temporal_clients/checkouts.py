@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.actors import customer_actor
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
-from schemas.orders import CancelOrder, Decision, SettleCompensation
+from schemas.order_requests import CancelOrder, Decision, SettleCompensation
 from schemas.payments import PaymentAnswer, RetryPayment
 from schemas.risk import Review
 from temporal_clients.errors import StillWorking, TemporalAway, UpdateRefused, is_temporal_away

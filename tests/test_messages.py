@@ -28,7 +28,8 @@ from schemas.disputes import ActionTaken
 from schemas.events import Event, OrderStatusChanged, ProductChanged
 from schemas.fulfilment import BookShipment, FulfilmentInput, ParcelUpdated
 from schemas.notifications import NotificationInput
-from schemas.orders import Decision, OrderView, ParcelLine, PlaceOrder, RecordStatus, ShortLine
+from schemas.order_requests import Decision
+from schemas.orders import OrderView, ParcelLine, PlaceOrder, RecordStatus, ShortLine
 from schemas.search import IndexedProduct
 from schemas.security import AccountState
 from schemas.stock_upkeep import StockDifference

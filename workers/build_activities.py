@@ -67,42 +67,41 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
     """Give every activity class its adapters."""
     engine, settings = connections.engine, connections.settings
     term = timedelta(hours=settings.reservation_hours)
-    orders = OrderActivities(OrderStore(engine, term), OrderPrices(Catalog(engine), Vouchers(engine)))
     reservations = Reservations(engine, term)
-    stock = StockActivities(reservations)
-    upkeep = StockUpkeepActivities(reservations, StockReconciliations(engine), RunningOrders(client))
-    cart_store = CartStore(connections.mongo, connections.redis, lifetimes=Lifetimes.of_days(settings))
-    carts = CartActivities(cart_store, OrderStore(engine))
-    parcels = FulfilmentActivities(Carrier(settings), Parcels(engine))
-    sales = ProductSales(engine, timedelta(days=settings.popularity_days))
-    catalog = CatalogActivities(PriceChanges(engine), TaxonomyChanges(engine), sales)
+    carts = CartStore(connections.mongo, connections.redis, lifetimes=Lifetimes.of_days(settings))
     return {
         ORDERS_QUEUE: [
-            orders.price_order,
-            orders.place_order,
-            orders.take_available,
-            orders.record_status,
-            stock.release_stock,
-            stock.extend_reservation,
-            upkeep.expire_reservations,
-            upkeep.reconcile_stock,
-            carts.complete_cart,
+            *_orders(OrderStore(engine, term), engine),
+            *_stock(reservations, engine, client),
+            CartActivities(carts, OrderStore(engine)).complete_cart,
         ],
         PAYMENTS_QUEUE: [*_money(engine, settings), *_reconciliation_activities(engine, settings, client)],
-        FULFILMENT_QUEUE: [
-            stock.check_allocation,
-            parcels.book_shipment,
-            parcels.cancel_shipment,
-            parcels.record_parcel,
-        ],
-        NOTIFICATIONS_QUEUE: _mails(connections, client, cart_store),
-        CATALOG_QUEUE: [
-            catalog.announce_price_changes,
-            catalog.announce_taxonomy_changes,
-            catalog.count_sales,
-            *_search(connections),
-        ],
+        FULFILMENT_QUEUE: _parcels(reservations, engine, settings),
+        NOTIFICATIONS_QUEUE: _mails(connections, client, carts),
+        CATALOG_QUEUE: [*_catalog(engine, settings), *_search(connections)],
     }
+
+
+def _orders(store: OrderStore, engine: sa.Engine) -> list[Callable[..., Any]]:
+    orders = OrderActivities(store, OrderPrices(Catalog(engine), Vouchers(engine)))
+    return [orders.price_order, orders.place_order, orders.take_available, orders.record_status]
+
+
+def _stock(reservations: Reservations, engine: sa.Engine, client: Client) -> list[Callable[..., Any]]:
+    stock = StockActivities(reservations)
+    upkeep = StockUpkeepActivities(reservations, StockReconciliations(engine), RunningOrders(client))
+    return [stock.release_stock, stock.extend_reservation, upkeep.expire_reservations, upkeep.reconcile_stock]
+
+
+def _parcels(reservations: Reservations, engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
+    stock, parcels = StockActivities(reservations), FulfilmentActivities(Carrier(settings), Parcels(engine))
+    return [stock.check_allocation, parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel]
+
+
+def _catalog(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
+    sales = ProductSales(engine, timedelta(days=settings.popularity_days))
+    catalog = CatalogActivities(PriceChanges(engine), TaxonomyChanges(engine), sales)
+    return [catalog.announce_price_changes, catalog.announce_taxonomy_changes, catalog.count_sales]
 
 
 def _money(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:

@@ -8,7 +8,7 @@ from stripe import PaymentIntent, Refund
 from urllib3.exceptions import ConnectTimeoutError
 
 from domain.errors import KeyRefused, Misuse, NothingDone, OutcomeUnknown, ProviderUnavailable
-from schemas.payments import PaymentAction, PaymentOutcome, ProviderResult
+from schemas.provider_calls import PaymentAction, PaymentOutcome, ProviderResult
 
 _OUR_WORDS = {"payment_intent_authentication_failure": "authentication_failed"}
 _log = structlog.get_logger(__name__)

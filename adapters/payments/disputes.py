@@ -13,7 +13,7 @@ from domain.disputes import DisputeStatus
 from domain.errors import Misuse
 from domain.ledger import EntryKind
 from schemas.disputes import AcceptDispute, DisputeMovement, DisputeState, RetrieveDispute, SubmitEvidence
-from schemas.payments import PaymentOutcome, ProviderResult
+from schemas.provider_calls import PaymentOutcome, ProviderResult
 
 
 class DisputeProvider:

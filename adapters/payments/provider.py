@@ -21,7 +21,7 @@ from adapters.payments.answers import (
 )
 from adapters.settings import Settings
 from domain.errors import Misuse
-from schemas.payments import (
+from schemas.provider_calls import (
     AUTHORIZATION_EXPIRED,
     AbandonPayment,
     AuthorizePayment,

@@ -12,7 +12,8 @@ from api.order_requests import RESPONSES, OrderRequests
 from api.ownership import CustomersOrder
 from api.permissions import require
 from domain.actors import customer_actor
-from schemas.orders import Decision, DecisionRequest, OrderView
+from schemas.order_requests import Decision, DecisionRequest
+from schemas.orders import OrderView
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 _EXAMPLES = {

@@ -11,8 +11,9 @@ from api.errors import problems
 from api.order_requests import RESPONSES, OrderRequests
 from api.ownership import CurrentOrder
 from api.permissions import CurrentPrincipal, acting, require
+from schemas.order_requests import SettleCompensation, SettlementRequest
 from schemas.order_search import FoundOrders, OrderQuery
-from schemas.orders import OrderView, SettleCompensation, SettlementRequest
+from schemas.orders import OrderView
 from schemas.risk import Review, ReviewRequest
 
 router = APIRouter(prefix="/v1/ops/orders", tags=["operations"])

@@ -12,8 +12,9 @@ from api.order_requests import RESPONSES, OrderRequests
 from api.ownership import CustomersOrder
 from api.permissions import require
 from schemas.orders import OrderView
-from schemas.payments import PaymentOutcome, RetryPayment, RetryPaymentRequest
+from schemas.payments import RetryPayment, RetryPaymentRequest
 from schemas.problem_codes import ProblemCode
+from schemas.provider_calls import PaymentOutcome
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 _EXAMPLE = {"mastercard": {"value": {"payment_method": "pm_card_mastercard"}}}

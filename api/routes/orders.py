@@ -16,7 +16,8 @@ from domain.actors import customer_actor
 from domain.errors import NotFound
 from domain.orders import OrderStatus
 from schemas.base import Payload
-from schemas.orders import CancelOrder, CancelRequest, OrderHistory, OrderPage, OrderView
+from schemas.order_requests import CancelOrder, CancelRequest
+from schemas.orders import OrderHistory, OrderPage, OrderView
 from temporal_clients.checkouts import CheckoutClient
 from temporal_clients.errors import StillWorking, is_temporal_away
 

@@ -18,7 +18,8 @@ from dev.fault_matrix.order import CUSTOMER, REASON, STAFF, OrderUnderTest
 from domain.orders import OrderStatus, PaymentStatus
 from domain.reconciliation import DifferenceStatus
 from schemas.disputes import DisputeEnded, OperatorDecision
-from schemas.orders import Choice, Decision, OrderView
+from schemas.order_requests import Choice, Decision
+from schemas.orders import OrderView
 from schemas.payment_reconciliation import DecideDifference, DecisionAction
 from schemas.refunds import RefundInput
 from workflows.names import (

@@ -19,7 +19,8 @@ from adapters.mysql.payments.ledger import Ledger
 from adapters.payments.provider import PaymentProvider
 from domain.orders import PaymentStatus
 from schemas.credit import CreditMoved, VoidCredit
-from schemas.payments import CapturePayment, PaymentRecorded, ProviderResult, RecordPayment
+from schemas.payments import PaymentRecorded, RecordPayment
+from schemas.provider_calls import CapturePayment, ProviderResult
 from schemas.stock import ReleaseStock, StockReleased
 from workflows import options
 

@@ -15,7 +15,8 @@ from dev.fault_matrix.faults import Fault, Faults
 from dev.fault_matrix.oracle import Sides
 from domain.orders import FINAL_STATUSES
 from schemas.checkout import CheckoutResult
-from schemas.orders import CancelOrder, OrderView
+from schemas.order_requests import CancelOrder
+from schemas.orders import OrderView
 from workers.service_client import ServiceClient
 from workflows.orders.checkout import CheckoutWorkflow
 

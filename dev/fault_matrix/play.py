@@ -22,7 +22,7 @@ from domain.orders import OrderStatus
 from schemas.base import Address
 from schemas.checkout import CheckoutInput, CheckoutResult, OrderLineInput
 from schemas.credit import CreditAmount, GrantCredit
-from schemas.orders import SettleCompensation
+from schemas.order_requests import SettleCompensation
 from workflows.names import (
     CUSTOMER_ID,
     ORDERS_QUEUE,

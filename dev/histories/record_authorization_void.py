@@ -7,7 +7,7 @@ from temporalio.client import Client
 from dev.histories.recorded_orders import Keep
 from dev.histories.recorded_paths import Recorder
 from domain.actors import staff_actor
-from schemas.orders import SettleCompensation
+from schemas.order_requests import SettleCompensation
 from workflows.names import authorization_void_workflow_id, order_workflow_id, payment_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow
 

@@ -8,7 +8,7 @@ from dev.histories.recorded_orders import Keep, wait_for
 from dev.histories.recorded_paths import Recorder
 from domain.actors import staff_actor
 from schemas.disputes import OperatorDecision
-from schemas.orders import SettleCompensation
+from schemas.order_requests import SettleCompensation
 from schemas.risk import Review, Verdict
 from workflows.names import dispute_workflow_id, order_workflow_id, payment_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow

@@ -11,7 +11,7 @@ from domain.disputes import DisputeStatus
 from domain.errors import Misuse, ProviderUnavailable
 from domain.ledger import EntryKind
 from schemas.disputes import AcceptDispute, RetrieveDispute, SubmitEvidence
-from schemas.payments import AuthorizePayment, CapturePayment, PaymentOutcome, RefundPayment
+from schemas.provider_calls import AuthorizePayment, CapturePayment, PaymentOutcome, RefundPayment
 
 SUCCEEDED, DECLINED = PaymentOutcome.SUCCEEDED, PaymentOutcome.DECLINED
 ORDER = str(uuid_utils.uuid7())

@@ -16,7 +16,7 @@ from adapters.payments.provider import PaymentProvider, stripe_client
 from adapters.settings import Settings
 from domain.errors import KeyRefused, Misuse, NothingDone, OutcomeUnknown, ProviderUnavailable
 from schemas.disputes import AcceptDispute, RetrieveDispute, SubmitEvidence
-from schemas.payments import (
+from schemas.provider_calls import (
     AbandonPayment,
     AuthorizePayment,
     PaymentOutcome,

@@ -10,7 +10,7 @@ import uuid_utils
 from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
 from domain.errors import Misuse, OutcomeUnknown, ProviderUnavailable
-from schemas.payments import (
+from schemas.provider_calls import (
     AUTHORIZATION_EXPIRED,
     AbandonPayment,
     AuthorizePayment,

@@ -16,7 +16,7 @@ from adapters.settings import Settings
 from dev.testbed import Testbed
 from domain.errors import Misuse
 from schemas.disputes import AcceptDispute, RetrieveDispute, SubmitEvidence
-from schemas.payments import PaymentOutcome, ProviderResult, RefundPayment, RetrieveRefund
+from schemas.provider_calls import PaymentOutcome, ProviderResult, RefundPayment, RetrieveRefund
 from tests.adapters.test_payments import abandon, authorization, capture, look, void
 from tests.fixture_types import Json
 

@@ -14,7 +14,8 @@ import pytest
 
 from adapters.connections import Connections
 from adapters.mysql.catalog.products import Catalog
-from dev.testbed import ROOT, Testbed
+from dev.stack.paths import ROOT
+from dev.testbed import Testbed
 from tests.api.conftest import SendImport
 
 HEADER = "product,name,brand,category,sku,weight_grams,price:EUR"

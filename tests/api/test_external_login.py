@@ -20,7 +20,8 @@ from adapters.connections import Connections
 from adapters.mysql.identity.oauth_clients import OAuthClients, ensure_first_party_client
 from adapters.mysql.identity.users import Accounts
 from adapters.mysql.tables.identity import external_identities
-from dev.testbed import ROOT, Testbed, free_port
+from dev.stack.paths import ROOT
+from dev.testbed import Testbed, free_port
 from schemas.oauth import NewOAuthClient
 from tests.fixture_types import PASSWORD, MakeCustomer
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from dev import testbed
+from dev.places import Place
 from dev.stack.ports import HOST, is_free, make_room
+from dev.testbed import testbed_environment
 
 
 @pytest.fixture
@@ -31,9 +32,9 @@ def test_nothing_but_port_numbers_changes(taken: int) -> None:
 def test_the_tests_engine_uses_the_servers_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_PORT", "4711")
     monkeypatch.setenv("MYSQL_PASSWORD", "changed")
-    place = testbed.Place.take()
+    place = Place.take()
     try:
-        environment = testbed.testbed_environment(place)
+        environment = testbed_environment(place)
     finally:
         place.lock.close()
     assert environment["ORDERS_KAFKA_BOOTSTRAP"].endswith(":4711")

@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.testbed import Testbed
-from schemas.orders import SettleCompensation
+from schemas.order_requests import SettleCompensation
 from tests.e2e.conftest import Charges, MailedSeqs, MoveParcel, OnKafka, Reserved, Shopper
 from tests.fixture_types import Json, MakeProduct
 from workflows.names import order_workflow_id, payment_workflow_id

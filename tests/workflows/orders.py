@@ -17,8 +17,10 @@ from domain.orders import OrderStatus
 from schemas.base import Address
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
 from schemas.fulfilment import CarrierEvent
-from schemas.orders import CancelOrder, OrderEvent, OrderView
-from schemas.payments import PaymentAction, PaymentAnswer, PaymentResult, RetryPayment
+from schemas.order_requests import CancelOrder
+from schemas.orders import OrderEvent, OrderView
+from schemas.payments import PaymentAnswer, PaymentResult, RetryPayment
+from schemas.provider_calls import PaymentAction
 from schemas.provider_events import ProviderEvent
 from tests.workflows.waiting import Handle, until, until_started
 from workflows.names import ORDERS_QUEUE, fulfilment_workflow_id, order_workflow_id, payment_workflow_id

@@ -8,7 +8,7 @@ from adapters.mysql.payments.refunds import Refunds
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.orders import SettleCompensation
+from schemas.order_requests import SettleCompensation
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import RefundStatus
 from tests.fixture_types import MakeProduct

@@ -9,7 +9,8 @@ import pytest
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.payments import CaptureParcel, PaymentOutcome, VoidAuthorization
+from schemas.payments import CaptureParcel, VoidAuthorization
+from schemas.provider_calls import PaymentOutcome
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import Authenticate, Journal, effects

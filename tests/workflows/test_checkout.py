@@ -10,7 +10,7 @@ from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
-from schemas.orders import CancelOrder, SettleCompensation
+from schemas.order_requests import CancelOrder, SettleCompensation
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import Place, refusal
 from tests.workflows.provider import Journal, MakeFault, effects

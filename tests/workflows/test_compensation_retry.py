@@ -10,7 +10,8 @@ from adapters.mysql.payments.ledger import Ledger
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.orders import OrderEvent, SettleCompensation
+from schemas.order_requests import SettleCompensation
+from schemas.orders import OrderEvent
 from schemas.stock import SetStockRules
 from temporal_clients.orders import RunningOrders
 from tests.fixture_types import MakeProduct

@@ -23,7 +23,7 @@ from domain.fulfilment import ParcelStatus
 from domain.ledger import Account, EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.disputes import DisputeAction, DisputeEnded, DisputeView, OperatorDecision, RecordDispute, RetrieveDispute
-from schemas.orders import SettleCompensation
+from schemas.order_requests import SettleCompensation
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import RefundStatus
 from temporal_clients.payments import DisputeClient

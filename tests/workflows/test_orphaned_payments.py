@@ -12,7 +12,7 @@ from adapters.connections import Connections
 from adapters.mysql.payments.ledger import Ledger
 from domain.ledger import Account, EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.orders import CancelOrder
+from schemas.order_requests import CancelOrder
 from schemas.payment_reconciliation import OrphanedPaymentResult
 from schemas.provider_events import ProviderEvent
 from temporal_clients.payments import start_orphaned_payment

@@ -17,7 +17,7 @@ from adapters.mysql.tables.payments import ledger_postings, payment_differences,
 from adapters.settings import Settings
 from domain.orders import OrderStatus, PaymentStatus
 from domain.reconciliation import DifferenceKind, DifferenceStatus, Repair
-from schemas.orders import CancelOrder
+from schemas.order_requests import CancelOrder
 from schemas.payment_reconciliation import (
     DecideDifference,
     DecisionAction,

@@ -14,8 +14,8 @@ from adapters.mysql.payments.ledger import Ledger
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
-from schemas.orders import CancelOrder
-from schemas.payments import PaymentOutcome
+from schemas.order_requests import CancelOrder
+from schemas.provider_calls import PaymentOutcome
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import Order, Place, refusal
 from tests.workflows.provider import Authenticate, Journal, MakeFault, MakeVoucher, effects

@@ -12,7 +12,7 @@ from dev.testbed import Testbed
 from domain.fulfilment import ParcelStatus
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
-from schemas.orders import CancelOrder
+from schemas.order_requests import CancelOrder
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import Journal, MakeFault, effects

@@ -15,8 +15,8 @@ from adapters.mysql.payments.ledger import Ledger
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.orders import CancelOrder
-from schemas.payments import PaymentOutcome
+from schemas.order_requests import CancelOrder
+from schemas.provider_calls import PaymentOutcome
 from schemas.stock import SetStockRules
 from temporal_clients.orders import RunningOrders
 from tests.fixture_types import MakeProduct

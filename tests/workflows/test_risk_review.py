@@ -8,7 +8,7 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus
 from schemas.checkout import CheckoutOutcome
-from schemas.orders import CancelOrder
+from schemas.order_requests import CancelOrder
 from schemas.risk import Review, ReviewRules, Verdict
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import Order, Place, refusal

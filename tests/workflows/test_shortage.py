@@ -11,7 +11,8 @@ from adapters.mysql.orders.vouchers import Vouchers
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutAnswer, CheckoutOutcome, OnShortage
-from schemas.orders import CancelOrder, Choice, Decision, OrderView
+from schemas.order_requests import CancelOrder, Choice, Decision
+from schemas.orders import OrderView
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import Order, Place, refusal
 from tests.workflows.provider import Journal, MakeVoucher

@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
-from schemas.payments import PaymentOutcome
+from schemas.provider_calls import PaymentOutcome
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import BankActs, Journal, effects

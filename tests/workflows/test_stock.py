@@ -20,7 +20,7 @@ from domain.ledger import EntryKind
 from domain.orders import OrderStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.fulfilment import FulfilmentInput
-from schemas.orders import CancelOrder
+from schemas.order_requests import CancelOrder
 from schemas.stock import SetStockRules
 from schemas.stock_upkeep import ReservationsExpired
 from temporal_clients.orders import RunningOrders

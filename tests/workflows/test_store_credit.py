@@ -15,8 +15,9 @@ from domain.credit import CreditKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
 from schemas.credit import AuthorizeCredit, CreditAmount, GrantCredit
-from schemas.orders import CancelOrder, OrderView
-from schemas.payments import PaymentOutcome
+from schemas.order_requests import CancelOrder
+from schemas.orders import OrderView
+from schemas.provider_calls import PaymentOutcome
 from schemas.refunds import RefundAnswer, RefundStatus
 from tests.fixture_types import MakeProduct
 from tests.workflows import refunds

@@ -19,7 +19,7 @@ from dev.testbed import Testbed
 from domain.fulfilment import ParcelStatus
 from domain.orders import OrderStatus
 from schemas.checkout import CheckoutOutcome
-from schemas.orders import CancelOrder
+from schemas.order_requests import CancelOrder
 from schemas.provider_events import ProviderEvent
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import Order, Place, refusal

@@ -13,12 +13,14 @@ from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, CheckoutResult, PricedOrder
 from schemas.disputes import DisputeUpdated
 from schemas.fulfilment import ParcelUpdated
-from schemas.orders import CancelOrder, Choice, Decision, OrderPlaced, PlaceOrder, SettleCompensation
+from schemas.order_requests import CancelOrder, Choice, Decision, SettleCompensation
+from schemas.orders import OrderPlaced, PlaceOrder
 from schemas.payments import PaymentAnswer, PaymentUpdated, RetryPayment
 from schemas.risk import Review
 from workflows.names import DISPUTE_UPDATED, PARCEL_UPDATED, PAYMENT_UPDATED
 from workflows.options import STORE
 from workflows.orders.compensation import Compensation
+from workflows.orders.delivery import Delivery
 from workflows.orders.dispute_hold import DisputeHold
 from workflows.orders.parcels import OrderParcels
 from workflows.orders.payment import OrderPayment
@@ -53,6 +55,7 @@ class CheckoutWorkflow:
         self._dispute_hold = DisputeHold(self._parcels, self._recorder, self._charged_back)
         self._reauthorization = Reauthorization(self._payment, self._attempts, self._parcels, self._recorder)
         self._reservation = StockReservation(order.order_id, self._timeline)
+        self._delivery = Delivery(self._parcels, self._payment, self._reservation, self._recorder, self._timeline)
         self._steps: asyncio.Task[None] | None = None
         self._result: CheckoutResult | None = None
         self._cancelled_by: CancelOrder | None = None
@@ -216,27 +219,10 @@ class CheckoutWorkflow:
         self._answer_paid(CheckoutOutcome.AUTHORIZED)
 
     async def _fulfil(self, placed: OrderPlaced) -> None:
-        self._saga.add_compensation("cancel the parcels", lambda: self._cancel_parcels(placed))
+        self._saga.add_compensation("cancel the parcels", lambda: self._delivery.cancel(placed))
         # The cart first, so that it is empty when the customer reads the answer; but beside the parcels, because
         # its store may be away for long without delaying one of them.
-        await asyncio.gather(self._empty_cart(), self._deliver_all(placed), self._reauthorization.keep_paid())
-
-    async def _deliver_all(self, placed: OrderPlaced) -> None:
-        await self._parcels.start(placed)
-        self._recorder.show(OrderStatus.PROCESSING, f"{len(placed.parcels)} parcel(s) handed to the warehouse")
-        await asyncio.gather(*(self._deliver(parcel.number, parcel.amount) for parcel in placed.parcels))
-
-    async def _deliver(self, number: int, amount: int) -> None:
-        """One parcel: its share of the payment is captured once it was dispatched, and only then."""
-        await self._parcels.dispatched(number)
-        final = self._parcels.all_dispatched()
-        if final:
-            self._reservation.stop()
-        self._recorder.show(OrderStatus.SHIPPED if final else OrderStatus.PROCESSING, f"parcel {number} dispatched")
-        await self._payment.capture(number, amount, final=final)
-        self._timeline.add(f"parcel {number} captured")
-        await self._parcels.delivered(number)
-        self._timeline.add(f"parcel {number} delivered")
+        await asyncio.gather(self._empty_cart(), self._delivery.deliver(placed), self._reauthorization.keep_paid())
 
     async def _settle(self) -> None:
         await self._payment.end()
@@ -267,17 +253,6 @@ class CheckoutWorkflow:
         await self._recorder.record_if_placed("end", status, order_event(status), actor, data)
         self._answers.append(CheckoutAnswer.refusing(self._order.order_id, reason.code, reason.message, reason.details))
         return CheckoutResult(order_id=self._order.order_id, status=status, reason=reason.code)
-
-    async def _cancel_parcels(self, placed: OrderPlaced) -> None:
-        """What was dispatched all the same is captured; an operator decides the rest."""
-        dispatched = await self._parcels.cancel_all()
-        if not dispatched:
-            return
-        for parcel in placed.parcels:
-            if parcel.number in dispatched:
-                await self._payment.capture(parcel.number, parcel.amount, final=False, compensating=True)
-        names = ", ".join(map(str, dispatched))
-        raise ApplicationError(f"Parcel {names} was dispatched and cannot be cancelled.", type="parcel_dispatched")
 
     def _charged_back(self, reason: str) -> None:
         if self._steps is not None and self._cancelled_by is None and not self._saga.compensating:

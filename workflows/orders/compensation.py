@@ -6,7 +6,7 @@ from temporalio.exceptions import ApplicationError
 from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType
 from domain.orders import OrderStatus
-from schemas.orders import SettleCompensation
+from schemas.order_requests import SettleCompensation
 from workflows.names import COMPENSATION_BLOCKED
 from workflows.orders.records import OrderRecorder
 from workflows.orders.saga import Blocked, Saga

@@ -11,13 +11,13 @@ from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHand
 from schemas.payments import (
     CaptureParcel,
     PaymentInput,
-    PaymentOutcome,
     PaymentResult,
     PaymentUpdated,
     TryMethod,
     VoidAuthorization,
     VoidAuthorizations,
 )
+from schemas.provider_calls import PaymentOutcome
 from workflows.names import PAYMENTS_QUEUE, authorization_void_workflow_id, payment_workflow_id
 from workflows.payments.authorization_void import AuthorizationVoidWorkflow
 from workflows.payments.payment import PaymentWorkflow

@@ -10,14 +10,8 @@ from domain.events import EventType
 from domain.orders import OrderStatus
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, PricedOrder
 from schemas.orders import Awaiting
-from schemas.payments import (
-    PaymentAnswer,
-    PaymentInput,
-    PaymentOutcome,
-    PaymentUpdated,
-    RetryPayment,
-    TryMethod,
-)
+from schemas.payments import PaymentAnswer, PaymentInput, PaymentUpdated, RetryPayment, TryMethod
+from schemas.provider_calls import PaymentOutcome
 from workflows.orders.parcels import OrderParcels
 from workflows.orders.payment import OrderPayment
 from workflows.orders.records import OrderRecorder, rfc3339

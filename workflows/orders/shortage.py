@@ -11,7 +11,8 @@ from domain.events import EventType
 from domain.orders import OrderStatus
 from schemas.base import Money, Open
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, OrderLineInput, PricedOrder
-from schemas.orders import Awaiting, Choice, Decision, OrderPlaced, Shortage, ShortLine, TakeAvailable
+from schemas.order_requests import Choice, Decision
+from schemas.orders import Awaiting, OrderPlaced, Shortage, ShortLine, TakeAvailable
 from workflows.options import STORE
 from workflows.orders.parcels import signal_allocations
 from workflows.orders.records import OrderRecorder, rfc3339

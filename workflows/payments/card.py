@@ -1,47 +1,30 @@
 """The share of an order that is paid by card: authorized, reauthorized before that expires, captured, voided."""
 
 from collections import Counter
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from temporalio import workflow
 
 from activities.payments import PaymentActivities
 from domain.ledger import EntryKind
-from schemas.payments import (
+from schemas.payments import CaptureParcel, PaymentInput, TryMethod
+from schemas.provider_calls import (
     AUTHORIZATION_EXPIRED,
     AbandonPayment,
     AuthorizePayment,
-    CaptureParcel,
     CapturePayment,
-    PaymentInput,
     PaymentOutcome,
     ProviderResult,
     RetrievePayment,
-    TryMethod,
     VoidPayment,
 )
 from workflows.options import PROVIDER
 from workflows.outage import retry_until_answered
+from workflows.payments.authorization import Authorization
 from workflows.payments.provider_calls import call_provider
 from workflows.payments.records import PaymentRecorder
 
 _SUCCEEDED = PaymentOutcome.SUCCEEDED
-# Reauthorized so long before the authorization expires: a day of seven, so that an outage of hours costs nothing.
-_LONGEST_MARGIN, _MARGIN = timedelta(days=1), 0.25
-
-
-@dataclass
-class _Authorization:
-    """Money on hold at the bank: the provider's id, what was captured of it so far, and how to authorize it again."""
-
-    provider_id: str
-    reauthorize_at: datetime | None
-    payment_method: str
-    customer: str | None
-    captures_once: bool
-    captured: int = 0
-    expired: bool = False
 
 
 class CardPayment:
@@ -50,7 +33,7 @@ class CardPayment:
     def __init__(self, payment: PaymentInput, recorder: PaymentRecorder) -> None:
         self._payment = payment
         self._recorder = recorder
-        self._authorization: _Authorization | None = None
+        self._authorization: Authorization | None = None
         self._attempted = ""
         self._reauthorizations = 0
         self._captures = Counter[str]()
@@ -134,7 +117,7 @@ class CardPayment:
         """The attempt has ended: record it. An authorization that this one replaces is voided after it."""
         if result.outcome is _SUCCEEDED:
             old = self._authorization
-            self._authorization = self._authorization_of(result)
+            self._authorization = Authorization.of(result, self._attempted, self._payment.authorization_seconds)
             reauthorizes: dict[str, object] = {"reauthorization": True} if old is not None else {}
             await self._recorder.record(EntryKind.AUTHORIZATION, step, result.amount, self._attempted, reauthorizes)
             if old is not None and not old.expired:
@@ -244,7 +227,7 @@ class CardPayment:
         return await call_provider(PaymentActivities.capture_payment, command, summary, self._recorder.timeline)
 
     async def _void(
-        self, authorization: _Authorization, step: str, reason: str, data: dict[str, object] | None = None
+        self, authorization: Authorization, step: str, reason: str, data: dict[str, object] | None = None
     ) -> ProviderResult:
         command = VoidPayment(
             order_id=self._payment.order_id,
@@ -278,19 +261,7 @@ class CardPayment:
         self._current.expired = True
         await self._recorder.record(EntryKind.VOID, f"{step}:expired", self.due, self._current.provider_id)
 
-    def _authorization_of(self, result: ProviderResult) -> _Authorization:
-        # By the provider's own clock from now on, so that it does not matter whether ours agrees with it.
-        lasts = timedelta(seconds=result.authorization_seconds or self._payment.authorization_seconds)
-        ends = workflow.now() + lasts - min(_LONGEST_MARGIN, lasts * _MARGIN)
-        return _Authorization(
-            provider_id=self._attempted,
-            reauthorize_at=ends if self._payment.authorization_seconds else None,
-            payment_method=result.payment_method or "",
-            customer=result.customer,
-            captures_once=result.captures_once,
-        )
-
     @property
-    def _current(self) -> _Authorization:
+    def _current(self) -> Authorization:
         assert self._authorization is not None
         return self._authorization

@@ -24,7 +24,7 @@ from schemas.disputes import (
     RetrieveDispute,
     SubmitEvidence,
 )
-from schemas.payments import PaymentOutcome, ProviderResult
+from schemas.provider_calls import PaymentOutcome, ProviderResult
 from schemas.provider_events import ProviderEvent
 from workflows.names import DISPUTE_UPDATED, PAYMENT_STATUS, order_workflow_id
 from workflows.options import PROVIDER, STORE

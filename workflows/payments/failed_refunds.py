@@ -6,7 +6,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 from activities.refunds import RefundActivities
-from schemas.payments import PaymentOutcome, ProviderResult, RetrieveRefund
+from schemas.provider_calls import PaymentOutcome, ProviderResult, RetrieveRefund
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import FailedRefundInput, RefundReversed, ReverseRefund
 from workflows.names import failed_refund_workflow_id

@@ -6,15 +6,8 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from domain.credit import spread
-from schemas.payments import (
-    CaptureParcel,
-    PaymentInput,
-    PaymentOutcome,
-    PaymentResult,
-    ProviderResult,
-    TryMethod,
-    VoidAuthorization,
-)
+from schemas.payments import CaptureParcel, PaymentInput, PaymentResult, TryMethod, VoidAuthorization
+from schemas.provider_calls import PaymentOutcome, ProviderResult
 from schemas.provider_events import ProviderEvent
 from workflows.payments.abandoned_attempts import AbandonedAttempts
 from workflows.payments.card import CardPayment

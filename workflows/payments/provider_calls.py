@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from domain.errors import OutcomeUnknown
-from schemas.payments import ProviderCommand, ProviderResult
+from schemas.provider_calls import ProviderCommand, ProviderResult
 from workflows.options import PROVIDER
 from workflows.outage import OPERATOR_AFTER, Outage, unanswered
 from workflows.reasons import reason_of

@@ -5,7 +5,8 @@ from temporalio import workflow
 from activities.payments import PaymentActivities
 from domain.ledger import EntryKind
 from domain.orders import PaymentStatus
-from schemas.payments import PaymentInput, PaymentUpdated, ProviderResult, RecordDecline, RecordPayment
+from schemas.payments import PaymentInput, PaymentUpdated, RecordDecline, RecordPayment
+from schemas.provider_calls import ProviderResult
 from workflows.names import PAYMENT_STATUS, PAYMENT_UPDATED
 from workflows.options import STORE
 from workflows.timeline import Timeline, money

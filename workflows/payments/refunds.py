@@ -8,7 +8,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.refunds import RefundActivities
 from schemas.base import Money
-from schemas.payments import PaymentOutcome, ProviderResult, RefundPayment, RetrieveRefund
+from schemas.provider_calls import PaymentOutcome, ProviderResult, RefundPayment, RetrieveRefund
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import (
     CardPart,

@@ -14,7 +14,7 @@ from schemas.payment_reconciliation import (
     PaymentDifference,
     SettleDifference,
 )
-from schemas.payments import CapturePayment
+from schemas.provider_calls import CapturePayment
 from workflows.options import STORE
 from workflows.payments.provider_calls import call_provider
 from workflows.payments.return_funds import Excess, FundsReturn

@@ -14,7 +14,7 @@ from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType
 from domain.payment_facts import PaymentMade
 from schemas.payment_reconciliation import CatchUp, Examined, ExaminePayments
-from schemas.payments import VoidPayment
+from schemas.provider_calls import VoidPayment
 from schemas.refunds import RefundInput, RefundStatus
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
 from workflows.options import PROVIDER, STORE
