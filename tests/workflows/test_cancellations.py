@@ -19,13 +19,13 @@ from tests.workflows.waiting import Handle, current_details, until, until_detail
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.payments.refunds import RefundWorkflow
 
-NOT_OBEYED = "not obeyed"
+IGNORED = "cancellation ignored"
 
 
 async def cancel(handle: Handle) -> None:
     """Request it, and wait until the workflow has received it."""
     await handle.cancel()
-    await until_details(handle, NOT_OBEYED)
+    await until_details(handle, IGNORED)
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
 
 

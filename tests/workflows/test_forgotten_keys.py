@@ -24,7 +24,7 @@ async def test_the_provider_is_asked_before_a_forgotten_key_is_sent_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # As after a day, without the thousands of attempts that are made in one.
-    monkeypatch.setattr("workflows.provider_calls._KEY_LASTS", timedelta(minutes=10))
+    monkeypatch.setattr("workflows.payments.provider_calls._KEY_LASTS", timedelta(minutes=10))
     # So long in coming that the provider is away before it can be asked again.
     lost = provider_fault("timeout_after", "create", seconds=10)
     order = await place({make_product(stock=5): 1})
