@@ -34,8 +34,9 @@ class DisputePaths(RecordedOrders):
 
     def charge_back(self, order_id: str) -> str:
         """The payment of a delivered order is charged back; answers the dispute's id."""
+        wait_for(lambda: self._payment_status(order_id) == "captured")
         dispute = self._open_dispute(order_id, inquiry=False)
-        wait_for(lambda: self._client.get(f"/v1/orders/{order_id}").json()["payment_status"] == "disputed")
+        wait_for(lambda: self._payment_status(order_id) == "disputed")
         return dispute
 
     def _open_dispute(self, order_id: str, *, inquiry: bool) -> str:
@@ -51,6 +52,9 @@ class DisputePaths(RecordedOrders):
         time.sleep(1)  # until the order shows it as well
         decide = f"{self._bed.url('PAYMENT_SIMULATOR_PORT')}/_control/disputes/{dispute}/decide"
         httpx2.post(decide, json={"outcome": outcome}).raise_for_status()
+
+    def _payment_status(self, order_id: str) -> str:
+        return str(self._client.get(f"/v1/orders/{order_id}").json()["payment_status"])
 
     def _parcel(self, order_id: str) -> dict[str, Any]:
         parcels: list[dict[str, Any]] = self._client.get(f"/v1/orders/{order_id}").json()["parcels"]
