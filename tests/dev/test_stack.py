@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from dev import testbed
 from dev.places import Place
 from dev.stack.ports import HOST, is_free, make_room
-from dev.testbed import testbed_environment
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_the_tests_engine_uses_the_servers_where_they_are(monkeypatch: pytest.Mo
     monkeypatch.setenv("MYSQL_PASSWORD", "changed")
     place = Place.take()
     try:
-        environment = testbed_environment(place)
+        environment = testbed.testbed_environment(place)
     finally:
         place.lock.close()
     assert environment["ORDERS_KAFKA_BOOTSTRAP"].endswith(":4711")

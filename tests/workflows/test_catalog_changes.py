@@ -18,7 +18,7 @@ from workflows.names import CATALOG_QUEUE
 
 
 async def run(client: Client) -> Announced:
-    name = f"catalog-news-{uuid.uuid4().hex}"
+    name = f"catalog-changes-{uuid.uuid4().hex}"
     return await client.execute_workflow(CatalogChangesWorkflow.run, id=name, task_queue=CATALOG_QUEUE)
 
 
