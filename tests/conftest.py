@@ -130,7 +130,7 @@ def customer(make_customer: MakeCustomer) -> Customer:
     return make_customer()
 
 
-async def eventually(look: Callable[[], T], wanted: Callable[[T], bool], seconds: float = 30) -> T:
+async def eventually(look: Callable[[], T], wanted: Callable[[T], bool], seconds: float = 120) -> T:
     """Look again until it is as wanted; fails with what was seen last."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:

@@ -5,7 +5,7 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
 import httpx2
@@ -112,11 +112,11 @@ class Rush:
                 await asyncio.sleep(2)
 
     async def _ask(self, method: str, path: str, headers: Headers, json: Json | None = None) -> httpx2.Response:
-        """Once more where an idle connection was closed just as it was to be used: the key makes that safe."""
-        try:
-            return await self._client.request(method, path, headers=headers, json=json)
-        except (httpx2.RemoteProtocolError, httpx2.ReadError):
-            return await self._client.request(method, path, headers=headers, json=json)
+        """Again where an idle connection was closed just as it was to be used: the key makes that safe."""
+        for _ in range(10):  # a loaded machine closes many of them
+            with suppress(httpx2.RemoteProtocolError, httpx2.ReadError):
+                return await self._client.request(method, path, headers=headers, json=json)
+        return await self._client.request(method, path, headers=headers, json=json)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -79,7 +79,7 @@ async def test_stock_that_runs_out_is_refilled_once(
     sku = make_product(stock=2)
     await buy(sku, 1)
     await buy(sku, 1)
-    await filled(sku, seconds=30)
+    await filled(sku, seconds=120)
     brought = [one for one in stock.movements(sku, None, 20).items if one.actor == "service:supplier-simulator"]
     assert [(one.kind, one.quantity, one.reason) for one in brought] == [
         ("received", UNITS, "ordered when stock ran low")
