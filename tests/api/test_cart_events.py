@@ -22,7 +22,7 @@ from dev.testbed import Testbed, free_port
 from schemas.catalog import Price
 from tests.fixture_types import Customer, Headers, Json, MakeCustomer, MakeProduct, PlaceOrder
 
-OPERATOR_AFTER = 20.0
+PATIENCE_SECONDS = 20.0
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Stream:
     pings: int = 0
     _event: dict[str, str] = field(default_factory=dict)
 
-    async def next(self, seconds: float = OPERATOR_AFTER) -> Json:
+    async def next(self, seconds: float = PATIENCE_SECONDS) -> Json:
         """The next event's cart with its `id`; raises TimeoutError, StopAsyncIteration when the stream has ended."""
         async with asyncio.timeout(seconds):
             while True:
@@ -49,7 +49,7 @@ class Stream:
                     cart: Json = json.loads(event["data"])
                     return cart | {"event_id": event["id"], "at": time.monotonic()}
 
-    async def until(self, version: int, seconds: float = OPERATOR_AFTER) -> Json:
+    async def until(self, version: int, seconds: float = PATIENCE_SECONDS) -> Json:
         """The first that is of this version or a later one."""
         async with asyncio.timeout(seconds):
             while (cart := await self.next(seconds))["version"] < version:
@@ -63,7 +63,7 @@ class Stream:
 
 @pytest_asyncio.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(timeout=OPERATOR_AFTER, limits=httpx2.Limits(max_connections=200)) as client:
+    async with httpx2.AsyncClient(timeout=PATIENCE_SECONDS, limits=httpx2.Limits(max_connections=200)) as client:
         yield client
 
 
@@ -271,7 +271,7 @@ async def test_a_cart_is_watched_from_so_many_places_and_no_more(
     assert refused.headers["retry-after"]
     for stream in streams:
         await stream.__aexit__(None, None, None)
-    async with asyncio.timeout(OPERATOR_AFTER):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (
             await client.send(
                 client.build_request("GET", f"{address}/v1/cart/events", headers=customer.headers), stream=True
