@@ -16,7 +16,7 @@ from workflows.options import STORE
 from workflows.reasons import reason_of
 from workflows.timeline import Timeline
 
-_NOT_PLACED = "not_found"
+_NOT_PLACED, _ILLEGAL_MOVE = "not_found", "illegal_move"
 
 
 class OrderRecorder:
@@ -55,12 +55,17 @@ class OrderRecorder:
     async def record_if_placed(
         self, step: str, status: OrderStatus, event_type: EventType, actor: str, data: Mapping[str, object]
     ) -> None:
-        """The same for an order that may never have been recorded."""
+        """The same for an order that may never have been recorded, or is past this status: its compensation runs all
+        the same.
+        """
         try:
             await self.record(step, status, event_type, actor=actor, data=data)
         except FailureError as failure:
-            if reason_of(failure).code != _NOT_PLACED:
+            code = reason_of(failure).code
+            if code not in (_NOT_PLACED, _ILLEGAL_MOVE):
                 raise
+            if code == _ILLEGAL_MOVE:
+                self._timeline.add(f"not recorded as {status}: {reason_of(failure).message}")
 
     def show(self, status: OrderStatus, text: str) -> None:
         """Show the status in the Temporal Web UI; MySQL has it already."""

@@ -39,13 +39,17 @@ class StockReservation:
         if self._task is not None:
             self._task.cancel()
 
-    async def release(self) -> None:
+    async def release(self, parcels: list[int] | None = None) -> None:
         """Release the stock, and the use of the voucher: the compensation of placing the order.
+
+        Of an order that keeps other parcels, the stock of these alone.
 
         Runs also for an order that, as far as this run knows, has reserved nothing yet: a worker that was killed may
         have placed it, and a local activity that Temporal never recorded is in no history.
         """
-        command = ReleaseStock(order_id=self._order_id, actor=SYSTEM_ACTOR, reason="the order was cancelled or failed")
+        what = "the order was" if parcels is None else f"parcel {', '.join(map(str, parcels))} was"
+        reason = f"{what} cancelled or failed"
+        command = ReleaseStock(order_id=self._order_id, actor=SYSTEM_ACTOR, reason=reason, parcels=parcels)
         try:
             released = await workflow.execute_local_activity_method(
                 StockActivities.release_stock, command, summary="release the stock", **STORE
@@ -55,7 +59,8 @@ class StockReservation:
             if reason_of(failure).code != UNKNOWN_RESERVATION:
                 raise
             return
-        self.stop()
+        if parcels is None:
+            self.stop()
         if released.units:
             self._timeline.add(f"{released.units} unit(s) released")
         await signal_allocations(released.allocated)
