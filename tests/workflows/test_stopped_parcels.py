@@ -38,7 +38,9 @@ def check_settled(order: Order, connections: Connections, *dispatched: int) -> N
     assert sum(Ledger(connections.engine).balances(order.id).values()) == 0
     assert order.reserved() == 0
     assert order.available() == 10 - len(dispatched)
-    assert {number for number, parcel in shares.items() if not parcel.status.is_stopped} == set(dispatched)
+    assert {number for number, parcel in shares.items() if not ParcelStatus(parcel.status).is_stopped} == set(
+        dispatched
+    )
     assert (money[EntryKind.CAPTURE] > 0) is bool(dispatched)
 
 

@@ -46,10 +46,10 @@ class Reservations:
         Of an order that keeps other parcels, those of the command alone are released, and it keeps its voucher.
         Raises UnknownReservation for an order that never had a reservation.
         """
-        step, data = "release-stock", {"reason": command.reason}
+        step, data = "release-stock", dict[str, object](reason=command.reason)
         if command.parcels is not None:
             step = f"{step}-{'-'.join(map(str, sorted(command.parcels)))}"
-            data |= {"parcels": sorted(command.parcels)}
+            data["parcels"] = sorted(command.parcels)
         change = Change(step, EventType.ORDER_STOCK_RELEASED, command.actor, data)
         released = in_transaction(
             self._engine, lambda connection: _release(connection, command.order_id, change, parcels=command.parcels)
