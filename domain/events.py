@@ -59,6 +59,8 @@ class EventType(StrEnum):
     PARCEL_OUT_FOR_DELIVERY = "parcel.out_for_delivery"
     PARCEL_EXCEPTION = "parcel.exception"
     PARCEL_DELIVERED = "parcel.delivered"
+    PARCEL_RETURNED = "parcel.returned"
+    PARCEL_LOST = "parcel.lost"
     PARCEL_CANCELLED = "parcel.cancelled"
 
     PRODUCT_CREATED = "product.created"

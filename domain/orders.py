@@ -106,7 +106,10 @@ def payment_status(authorized: int, captured: int, refunded: int, voided: int) -
 
 
 def fulfilment_status(parcels: Sequence[ParcelStatus]) -> FulfilmentStatus:
-    """The fulfilment status by the statuses of all the order's parcels, `PLANNED` for those not booked yet."""
+    """The fulfilment status by the statuses of all the order's parcels, `PLANNED` for those not booked yet.
+
+    It is `RETURNED` when nothing is on its way or was delivered, and what was not lost is back at its sender.
+    """
     standing = [parcel for parcel in parcels if not parcel.is_stopped]
     delivered = sum(parcel is ParcelStatus.DELIVERED for parcel in standing)
     moving = sum(parcel.was_dispatched for parcel in standing)
@@ -114,6 +117,8 @@ def fulfilment_status(parcels: Sequence[ParcelStatus]) -> FulfilmentStatus:
         return FulfilmentStatus.DELIVERED
     if delivered:
         return FulfilmentStatus.PARTIALLY_DELIVERED
+    if any(parcel is ParcelStatus.RETURNED for parcel in standing) and all(one.failed_delivery for one in standing):
+        return FulfilmentStatus.RETURNED
     if standing and moving == len(standing):
         return FulfilmentStatus.SHIPPED
     return FulfilmentStatus.PARTIALLY_SHIPPED if moving else FulfilmentStatus.UNFULFILLED

@@ -17,6 +17,7 @@ from schemas.fulfilment import (
     FulfilmentInput,
     HoldParcel,
     ParcelResult,
+    ParcelSettlement,
     ParcelUpdated,
     RecordParcel,
     ShipmentBooked,
@@ -45,6 +46,7 @@ class FulfilmentWorkflow:
         self._shipment = ShipmentBooked(accepted=False)
         self._carrier_events: list[CarrierEvent] = []
         self._cancelled = False
+        self._settlements: list[ParcelSettlement] = []
         self._allocation_signalled = False
         self._on_hold = job.on_hold
         self._too_late_to_hold = False
@@ -91,6 +93,11 @@ class FulfilmentWorkflow:
     def cancel(self) -> None:
         """The order is being compensated: stop the parcel if it can still be stopped."""
         self._cancelled = True
+
+    @workflow.signal
+    def settle_parcel(self, settlement: ParcelSettlement) -> None:
+        """An operator's answer about a parcel of which nobody knows whether it was dispatched."""
+        self._settlements.append(settlement)
 
     @workflow.signal
     def hold(self, request: HoldParcel) -> None:
