@@ -18,7 +18,6 @@ from schemas.orders import OrderPlaced, PlaceOrder
 from schemas.payments import PaymentAnswer, PaymentUpdated, RetryPayment
 from schemas.risk import Review
 from workflows.names import DISPUTE_UPDATED, PARCEL_UPDATED, PAYMENT_UPDATED
-from workflows.options import STORE
 from workflows.orders.cancellation import Cancellation
 from workflows.orders.compensation import Compensation
 from workflows.orders.delivery import Delivery
@@ -32,6 +31,7 @@ from workflows.orders.risk_review import RiskReview
 from workflows.orders.saga import Saga
 from workflows.orders.shortage import ShortageDecision
 from workflows.reasons import CANCELLED, Reason, reason_of
+from workflows.stores import on_store
 from workflows.timeline import Timeline, money
 from workflows.waiting import run_all, run_to_completion
 
@@ -183,8 +183,8 @@ class CheckoutWorkflow:
 
     async def _price(self) -> PricedOrder:
         command = self._order.price_command(self._order.lines, self._order.discount_code)
-        quote = await workflow.execute_local_activity_method(
-            OrderActivities.price_order, command, summary=f"price {len(self._order.lines)} line(s)", **STORE
+        quote = await on_store(
+            OrderActivities.price_order, command, f"price {len(self._order.lines)} line(s)", self._timeline
         )
         approved = self._order.approved_total
         if approved is not None and quote.total > approved:
@@ -195,8 +195,8 @@ class CheckoutWorkflow:
 
     async def _reserve(self, quote: PricedOrder) -> OrderPlaced:
         command = PlaceOrder(order=self._order, quote=quote)
-        placed = await workflow.execute_local_activity_method(
-            OrderActivities.place_order, command, summary="place the order and reserve its stock", **STORE
+        placed = await on_store(
+            OrderActivities.place_order, command, "place the order and reserve its stock", self._timeline
         )
         self._reservation.start(placed.reservation_seconds)
         warehouses = ", ".join(parcel.warehouse for parcel in placed.parcels)
@@ -231,9 +231,7 @@ class CheckoutWorkflow:
         self._recorder.show(OrderStatus.DELIVERED, "delivered and paid in full")
 
     async def _empty_cart(self) -> None:
-        await workflow.execute_local_activity_method(
-            CartActivities.complete_cart, self._order.cart_command(), summary="empty the cart", **STORE
-        )
+        await on_store(CartActivities.complete_cart, self._order.cart_command(), "empty the cart", self._timeline)
 
     # --- compensation
 

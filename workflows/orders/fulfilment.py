@@ -24,8 +24,9 @@ from schemas.fulfilment import (
 )
 from schemas.stock import CheckAllocation
 from workflows.names import PARCEL_UPDATED
-from workflows.options import CARRIER, STORE
+from workflows.options import CARRIER
 from workflows.outage import retry_until_answered
+from workflows.stores import on_store
 from workflows.timeline import Timeline
 from workflows.waiting import run_to_completion
 
@@ -133,11 +134,11 @@ class FulfilmentWorkflow:
 
     async def _check_allocation(self) -> int:
         self._allocation_signalled = False
-        found = await workflow.execute_local_activity_method(
+        found = await on_store(
             StockActivities.check_allocation,
             CheckAllocation(order_id=self._job.order_id, parcel=self._job.parcel.number),
-            summary="check the allocation",
-            **STORE,
+            "check the allocation",
+            self._timeline,
         )
         return found.units
 
@@ -216,7 +217,7 @@ class FulfilmentWorkflow:
             data=self._details(status, event),
         )
         text = f"{status}{f' in {event.location}' if event and event.location else ''}"
-        await workflow.execute_local_activity_method(FulfilmentActivities.record_parcel, command, summary=text, **STORE)
+        await on_store(FulfilmentActivities.record_parcel, command, text, self._timeline)
         self._status = status
         self._timeline.add(text)
         backorder_booked = status is ParcelStatus.BOOKED and self._job.parcel.backordered > 0

@@ -12,8 +12,8 @@ from domain.events import EventType
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.orders import Awaiting, RecordStatus
 from workflows.names import ORDER_STATUS
-from workflows.options import STORE
 from workflows.reasons import reason_of
+from workflows.stores import on_store
 from workflows.timeline import Timeline
 
 _NOT_PLACED, _ILLEGAL_MOVE = "not_found", "illegal_move"
@@ -24,7 +24,7 @@ class OrderRecorder:
 
     def __init__(self, order_id: str, timeline: Timeline) -> None:
         self._order_id = order_id
-        self._timeline = timeline
+        self.timeline = timeline
 
     async def record(
         self,
@@ -49,7 +49,7 @@ class OrderRecorder:
             awaiting=awaiting,
         )
         text = event_type.removeprefix("order.").replace("_", " ")
-        await workflow.execute_local_activity_method(OrderActivities.record_status, command, summary=text, **STORE)
+        await on_store(OrderActivities.record_status, command, text, self.timeline)
         self.show(status, text)
 
     async def record_if_placed(
@@ -70,7 +70,7 @@ class OrderRecorder:
     def show(self, status: OrderStatus, text: str) -> None:
         """Show the status in the Temporal Web UI; MySQL has it already."""
         workflow.upsert_search_attributes([ORDER_STATUS.value_set(status)])
-        self._timeline.add(text)
+        self.timeline.add(text)
 
 
 def rfc3339(moment: datetime) -> str:
