@@ -91,18 +91,18 @@ def check_move(current: OrderStatus, target: OrderStatus) -> None:
 
 
 def payment_status(authorized: int, captured: int, refunded: int, voided: int) -> PaymentStatus:
-    """The payment status by the ledger's sums, all in minor units and ≥ 0."""
-    if refunded and refunded >= captured:
-        return PaymentStatus.REFUNDED
+    """The payment status by the ledger's sums, all in minor units and ≥ 0.
+
+    Nothing is over while some of it is still held: it is `refunded` only when neither we nor the bank keep any of it.
+    """
+    held = authorized - captured - voided > 0
     if refunded:
-        return PaymentStatus.PARTIALLY_REFUNDED
-    if captured and captured + voided >= authorized:
-        return PaymentStatus.CAPTURED
+        return PaymentStatus.PARTIALLY_REFUNDED if held or refunded < captured else PaymentStatus.REFUNDED
     if captured:
-        return PaymentStatus.PARTIALLY_CAPTURED
-    if authorized and voided >= authorized:
-        return PaymentStatus.VOIDED
-    return PaymentStatus.AUTHORIZED if authorized else PaymentStatus.NOT_PAID
+        return PaymentStatus.PARTIALLY_CAPTURED if held else PaymentStatus.CAPTURED
+    if held:
+        return PaymentStatus.AUTHORIZED
+    return PaymentStatus.VOIDED if authorized else PaymentStatus.NOT_PAID
 
 
 def fulfilment_status(parcels: Sequence[ParcelStatus]) -> FulfilmentStatus:

@@ -102,9 +102,12 @@ class CheckoutInput(Payload):
     decision_seconds: int = 86_400
     review: ReviewRules = ReviewRules()
 
-    def price_command(self, lines: list[OrderLineInput], voucher_code: str | None) -> "PriceOrder":
+    def price_command(
+        self, lines: list[OrderLineInput], voucher_code: str | None, *, order_id: str | None = None
+    ) -> "PriceOrder":
         """The command that prices these lines for the order's destination."""
         return PriceOrder(
+            order_id=order_id,
             lines=lines,
             country=self.shipping_address.country,
             shipping_method=self.shipping_method,
@@ -238,8 +241,9 @@ class PricedOrder(Payload):
 
 
 class PriceOrder(Payload):
-    """Price these lines for this destination."""
+    """Price these lines for this destination; an order that is placed already costs what it was placed at."""
 
+    order_id: str | None = None
     lines: list[OrderLineInput]
     country: str
     shipping_method: str

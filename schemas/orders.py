@@ -70,11 +70,13 @@ class ShortLine(Payload):
 class OrderPlaced(Payload):
     """The order is recorded and its stock is reserved in these parcels, for `reservation_seconds` unless extended.
 
-    What is `short` is on backorder until the customer has decided.
+    `quote` is what the record says it costs, which counts whatever it was priced at since. What is `short` is on
+    backorder until the customer has decided.
     """
 
     order_id: str
     number: int
+    quote: PricedOrder
     parcels: list[ParcelPlan]
     reservation_seconds: int = 0
     short: list[ShortLine] = []

@@ -171,8 +171,8 @@ class CheckoutWorkflow:
     # --- the steps
 
     async def _run_steps(self) -> None:
-        quote = await self._price()
-        placed = await self._reserve(quote)
+        placed = await self._reserve(await self._price())
+        quote = placed.quote
         if placed.short:
             quote, placed = await self._shortage.settle(quote, placed)
         paid = await self._pay(quote, placed)
@@ -182,7 +182,8 @@ class CheckoutWorkflow:
         await self._settle()
 
     async def _price(self) -> PricedOrder:
-        command = self._order.price_command(self._order.lines, self._order.discount_code)
+        order = self._order
+        command = order.price_command(order.lines, order.discount_code, order_id=order.order_id)
         quote = await on_store(
             OrderActivities.price_order, command, f"price {len(self._order.lines)} line(s)", self._timeline
         )

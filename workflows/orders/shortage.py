@@ -68,7 +68,8 @@ class ShortageDecision:
                 "wait", OrderStatus.PENDING, EventType.ORDER_DECIDED, actor=decision.actor, data=data
             )
             return quote, placed
-        return self._smaller, await self._take_available(self._smaller, placed.short, decision.actor)
+        taken = await self._take_available(self._smaller, placed.short, decision.actor)
+        return taken.quote, taken
 
     async def _ask(self, short: Sequence[ShortLine]) -> Decision:
         started, window = workflow.now(), timedelta(seconds=self._order.decision_seconds)
