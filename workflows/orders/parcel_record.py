@@ -1,7 +1,7 @@
 """What is known of one parcel: recorded in MySQL first, then shown, then signalled to its order."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
@@ -84,7 +84,7 @@ class ParcelRecord:
         """Record what moves the parcel on; what is late, repeated or unknown is noted and moves nothing."""
         status, newer = report.status, self._is_newer(report)
         if newer:
-            self._last_report, self._last_news = report.occurred_at, workflow.now()
+            self._last_report, self._last_news = _moment(report), workflow.now()
             self._timeline.needs_operator([], about=_SCANS)
         if not isinstance(status, ParcelStatus):
             self._note("unknown status", report)
@@ -195,7 +195,7 @@ class ParcelRecord:
         )
 
     def _is_newer(self, report: CarrierEvent | ShipmentState) -> bool:
-        at = report.occurred_at
+        at = _moment(report)
         return at is not None and (self._last_report is None or at > self._last_report)
 
     def _note(self, what: str, report: CarrierEvent | ShipmentState) -> None:
@@ -222,3 +222,9 @@ class ParcelRecord:
                 return self.booking
             case _:
                 return 1
+
+
+def _moment(report: CarrierEvent | ShipmentState) -> datetime | None:
+    """A carrier that names no zone means UTC."""
+    at = report.occurred_at
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
