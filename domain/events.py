@@ -31,6 +31,7 @@ class EventType(StrEnum):
     ORDER_CANCELLING = "order.cancelling"
     ORDER_CANCELLED = "order.cancelled"
     ORDER_FAILED = "order.failed"
+    ORDER_PARTLY_CANCELLED = "order.partly_cancelled"
     ORDER_COMPENSATION_BLOCKED = "order.compensation_blocked"
 
     PAYMENT_AUTHORIZED = "payment.authorized"

@@ -128,6 +128,10 @@ _TEXTS: dict[str, EventText] = {
     ),
     EventType.ORDER_CANCELLING: EventText("we are cancelling your order", "We are cancelling your order."),
     EventType.ORDER_CANCELLED: EventText("your order was cancelled", "Your order was cancelled."),
+    EventType.ORDER_PARTLY_CANCELLED: EventText(
+        "part of your order was cancelled",
+        "Part of your order was cancelled and you are not charged for it. What was shipped is on its way to you.",
+    ),
     EventType.ORDER_AWAITING_PAYMENT: EventText(
         "please complete your payment",
         "Your items stay reserved while you complete the payment or choose another method.",

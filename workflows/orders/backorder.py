@@ -10,7 +10,7 @@ from temporalio import workflow
 from activities.stock import StockActivities
 from schemas.fulfilment import FulfilmentInput
 from schemas.stock import CheckAllocation
-from workflows.options import STORE
+from workflows.stores import on_store
 from workflows.timeline import Timeline
 
 # An allocation wakes its parcel; should the signal get lost, it checks by itself, at growing intervals.
@@ -51,7 +51,5 @@ class Backorder:
 
     async def _check(self) -> int:
         self.signalled = False
-        found = await workflow.execute_local_activity_method(
-            StockActivities.check_allocation, self._command, summary="check the allocation", **STORE
-        )
+        found = await on_store(StockActivities.check_allocation, self._command, "check the allocation", self._timeline)
         return found.units

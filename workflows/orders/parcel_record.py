@@ -19,7 +19,7 @@ from schemas.fulfilment import (
     ShipmentState,
 )
 from workflows.names import PARCEL_UPDATED, order_workflow_id
-from workflows.options import STORE
+from workflows.stores import on_store
 from workflows.timeline import Timeline
 from workflows.waiting import shielded
 
@@ -45,9 +45,7 @@ class ParcelRecord:
     async def load(self) -> None:
         """Take over what an earlier workflow of the parcel has recorded, and tell the order, which may not know it."""
         command = FindShipment(order_id=self._job.order_id, number=self._job.parcel.number)
-        found = await workflow.execute_local_activity_method(
-            FulfilmentActivities.read_parcel, command, summary="read the parcel", **STORE
-        )
+        found = await on_store(FulfilmentActivities.read_parcel, command, "read the parcel", self._timeline)
         self.status, self.booking, self._exceptions = found.status, found.booking, found.exceptions
         self.shipment = ShipmentBooked(
             accepted=found.shipment_id is not None,
@@ -136,9 +134,7 @@ class ParcelRecord:
             occurred_at=occurred_at,
             data={**({"location": location} if location else {}), **(data or {})},
         )
-        recorded = await workflow.execute_local_activity_method(
-            FulfilmentActivities.record_parcel, command, summary=text, **STORE
-        )
+        recorded = await on_store(FulfilmentActivities.record_parcel, command, text, self._timeline)
         self.status, self._last_news = recorded.status, workflow.now()
         self._timeline.add(text if recorded.status is status else f"{text}: but it is {recorded.status} already")
         if recorded.not_reserved:
