@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import typed_failures
+from domain.fulfilment import parcel_reference
 from schemas.fulfilment import (
     BookShipment,
     CancelShipment,
+    FindShipment,
     ParcelResult,
     RecordParcel,
     ShipmentBooked,
     ShipmentCancelled,
+    ShipmentFound,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +40,12 @@ class FulfilmentActivities:
         """Cancel the shipment: the compensation of booking it, which the carrier refuses after dispatch."""
         with typed_failures():
             return self._carrier.cancel(command)
+
+    @activity.defn
+    def retrieve_shipment(self, command: FindShipment) -> ShipmentFound:
+        """Ask the carrier what it knows of the parcel: no shipment is an answer too."""
+        with typed_failures():
+            return ShipmentFound(shipment=self._carrier.retrieve(parcel_reference(command.order_id, command.number)))
 
     @activity.defn
     def record_parcel(self, command: RecordParcel) -> ParcelResult:

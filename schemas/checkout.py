@@ -162,11 +162,13 @@ class CheckoutAnswer(Payload):
 
 
 class CheckoutResult(Payload):
-    """How the order ended."""
+    """How the order ended; or, of one that was cancelled in part, which parcels go on and which do not."""
 
     order_id: str
     status: Open[OrderStatus]
     reason: str | None = None
+    dispatched: list[int] = []
+    cancelled: list[int] = []
 
 
 class PricedLine(Payload):

@@ -118,7 +118,10 @@ class Awaiting(Payload):
 
 
 class RecordStatus(Payload):
-    """Move the order to a status and append the event, in one transaction; `step` makes a repeat a no-op."""
+    """Move the order to a status and append the event, in one transaction; `step` makes a repeat a no-op.
+
+    An order that is partly cancelled takes the status of its other parcels, which may have moved on meanwhile.
+    """
 
     order_id: str
     step: str

@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.actors import customer_actor
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
-from schemas.order_requests import CancelOrder, Decision, SettleCompensation
+from schemas.order_requests import CancelOrder, Decision, SettleCompensation, SettleParcel
 from schemas.payments import PaymentAnswer, RetryPayment
 from schemas.risk import Review
 from temporal_clients.errors import StillWorking, TemporalAway, UpdateRefused, is_temporal_away
@@ -128,6 +128,12 @@ class CheckoutClient(WorkflowClient):
     async def settle(self, order_id: str, update_id: str, decision: SettleCompensation) -> None:
         """Retry or settle a blocked compensation; same id, same answer. Raises UpdateRefused `nothing_blocked`."""
         await self.update(self._handle(order_id), CheckoutWorkflow.settle_compensation, decision, update_id)
+
+    async def settle_parcel(self, order_id: str, update_id: str, settlement: SettleParcel) -> None:
+        """Say what became of an unknown parcel; same id, same answer. Raises UpdateRefused `parcel_not_unknown`."""
+        handle = self._handle(order_id)
+        earlier = handle.get_update_handle_for(CheckoutWorkflow.settle_parcel, update_id)
+        await self.update_once(handle.execute_update(CheckoutWorkflow.settle_parcel, settlement, id=update_id), earlier)
 
     async def _wait_for_end(self, order_id: str) -> None:
         try:

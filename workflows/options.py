@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import TypedDict
 
 from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
 
 
 class LocalOptions(TypedDict):
@@ -12,6 +13,7 @@ class LocalOptions(TypedDict):
     start_to_close_timeout: timedelta
     local_retry_threshold: timedelta
     retry_policy: RetryPolicy
+    cancellation_type: ActivityCancellationType
 
 
 class CallOptions(TypedDict):
@@ -35,6 +37,8 @@ STORE = LocalOptions(
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=100), backoff_coefficient=2, maximum_interval=timedelta(seconds=15)
     ),
+    # A write that was begun must not land after what compensates it.
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 
 # A worker that was killed in the middle of a call is noticed by missing heartbeats (workers/heartbeats.py), long before

@@ -17,14 +17,16 @@ from schemas.fulfilment import (
     FulfilmentInput,
     HoldParcel,
     ParcelResult,
+    ParcelSettlement,
     ParcelUpdated,
     RecordParcel,
     ShipmentBooked,
 )
 from schemas.stock import CheckAllocation
 from workflows.names import PARCEL_UPDATED
-from workflows.options import CARRIER, STORE
+from workflows.options import CARRIER
 from workflows.outage import retry_until_answered
+from workflows.stores import on_store
 from workflows.timeline import Timeline
 from workflows.waiting import run_to_completion
 
@@ -45,6 +47,7 @@ class FulfilmentWorkflow:
         self._shipment = ShipmentBooked(accepted=False)
         self._carrier_events: list[CarrierEvent] = []
         self._cancelled = False
+        self._settlements: list[ParcelSettlement] = []
         self._allocation_signalled = False
         self._on_hold = job.on_hold
         self._too_late_to_hold = False
@@ -93,6 +96,11 @@ class FulfilmentWorkflow:
         self._cancelled = True
 
     @workflow.signal
+    def settle_parcel(self, settlement: ParcelSettlement) -> None:
+        """An operator's answer about a parcel of which nobody knows whether it was dispatched."""
+        self._settlements.append(settlement)
+
+    @workflow.signal
     def hold(self, request: HoldParcel) -> None:
         """The order puts the parcel on hold or releases it; a booking is cancelled meanwhile."""
         self._on_hold = request.on
@@ -126,11 +134,11 @@ class FulfilmentWorkflow:
 
     async def _check_allocation(self) -> int:
         self._allocation_signalled = False
-        found = await workflow.execute_local_activity_method(
+        found = await on_store(
             StockActivities.check_allocation,
             CheckAllocation(order_id=self._job.order_id, parcel=self._job.parcel.number),
-            summary="check the allocation",
-            **STORE,
+            "check the allocation",
+            self._timeline,
         )
         return found.units
 
@@ -209,7 +217,7 @@ class FulfilmentWorkflow:
             data=self._details(status, event),
         )
         text = f"{status}{f' in {event.location}' if event and event.location else ''}"
-        await workflow.execute_local_activity_method(FulfilmentActivities.record_parcel, command, summary=text, **STORE)
+        await on_store(FulfilmentActivities.record_parcel, command, text, self._timeline)
         self._status = status
         self._timeline.add(text)
         backorder_booked = status is ParcelStatus.BOOKED and self._job.parcel.backordered > 0

@@ -12,11 +12,11 @@ from domain.events import EventType
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.orders import Awaiting, RecordStatus
 from workflows.names import ORDER_STATUS
-from workflows.options import STORE
 from workflows.reasons import reason_of
+from workflows.stores import on_store
 from workflows.timeline import Timeline
 
-_NOT_PLACED = "not_found"
+_NOT_PLACED, _ILLEGAL_MOVE = "not_found", "illegal_move"
 
 
 class OrderRecorder:
@@ -24,7 +24,7 @@ class OrderRecorder:
 
     def __init__(self, order_id: str, timeline: Timeline) -> None:
         self._order_id = order_id
-        self._timeline = timeline
+        self.timeline = timeline
 
     async def record(
         self,
@@ -49,23 +49,28 @@ class OrderRecorder:
             awaiting=awaiting,
         )
         text = event_type.removeprefix("order.").replace("_", " ")
-        await workflow.execute_local_activity_method(OrderActivities.record_status, command, summary=text, **STORE)
+        await on_store(OrderActivities.record_status, command, text, self.timeline)
         self.show(status, text)
 
     async def record_if_placed(
         self, step: str, status: OrderStatus, event_type: EventType, actor: str, data: Mapping[str, object]
     ) -> None:
-        """The same for an order that may never have been recorded."""
+        """The same for an order that may never have been recorded, or is past this status: its compensation runs all
+        the same.
+        """
         try:
             await self.record(step, status, event_type, actor=actor, data=data)
         except FailureError as failure:
-            if reason_of(failure).code != _NOT_PLACED:
+            code = reason_of(failure).code
+            if code not in (_NOT_PLACED, _ILLEGAL_MOVE):
                 raise
+            if code == _ILLEGAL_MOVE:
+                self._timeline.add(f"not recorded as {status}: {reason_of(failure).message}")
 
     def show(self, status: OrderStatus, text: str) -> None:
         """Show the status in the Temporal Web UI; MySQL has it already."""
         workflow.upsert_search_attributes([ORDER_STATUS.value_set(status)])
-        self._timeline.add(text)
+        self.timeline.add(text)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -21,7 +21,9 @@ from adapters.mysql.tables.orders import order_events, order_lines, orders, parc
 from adapters.mysql.tables.stock import warehouses
 from adapters.mysql.transactions import in_transaction
 from domain.errors import CartChanged
-from domain.orders import WAITING_STATUSES, OrderStatus
+from domain.events import EventType
+from domain.fulfilment import ParcelStatus
+from domain.orders import WAITING_STATUSES, OrderStatus, status_after_parcels
 from schemas.checkout import OnShortage, PricedOrder
 from schemas.orders import (
     OrderHistory,
@@ -180,6 +182,13 @@ def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:
     return [ShortLine.model_validate(line) for line in (connection.scalar(reserved) or {}).get("short", [])]
 
 
+def _target(connection: sa.Connection, command: RecordStatus) -> OrderStatus:
+    if command.event_type is not EventType.ORDER_PARTLY_CANCELLED:
+        return command.status
+    statuses = connection.scalars(sa.select(parcels.c.status).where(parcels.c.order_id == command.order_id))
+    return status_after_parcels(command.status, [ParcelStatus(status) for status in statuses])
+
+
 def _record_status(connection: sa.Connection, command: RecordStatus) -> StatusRecorded:
     order = lock_order(connection, command.order_id)
     event = recorded(connection, command.order_id, command.step)
@@ -189,7 +198,7 @@ def _record_status(connection: sa.Connection, command: RecordStatus) -> StatusRe
             command.event_type,
             command.actor,
             command.data,
-            status=command.status,
+            status=_target(connection, command),
             payment_status=command.payment_status,
             awaiting=command.awaiting.model_dump(mode="json") if command.awaiting else None,
         )
