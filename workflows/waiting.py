@@ -46,8 +46,10 @@ async def run_all(*branches: Coroutine[Any, Any, None]) -> None:
         return
     try:
         await workflow.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
+    except asyncio.CancelledError:  # not `finally`: a workflow that is evicted must not wait
         await _end(tasks)
+        raise
+    await _end(tasks)
     for task in tasks:
         if not task.cancelled():
             task.result()
@@ -57,14 +59,16 @@ async def accompanied(main: Coroutine[Any, Any, None], companion: Coroutine[Any,
     """Run `companion` as long as `main` runs. A failure of either ends the other and is raised."""
     tasks = [asyncio.create_task(main), asyncio.create_task(companion)]
     try:
-        while not tasks[0].done():
-            pending = [task for task in tasks if not task.done()]
-            await workflow.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            if tasks[1].done():
-                tasks[1].result()
-    finally:
+        await workflow.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done() and not tasks[1].exception():
+            await workflow.wait(tasks[:1])
+    except asyncio.CancelledError:
         await _end(tasks)
-    tasks[0].result()
+        raise
+    await _end(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
