@@ -10,7 +10,8 @@ from schemas.fulfilment import (
     BookShipment,
     CancelShipment,
     FindShipment,
-    ParcelResult,
+    ParcelRecorded,
+    RecordedParcel,
     RecordParcel,
     ShipmentBooked,
     ShipmentCancelled,
@@ -48,7 +49,13 @@ class FulfilmentActivities:
             return ShipmentFound(shipment=self._carrier.retrieve(parcel_reference(command.order_id, command.number)))
 
     @activity.defn
-    def record_parcel(self, command: RecordParcel) -> ParcelResult:
+    def record_parcel(self, command: RecordParcel) -> ParcelRecorded:
         """Record a change of the parcel, with its stock and its event."""
         with typed_failures():
             return self._parcels.record(command)
+
+    @activity.defn
+    def read_parcel(self, command: FindShipment) -> RecordedParcel:
+        """What is recorded of the parcel, for a workflow that replaces one."""
+        with typed_failures():
+            return self._parcels.read(command.order_id, command.number)

@@ -151,3 +151,22 @@ class ParcelResult(Payload):
 
     number: int
     status: ParcelStatus
+
+
+class ParcelRecorded(Payload):
+    """The parcel's status now; `not_reserved` when it was dispatched and nothing was reserved for it any more."""
+
+    number: int
+    status: ParcelStatus
+    not_reserved: bool = False
+
+
+class RecordedParcel(Payload):
+    """What is recorded of a parcel: its status and shipment, its present booking, and how often it was in trouble."""
+
+    status: ParcelStatus
+    shipment_id: str | None = None
+    tracking_number: str | None = None
+    tracking_url: str | None = None
+    booking: int = 1
+    exceptions: int = 0

@@ -131,9 +131,7 @@ class CheckoutClient(WorkflowClient):
 
     async def settle_parcel(self, order_id: str, update_id: str, settlement: SettleParcel) -> None:
         """Say what became of an unknown parcel; same id, same answer. Raises UpdateRefused `parcel_not_unknown`."""
-        handle = self._handle(order_id)
-        earlier = handle.get_update_handle_for(CheckoutWorkflow.settle_parcel, update_id)
-        await self.update_once(handle.execute_update(CheckoutWorkflow.settle_parcel, settlement, id=update_id), earlier)
+        await self.update(self._handle(order_id), CheckoutWorkflow.settle_parcel, settlement, update_id)
 
     async def _wait_for_end(self, order_id: str) -> None:
         try:

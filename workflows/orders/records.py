@@ -65,7 +65,7 @@ class OrderRecorder:
             if code not in (_NOT_PLACED, _ILLEGAL_MOVE):
                 raise
             if code == _ILLEGAL_MOVE:
-                self._timeline.add(f"not recorded as {status}: {reason_of(failure).message}")
+                self.timeline.add(f"not recorded as {status}: {reason_of(failure).message}")
 
     def show(self, status: OrderStatus, text: str) -> None:
         """Show the status in the Temporal Web UI; MySQL has it already."""
