@@ -101,6 +101,18 @@ async def test_an_order_placed_while_our_key_is_refused_ends_right(
     assert all(fault.struck() for fault in faults)
 
 
+async def test_a_rejected_request_ends_an_order_whose_money_has_not_moved(
+    place: Place, make_product: MakeProduct, provider_fault: MakeFault, provider_journal: Journal
+) -> None:
+    fault = provider_fault("400", "create")
+    order = await place({make_product(stock=5): 1})
+    result = await order.handle.result()
+    assert fault.struck()
+    assert (result.status, result.reason) == (OrderStatus.FAILED, "payment_declined")
+    assert "order.compensation_blocked" not in order.event_types()
+    assert (order.reserved(), effects(provider_journal, order.id)) == (0, [])
+
+
 @pytest.mark.parametrize("kind", ["401", "403"])
 async def test_an_hour_with_a_wrong_key_loses_no_order(
     kind: str,

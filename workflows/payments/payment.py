@@ -1,5 +1,6 @@
 """PaymentWorkflow owns all money of one order: it authorizes, captures parcel by parcel, and voids the rest."""
 
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -7,13 +8,13 @@ from temporalio.exceptions import FailureError
 
 from domain.credit import spread
 from schemas.payments import CaptureParcel, PaymentInput, PaymentResult, TryMethod, VoidAuthorization
-from schemas.provider_calls import PaymentOutcome, ProviderResult
+from schemas.provider_calls import NOT_AS_REQUESTED, PaymentOutcome, ProviderResult
 from schemas.provider_events import ProviderEvent
 from workflows.payments.abandoned_attempts import AbandonedAttempts
 from workflows.payments.card import NOTHING_AUTHORIZED, CardPayment
 from workflows.payments.records import PaymentRecorder
 from workflows.payments.store_credit import StoreCreditShare
-from workflows.reasons import reason_of
+from workflows.reasons import CANCELLED, reason_of
 from workflows.waiting import run_to_completion
 
 _SUCCEEDED, _ACTION_REQUIRED = PaymentOutcome.SUCCEEDED, PaymentOutcome.ACTION_REQUIRED
@@ -105,7 +106,7 @@ class PaymentWorkflow:
             self._covered = True
             await self._signal_order(self._step, ProviderResult(outcome=_SUCCEEDED, amount=self._credit.authorized))
             return
-        result = await self._card.authorize(self._step, method)
+        result = await _unless_rejected(self._card.authorize(self._step, method))
         if result.outcome is _ACTION_REQUIRED:
             await self._wait_for_bank(result)
         else:
@@ -242,19 +243,10 @@ class PaymentWorkflow:
         by_card, by_credit = spread(amount, [self._card.due, self._credit.authorized])
         result = ProviderResult(outcome=_SUCCEEDED)
         if by_card:
-            result = await self._capture_card(parcel, by_card)
+            result = await _unless_rejected(self._card.capture(parcel, by_card))
         if by_credit and result.outcome is _SUCCEEDED:
             await self._credit.capture(parcel.parcel, by_credit)
         return result.model_copy(update={"amount": amount}) if result.outcome is _SUCCEEDED else result
-
-    async def _capture_card(self, parcel: CaptureParcel, amount: int) -> ProviderResult:
-        """A request that the provider rejects has no effect: the authorization keeps its owner, for an operator."""
-        try:
-            return await self._card.capture(parcel, amount)
-        except FailureError as error:
-            refusal = reason_of(error)
-            workflow.logger.error("the provider rejected a capture as invalid", extra={"code": refusal.code})
-            return ProviderResult(outcome=PaymentOutcome.DECLINED, code=refusal.code, message=refusal.message)
 
     async def _void(self, reason: str) -> None:
         if not self._card.authorized:
@@ -290,3 +282,18 @@ class PaymentWorkflow:
         """The running attempt: another method is another step, hence has another key."""
         number = self._method.attempt
         return "authorize" if number == 1 else f"authorize-{number}"
+
+
+async def _unless_rejected(call: Awaitable[ProviderResult]) -> ProviderResult:
+    """The result of a call; one that the provider rejects as invalid has no effect, so it counts as declined.
+
+    An order whose money has not moved then ends, and one whose parcel was dispatched waits for an operator.
+    """
+    try:
+        return await call
+    except FailureError as error:
+        refusal = reason_of(error)
+        if refusal.code in (CANCELLED, *NOT_AS_REQUESTED):
+            raise
+        workflow.logger.error("the provider rejected a call as invalid", extra={"code": refusal.code})
+        return ProviderResult(outcome=PaymentOutcome.DECLINED, code=refusal.code, message=refusal.message)
