@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import NoReturn, TypedDict
 
 from temporalio.client import (
+    Client,
     WithStartWorkflowOperation,
     WorkflowExecutionStatus,
     WorkflowHandle,
@@ -32,6 +33,7 @@ from workflows.orders.checkout import CheckoutWorkflow
 
 _FIRST_ANSWER = "first-answer"  # the update's id: every request for an order joins the same update
 _SUPERSEDED = "superseded"  # the same: a later checkout of the cart joins the update of the one before
+_LOOKS_AT_ONCE = 4
 _START_TIMEOUT = timedelta(seconds=30)
 
 OrderHandle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
@@ -39,6 +41,10 @@ OrderHandle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
 
 class CheckoutClient(WorkflowClient):
     """Starts orders, asks after them and cancels them."""
+
+    def __init__(self, client: Client, patience_seconds: float) -> None:
+        super().__init__(client, patience_seconds)
+        self._looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
     async def place(self, order: CheckoutInput, patience_seconds: float | None = None) -> CheckoutAnswer | None:
         """Start the order and wait for its first answer; one that was started before is only asked.
@@ -141,9 +147,16 @@ class CheckoutClient(WorkflowClient):
             raise TemporalAway from error
 
     async def is_running(self, order_id: str) -> bool | None:
-        """Whether the order's workflow is running; None when Temporal knows of none."""
+        """Whether the order's workflow is running; None when Temporal knows of none.
+
+        For those who ask after an order that is not recorded yet. While so many do that Temporal answers slowly, the
+        others are told that it runs without asking: a crowd that asks again and again must not keep it from working.
+        """
+        if self._looks.locked():
+            return True
         try:
-            description = await self._handle(order_id).describe(rpc_timeout=QUICK)
+            async with self._looks:
+                description = await self._handle(order_id).describe(rpc_timeout=QUICK)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
