@@ -63,13 +63,14 @@ async def test_a_void_after_a_capture_voids_exactly_the_rest(parcels: Order, pro
     agree(provider_journal, parcels)
 
 
-async def test_a_final_parcel_that_costs_nothing_or_was_captured_before_voids_the_rest(
-    parcels: Order, provider_journal: Journal
+@pytest.mark.parametrize("last", [1, 2], ids=["captured before", "costs nothing"])
+async def test_a_final_parcel_without_a_capture_voids_the_rest(
+    last: int, parcels: Order, provider_journal: Journal
 ) -> None:
     share, rest = shares(parcels)
     await capture(parcels, 1, share)
     await capture(parcels, 1, share)
-    await capture(parcels, 1, share, final=True)
+    await capture(parcels, last, share if last == 1 else 0, final=True)
     assert (await parcels.payment.result()).payment_status is PaymentStatus.CAPTURED
     money = parcels.money()
     assert (money[EntryKind.CAPTURE], money[EntryKind.VOID]) == (share, rest)
