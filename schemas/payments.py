@@ -133,6 +133,10 @@ class VoidAuthorizations(Payload):
     reason: str
 
 
+ORDER_CHECK = "order-check"
+"""The step of a signal that only asks whether the order is there."""
+
+
 class PaymentUpdated(Payload):
     """The signal of PaymentWorkflow to the order: `step` is `authorize`, `capture-<n>` or `void`.
 

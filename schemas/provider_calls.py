@@ -123,6 +123,10 @@ AUTHORIZATION_EXPIRED = "authorization_expired"
 """The code of a capture after the authorization has expired."""
 
 
+NOT_AS_REQUESTED = ("amount_not_as_requested", "unexpected_status")
+"""The codes of a payment that is there, and not as it was requested."""
+
+
 class ProviderResult(Payload):
     """An answer of the provider; `code` and `message` are the bank's for a decline, `action` is for the customer.
 

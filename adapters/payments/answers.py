@@ -1,17 +1,15 @@
-"""What the payment provider's answers mean: the state of a payment, a decline, an outage, or a mistake of ours."""
+"""What the payment provider's answers mean: the state of a payment or a refund, or a decline."""
 
 from typing import Any
 
 import stripe
-import structlog
 from stripe import PaymentIntent, Refund
-from urllib3.exceptions import ConnectTimeoutError
 
-from domain.errors import KeyRefused, Misuse, NothingDone, OutcomeUnknown, ProviderUnavailable
+from adapters.payments.failures import details_of, failure
+from domain.errors import Misuse
 from schemas.provider_calls import PaymentAction, PaymentOutcome, ProviderResult
 
 _OUR_WORDS = {"payment_intent_authentication_failure": "authentication_failed"}
-_log = structlog.get_logger(__name__)
 
 
 def never_confirmed(intent: PaymentIntent) -> bool:
@@ -108,7 +106,7 @@ def _action(intent: dict[str, Any]) -> PaymentAction:
 
 def refusal(error: stripe.StripeError) -> ProviderResult:
     """A decline as a result; every other error is raised."""
-    details = _details(error)
+    details = details_of(error)
     if isinstance(error, stripe.CardError):
         code = details.get("decline_code") or error.code or "card_declined"
     elif error.code == "resource_missing" and details.get("param") == "payment_method":
@@ -143,37 +141,6 @@ def declined(provider_id: str | None, code: str, error: stripe.StripeError | Non
     )
 
 
-def failure(error: stripe.StripeError) -> Exception:
-    """The error to raise: an outage, an unknown outcome, or a mistake of ours."""
-    status = error.http_status or 0
-    if status >= 500 and error.headers and error.headers.get("idempotent-replayed") == "true":
-        return OutcomeUnknown(f"The provider stores a failure under this key: {error.user_message or error}")
-    if isinstance(error, stripe.IdempotencyError) and status == 400:
-        return OutcomeUnknown(f"The provider knows another request by this key: {error.user_message or error}")
-    if status in (401, 403):
-        _log.error("the payment provider refuses our API key; payments wait until it is replaced", status=status)
-        return KeyRefused(str(error), _retry_after(error))
-    if isinstance(error, stripe.RateLimitError) or _never_got_there(error):
-        return NothingDone(error.user_message or str(error), _retry_after(error))
-    away = isinstance(error, stripe.APIConnectionError)
-    # 409: an earlier attempt with the same key is still being worked on. No status: the answer was not to be read.
-    if away or (isinstance(error, stripe.APIError) and (status in (0, 409) or status >= 500 or status < 300)):
-        return ProviderUnavailable(error.user_message or str(error), _retry_after(error))
-    return Misuse(str(error), error.code or _details(error).get("type") or "provider_refused")
-
-
-def _never_got_there(error: stripe.StripeError) -> bool:
-    """Whether no connection came about, so that nothing was sent; one that broke later may have carried the request."""
-    cause = error.__cause__
-    reason = getattr(cause.args[0], "reason", None) if cause is not None and cause.args else None
-    return isinstance(reason, ConnectTimeoutError)  # refused, and no such host, are kinds of it
-
-
-def _retry_after(error: stripe.StripeError) -> float | None:
-    seconds = str(error.headers.get("retry-after") or "") if error.headers else ""
-    return float(seconds) if seconds.isdecimal() else None
-
-
 def metadata_of(resource: PaymentIntent | Refund) -> dict[str, str]:
     """The metadata that we have set on it."""
     return resource.to_dict().get("metadata") or {}
@@ -181,11 +148,5 @@ def metadata_of(resource: PaymentIntent | Refund) -> dict[str, str]:
 
 def intent_in(error: stripe.StripeError) -> dict[str, Any]:
     """The payment that an error is about."""
-    intent = _details(error).get("payment_intent")
+    intent = details_of(error).get("payment_intent")
     return intent if isinstance(intent, dict) else {}
-
-
-def _details(error: stripe.StripeError) -> dict[str, Any]:
-    body = error.json_body
-    details = body.get("error") if isinstance(body, dict) else None
-    return details if isinstance(details, dict) else {}

@@ -6,8 +6,8 @@ from typing import Any
 
 import stripe
 
-from adapters.payments.answers import failure
 from adapters.payments.client import one_attempt, stripe_client
+from adapters.payments.failures import failure
 from adapters.settings import Settings
 from domain.disputes import DisputeStatus
 from domain.errors import Misuse

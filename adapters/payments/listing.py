@@ -9,8 +9,9 @@ from typing import Any
 import stripe
 from stripe import PaymentIntent, Refund
 
-from adapters.payments.answers import charge_of, failure, failure_of, metadata_of
+from adapters.payments.answers import charge_of, failure_of, metadata_of
 from adapters.payments.client import one_attempt, stripe_client
+from adapters.payments.failures import failure
 from adapters.settings import Settings
 from domain.payment_facts import PaymentMade, RefundFailed, RefundMade
 

@@ -9,7 +9,6 @@ from stripe import PaymentIntent, Refund
 from adapters.payments.answers import (
     charge_of,
     declined,
-    failure,
     has_expired,
     intent_in,
     metadata_of,
@@ -20,6 +19,7 @@ from adapters.payments.answers import (
     succeeded,
 )
 from adapters.payments.client import one_attempt, search_time_is_over, stripe_client
+from adapters.payments.failures import failure
 from adapters.settings import Settings
 from domain.errors import Misuse
 from schemas.provider_calls import (

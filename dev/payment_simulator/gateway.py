@@ -23,7 +23,7 @@ from dev.service import LostConnection
 Operation = Callable[[Call], Answer]
 
 DEFAULT_API_VERSION = "2026-10-28.endive"
-_REFUSALS: tuple[Kind, ...] = ("400", "401", "429", "fail_before", "timeout_before")
+_REFUSALS: tuple[Kind, ...] = ("400", "401", "403", "429", "fail_before", "timeout_before")
 
 
 class Gateway:
@@ -165,6 +165,8 @@ def _key_in_use(key: str) -> ApiError:
 def _refused(fault: Fault, call: Call) -> Response:
     if fault.kind == "401":
         raise ApiError(401, "Invalid API Key provided: sk_test****")
+    if fault.kind == "403":
+        raise ApiError(403, "The provided key does not have the required permissions for this endpoint.")
     if fault.kind == "400":
         error: Json = {"type": "invalid_request_error", "message": "This account may not do that at the moment."}
         return _response(Answer(400, {"error": error}), call.request_id, call.key)

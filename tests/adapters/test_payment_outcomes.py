@@ -7,11 +7,15 @@ from typing import cast
 import httpx2
 import pytest
 import stripe
+from hypothesis import given
+from hypothesis import strategies as st
 from stripe.params import PaymentIntentCreateParams
 from structlog.testing import capture_logs
 
+from adapters.payments import failures
 from adapters.payments.client import stripe_client
 from adapters.payments.disputes import DisputeProvider
+from adapters.payments.failures import Meaning, meaning
 from adapters.payments.listing import PaymentListing
 from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
@@ -89,6 +93,57 @@ CALLS: dict[str, Call] = {
     "list refunds": lambda to: PaymentListing(to).refunds((NOW, NOW), None),
     "read one payment": lambda to: PaymentListing(to).payment("pi_1"),
 }
+
+
+@pytest.fixture(autouse=True)
+def no_alert_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "key_alert", failures.KeyAlert())
+
+
+def test_a_wrong_key_is_one_alert_for_all_calls(provider: PaymentProvider, set_fault: SetFault) -> None:
+    set_fault("401", "create", times=2)
+    set_fault("403", "create", times=2)
+    with capture_logs() as log:
+        for _ in range(4):
+            with pytest.raises(KeyRefused):
+                provider.authorize(authorization())
+    assert [(line["log_level"], line["status"]) for line in log] == [("error", 401)]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code", "means"),
+    [
+        (0, "", None, Meaning.OUTAGE),
+        (200, "", None, Meaning.OUTAGE),  # not to be read
+        (302, "", None, Meaning.OUTAGE),
+        (400, "", None, Meaning.OUTAGE),  # a gateway's
+        (400, "invalid_request_error", "parameter_missing", Meaning.MISTAKE),
+        (400, "invalid_request_error", "rate_limit", Meaning.NOTHING_DONE),
+        (400, "idempotency_error", None, Meaning.UNKNOWN),
+        (401, "invalid_request_error", None, Meaning.KEY_REFUSED),
+        (401, "", None, Meaning.KEY_REFUSED),
+        (402, "card_error", "card_declined", Meaning.REFUSAL),
+        (403, "invalid_request_error", "platform_api_key_expired", Meaning.KEY_REFUSED),
+        (403, "", None, Meaning.KEY_REFUSED),
+        (404, "", None, Meaning.OUTAGE),  # a gateway's
+        (404, "invalid_request_error", "resource_missing", Meaning.MISTAKE),
+        (408, "", None, Meaning.OUTAGE),
+        (409, "idempotency_error", "idempotency_key_in_use", Meaning.OUTAGE),
+        (409, "invalid_request_error", "lock_timeout", Meaning.OUTAGE),
+        (422, "invalid_request_error", None, Meaning.MISTAKE),
+        (424, "api_error", None, Meaning.OUTAGE),
+        (429, "invalid_request_error", "rate_limit", Meaning.NOTHING_DONE),
+        (500, "api_error", None, Meaning.OUTAGE),
+        (503, "", None, Meaning.OUTAGE),
+    ],
+)
+def test_every_answer_has_one_meaning(status: int, kind: str, code: str | None, means: Meaning) -> None:
+    assert meaning(status, kind, code) is means
+
+
+@given(st.one_of(st.just(0), st.integers(100, 599)), st.text(max_size=30), st.none() | st.text(max_size=30))
+def test_no_answer_is_without_meaning(status: int, kind: str, code: str | None) -> None:
+    assert meaning(status, kind, code) in set(Meaning)
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)

@@ -101,6 +101,49 @@ async def test_an_order_placed_while_our_key_is_refused_ends_right(
     assert all(fault.struck() for fault in faults)
 
 
+async def test_a_rejected_request_ends_an_order_whose_money_has_not_moved(
+    place: Place, make_product: MakeProduct, provider_fault: MakeFault, provider_journal: Journal
+) -> None:
+    fault = provider_fault("400", "create")
+    order = await place({make_product(stock=5): 1})
+    result = await order.handle.result()
+    assert fault.struck()
+    assert (result.status, result.reason) == (OrderStatus.FAILED, "payment_declined")
+    assert "order.compensation_blocked" not in order.event_types()
+    assert (order.reserved(), effects(provider_journal, order.id)) == (0, [])
+
+
+@pytest.mark.parametrize("kind", ["401", "403"])
+async def test_an_hour_with_a_wrong_key_loses_no_order(
+    kind: str,
+    authorized: Order,
+    place: Place,
+    make_product: MakeProduct,
+    provider_fault: MakeFault,
+    skipping: Client,
+    provider_journal: Journal,
+) -> None:
+    faults = [provider_fault(kind, operation, times=1_000_000) for operation in ("create", "capture")]
+    sku = make_product(stock=20)
+    waiting = [await place({sku: 1}) for _ in range(3)]
+    for order in waiting:
+        await until(order.recorded)
+    await authorized.carrier_event(ParcelStatus.DISPATCHED)
+    await skip(skipping, timedelta(hours=1))
+    assert all(order.view().status is OrderStatus.PENDING for order in waiting)
+    assert all(fault.hits() for fault in faults)
+    assert "needs operator" in await current_details(waiting[0].payment)
+    faults[0].end()
+    await authorized.carrier_event(ParcelStatus.DELIVERED)
+    for order in waiting:
+        await order.first_answer()
+        assert "needs operator" not in await current_details(order.payment)
+        assert (await order.delivered()).payment_status is PaymentStatus.CAPTURED
+        assert effects(provider_journal, order.id) == ["authorization", "capture"]
+    assert (await authorized.handle.result()).status is OrderStatus.DELIVERED
+    assert effects(provider_journal, authorized.id) == ["authorization", "capture"]
+
+
 async def test_an_operator_is_called_once_and_the_order_goes_on_by_itself(
     provider_away: ProviderAway,
     place: Place,

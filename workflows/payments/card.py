@@ -25,6 +25,9 @@ from workflows.payments.provider_calls import call_provider
 from workflows.payments.records import PaymentRecorder
 
 _SUCCEEDED = PaymentOutcome.SUCCEEDED
+NOTHING_AUTHORIZED = ProviderResult(
+    outcome=PaymentOutcome.DECLINED, code="nothing_authorized", message="Nothing of the order is authorized any more."
+)
 
 
 class CardPayment:
@@ -169,6 +172,8 @@ class CardPayment:
         decline is the answer when that is not possible either.
         """
         step = f"capture-{parcel.parcel}"
+        if self._authorization is None:
+            return NOTHING_AUTHORIZED
         result = ProviderResult(outcome=PaymentOutcome.DECLINED, code=AUTHORIZATION_EXPIRED)
         if not self._current.expired:
             result = await self._capture(step, parcel, amount)
@@ -199,8 +204,12 @@ class CardPayment:
             )
         return result
 
+    def let_expire(self) -> None:
+        """Reauthorize nothing any more: the authorization ends by itself."""
+        self._current.reauthorize_at = None
+
     async def void(self, reason: str) -> ProviderResult:
-        """Void what is authorized."""
+        """Void what is authorized and not captured."""
         result = await self._void(self._current, "void", reason)
         self._authorization = None
         return result

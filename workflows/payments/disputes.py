@@ -1,11 +1,10 @@
 """DisputeWorkflow follows one dispute until the customer's bank has decided it, and calls for evidence in time."""
 
 import asyncio
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError
 
 from activities.disputes import DisputeActivities
 from domain.actors import SYSTEM_ACTOR
@@ -30,9 +29,10 @@ from workflows.names import DISPUTE_UPDATED, PAYMENT_STATUS, order_workflow_id
 from workflows.options import PROVIDER
 from workflows.outage import retry_until_answered
 from workflows.payments.provider_calls import call_provider
+from workflows.signals import signal_if_open
 from workflows.stores import on_store
 from workflows.timeline import Timeline, money
-from workflows.waiting import run_to_completion, shielded, wait_until
+from workflows.waiting import run_to_completion, wait_until
 
 _RETRIEVE_EVERY = timedelta(days=1)  # should every webhook get lost
 
@@ -182,9 +182,8 @@ class DisputeWorkflow:
         if update == self._last_update:
             return
         self._last_update = update
-        order = workflow.get_external_workflow_handle(order_workflow_id(view.order_id))
-        with suppress(FailureError):
-            await shielded(order.signal(DISPUTE_UPDATED, update))
+        if not await signal_if_open(order_workflow_id(view.order_id), DISPUTE_UPDATED, update):
+            self._timeline.add("the order has ended: there is nothing of it to stop")
 
     # --- the deadline
 

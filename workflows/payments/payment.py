@@ -1,5 +1,6 @@
 """PaymentWorkflow owns all money of one order: it authorizes, captures parcel by parcel, and voids the rest."""
 
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -7,13 +8,13 @@ from temporalio.exceptions import FailureError
 
 from domain.credit import spread
 from schemas.payments import CaptureParcel, PaymentInput, PaymentResult, TryMethod, VoidAuthorization
-from schemas.provider_calls import PaymentOutcome, ProviderResult
+from schemas.provider_calls import NOT_AS_REQUESTED, PaymentOutcome, ProviderResult
 from schemas.provider_events import ProviderEvent
 from workflows.payments.abandoned_attempts import AbandonedAttempts
-from workflows.payments.card import CardPayment
+from workflows.payments.card import NOTHING_AUTHORIZED, CardPayment
 from workflows.payments.records import PaymentRecorder
 from workflows.payments.store_credit import StoreCreditShare
-from workflows.reasons import reason_of
+from workflows.reasons import CANCELLED, reason_of
 from workflows.waiting import run_to_completion
 
 _SUCCEEDED, _ACTION_REQUIRED = PaymentOutcome.SUCCEEDED, PaymentOutcome.ACTION_REQUIRED
@@ -44,7 +45,7 @@ class PaymentWorkflow:
         self._next_wait = _FIRST_WAIT
         self._ended = False
         self._requests: list[TryMethod | CaptureParcel | VoidAuthorization] = []
-        self._captured_parcels: set[int] = set()
+        self._captures: dict[int, ProviderResult] = {}
         self._seen_events: set[str] = set()
         self._unread_payments: set[str] = set()
         self._abandoned = AbandonedAttempts(payment.order_id)
@@ -105,7 +106,7 @@ class PaymentWorkflow:
             self._covered = True
             await self._signal_order(self._step, ProviderResult(outcome=_SUCCEEDED, amount=self._credit.authorized))
             return
-        result = await self._card.authorize(self._step, method)
+        result = await _unless_rejected(self._card.authorize(self._step, method))
         if result.outcome is _ACTION_REQUIRED:
             await self._wait_for_bank(result)
         else:
@@ -155,7 +156,7 @@ class PaymentWorkflow:
     # --- what the order requests
 
     async def _serve_order(self) -> None:
-        while not self._ended:
+        while not self._is_over():
             in_time = await self._wait_for_work()
             if self._abandoned.orphaned:
                 await self._abandoned.return_funds()
@@ -163,8 +164,20 @@ class PaymentWorkflow:
                 await self._serve(self._requests.pop(0))
             elif self._bank_waits_until is not None:
                 await self._follow(abandon=not in_time)
-            else:
+            elif await self._recorder.check_order():
                 await self._reauthorize()
+            else:
+                self._card.let_expire()
+        await self._answer_rest()
+
+    def _is_over(self) -> bool:
+        """Whether nothing is left to do. Where the order has ended without this payment, an operator decides."""
+        if self._recorder.order_has_ended and self._bank_waits_until is None:
+            held = 0 if self._ended else self._card.authorized + self._credit.authorized
+            text = f"the order has ended and {self._recorder.money(held)} is still authorized: void or capture it"
+            self._recorder.timeline.needs_operator([text] if held else [], about="the order has ended")
+            self._ended = self._ended or not (held or self._requests)
+        return self._ended
 
     async def _wait_for_work(self) -> bool:
         """Wait for the order, or for an event of the customer's bank; False when the time to wait is over."""
@@ -190,8 +203,7 @@ class PaymentWorkflow:
 
     async def _serve(self, request: TryMethod | CaptureParcel | VoidAuthorization) -> None:
         if isinstance(request, CaptureParcel):
-            if request.parcel not in self._captured_parcels:
-                await self._capture(request)
+            await self._capture(request)
             return
         if self._bank_waits_until is not None:
             await self._follow(abandon=True)  # before anything else is authorized, so that nothing is authorized twice
@@ -203,50 +215,62 @@ class PaymentWorkflow:
             await self._authorize(request)
 
     async def _capture(self, parcel: CaptureParcel) -> None:
-        """By card as long as any of it is due, then from store credit: a card's authorization expires by itself."""
-        step, amount = f"capture-{parcel.parcel}", min(parcel.amount, self._card.due + self._credit.authorized)
-        by_card, by_credit = spread(amount, [self._card.due, self._credit.authorized])
-        self._captured_parcels.add(parcel.parcel)
-        result = ProviderResult(outcome=_SUCCEEDED)
-        if by_card:
-            result = await self._capture_card(parcel, by_card)
-            if result.outcome is not _SUCCEEDED:
-                self._captured_parcels.discard(parcel.parcel)  # an operator may have it retried
+        """Capture the parcel's share, once; void the rest when no other parcel can follow. A repeat is answered."""
+        step = f"capture-{parcel.parcel}"
+        if parcel.parcel not in self._captures:
+            result = await self._capture_share(parcel)
+            if result.outcome is not _SUCCEEDED:  # an operator may have it retried
                 self._abandoned.add(self._card.abandoned_attempt)
                 self._covered = False
                 await self._signal_order(step, result)
                 return
-        if by_credit:
-            await self._credit.capture(parcel.parcel, by_credit)
+            self._captures[parcel.parcel] = result
         if parcel.final:
-            await self._credit.void("nothing else is due")
-        if not self._covered and not self._card.due:
+            await self._void_rest("nothing else is due")
+        elif not self._covered and not self._card.due:
             # What the bank declined to reauthorize was captured in time.
             self._covered = True
-            await self._signal_order(self._step, result)
-        self._ended = self._card.due + self._credit.authorized <= 0
-        await self._signal_order(step, result.model_copy(update={"amount": amount}))
-        if self._card.needs_reauthorization and self._covered and not parcel.compensating:
+            await self._signal_order(self._step, self._captures[parcel.parcel])
+        self._ended = parcel.final or self._card.due + self._credit.authorized <= 0
+        await self._signal_order(step, self._captures[parcel.parcel])
+        follows = self._covered and not parcel.compensating and not self._recorder.order_has_ended
+        if self._card.needs_reauthorization and follows:
             await self._reauthorize()
 
-    async def _capture_card(self, parcel: CaptureParcel, amount: int) -> ProviderResult:
-        """A request that the provider rejects has no effect: the authorization keeps its owner, for an operator."""
-        try:
-            return await self._card.capture(parcel, amount)
-        except FailureError as error:
-            refusal = reason_of(error)
-            workflow.logger.error("the provider rejected a capture as invalid", extra={"code": refusal.code})
-            return ProviderResult(outcome=PaymentOutcome.DECLINED, code=refusal.code, message=refusal.message)
+    async def _capture_share(self, parcel: CaptureParcel) -> ProviderResult:
+        """By card as long as any of it is due, then from store credit: a card's authorization expires by itself."""
+        amount = min(parcel.amount, self._card.due + self._credit.authorized)
+        by_card, by_credit = spread(amount, [self._card.due, self._credit.authorized])
+        result = ProviderResult(outcome=_SUCCEEDED)
+        if by_card:
+            result = await _unless_rejected(self._card.capture(parcel, by_card))
+        if by_credit and result.outcome is _SUCCEEDED:
+            await self._credit.capture(parcel.parcel, by_credit)
+        return result.model_copy(update={"amount": amount}) if result.outcome is _SUCCEEDED else result
 
     async def _void(self, reason: str) -> None:
-        if self._card.authorized:
-            result = await self._card.void(reason)
-            await self._credit.void(reason)
-            await self._signal_order("void", result)
-        else:
+        if not self._card.authorized:
             self._abandoned.add(self._card.abandoned_attempt)
-            await self._credit.void(reason)
+        await self._signal_order("void", await self._void_rest(reason))
         self._ended = True
+
+    async def _void_rest(self, reason: str) -> ProviderResult:
+        """Void what is authorized and not captured, on the card and as store credit; it may be nothing."""
+        voided = ProviderResult(outcome=_SUCCEEDED)
+        if self._card.authorized:
+            voided = await self._card.void(reason)
+        await self._credit.void(reason)
+        return voided
+
+    async def _answer_rest(self) -> None:
+        """What was requested the moment it ended: nothing is authorized any more."""
+        while self._requests:
+            request = self._requests.pop(0)
+            if isinstance(request, CaptureParcel):
+                result = self._captures.get(request.parcel, NOTHING_AUTHORIZED)
+                await self._signal_order(f"capture-{request.parcel}", result)
+            elif isinstance(request, VoidAuthorization):
+                await self._signal_order("void", ProviderResult(outcome=_SUCCEEDED))
 
     # --- steps
 
@@ -258,3 +282,18 @@ class PaymentWorkflow:
         """The running attempt: another method is another step, hence has another key."""
         number = self._method.attempt
         return "authorize" if number == 1 else f"authorize-{number}"
+
+
+async def _unless_rejected(call: Awaitable[ProviderResult]) -> ProviderResult:
+    """The result of a call; one that the provider rejects as invalid has no effect, so it counts as declined.
+
+    An order whose money has not moved then ends, and one whose parcel was dispatched waits for an operator.
+    """
+    try:
+        return await call
+    except FailureError as error:
+        refusal = reason_of(error)
+        if refusal.code in (CANCELLED, *NOT_AS_REQUESTED):
+            raise
+        workflow.logger.error("the provider rejected a call as invalid", extra={"code": refusal.code})
+        return ProviderResult(outcome=PaymentOutcome.DECLINED, code=refusal.code, message=refusal.message)

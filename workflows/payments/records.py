@@ -5,9 +5,10 @@ from temporalio import workflow
 from activities.payments import PaymentActivities
 from domain.ledger import EntryKind
 from domain.orders import PaymentStatus
-from schemas.payments import PaymentInput, PaymentUpdated, RecordDecline, RecordPayment
-from schemas.provider_calls import ProviderResult
+from schemas.payments import ORDER_CHECK, PaymentInput, PaymentUpdated, RecordDecline, RecordPayment
+from schemas.provider_calls import PaymentOutcome, ProviderResult
 from workflows.names import PAYMENT_STATUS, PAYMENT_UPDATED
+from workflows.signals import signal_if_open
 from workflows.stores import on_store
 from workflows.timeline import Timeline, money
 
@@ -18,6 +19,7 @@ class PaymentRecorder:
     def __init__(self, payment: PaymentInput) -> None:
         self._payment = payment
         self.status = PaymentStatus.NOT_PAID
+        self.order_has_ended = False
         self.timeline = Timeline(f"Payment of {money(payment.amount, payment.currency)}")
 
     @property
@@ -75,10 +77,7 @@ class PaymentRecorder:
         self.timeline.add(f"declined: `{command.code}` {command.message}")
 
     async def signal_order(self, step: str, result: ProviderResult, attempt: int) -> None:
-        """Signal the order what came of a step."""
-        parent = workflow.info().parent
-        if parent is None:  # run alone, for instance in a test of this workflow
-            return
+        """Signal the order what came of a step; where it has ended, that is noted."""
         update = PaymentUpdated(
             step=step,
             outcome=result.outcome,
@@ -90,4 +89,17 @@ class PaymentRecorder:
             action=result.action,
             risk=result.risk,
         )
-        await workflow.get_external_workflow_handle(parent.workflow_id).signal(PAYMENT_UPDATED, update)
+        await self._signal(update)
+
+    async def check_order(self) -> bool:
+        """Whether the order runs: it is signalled a step that it does not wait for."""
+        await self._signal(PaymentUpdated(step=ORDER_CHECK, outcome=PaymentOutcome.PENDING, payment_status=self.status))
+        return not self.order_has_ended
+
+    async def _signal(self, update: PaymentUpdated) -> None:
+        parent = workflow.info().parent
+        if parent is None or self.order_has_ended:  # run alone, for instance in a test of this workflow
+            return
+        if not await signal_if_open(parent.workflow_id, PAYMENT_UPDATED, update):
+            self.order_has_ended = True
+            self.timeline.add(f"the order has ended and did not learn of `{update.step}`")
