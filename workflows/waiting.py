@@ -42,6 +42,8 @@ async def run_all(*branches: Coroutine[Any, Any, None]) -> None:
     none of them acts any more when compensation begins.
     """
     tasks = [asyncio.create_task(branch) for branch in branches]
+    if not tasks:
+        return
     try:
         await workflow.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
