@@ -95,7 +95,14 @@ def _stock(reservations: Reservations, engine: sa.Engine, client: Client) -> lis
 
 def _parcels(reservations: Reservations, engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
     stock, parcels = StockActivities(reservations), FulfilmentActivities(Carrier(settings), Parcels(engine))
-    return [stock.check_allocation, parcels.book_shipment, parcels.cancel_shipment, parcels.record_parcel]
+    return [
+        stock.check_allocation,
+        parcels.book_shipment,
+        parcels.cancel_shipment,
+        parcels.retrieve_shipment,
+        parcels.record_parcel,
+        parcels.read_parcel,
+    ]
 
 
 def _catalog(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
