@@ -14,7 +14,7 @@ from workflows.outage import OPERATOR_AFTER, retry_until_answered
 from workflows.timeline import Timeline
 
 # A release in progress needs no operator; a mistake that lasts does, long before an outage would.
-_MISTAKE_NEEDS_OPERATOR_AFTER = timedelta(seconds=30)
+MISTAKE_NEEDS_OPERATOR_AFTER = timedelta(seconds=30)
 C = TypeVar("C")
 R = TypeVar("R")
 
@@ -46,7 +46,7 @@ async def _run(call: Callable[[Any, C], R], command: C, summary: str, timeline: 
         if is_cancelled_exception(error) or (isinstance(failure, ApplicationError) and failure.non_retryable):
             raise
     if isinstance(failure, ApplicationError) and failure.type == MISTAKE:
-        after, why = _MISTAKE_NEEDS_OPERATOR_AFTER, f"it fails ({failure.message})"
+        after, why = MISTAKE_NEEDS_OPERATOR_AFTER, f"it fails ({failure.message})"
     else:
         after, why = OPERATOR_AFTER, "the store does not answer"
     return await retry_until_answered(call, command, summary, timeline, STORE_AWAY, operator_after=after, why=why)
