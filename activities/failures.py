@@ -8,6 +8,9 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.errors import BusinessError, Misuse, OutcomeUnknown, Unavailable
 
+# The type of a failure that a mistake in our code or schema has caused: retried, because a release mends it.
+MISTAKE = "mistake"
+
 
 @contextmanager
 def typed_failures() -> Iterator[None]:
@@ -16,7 +19,8 @@ def typed_failures() -> Iterator[None]:
     A BusinessError becomes an ApplicationError whose type is its code and whose detail its details: not retried,
     and not counted as a failure of ours. An outage is retried when the other side says so. A Misuse is our bug:
     not retried, and loud. An OutcomeUnknown is not retried either: the workflow has to ask the provider before it
-    sends anything again. Everything else passes through and is retried: an outage delays an order, it never fails one.
+    sends anything again. Everything else passes through, and the worker types it by what caused it
+    (workers/store_steps.py).
     """
     try:
         yield

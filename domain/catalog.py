@@ -70,6 +70,13 @@ def is_gtin(digits: str) -> bool:
     return weighed % 10 == 0
 
 
+LONGEST_NAME = 200
+
+
 def variant_name(product: str, options: dict[str, str]) -> str:
-    """The name of a variant in carts and orders: `Alba pan, 28 cm, red`."""
-    return ", ".join([product, *options.values()])
+    """The name of a variant in carts and orders: `Alba pan, 28 cm, red`.
+
+    No longer than any other name: the end is cut off one whose parts are longer together.
+    """
+    name = ", ".join([product, *options.values()])
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

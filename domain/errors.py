@@ -49,6 +49,12 @@ class InvalidFields(InvalidRequest):
         self.faults = faults
 
 
+class InvalidData(InvalidRequest):
+    """What was ordered holds a value that our stores cannot take; no retry can help."""
+
+    code = "invalid_data"
+
+
 class UnknownProduct(InvalidRequest):
     """The SKU is not in the catalog or is not for sale."""
 

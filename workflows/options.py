@@ -11,7 +11,6 @@ class LocalOptions(TypedDict):
     """Options of a local activity; the SDK's own type also holds what a call site says itself, such as a summary."""
 
     start_to_close_timeout: timedelta
-    local_retry_threshold: timedelta
     retry_policy: RetryPolicy
     cancellation_type: ActivityCancellationType
 
@@ -23,22 +22,34 @@ class CallOptions(TypedDict):
     retry_policy: RetryPolicy
 
 
+class StoreCallOptions(CallOptions):
+    """Options of a step on our own stores that is run as a regular activity."""
+
+    cancellation_type: ActivityCancellationType
+
+
 class LiveCallOptions(CallOptions):
     """Options of a regular activity that sends heartbeats."""
 
     heartbeat_timeout: timedelta
 
 
-# One short transaction on our own stores. Past the threshold the retry waits on a durable timer instead of
-# in the worker, so a database that is away for minutes delays the order and holds up nothing else.
+# One short transaction on our own stores. A write that was begun must not land after what compensates it, so the end of
+# a cancelled one is waited for.
+_TRANSACTION, _WAIT_FOR_ITS_END = timedelta(seconds=20), ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+# A local activity has its workflow task renewed, three events each, for as long as it is retried: two seconds, no more.
 STORE = LocalOptions(
-    start_to_close_timeout=timedelta(seconds=20),
-    local_retry_threshold=timedelta(seconds=10),
+    start_to_close_timeout=_TRANSACTION,
+    retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=100), backoff_coefficient=4, maximum_attempts=4),
+    cancellation_type=_WAIT_FOR_ITS_END,
+)
+# The same step while its store is away. The server retries it, and writes nothing into the history for that.
+STORE_AWAY = StoreCallOptions(
+    start_to_close_timeout=_TRANSACTION,
     retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=100), backoff_coefficient=2, maximum_interval=timedelta(seconds=15)
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(seconds=30)
     ),
-    # A write that was begun must not land after what compensates it.
-    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    cancellation_type=_WAIT_FOR_ITS_END,
 )
 
 # A worker that was killed in the middle of a call is noticed by missing heartbeats (workers/heartbeats.py), long before

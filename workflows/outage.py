@@ -1,4 +1,4 @@
-"""Calls to outside systems that may be unavailable for long: retried until answered, visible to an operator."""
+"""Calls that may stay unanswered for long: retried until answered, visible to an operator."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,9 +23,10 @@ class Outage:
     next activity. That costs an answered call nothing.
     """
 
-    def __init__(self, summary: str, timeline: Timeline) -> None:
+    def __init__(self, summary: str, timeline: Timeline, operator_after: timedelta = OPERATOR_AFTER) -> None:
         self._summary = summary
         self._timeline = timeline
+        self._operator_after = operator_after
         self._escalated = False
         self.began = workflow.now()
 
@@ -36,7 +37,8 @@ class Outage:
 
     async def attempt(self, call: Callable[[Any, C], R], command: C, options: CallOptions) -> R:
         """Retry for a while; raises ActivityError when there is no answer by then, see `unanswered`."""
-        limit = _LATER_ATTEMPTS if self._escalated else max(OPERATOR_AFTER - self.lasts, _SHORTEST_ATTEMPT)
+        shortest = min(self._operator_after, _SHORTEST_ATTEMPT)
+        limit = _LATER_ATTEMPTS if self._escalated else max(self._operator_after - self.lasts, shortest)
         return await workflow.execute_activity_method(
             call, command, summary=self._summary, schedule_to_close_timeout=limit, **options
         )
@@ -64,10 +66,17 @@ def unanswered(error: ActivityError) -> bool:
 
 
 async def retry_until_answered(
-    call: Callable[[Any, C], R], command: C, summary: str, timeline: Timeline, options: CallOptions
+    call: Callable[[Any, C], R],
+    command: C,
+    summary: str,
+    timeline: Timeline,
+    options: CallOptions,
+    *,
+    operator_after: timedelta = OPERATOR_AFTER,
+    why: str = "no answer",
 ) -> R:
-    """Retry the same command however long it takes."""
-    outage = Outage(summary, timeline)
+    """Retry the same command however long it takes; `why` is what an operator reads when it takes long."""
+    outage = Outage(summary, timeline, operator_after)
     while True:
         try:
             answer = await outage.attempt(call, command, options)
@@ -75,7 +84,7 @@ async def retry_until_answered(
             if not unanswered(error):
                 outage.answered()
                 raise
-            outage.needs_operator("no answer")
+            outage.needs_operator(why)
         else:
             outage.answered()
             return answer

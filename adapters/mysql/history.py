@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 import uuid_utils
 
+from adapters.mysql.bounds import fitted
 from adapters.mysql.clock import naive, now
 from adapters.mysql.tables.orders import order_events, orders
 from adapters.mysql.tables.schema import OUTBOX_PARTITIONS
@@ -159,4 +160,5 @@ def _ending(status: OrderStatus, data: Mapping[str, object]) -> dict[str, Any]:
     """A failed or cancelled order records why, and releases its cart version so that the cart can be ordered again."""
     if status not in FINAL_STATUSES or status is OrderStatus.DELIVERED:
         return {}
-    return {"cart_claim": None, "failure_code": data.get("code")}
+    code = data.get("code")  # a bank's or a carrier's own word, among others
+    return {"cart_claim": None, "failure_code": fitted(orders.c.failure_code, str(code)) if code else None}

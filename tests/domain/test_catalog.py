@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.catalog import PriceNow, is_gtin, price_at
+from domain.catalog import LONGEST_NAME, PriceNow, is_gtin, price_at, variant_name
 from domain.merge_patch import merge_patch
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -126,3 +126,10 @@ def test_a_merge_patch_leaves_what_it_does_not_name(target: dict[str, object], p
     }
     assert all(name not in merged for name, value in patch.items() if value is None)
     assert repr(target) == before
+
+
+def test_the_name_of_a_variant_is_no_longer_than_any_other_name() -> None:
+    assert variant_name("Alba pan", {"size": "28 cm", "colour": "red"}) == "Alba pan, 28 cm, red"
+    assert variant_name("n" * 150, {"size": "o" * 48}) == f"{'n' * 150}, {'o' * 48}"
+    assert variant_name("n" * 150, {"size": "o" * 49}) == f"{'n' * 150}, {'o' * 47}…"
+    assert len(variant_name("n" * 200, {f"option {number}": "o" * 200 for number in range(5)})) == LONGEST_NAME

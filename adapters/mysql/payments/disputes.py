@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from adapters.mysql.bounds import fitted
 from adapters.mysql.clock import aware, naive, now
 from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.payments.ledger import derived_status, write_entry
@@ -101,7 +102,7 @@ def _write_row(connection: sa.Connection, command: RecordDispute, known: sa.Row[
             "order_id": command.order_id,
             "payment_id": standing.payment_id,
             "currency": standing.currency,
-            "reason": standing.reason[:100],
+            "reason": fitted(disputes.c.reason, standing.reason),
             "actions": {},
             "opened_at": now(),
         }

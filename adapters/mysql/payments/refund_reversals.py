@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from adapters.mysql.bounds import fitted
 from adapters.mysql.clock import now
 from adapters.mysql.history import lock_order
 from adapters.mysql.payments.ledger import write_entry
@@ -64,5 +65,5 @@ def _mark_failed(connection: sa.Connection, part: sa.Row[Any], code: str) -> Non
     connection.execute(sa.update(refund_parts).where(this).values(status=RefundStatus.FAILED, failed_at=now()))
     succeeded = sa.select(refund_parts.c.number).where(mine, refund_parts.c.status == RefundStatus.SUCCEEDED).limit(1)
     status = RefundStatus.FAILED if connection.scalar(succeeded) is None else RefundStatus.SUCCEEDED
-    changed = {"status": status, "failure_code": code[:64]}
+    changed = {"status": status, "failure_code": fitted(refunds.c.failure_code, code)}
     connection.execute(sa.update(refunds).where(refunds.c.id == part.refund_id).values(changed))

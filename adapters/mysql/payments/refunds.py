@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from adapters.mysql.bounds import fitted
 from adapters.mysql.clock import aware, now
 from adapters.mysql.history import lock_order
 from adapters.mysql.payments.credit import refund_as_credit
@@ -143,7 +144,8 @@ def _settle(connection: sa.Connection, command: SettleRefund) -> RefundView:
             if succeeded[part.number]:
                 _book(connection, row, part, settled_parts.get(part.number), command)
         status = RefundStatus.SUCCEEDED if any(succeeded.values()) else RefundStatus.FAILED
-        changed = {"status": status, "failure_code": failure, "settled_at": now()}
+        code = fitted(refunds.c.failure_code, failure) if failure else None
+        changed = {"status": status, "failure_code": code, "settled_at": now()}
         connection.execute(sa.update(refunds).where(refunds.c.id == command.refund_id).values(changed))
     settled = _find(connection, command.refund_id)
     assert settled is not None
