@@ -58,6 +58,14 @@ CARRIER = LiveCallOptions(
     ),
 )
 
+# The mail server. A mail that was sent and not recorded is sent again with the same id.
+MAIL = CallOptions(
+    start_to_close_timeout=timedelta(seconds=60),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
+    ),
+)
+
 # What the search server refuses once it always refuses; while it or MySQL is away the index waits.
 _INDEX_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),

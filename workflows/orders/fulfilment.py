@@ -52,7 +52,8 @@ class FulfilmentWorkflow:
         self._awaits_payment = False
         parcel = job.parcel
         self._timeline = Timeline(
-            f"Parcel {parcel.number} of {job.parcels_in_order} from {parcel.warehouse}, {job.shipping_method}"
+            f"Parcel {parcel.number} of {job.parcels_in_order} from {parcel.warehouse}, {job.shipping_method}",
+            job.order_id,
         )
 
     @workflow.run

@@ -18,7 +18,7 @@ class PaymentRecorder:
     def __init__(self, payment: PaymentInput) -> None:
         self._payment = payment
         self.status = PaymentStatus.NOT_PAID
-        self.timeline = Timeline(f"Payment of {money(payment.amount, payment.currency)}")
+        self.timeline = Timeline(f"Payment of {money(payment.amount, payment.currency)}", payment.order_id)
 
     @property
     def order_id(self) -> str:

@@ -1,0 +1,100 @@
+"""What needs an operator, of every workflow: written by the workflows, listed for staff."""
+
+import re
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import insert
+
+from adapters.mysql.clock import aware, naive, now
+from adapters.mysql.tables.orders import operator_tasks
+from adapters.mysql.transactions import in_transaction
+from schemas.operator_tasks import OperatorTask, OperatorTasksRecorded, RecordOperatorTasks
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+
+class OperatorTaskStore:
+    """Rows stay when they are resolved, and are used again should the same thing wait once more."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def record(self, command: RecordOperatorTasks) -> OperatorTasksRecorded:
+        """Make the workflow's open rows these; a revision older than the newest changes nothing."""
+        return in_transaction(self._engine, lambda connection: _record(connection, command))
+
+
+def open_tasks(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, list[OperatorTask]]:
+    """What needs an operator in these orders, and in all that belongs to them; the oldest first."""
+    found: dict[str, list[OperatorTask]] = {}
+    rows = connection.execute(
+        sa.select(operator_tasks)
+        .where(operator_tasks.c.order_id.in_(order_ids), operator_tasks.c.resolved_at.is_(None))
+        .order_by(operator_tasks.c.since, operator_tasks.c.id)
+    )
+    for row in rows:
+        found.setdefault(row.order_id, []).append(_task(row))
+    return found
+
+
+def _record(connection: sa.Connection, command: RecordOperatorTasks) -> OperatorTasksRecorded:
+    of_workflow = operator_tasks.c.workflow_id == command.workflow_id
+    newest = connection.scalars(
+        sa.select(operator_tasks.c.revision)
+        .where(of_workflow)
+        .order_by(operator_tasks.c.revision.desc())
+        .with_for_update()
+    ).first()
+    if newest is None or newest <= command.revision:
+        moment = now()
+        for values in _rows(command, moment):
+            fresh = {"resolved_at": None, "resolved_by": None, "resolution": None, **values}
+            changed = {name: fresh[name] for name in fresh if name not in ("workflow_id", "task_key")}
+            connection.execute(insert(operator_tasks).values(fresh).on_duplicate_key_update(changed))
+        # What is not among them any more has got their revision too: it is the newest that the workflow has sent.
+        waits = sa.and_(of_workflow, operator_tasks.c.revision < command.revision)
+        still_open = sa.func.coalesce(operator_tasks.c.resolved_at, moment)
+        connection.execute(
+            sa.update(operator_tasks)
+            .where(waits)
+            .values(revision=command.revision, resolved_at=still_open, updated_at=moment)
+        )
+    return OperatorTasksRecorded(open=len(command.tasks))
+
+
+def _rows(command: RecordOperatorTasks, moment: datetime) -> Iterator[dict[str, Any]]:
+    numbers: dict[tuple[str, str], int] = {}
+    order_id = command.order_id if command.order_id and _UUID.fullmatch(command.order_id) else None
+    for task in command.tasks:
+        kind = (str(task.code), task.about)
+        numbers[kind] = number = numbers.get(kind, 0) + 1
+        yield {
+            "workflow_id": command.workflow_id,
+            "task_key": sha256("\0".join((*kind, str(number))).encode()).hexdigest(),
+            "order_id": order_id,
+            "code": str(task.code),
+            "about": task.about,
+            "text": task.text,
+            "since": naive(task.since),
+            "due_at": naive(task.until) if task.until else None,
+            "route": task.route,
+            "outlasts": task.outlasts,
+            "revision": command.revision,
+            "updated_at": moment,
+        }
+
+
+def _task(row: sa.Row[Any]) -> OperatorTask:
+    return OperatorTask(
+        code=row.code,
+        about=row.about,
+        text=row.text,
+        since=aware(row.since),
+        until=aware(row.due_at) if row.due_at else None,
+        route=row.route,
+        outlasts=row.outlasts,
+    )

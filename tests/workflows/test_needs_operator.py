@@ -1,0 +1,109 @@
+"""Whatever waits for a person is found by search attribute and listed in MySQL, and is cleared when it is over."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import httpx2
+import pytest
+from temporalio.client import Client
+
+from adapters.connections import Connections
+from adapters.mysql.orders.operator_tasks import open_tasks
+from dev.testbed import Testbed
+from schemas.checkout import CheckoutOutcome
+from schemas.operator_tasks import OperatorTask, OperatorTaskCode
+from schemas.risk import Review, Verdict
+from tests.fixture_types import MakeProduct
+from tests.workflows.orders import Order, Place
+from tests.workflows.time_skipping import skip
+from tests.workflows.waiting import Handle, search_attributes, until
+from workflows.names import NEEDS_OPERATOR, ORDER_NUMBER, PAYMENT_STATUS, STUCK_SINCE
+from workflows.orders.checkout import CheckoutWorkflow
+
+RISKY = "pm_card_riskLevelElevated"
+
+
+@pytest.fixture
+def provider_away(bed: Testbed) -> Iterator[None]:
+    """It answers nothing until the test ends, or says so itself by `provider_back`."""
+    address = f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults"
+    httpx2.post(address, json={"kind": "fail_before", "times": 1_000_000}).raise_for_status()
+    yield
+    httpx2.delete(address).raise_for_status()
+
+
+def provider_back(bed: Testbed) -> None:
+    httpx2.delete(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults").raise_for_status()
+
+
+def listed(order: Order) -> list[OperatorTask]:
+    """As MySQL has it."""
+    with order.connections.engine.connect() as connection:
+        return open_tasks(connection, [order.id]).get(order.id, [])
+
+
+async def shown(handle: Handle) -> tuple[object, object]:
+    """As the search attributes have it."""
+    attributes = await search_attributes(handle)
+    since = attributes.get(STUCK_SINCE.name)
+    return attributes.get(NEEDS_OPERATOR.name), datetime.fromisoformat(str(since)) if since else None
+
+
+@pytest.mark.usefixtures("provider_away")
+async def test_a_call_that_is_not_answered_is_escalated_and_cleared_once_it_is(
+    place: Place, make_product: MakeProduct, skipping: Client, bed: Testbed
+) -> None:
+    order = await place({make_product(stock=5): 1})
+    await until(order.recorded)
+    await skip(skipping, timedelta(minutes=10))
+    assert listed(order) == []
+    assert await shown(order.payment) == (None, None)
+
+    await skip(skipping, timedelta(minutes=10))
+    await until(lambda: listed(order))
+    (task,) = listed(order)
+    assert (task.code, task.about) == (OperatorTaskCode.PROVIDER_UNANSWERED, "authorize the amount")
+    assert "the provider does not answer since" in task.text
+    assert await shown(order.payment) == (["provider_unanswered"], task.since)
+
+    provider_back(bed)
+    assert (await order.first_answer()).outcome is CheckoutOutcome.AUTHORIZED
+    await until(lambda: not listed(order))
+    assert await shown(order.payment) == (None, None)
+    await order.delivered()
+
+
+async def test_an_order_on_hold_needs_an_operator_until_somebody_decides(
+    place_in_real_time: Place, make_product: MakeProduct
+) -> None:
+    order = await place_in_real_time({make_product(stock=5): 1}, payment_method=RISKY)
+    await order.first_answer()
+    await until(lambda: listed(order))
+    (task,) = listed(order)
+    assert (task.code, task.route) == ("risk_review", f"POST /v1/ops/orders/{order.id}/risk")
+    assert task.until is not None
+    assert task.until > task.since
+    assert await shown(order.handle) == (["risk_review"], task.since)
+    review = Review(verdict=Verdict.DECLINE, reason="stolen", actor="staff:test")
+    await order.handle.execute_update(CheckoutWorkflow.review, review)
+    await order.handle.result()
+    assert listed(order) == []
+    assert await shown(order.handle) == (None, None)
+
+
+async def test_a_plain_order_shows_its_number_and_payment_and_costs_no_event_more(
+    place: Place, make_product: MakeProduct, connections: Connections
+) -> None:
+    order = await place({make_product(stock=5): 1})
+    await order.first_answer()
+    view = await order.delivered()
+    attributes = await search_attributes(order.handle)
+    assert attributes[ORDER_NUMBER.name] == view.number
+    assert attributes[PAYMENT_STATUS.name] == view.payment_status
+    events = (await order.handle.fetch_history()).events
+    upserts = [one for one in events if one.HasField("upsert_workflow_search_attributes_event_attributes")]
+    named = [
+        set(one.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields) for one in upserts
+    ]
+    assert all("OrderStatus" in names for names in named), named
+    assert not any("NeedsOperator" in names for names in named)
