@@ -21,6 +21,7 @@ from adapters.mysql.identity.api_keys import ApiKeys
 from adapters.mysql.identity.oauth_clients import OAuthClients
 from adapters.mysql.identity.security_events import SecurityEvents
 from adapters.mysql.identity.users import Accounts
+from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
@@ -112,6 +113,7 @@ Prices = Annotated[CartPrices, Depends(_part(lambda app: app.carts.prices))]
 
 Orders = Annotated[OrderStore, Depends(_part(lambda app: app.orders.orders))]
 OrdersFound = Annotated[OrderSearch, Depends(_part(lambda app: app.orders.search))]
+OperatorTasks = Annotated[OperatorTaskStore, Depends(_part(lambda app: app.orders.tasks))]
 StockStore = Annotated[Stock, Depends(_part(lambda app: app.orders.stock))]
 StockReconciliationStore = Annotated[StockReconciliations, Depends(_part(lambda app: app.orders.stock_reconciliations))]
 VoucherStore = Annotated[Vouchers, Depends(_part(lambda app: app.orders.vouchers))]

@@ -20,6 +20,7 @@ from adapters.mysql.catalog.pages import ProductPages
 from adapters.mysql.catalog.products import Catalog
 from adapters.mysql.catalog.taxonomy import Taxonomy
 from adapters.mysql.idempotency import IdempotencyKeys
+from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
@@ -84,6 +85,7 @@ class OrderServices:
 
     orders: OrderStore
     search: OrderSearch
+    tasks: OperatorTaskStore
     stock: Stock
     running: RunningOrders
     stock_reconciliations: StockReconciliations
@@ -184,6 +186,7 @@ def _orders(connections: Connections, temporal: Client, prices: CartPrices) -> O
     return OrderServices(
         orders=orders,
         search=OrderSearch(connections.elasticsearch, engine, index, stuck_after),
+        tasks=OperatorTaskStore(engine),
         stock=stock,
         running=RunningOrders(temporal),
         stock_reconciliations=StockReconciliations(engine),

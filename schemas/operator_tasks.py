@@ -2,8 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from schemas.base import Open, Payload
+from pydantic import Field, StringConstraints
+
+from schemas.base import Open, Payload, Request
 
 TEXT_LENGTH, ABOUT_LENGTH, ROUTE_LENGTH = 1000, 200, 255
 
@@ -41,6 +44,33 @@ class OperatorTask(Payload):
     until: datetime | None = None
     route: str | None = None
     outlasts: bool = False
+
+
+class OperatorTaskView(Payload):
+    """What needs an operator, as staff see it; without `order_id` it is about no order."""
+
+    id: int
+    order_id: str | None
+    workflow_id: str
+    code: Open[OperatorTaskCode]
+    text: str
+    since: datetime
+    until: Annotated[datetime | None, Field(description="When a rule decides instead, or it is too late.")] = None
+    route: Annotated[str | None, Field(description="What acts on it; none where it ends with its cause.")] = None
+    resolvable: Annotated[bool, Field(description="Whether `POST /v1/ops/tasks/{id}/resolve` ends it.")] = False
+
+
+class OperatorTaskPage(Payload):
+    """`GET /v1/ops/tasks`: what has waited longest comes first; `next_cursor` is None on the last page."""
+
+    items: list[OperatorTaskView]
+    next_cursor: str | None = None
+
+
+class ResolutionRequest(Request):
+    """`POST /v1/ops/tasks/{id}/resolve`: what was done about it."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 class RecordOperatorTasks(Payload):

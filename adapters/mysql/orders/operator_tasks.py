@@ -7,12 +7,13 @@ from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.mysql import insert
+from sqlalchemy.dialects.mysql import Insert, insert
 
 from adapters.mysql.clock import aware, naive, now
 from adapters.mysql.tables.orders import operator_tasks
 from adapters.mysql.transactions import in_transaction
-from schemas.operator_tasks import OperatorTask, OperatorTasksRecorded, RecordOperatorTasks
+from domain.errors import NotFound, TaskResolvesItself
+from schemas.operator_tasks import OperatorTaskPage, OperatorTasksRecorded, OperatorTaskView, RecordOperatorTasks
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
@@ -27,17 +28,45 @@ class OperatorTaskStore:
         """Make the workflow's open rows these; a revision older than the newest changes nothing."""
         return in_transaction(self._engine, lambda connection: _record(connection, command))
 
+    def page(self, after: tuple[datetime, int] | None, limit: int, code: str | None = None) -> OperatorTaskPage:
+        """What is open, the oldest first, after the one that began then and has this id."""
+        since, number = operator_tasks.c.since, operator_tasks.c.id
+        query = sa.select(operator_tasks).where(operator_tasks.c.resolved_at.is_(None))
+        if code is not None:
+            query = query.where(operator_tasks.c.code == code)
+        if after is not None:
+            query = query.where(sa.tuple_(since, number) > sa.tuple_(naive(after[0]), after[1]))
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(since, number).limit(limit + 1)).all()
+        last = rows[limit - 1] if len(rows) > limit else None
+        cursor = f"{int(aware(last.since).timestamp() * 1_000_000)}-{last.id}" if last else None
+        return OperatorTaskPage(items=[_view(row) for row in rows[:limit]], next_cursor=cursor)
 
-def open_tasks(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, list[OperatorTask]]:
+    def resolve(self, task_id: int, actor: str, reason: str) -> OperatorTaskView:
+        """Somebody has dealt with it; the first resolution stays. Raises NotFound, and TaskResolvesItself."""
+        mine = operator_tasks.c.id == task_id
+        values = {"resolved_at": now(), "updated_at": now(), "resolved_by": actor, "resolution": reason}
+        with self._engine.begin() as connection:
+            row = connection.execute(sa.select(operator_tasks).where(mine).with_for_update()).one_or_none()
+            if row is None:
+                raise NotFound("There is no such task.")
+            if not row.outlasts:
+                raise TaskResolvesItself("This ends by itself once its cause is gone; use its route, if it has one.")
+            if row.resolved_at is None:
+                connection.execute(sa.update(operator_tasks).where(mine).values(values))
+        return _view(row)
+
+
+def open_tasks(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, list[OperatorTaskView]]:
     """What needs an operator in these orders, and in all that belongs to them; the oldest first."""
-    found: dict[str, list[OperatorTask]] = {}
+    found: dict[str, list[OperatorTaskView]] = {}
     rows = connection.execute(
         sa.select(operator_tasks)
         .where(operator_tasks.c.order_id.in_(order_ids), operator_tasks.c.resolved_at.is_(None))
         .order_by(operator_tasks.c.since, operator_tasks.c.id)
     )
     for row in rows:
-        found.setdefault(row.order_id, []).append(_task(row))
+        found.setdefault(row.order_id, []).append(_view(row))
     return found
 
 
@@ -53,8 +82,7 @@ def _record(connection: sa.Connection, command: RecordOperatorTasks) -> Operator
         moment = now()
         for values in _rows(command, moment):
             fresh = {"resolved_at": None, "resolved_by": None, "resolution": None, **values}
-            changed = {name: fresh[name] for name in fresh if name not in ("workflow_id", "task_key")}
-            connection.execute(insert(operator_tasks).values(fresh).on_duplicate_key_update(changed))
+            connection.execute(_upsert(fresh))
         # What is not among them any more has got their revision too: it is the newest that the workflow has sent.
         waits = sa.and_(of_workflow, operator_tasks.c.revision < command.revision)
         still_open = sa.func.coalesce(operator_tasks.c.resolved_at, moment)
@@ -64,6 +92,17 @@ def _record(connection: sa.Connection, command: RecordOperatorTasks) -> Operator
             .values(revision=command.revision, resolved_at=still_open, updated_at=moment)
         )
     return OperatorTasksRecorded(open=len(command.tasks))
+
+
+def _upsert(fresh: dict[str, Any]) -> Insert:
+    """Not over a newer one, which an attempt of the same write may have been overtaken by since it has looked."""
+    statement = insert(operator_tasks).values(fresh)
+    # Assigned in this sequence: the revision last, because the others depend on it.
+    names = [name for name in fresh if name not in ("workflow_id", "task_key", "revision")] + ["revision"]
+    newer = statement.inserted.revision >= operator_tasks.c.revision
+    return statement.on_duplicate_key_update(
+        [(name, sa.func.if_(newer, statement.inserted[name], operator_tasks.c[name])) for name in names]
+    )
 
 
 def _rows(command: RecordOperatorTasks, moment: datetime) -> Iterator[dict[str, Any]]:
@@ -88,13 +127,15 @@ def _rows(command: RecordOperatorTasks, moment: datetime) -> Iterator[dict[str, 
         }
 
 
-def _task(row: sa.Row[Any]) -> OperatorTask:
-    return OperatorTask(
+def _view(row: sa.Row[Any]) -> OperatorTaskView:
+    return OperatorTaskView(
+        id=row.id,
+        order_id=row.order_id,
+        workflow_id=row.workflow_id,
         code=row.code,
-        about=row.about,
         text=row.text,
         since=aware(row.since),
         until=aware(row.due_at) if row.due_at else None,
         route=row.route,
-        outlasts=row.outlasts,
+        resolvable=row.outlasts,
     )
