@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 
 from adapters.carts.cached import CachedCarts
@@ -80,6 +81,7 @@ Rates = Annotated[RateCounter, Depends(_part(lambda app: app.rates))]
 Keys = Annotated[IdempotencyKeys, Depends(_part(lambda app: app.idempotency))]
 Receipts = Annotated[WebhookReceipts, Depends(_part(lambda app: app.receipts))]
 SearchPool = Annotated[SearchThreads, Depends(_part(lambda app: app.search_threads))]
+MetricsRegistry = Annotated[CollectorRegistry, Depends(_part(lambda app: app.metrics))]
 ClientAddress = Annotated[str, Depends(_client_address)]
 
 AccountStore = Annotated[Accounts, Depends(_part(lambda app: app.identity.accounts))]

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import structlog
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -117,11 +118,11 @@ async def run_workers(client: Client, connections: Connections, queues: Sequence
             log.info("stopping", grace_seconds=settings.graceful_shutdown_seconds)
 
 
-async def reach_temporal(settings: Settings, stop: asyncio.Event) -> Client | None:
+async def reach_temporal(settings: Settings, stop: asyncio.Event, runtime: Runtime | None = None) -> Client | None:
     """A client, however long the server takes to answer; None when `stop` is set before it does."""
     while not stop.is_set():
         try:
-            return await connect_temporal(settings.temporal_address, settings.temporal_namespace)
+            return await connect_temporal(settings.temporal_address, settings.temporal_namespace, runtime=runtime)
         except (RuntimeError, RPCError) as outage:
             log.warning("Temporal does not answer yet, trying again", at=settings.temporal_address, error=str(outage))
             with suppress(TimeoutError):

@@ -42,6 +42,16 @@ class OperatorTaskStore:
         cursor = f"{int(aware(last.since).timestamp() * 1_000_000)}-{last.id}" if last else None
         return OperatorTaskPage(items=[_view(row) for row in rows[:limit]], next_cursor=cursor)
 
+    def counts(self) -> dict[str, tuple[int, datetime]]:
+        """How many are open, and since when the oldest is, by code."""
+        query = (
+            sa.select(operator_tasks.c.code, sa.func.count(), sa.func.min(operator_tasks.c.since))
+            .where(operator_tasks.c.resolved_at.is_(None))
+            .group_by(operator_tasks.c.code)
+        )
+        with self._engine.connect() as connection:
+            return {code: (count, aware(oldest)) for code, count, oldest in connection.execute(query)}
+
     def resolve(self, task_id: int, actor: str, reason: str) -> OperatorTaskView:
         """Somebody has dealt with it; the first resolution stays. Raises NotFound, and TaskResolvesItself."""
         mine = operator_tasks.c.id == task_id
