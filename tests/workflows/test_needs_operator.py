@@ -1,39 +1,18 @@
 """Whatever waits for a person is found by search attribute and listed in MySQL, and is cleared when it is over."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-
-import httpx2
-import pytest
-from temporalio.client import Client
+from datetime import datetime
 
 from adapters.connections import Connections
 from adapters.mysql.orders.operator_tasks import open_tasks
-from dev.testbed import Testbed
-from schemas.checkout import CheckoutOutcome
-from schemas.operator_tasks import OperatorTaskCode, OperatorTaskView
+from schemas.operator_tasks import OperatorTaskView
 from schemas.risk import Review, Verdict
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import Order, Place
-from tests.workflows.time_skipping import skip
 from tests.workflows.waiting import Handle, search_attributes, until
 from workflows.names import NEEDS_OPERATOR, ORDER_NUMBER, PAYMENT_STATUS, STUCK_SINCE
 from workflows.orders.checkout import CheckoutWorkflow
 
 RISKY = "pm_card_riskLevelElevated"
-
-
-@pytest.fixture
-def provider_away(bed: Testbed) -> Iterator[None]:
-    """It answers nothing until the test ends, or says so itself by `provider_back`."""
-    address = f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults"
-    httpx2.post(address, json={"kind": "fail_before", "times": 1_000_000}).raise_for_status()
-    yield
-    httpx2.delete(address).raise_for_status()
-
-
-def provider_back(bed: Testbed) -> None:
-    httpx2.delete(f"{bed.url('PAYMENT_SIMULATOR_PORT')}/_control/faults").raise_for_status()
 
 
 def listed(order: Order) -> list[OperatorTaskView]:
@@ -47,30 +26,6 @@ async def shown(handle: Handle) -> tuple[object, object]:
     attributes = await search_attributes(handle)
     since = attributes.get(STUCK_SINCE.name)
     return attributes.get(NEEDS_OPERATOR.name), datetime.fromisoformat(str(since)) if since else None
-
-
-@pytest.mark.usefixtures("provider_away")
-async def test_a_call_that_is_not_answered_is_escalated_and_cleared_once_it_is(
-    place: Place, make_product: MakeProduct, skipping: Client, bed: Testbed
-) -> None:
-    order = await place({make_product(stock=5): 1})
-    await until(order.recorded)
-    await skip(skipping, timedelta(minutes=10))
-    assert listed(order) == []
-    assert await shown(order.payment) == (None, None)
-
-    await skip(skipping, timedelta(minutes=10))
-    await until(lambda: listed(order))
-    (task,) = listed(order)
-    assert task.code is OperatorTaskCode.PROVIDER_UNANSWERED
-    assert task.text.startswith("authorize the amount: the provider does not answer since")
-    assert await shown(order.payment) == (["provider_unanswered"], task.since)
-
-    provider_back(bed)
-    assert (await order.first_answer()).outcome is CheckoutOutcome.AUTHORIZED
-    await until(lambda: not listed(order))
-    assert await shown(order.payment) == (None, None)
-    await order.delivered()
 
 
 async def test_an_order_on_hold_needs_an_operator_until_somebody_decides(
