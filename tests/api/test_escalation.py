@@ -1,4 +1,4 @@
-"""A call stays unanswered past the limit: search attribute, list and metric show it, and all clear once it is answered."""
+"""A call stays unanswered past the limit: search attribute, list and metric show it, and all clear once it is not."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -172,8 +172,9 @@ class DisputeWorkflow:
     def _show_tasks(self, view: DisputeView) -> None:
         self._timeline.of_order(view.order_id)
         needs_evidence = view.open and self._status.needs_response
+        due = f"{view.evidence_due_at:%Y-%m-%d %H:%M} UTC" if view.evidence_due_at else "soon"
         self._timeline.needs_operator(
-            ["the bank asks for evidence, or accept the dispute"] if needs_evidence else [],
+            [f"evidence until {due}, or accept the dispute"] if needs_evidence else [],
             about="evidence",
             code=OperatorTaskCode.DISPUTE_EVIDENCE,
             since=view.opened_at,
