@@ -1,9 +1,15 @@
 """Whatever waits for a person is found by search attribute and listed in MySQL, and is cleared when it is over."""
 
+import asyncio
+import threading
 from datetime import datetime
+
+import sqlalchemy as sa
 
 from adapters.connections import Connections
 from adapters.mysql.orders.operator_tasks import open_tasks
+from adapters.mysql.tables.orders import operator_tasks
+from domain.orders import OrderStatus
 from schemas.operator_tasks import OperatorTaskView
 from schemas.risk import Review, Verdict
 from tests.fixture_types import MakeProduct
@@ -62,3 +68,34 @@ async def test_a_plain_order_shows_its_number_and_payment_and_costs_no_event_mor
     ]
     assert all("OrderStatus" in names for names in named), named
     assert not any("NeedsOperator" in names for names in named)
+
+
+async def test_what_waits_is_recorded_once_mysql_is_back_and_ends_with_its_workflow(
+    place_in_real_time: Place, make_product: MakeProduct, connections: Connections
+) -> None:
+    order = await place_in_real_time({make_product(stock=5): 1}, payment_method=RISKY)
+    held = asyncio.Event()
+
+    def lock_rows(release: threading.Event) -> None:
+        with connections.engine.begin() as connection:
+            connection.execute(sa.text("LOCK TABLES operator_tasks WRITE"))
+            loop.call_soon_threadsafe(held.set)
+            release.wait()
+            connection.execute(sa.text("UNLOCK TABLES"))
+
+    loop, release = asyncio.get_running_loop(), threading.Event()
+    locking = asyncio.create_task(asyncio.to_thread(lock_rows, release))
+    await held.wait()
+    try:
+        await order.first_answer()
+        review = Review(verdict=Verdict.APPROVE, reason="a regular", actor="staff:test")
+        await order.handle.execute_update(CheckoutWorkflow.review, review)
+        await order.until(OrderStatus.PROCESSING)  # it went on although its task could not be recorded
+    finally:
+        release.set()
+    await locking
+    await order.delivered()
+    assert listed(order) == []
+    tasks = sa.select(operator_tasks.c.resolved_at).where(operator_tasks.c.workflow_id == order.handle.id)
+    with connections.engine.connect() as connection:
+        assert all(connection.scalars(tasks))
