@@ -5,13 +5,17 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import typed_failures
+from domain.fulfilment import parcel_reference
 from schemas.fulfilment import (
     BookShipment,
     CancelShipment,
-    ParcelResult,
+    FindShipment,
+    ParcelRecorded,
+    RecordedParcel,
     RecordParcel,
     ShipmentBooked,
     ShipmentCancelled,
+    ShipmentFound,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +43,19 @@ class FulfilmentActivities:
             return self._carrier.cancel(command)
 
     @activity.defn
-    def record_parcel(self, command: RecordParcel) -> ParcelResult:
+    def retrieve_shipment(self, command: FindShipment) -> ShipmentFound:
+        """Ask the carrier what it knows of the parcel: no shipment is an answer too."""
+        with typed_failures():
+            return ShipmentFound(shipment=self._carrier.retrieve(parcel_reference(command.order_id, command.number)))
+
+    @activity.defn
+    def record_parcel(self, command: RecordParcel) -> ParcelRecorded:
         """Record a change of the parcel, with its stock and its event."""
         with typed_failures():
             return self._parcels.record(command)
+
+    @activity.defn
+    def read_parcel(self, command: FindShipment) -> RecordedParcel:
+        """What is recorded of the parcel, for a workflow that replaces one."""
+        with typed_failures():
+            return self._parcels.read(command.order_id, command.number)

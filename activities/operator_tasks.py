@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class OperatorTaskActivities:
-    """One short transaction, run as a local activity of whatever workflow has something that waits."""
+    """One short transaction, run beside whatever else the workflow does."""
 
     def __init__(self, tasks: "OperatorTaskStore") -> None:
         self._tasks = tasks

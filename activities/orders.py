@@ -23,9 +23,14 @@ class OrderActivities:
 
     @activity.defn
     def price_order(self, command: PriceOrder) -> PricedOrder:
-        """Price the lines by the catalog, never by the client; refuses unknown products and shipping methods."""
+        """Price the lines by the catalog, never by the client; refuses unknown products and shipping methods.
+
+        A worker killed after it has placed the order has not told so: the order then costs what it was placed at,
+        whatever has become of the catalog since.
+        """
         with typed_failures():
-            return self._prices.price(command, datetime.now(UTC))
+            placed = self._orders.quote_of(command.order_id) if command.order_id else None
+            return placed or self._prices.price(command, datetime.now(UTC))
 
     @activity.defn
     def place_order(self, command: PlaceOrder) -> OrderPlaced:

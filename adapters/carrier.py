@@ -1,22 +1,36 @@
-"""The carrier over its HTTP API: books and cancels shipments, no retries of its own."""
+"""The carrier over its HTTP API: books, cancels and finds shipments, no retries of its own."""
 
 from typing import Any
 
 import httpx2
+from pydantic import ValidationError
 
+from adapters.carrier_answers import Meaning, Operation, meaning_of
 from adapters.settings import Settings
-from domain.errors import CarrierUnavailable, Misuse
-from domain.fulfilment import parcel_reference
-from schemas.fulfilment import BookShipment, CancelShipment, ShipmentBooked, ShipmentCancelled
+from domain.errors import CarrierKeyRefused, CarrierUnavailable, Misuse
+from domain.fulfilment import ParcelStatus, parcel_reference
+from domain.shipping import carrier_service
+from schemas.fulfilment import (
+    BookShipment,
+    CancelShipment,
+    ShipmentBooked,
+    ShipmentCancelled,
+    ShipmentState,
+)
 
 _TIMEOUT = httpx2.Timeout(20.0, connect=3.0)
+_KEY_REFUSED = frozenset({httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN})
+# As long as their columns. An id is used in calls, so one that does not fit makes the answer unreadable. What is only
+# shown is left out: a link or a tracking number that is cut is wrong. Texts are cut.
+_ID, _TRACKING_NUMBER, _TRACKING_URL, _CODE, _TEXT = 100, 100, 500, 64, 500
 
 
 class Carrier:
-    """Books and cancels shipments.
+    """Books, cancels and finds shipments.
 
     Its refusal is a result. An outage raises CarrierUnavailable: the outcome is then unknown, and sending the same
-    command again, with its idempotency key, is safe. A request the carrier calls wrong raises Misuse.
+    command again, with its idempotency key, is safe. A request the carrier calls wrong raises Misuse. Which answer is
+    which, `adapters/carrier_answers.py` says.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -28,39 +42,58 @@ class Carrier:
 
     def book(self, command: BookShipment) -> ShipmentBooked:
         """Ask the carrier to take the parcel; an address it never delivers to is a refusal."""
-        answer = self._post("/v1/shipments", command.idempotency_key, _booking(command))
-        body = _body(answer)
-        if answer.status_code == httpx2.codes.UNPROCESSABLE_CONTENT:
-            code = str(body.get("code") or "refused")
-            return ShipmentBooked(accepted=False, code=code, message=body.get("message") or "The carrier refused.")
-        _expect_success(answer, body)
-        return ShipmentBooked(
-            accepted=True,
-            shipment_id=body["id"],
-            tracking_number=body["tracking_number"],
-            tracking_url=body["tracking_url"],
+        meaning, body = self._call(
+            Operation.BOOK, "POST", "/v1/shipments", key=command.idempotency_key, json=_booking(command)
         )
+        if meaning is Meaning.REFUSAL:
+            message = _cut(body.get("message"), _TEXT) or "The carrier refused."
+            return ShipmentBooked(accepted=False, code=_cut(body.get("code"), _CODE), message=message)
+        return ShipmentBooked(accepted=True, **_identity(body))
 
     def cancel(self, command: CancelShipment) -> ShipmentCancelled:
         """Cancel the shipment, which works until the parcel is dispatched."""
-        answer = self._post(f"/v1/shipments/{command.shipment_id}/cancel", command.idempotency_key, None)
-        if answer.status_code == httpx2.codes.CONFLICT:
-            return ShipmentCancelled(cancelled=False)
-        _expect_success(answer, _body(answer))
-        return ShipmentCancelled(cancelled=True)
+        path = f"/v1/shipments/{command.shipment_id}/cancel"
+        meaning, _body = self._call(Operation.CANCEL, "POST", path, key=command.idempotency_key)
+        return ShipmentCancelled(cancelled=meaning is Meaning.ANSWER)
+
+    def retrieve(self, reference: str) -> ShipmentState | None:
+        """The parcel's shipment as the carrier has it now; None when it knows none.
+
+        A parcel that was on hold has several: the one that is not cancelled counts, or else the newest.
+        """
+        meaning, body = self._call(Operation.RETRIEVE, "GET", "/v1/shipments", params={"reference": reference})
+        if meaning is Meaning.REFUSAL:
+            return None
+        found = body.get("data")
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise _unreadable("it has no list of shipments")
+        states = [_state(one) for one in found]
+        standing = (state for state in states if state.status is not ParcelStatus.CANCELLED)
+        return next(standing, states[0] if states else None)
 
     def close(self) -> None:
         """Close the connections kept for the next call."""
         self._client.close()
 
-    def _post(self, path: str, idempotency_key: str, body: dict[str, Any] | None) -> httpx2.Response:
+    def _call(
+        self, operation: Operation, method: str, path: str, *, key: str | None = None, **request: Any
+    ) -> tuple[Meaning, dict[str, Any]]:
+        """Send it once; what comes back is an answer or a refusal, everything else is raised."""
+        headers = {"Idempotency-Key": key} if key else {}
         try:
-            answer = self._client.post(path, json=body, headers={"Idempotency-Key": idempotency_key})
+            answer = self._client.request(method, path, headers=headers, **request)
         except httpx2.TransportError as outage:
             raise CarrierUnavailable(f"{type(outage).__name__}: {outage}") from outage
-        if answer.status_code == httpx2.codes.TOO_MANY_REQUESTS or answer.status_code >= 500:
-            raise CarrierUnavailable(f"the carrier answered {answer.status_code}", _retry_after(answer))
-        return answer
+        body = _body(answer)
+        code = _cut(body.get("code"), _CODE)
+        meaning = meaning_of(operation, answer.status_code, code)
+        said = f"the carrier answered {answer.status_code}: {_cut(body.get('message'), _TEXT) or answer.text[:200]}"
+        if meaning is Meaning.OUTAGE:
+            outage_of = CarrierKeyRefused if answer.status_code in _KEY_REFUSED else CarrierUnavailable
+            raise outage_of(said, _retry_after(answer))
+        if meaning is Meaning.MISTAKE:
+            raise Misuse(said, code or "carrier_refused")
+        return meaning, body
 
 
 def _booking(command: BookShipment) -> dict[str, Any]:
@@ -68,19 +101,33 @@ def _booking(command: BookShipment) -> dict[str, Any]:
     items = [{"sku": line.sku, "quantity": line.quantity} for line in parcel.lines]
     return {
         "reference": parcel_reference(command.order_id, parcel.number),
-        "service": command.shipping_method,
+        "service": carrier_service(command.shipping_method),
         "ship_from": {"country": parcel.country, "warehouse": parcel.warehouse},
         "ship_to": address.model_dump(exclude_none=True),
         "parcels": [{"weight_grams": max(1, parcel.weight_grams), "items": items}],
     }
 
 
-def _expect_success(answer: httpx2.Response, body: dict[str, Any]) -> None:
-    if not answer.is_success:
-        message = body.get("message") or answer.text[:200]
-        raise Misuse(
-            f"the carrier answered {answer.status_code}: {message}", str(body.get("code") or "carrier_refused")
-        )
+def _identity(body: dict[str, Any]) -> dict[str, str | None]:
+    name = body.get("id")
+    if not isinstance(name, str) or not 1 <= len(name) <= _ID:
+        raise _unreadable("it has no usable id")
+    return {
+        "shipment_id": name,
+        "tracking_number": _if_fits(body.get("tracking_number"), _TRACKING_NUMBER),
+        "tracking_url": _if_fits(body.get("tracking_url"), _TRACKING_URL),
+    }
+
+
+def _state(shipment: dict[str, Any]) -> ShipmentState:
+    status = shipment.get("status")
+    if not isinstance(status, str) or not status:
+        raise _unreadable("it has no status")
+    more = {"occurred_at": shipment.get("occurred_at"), "location": _cut(shipment.get("location"), _TEXT)}
+    try:
+        return ShipmentState.model_validate({**_identity(shipment), "status": status[:_CODE], **more})
+    except ValidationError as error:
+        raise _unreadable("its moment is no time") from error
 
 
 def _body(answer: httpx2.Response) -> dict[str, Any]:
@@ -91,8 +138,20 @@ def _body(answer: httpx2.Response) -> dict[str, Any]:
     if isinstance(body, dict):
         return body
     if answer.is_success:
-        raise CarrierUnavailable("the carrier's answer could not be read")
+        raise _unreadable("it is no JSON object")
     return {}
+
+
+def _unreadable(why: str) -> CarrierUnavailable:
+    return CarrierUnavailable(f"the carrier's answer cannot be read: {why}")
+
+
+def _if_fits(value: object, longest: int) -> str | None:
+    return value if isinstance(value, str) and 1 <= len(value) <= longest else None
+
+
+def _cut(value: object, longest: int) -> str | None:
+    return value[:longest] if isinstance(value, str) and value else None
 
 
 def _retry_after(answer: httpx2.Response) -> float | None:

@@ -43,6 +43,7 @@ class Answer:
         return JSONResponse(self.body, self.status, headers=headers, media_type=media_type)
 
 
-def accepted(view: BaseModel) -> JSONResponse:
-    """202: the request is still being processed; this is the current state."""
-    return JSONResponse(view.model_dump(mode="json"), 202, headers={"Retry-After": "1"})
+def accepted(view: BaseModel, key: str) -> JSONResponse:
+    """202: the request is still being processed; this is the current state, and the key to ask again with."""
+    headers = {"Retry-After": "1", "Idempotency-Key": key}
+    return JSONResponse(view.model_dump(mode="json"), 202, headers=headers)

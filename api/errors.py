@@ -101,6 +101,15 @@ class Unavailable(HttpProblem):
         super().__init__(503, ProblemCode.UNAVAILABLE, detail, {"Retry-After": str(RETRY_SECONDS)})
 
 
+class NotAccepted(HttpProblem):
+    """A workflow has not accepted a request in time, and may still do so: a repeat under the same key is safe."""
+
+    def __init__(self, key: str) -> None:
+        detail = "The request was not accepted in time. Send it again with this Idempotency-Key."
+        headers = {"Retry-After": str(RETRY_SECONDS)}
+        super().__init__(503, ProblemCode.UNAVAILABLE, detail, headers, {"idempotency_key": key})
+
+
 def http_problem(error: business.BusinessError | UpdateRefused) -> HttpProblem:
     """A refusal of the business or of a workflow as a problem; its details become members of it."""
     status = next(status for kind, status in _STATUS if isinstance(error, kind))

@@ -12,7 +12,7 @@ from adapters.mysql.orders.orders import OrderStore
 from api.answers import Answer, accepted
 from api.deps import Orders
 from api.errors import problems
-from api.idempotency import OnceInWorkflow
+from api.idempotency import OnceInWorkflow, OnceWithAnyKey
 from schemas.orders import OrderView
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -31,7 +31,9 @@ class _OrderRequests:
     ) -> Response:
         """The answer of a POST to this path, or the order as it is while there is none."""
         _, answer = await self._once.answer(f"POST {path}", request, ask)
-        return answer.response() if answer is not None else accepted(await self._now(order))
+        if answer is not None:
+            return answer.response()
+        return accepted(await self._now(order), self._once.key_of(request))
 
     async def as_it_is(self, order: OrderView) -> Answer:
         """The order as it is now."""
@@ -45,4 +47,9 @@ async def _order_requests(once: OnceInWorkflow, orders: Orders) -> _OrderRequest
     return _OrderRequests(once, orders)
 
 
+async def _cancel_requests(once: OnceWithAnyKey, orders: Orders) -> _OrderRequests:
+    return _OrderRequests(once, orders)
+
+
 OrderRequests = Annotated[_OrderRequests, Depends(_order_requests)]
+CancelRequests = Annotated[_OrderRequests, Depends(_cancel_requests)]

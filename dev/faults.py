@@ -18,8 +18,17 @@ Kind = Literal[
     "amount_lowered",
     "400",
     "401",
+    "403",
+    "404",
+    "408",
+    "409",
+    "422",
+    "425",
     "429",
     "500",
+    "malformed",
+    "lacking",
+    "too_long",
 ]
 
 
@@ -44,13 +53,17 @@ class Fault(BaseModel):
     latency         works, after `seconds` or when all faults are disarmed (the same key gets 409 meanwhile)
     fail_before     503: nothing done, nothing stored
     timeout_before  no answer for `seconds`, then a closed connection: nothing done, nothing stored
-    400             an invalid request (payment provider only): nothing done, nothing stored
-    401             an invalid API key (payment provider only)
+    400             an invalid request: nothing done, nothing stored
+    401             an invalid API key
+    403 … 425       the carrier only: nothing done, nothing stored, with `code` in the answer; 404 is a gateway's page
     429             429, with Retry-After when `seconds` is set: nothing done, nothing stored
     500             nothing done, but the 500 is stored under the key and replayed
     error_after     everything done, a 500 stored under the key and replayed
     amount_lowered  works, but with an amount of one minor unit less (payment provider only)
     unconfirmed     a payment created and not confirmed, a 500 stored under the key (payment provider only)
+    malformed       the carrier only: everything done, an answer that is no JSON
+    lacking         the carrier only: everything done, an answer without `field`
+    too_long        the carrier only: everything done, an answer with 1,000 characters in `field`
     timeout_after   everything done and stored, then no answer for `seconds` and a closed connection
     """
 
@@ -60,6 +73,8 @@ class Fault(BaseModel):
     kind: Kind
     times: int = Field(default=1, ge=1)
     seconds: float = Field(default=0.0, ge=0, le=600)
+    code: str | None = None
+    field: str = "id"
     id: int = 0
     # How often it was applied, for tests that must prove that their fault happened.
     hits: int = 0

@@ -60,9 +60,9 @@ class Outbox:
         """Deliver new events so from now on; a restart resets it."""
         self._options = options
 
-    def put_new(self, event_id: str, body: str) -> None:
+    def put_new(self, event_id: str, body: str, delay: float = 0.0) -> None:
         """Queue an event for the first time, with the current delivery options."""
-        delay = self._options.delay_seconds + self._delay_in_window()
+        delay += self._options.delay_seconds + self._delay_in_window()
         for _ in range(self._options.copies):
             self.put(event_id, body, delay)
 

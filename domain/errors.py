@@ -266,6 +266,12 @@ class CarrierUnavailable(Unavailable):
     code = "carrier_unavailable"
 
 
+class CarrierKeyRefused(CarrierUnavailable):
+    """The carrier rejects our API key or its permissions: nothing works until the key is corrected."""
+
+    code = "carrier_key_refused"
+
+
 class OutcomeUnknown(Exception):
     """Every call under this key is answered with an error that does not say what was done."""
 

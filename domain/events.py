@@ -31,6 +31,7 @@ class EventType(StrEnum):
     ORDER_CANCELLING = "order.cancelling"
     ORDER_CANCELLED = "order.cancelled"
     ORDER_FAILED = "order.failed"
+    ORDER_PARTLY_CANCELLED = "order.partly_cancelled"
     ORDER_COMPENSATION_BLOCKED = "order.compensation_blocked"
 
     PAYMENT_AUTHORIZED = "payment.authorized"
@@ -58,6 +59,8 @@ class EventType(StrEnum):
     PARCEL_OUT_FOR_DELIVERY = "parcel.out_for_delivery"
     PARCEL_EXCEPTION = "parcel.exception"
     PARCEL_DELIVERED = "parcel.delivered"
+    PARCEL_RETURNED = "parcel.returned"
+    PARCEL_LOST = "parcel.lost"
     PARCEL_CANCELLED = "parcel.cancelled"
 
     PRODUCT_CREATED = "product.created"

@@ -22,20 +22,33 @@ class ParcelStatus(StrEnum):
     OUT_FOR_DELIVERY = "out_for_delivery"
     DELIVERED = "delivered"
     EXCEPTION = "exception"
+    RETURNED = "returned"
+    LOST = "lost"
     REFUSED = "refused"
     CANCELLED = "cancelled"
 
     @property
     def was_dispatched(self) -> bool:
         """The goods are out of the warehouse: the money may be captured, the booking no longer be cancelled."""
-        return self in _ON_THE_WAY
+        return self in _DISPATCHED
 
     @property
     def is_stopped(self) -> bool:
-        """It is final without delivery: refused by the carrier, or cancelled."""
+        """It will never be dispatched: refused by the carrier when it was booked, or cancelled."""
         return self in (ParcelStatus.REFUSED, ParcelStatus.CANCELLED)
 
+    @property
+    def is_final(self) -> bool:
+        """Nothing follows: it is stopped, delivered, returned to its sender, or lost."""
+        return _RANK[self] == _FINAL
 
+    @property
+    def failed_delivery(self) -> bool:
+        """It was dispatched and its customer will never have it: returned to its sender, or lost."""
+        return self in (ParcelStatus.RETURNED, ParcelStatus.LOST)
+
+
+_FINAL = 5
 _RANK = {
     ParcelStatus.PLANNED: 0,
     ParcelStatus.ON_HOLD: 1,
@@ -44,21 +57,41 @@ _RANK = {
     ParcelStatus.EXCEPTION: 3,
     ParcelStatus.IN_TRANSIT: 3,
     ParcelStatus.OUT_FOR_DELIVERY: 4,
-    ParcelStatus.DELIVERED: 5,
-    ParcelStatus.REFUSED: 6,
-    ParcelStatus.CANCELLED: 6,
+    ParcelStatus.DELIVERED: _FINAL,
+    ParcelStatus.RETURNED: _FINAL,
+    ParcelStatus.LOST: _FINAL,
+    ParcelStatus.REFUSED: _FINAL,
+    ParcelStatus.CANCELLED: _FINAL,
 }
-_ON_THE_WAY = frozenset(status for status, rank in _RANK.items() if 2 <= rank <= 5)
+_STOPPED = {ParcelStatus.REFUSED, ParcelStatus.CANCELLED}
+_DISPATCHED = frozenset({status for status, rank in _RANK.items() if rank >= 2} - _STOPPED)
+# A problem on the way, and the next scan that ends it: neither is further along than the other.
+_SCANS = frozenset({ParcelStatus.IN_TRANSIT, ParcelStatus.OUT_FOR_DELIVERY})
 
 
 def moves_forward(current: ParcelStatus, reported: ParcelStatus) -> bool:
-    """Whether an event moves the parcel forward; carriers repeat events and deliver them out of order."""
-    return _RANK[reported] > _RANK[current]
+    """Whether an event moves the parcel forward; carriers repeat events and deliver them out of order.
+
+    What was dispatched can no longer be stopped: a `refused` after that is a recipient who does not take it.
+    """
+    return _RANK[reported] > _RANK[current] and not (reported.is_stopped and current.was_dispatched)
+
+
+def interrupts(current: ParcelStatus, reported: ParcelStatus) -> bool:
+    """Whether it is a problem on the way of a parcel, or the scan that ends one; the caller knows it to be newer."""
+    exception = ParcelStatus.EXCEPTION
+    return (current in _SCANS and reported is exception) or (current is exception and reported in _SCANS)
 
 
 def may_become(current: ParcelStatus, requested: ParcelStatus) -> bool:
-    """Whether the move may be recorded: any move forward, and a booking that is put on hold or released."""
-    return moves_forward(current, requested) or {current, requested} == {ParcelStatus.BOOKED, ParcelStatus.ON_HOLD}
+    """Whether the move may be recorded: any move forward, a problem on the way and its end, and a booking that is put
+    on hold or released.
+    """
+    return (
+        moves_forward(current, requested)
+        or interrupts(current, requested)
+        or {current, requested} == {ParcelStatus.BOOKED, ParcelStatus.ON_HOLD}
+    )
 
 
 def parcel_reference(order_id: str, parcel: int) -> str:

@@ -53,7 +53,7 @@ _WAYS_OUT = frozenset({_S.CANCELLING, _S.COMPENSATION_BLOCKED})
 
 ALLOWED_MOVES: dict[OrderStatus, set[OrderStatus]] = {
     _S.PENDING: {_S.AWAITING_PAYMENT, _S.AWAITING_CUSTOMER, _S.ON_HOLD, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
-    _S.AWAITING_PAYMENT: {_S.ON_HOLD, _S.CONFIRMED, _S.PROCESSING, _S.FAILED, *_WAYS_OUT},
+    _S.AWAITING_PAYMENT: {_S.ON_HOLD, _S.CONFIRMED, _S.PROCESSING, _S.SHIPPED, _S.FAILED, *_WAYS_OUT},
     _S.AWAITING_CUSTOMER: {_S.PENDING, _S.CONFIRMED, _S.FAILED, *_WAYS_OUT},
     # A parcel that could not be stopped any more is dispatched all the same.
     _S.ON_HOLD: {
@@ -68,10 +68,11 @@ ALLOWED_MOVES: dict[OrderStatus, set[OrderStatus]] = {
     },
     _S.SHIPPED: {_S.DELIVERED, _S.AWAITING_PAYMENT, *_WAYS_OUT},
     _S.DELIVERED: {_S.COMPENSATION_BLOCKED},  # it was never paid for
-    _S.CANCELLING: {_S.CANCELLED, _S.FAILED, _S.COMPENSATION_BLOCKED},
+    # Of an order that is compensated after something was dispatched, that goes on.
+    _S.CANCELLING: {_S.CANCELLED, _S.FAILED, _S.COMPENSATION_BLOCKED, _S.SHIPPED, _S.DELIVERED},
     _S.CANCELLED: set(),
     _S.FAILED: set(),
-    _S.COMPENSATION_BLOCKED: {_S.CANCELLING, _S.CANCELLED, _S.FAILED},
+    _S.COMPENSATION_BLOCKED: {_S.CANCELLING, _S.CANCELLED, _S.FAILED, _S.SHIPPED, _S.DELIVERED},
 }
 
 FINAL_STATUSES = frozenset({_S.DELIVERED, _S.CANCELLED, _S.FAILED})
@@ -94,22 +95,25 @@ NEEDS_OPERATOR_STATUSES = frozenset({OrderStatus.COMPENSATION_BLOCKED, OrderStat
 
 
 def payment_status(authorized: int, captured: int, refunded: int, voided: int) -> PaymentStatus:
-    """The payment status by the ledger's sums, all in minor units and ≥ 0."""
-    if refunded and refunded >= captured:
-        return PaymentStatus.REFUNDED
+    """The payment status by the ledger's sums, all in minor units and ≥ 0.
+
+    Nothing is over while some of it is still held: it is `refunded` only when neither we nor the bank keep any of it.
+    """
+    held = authorized - captured - voided > 0
     if refunded:
-        return PaymentStatus.PARTIALLY_REFUNDED
-    if captured and captured + voided >= authorized:
-        return PaymentStatus.CAPTURED
+        return PaymentStatus.PARTIALLY_REFUNDED if held or refunded < captured else PaymentStatus.REFUNDED
     if captured:
-        return PaymentStatus.PARTIALLY_CAPTURED
-    if authorized and voided >= authorized:
-        return PaymentStatus.VOIDED
-    return PaymentStatus.AUTHORIZED if authorized else PaymentStatus.NOT_PAID
+        return PaymentStatus.PARTIALLY_CAPTURED if held else PaymentStatus.CAPTURED
+    if held:
+        return PaymentStatus.AUTHORIZED
+    return PaymentStatus.VOIDED if authorized else PaymentStatus.NOT_PAID
 
 
 def fulfilment_status(parcels: Sequence[ParcelStatus]) -> FulfilmentStatus:
-    """The fulfilment status by the statuses of all the order's parcels, `PLANNED` for those not booked yet."""
+    """The fulfilment status by the statuses of all the order's parcels, `PLANNED` for those not booked yet.
+
+    It is `RETURNED` when nothing is on its way or was delivered, and what was not lost is back at its sender.
+    """
     standing = [parcel for parcel in parcels if not parcel.is_stopped]
     delivered = sum(parcel is ParcelStatus.DELIVERED for parcel in standing)
     moving = sum(parcel.was_dispatched for parcel in standing)
@@ -117,6 +121,8 @@ def fulfilment_status(parcels: Sequence[ParcelStatus]) -> FulfilmentStatus:
         return FulfilmentStatus.DELIVERED
     if delivered:
         return FulfilmentStatus.PARTIALLY_DELIVERED
+    if any(parcel is ParcelStatus.RETURNED for parcel in standing) and all(one.failed_delivery for one in standing):
+        return FulfilmentStatus.RETURNED
     if standing and moving == len(standing):
         return FulfilmentStatus.SHIPPED
     return FulfilmentStatus.PARTIALLY_SHIPPED if moving else FulfilmentStatus.UNFULFILLED

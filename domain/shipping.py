@@ -18,17 +18,21 @@ class Tariff:
 
 @dataclass(frozen=True)
 class ShippingMethod:
-    """A shipping method: a tariff per zone and currency, and the heaviest order it accepts, in grams."""
+    """A shipping method: a tariff per zone and currency, and the heaviest order it accepts, in grams.
+
+    `carrier_service` is the carrier's word for it. Without one nobody would take its parcels, so it is never sold.
+    """
 
     code: str
     name: str
     max_grams: int
     tariffs: Mapping[str, Mapping[str, Tariff]] = field(default_factory=dict)
+    carrier_service: str | None = None
 
     def price(self, country: str, grams: int, currency: str) -> Money | None:
-        """The price, or None when the destination or currency is not offered, or the order is too heavy."""
+        """The price, or None when the carrier, the destination or the currency is not offered, or it is too heavy."""
         tariff = self.tariffs.get(zone_of(country), {}).get(currency)
-        if tariff is None or grams > self.max_grams:
+        if self.carrier_service is None or tariff is None or grams > self.max_grams:
             return None
         started_kilograms = -(-grams // 1000)
         return Money(tariff.base + tariff.per_kilogram * started_kilograms, currency)
@@ -59,6 +63,7 @@ SHIPPING_METHODS: dict[str, ShippingMethod] = {
                 "eu": {"EUR": Tariff(390, 50), "USD": Tariff(450, 60), "GBP": Tariff(350, 45)},
                 "world": {"EUR": Tariff(1490, 400), "USD": Tariff(1690, 450), "GBP": Tariff(1290, 350)},
             },
+            carrier_service="standard",
         ),
         ShippingMethod(
             "express",
@@ -68,15 +73,23 @@ SHIPPING_METHODS: dict[str, ShippingMethod] = {
                 "eu": {"EUR": Tariff(990, 120), "USD": Tariff(1150, 140), "GBP": Tariff(890, 105)},
                 "world": {"EUR": Tariff(3990, 900), "USD": Tariff(4490, 990), "GBP": Tariff(3490, 790)},
             },
+            carrier_service="express",
         ),
         ShippingMethod(
             "pickup",
             "Collect at a parcel shop",
             max_grams=20_000,
             tariffs={"eu": {"EUR": Tariff(290, 30), "USD": Tariff(340, 35), "GBP": Tariff(260, 25)}},
+            carrier_service="pickup",
         ),
     )
 }
+
+
+def carrier_service(method: str) -> str:
+    """The carrier's word for a shipping method that was sold; a code without one is its own."""
+    known = SHIPPING_METHODS.get(method)
+    return known.carrier_service if known and known.carrier_service else method
 
 
 def shipping_options(country: str, grams: int, currency: str) -> list[ShippingOption]:

@@ -102,9 +102,12 @@ class CheckoutInput(Payload):
     decision_seconds: int = 86_400
     review: ReviewRules = ReviewRules()
 
-    def price_command(self, lines: list[OrderLineInput], voucher_code: str | None) -> "PriceOrder":
+    def price_command(
+        self, lines: list[OrderLineInput], voucher_code: str | None, *, order_id: str | None = None
+    ) -> "PriceOrder":
         """The command that prices these lines for the order's destination."""
         return PriceOrder(
+            order_id=order_id,
             lines=lines,
             country=self.shipping_address.country,
             shipping_method=self.shipping_method,
@@ -159,11 +162,13 @@ class CheckoutAnswer(Payload):
 
 
 class CheckoutResult(Payload):
-    """How the order ended."""
+    """How the order ended; or, of one that was cancelled in part, which parcels go on and which do not."""
 
     order_id: str
     status: Open[OrderStatus]
     reason: str | None = None
+    dispatched: list[int] = []
+    cancelled: list[int] = []
 
 
 class PricedLine(Payload):
@@ -236,8 +241,9 @@ class PricedOrder(Payload):
 
 
 class PriceOrder(Payload):
-    """Price these lines for this destination."""
+    """Price these lines for this destination; an order that is placed already costs what it was placed at."""
 
+    order_id: str | None = None
     lines: list[OrderLineInput]
     country: str
     shipping_method: str

@@ -1,6 +1,7 @@
 """Parcels: commands to the carrier, its answers and events, and signals to the order."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from domain.fulfilment import ParcelStatus
 from schemas.base import Address, Open, Payload
@@ -8,7 +9,10 @@ from schemas.orders import ParcelPlan
 
 
 class FulfilmentInput(Payload):
-    """The input of FulfilmentWorkflow: one parcel from one warehouse."""
+    """The input of FulfilmentWorkflow: one parcel from one warehouse.
+
+    With `adopt` it replaces one that died: what the carrier and our own record say comes before anything is booked.
+    """
 
     order_id: str
     parcel: ParcelPlan
@@ -16,6 +20,7 @@ class FulfilmentInput(Payload):
     address: Address
     shipping_method: str
     on_hold: bool = False
+    adopt: bool = False
 
 
 class HoldParcel(Payload):
@@ -86,11 +91,56 @@ class CarrierEvent(Payload):
     location: str | None = None
 
 
+class FindShipment(Payload):
+    """Ask the carrier what it knows of the parcel, by our reference."""
+
+    order_id: str
+    number: int
+
+
+class ShipmentState(Payload):
+    """What the carrier says of a parcel when it is asked; the moment and place are those of its last event."""
+
+    shipment_id: str
+    status: Open[ParcelStatus]
+    occurred_at: datetime | None = None
+    location: str | None = None
+    tracking_number: str | None = None
+    tracking_url: str | None = None
+
+
+class ShipmentFound(Payload):
+    """The carrier's answer about a parcel; None when it knows no shipment of it."""
+
+    shipment: ShipmentState | None = None
+
+
+class ParcelOutcome(StrEnum):
+    """What an operator answers about a parcel of which nobody knows whether it was dispatched."""
+
+    STOPPED = "stopped"
+    DISPATCHED = "dispatched"
+    RETRY = "retry"
+
+
+class ParcelSettlement(Payload):
+    """An operator's answer about a parcel: it is stopped, it was dispatched, or the carrier is to be asked again."""
+
+    outcome: Open[ParcelOutcome]
+    actor: str
+    reason: str
+
+
 class ParcelUpdated(Payload):
-    """The signal of FulfilmentWorkflow to the order about its parcel."""
+    """The signal of FulfilmentWorkflow to the order about its parcel.
+
+    With `unknown` the order has asked to stop the parcel and the carrier does not say whether it was dispatched; a
+    later signal, without it, says how that ended.
+    """
 
     number: int
     status: Open[ParcelStatus]
+    unknown: bool = False
     tracking_number: str | None = None
     code: str | None = None
     message: str | None = None
@@ -101,3 +151,22 @@ class ParcelResult(Payload):
 
     number: int
     status: ParcelStatus
+
+
+class ParcelRecorded(Payload):
+    """The parcel's status now; `not_reserved` when it was dispatched and nothing was reserved for it any more."""
+
+    number: int
+    status: ParcelStatus
+    not_reserved: bool = False
+
+
+class RecordedParcel(Payload):
+    """What is recorded of a parcel: its status and shipment, its present booking, and how often it was in trouble."""
+
+    status: ParcelStatus
+    shipment_id: str | None = None
+    tracking_number: str | None = None
+    tracking_url: str | None = None
+    booking: int = 1
+    exceptions: int = 0

@@ -21,6 +21,7 @@ class OperatorTaskCode(StrEnum):
     STORE_UNANSWERED = "store_unanswered"
     MAIL_UNSENT = "mail_unsent"
     PARCEL_UNKNOWN = "parcel_unknown"
+    PARCEL_EXCEPTION = "parcel_exception"
     PARCEL_LOST = "parcel_lost"
     DISPUTE_EVIDENCE = "dispute_evidence"
     DISPUTE_HOLD = "dispute_hold"

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from schemas.base import Open, Payload, Request, Text
+from schemas.fulfilment import ParcelOutcome
 
 
 class Choice(StrEnum):
@@ -47,6 +48,22 @@ class CancelOrder(Payload):
     actor: str
     reason: str
     only_waiting: bool = False
+
+
+class ParcelSettlementRequest(Request):
+    """`POST /v1/ops/orders/{id}/parcels/{number}`; `retry` has the carrier asked again."""
+
+    outcome: ParcelOutcome
+    reason: Text
+
+
+class SettleParcel(Payload):
+    """The same for one parcel, with the actor."""
+
+    parcel: int
+    outcome: Open[ParcelOutcome]
+    actor: str
+    reason: str
 
 
 class SettlementRequest(Request):

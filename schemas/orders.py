@@ -70,11 +70,13 @@ class ShortLine(Payload):
 class OrderPlaced(Payload):
     """The order is recorded and its stock is reserved in these parcels, for `reservation_seconds` unless extended.
 
-    What is `short` is on backorder until the customer has decided.
+    `quote` is what the record says it costs, which counts whatever it was priced at since. What is `short` is on
+    backorder until the customer has decided.
     """
 
     order_id: str
     number: int
+    quote: PricedOrder
     parcels: list[ParcelPlan]
     reservation_seconds: int = 0
     short: list[ShortLine] = []
@@ -116,7 +118,10 @@ class Awaiting(Payload):
 
 
 class RecordStatus(Payload):
-    """Move the order to a status and append the event, in one transaction; `step` makes a repeat a no-op."""
+    """Move the order to a status and append the event, in one transaction; `step` makes a repeat a no-op.
+
+    An order that is partly cancelled takes the status of its other parcels, which may have moved on meanwhile.
+    """
 
     order_id: str
     step: str

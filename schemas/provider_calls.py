@@ -11,12 +11,14 @@ class ProviderCommand(Payload):
     """A call that changes something at the provider. Its key is `<workflow id>:<step>`; automatic retries keep it.
 
     With `unknown_since` the outcome of an earlier attempt under another key, made at that time or later, is unknown:
-    the provider is asked first, and only what it does not know is sent.
+    the provider is asked first, and only what it does not know is sent. `search_after` is where a search in its list is
+    continued.
     """
 
     order_id: str
     idempotency_key: str
     unknown_since: datetime | None = None
+    search_after: str | None = None
 
     @property
     def step(self) -> str:
@@ -25,7 +27,12 @@ class ProviderCommand(Payload):
 
     def asking_first(self, attempt: int, since: datetime) -> Self:
         """The same call under another key, sent once the provider has been asked."""
-        return self.model_copy(update={"idempotency_key": f"{self.step}#{attempt}", "unknown_since": since})
+        key = f"{self.step}#{attempt}"
+        return self.model_copy(update={"idempotency_key": key, "unknown_since": since, "search_after": None})
+
+    def searching_on(self, after: str) -> Self:
+        """The same call, whose search for an earlier attempt continues there."""
+        return self.model_copy(update={"search_after": after})
 
 
 class AuthorizePayment(ProviderCommand):
@@ -123,7 +130,7 @@ class ProviderResult(Payload):
     `authorization_seconds` from now, and the amount can be authorized again by this `payment_method` where it was kept
     for a `customer` of the provider's. Its `risk` is the provider's own assessment: `normal`, `elevated`, `highest`.
     The `fee` is what the provider keeps of a capture. An authorization that `captures_once` ends with its first
-    capture, however small.
+    capture, however small. With `search_after` nothing was sent yet: the search for an earlier attempt continues there.
     """
 
     outcome: PaymentOutcome
@@ -138,3 +145,4 @@ class ProviderResult(Payload):
     payment_method: str | None = None
     customer: str | None = None
     captures_once: bool = False
+    search_after: str | None = None

@@ -20,11 +20,12 @@ class StockAllocated(Payload):
 
 
 class ReleaseStock(Payload):
-    """Release what is still reserved for the order; repeat-safe."""
+    """Release what is still reserved for the order, or for some of its parcels; repeat-safe."""
 
     order_id: str
     actor: str
     reason: str
+    parcels: list[int] | None = None
 
 
 class StockReleased(Payload):

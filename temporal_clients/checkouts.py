@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import NoReturn, TypedDict
 
 from temporalio.client import (
+    Client,
     WithStartWorkflowOperation,
     WorkflowExecutionStatus,
     WorkflowHandle,
@@ -22,7 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.actors import customer_actor
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
-from schemas.order_requests import CancelOrder, Decision, SettleCompensation
+from schemas.order_requests import CancelOrder, Decision, SettleCompensation, SettleParcel
 from schemas.payments import PaymentAnswer, RetryPayment
 from schemas.risk import Review
 from temporal_clients.errors import StillWorking, TemporalAway, UpdateRefused, is_temporal_away
@@ -31,6 +32,8 @@ from workflows.names import CUSTOMER_ID, ORDERS_QUEUE, order_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow
 
 _FIRST_ANSWER = "first-answer"  # the update's id: every request for an order joins the same update
+_SUPERSEDED = "superseded"  # the same: a later checkout of the cart joins the update of the one before
+_LOOKS_AT_ONCE = 4
 _START_TIMEOUT = timedelta(seconds=30)
 
 OrderHandle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
@@ -38,6 +41,10 @@ OrderHandle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
 
 class CheckoutClient(WorkflowClient):
     """Starts orders, asks after them and cancels them."""
+
+    def __init__(self, client: Client, patience_seconds: float) -> None:
+        super().__init__(client, patience_seconds)
+        self._looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
     async def place(self, order: CheckoutInput, patience_seconds: float | None = None) -> CheckoutAnswer | None:
         """Start the order and wait for its first answer; one that was started before is only asked.
@@ -79,13 +86,12 @@ class CheckoutClient(WorkflowClient):
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             raise StillWorking from error
 
-    async def cancel(self, order_id: str, request: CancelOrder) -> None:
-        """Cancel the order and wait until everything is compensated.
+    async def cancel(self, order_id: str, update_id: str, request: CancelOrder) -> None:
+        """Cancel the order and wait until everything is compensated; same id, same answer.
 
         Raises UpdateRefused when it is too late, StillWorking when compensation takes longer.
         """
-        async with self.waiting():
-            await self._handle(order_id).execute_update(CheckoutWorkflow.cancel, request)
+        await self.update(self._handle(order_id), CheckoutWorkflow.cancel, request, update_id)
 
     async def supersede(self, order_id: str, customer_id: str) -> None:
         """Cancel an order that waits for its customer, because they check the same cart out again.
@@ -95,8 +101,7 @@ class CheckoutClient(WorkflowClient):
         """
         request = CancelOrder(actor=customer_actor(customer_id), reason="superseded", only_waiting=True)
         try:
-            async with self.waiting():
-                await self._handle(order_id).execute_update(CheckoutWorkflow.cancel, request)
+            await self.update(self._handle(order_id), CheckoutWorkflow.cancel, request, _SUPERSEDED)
         except UpdateRefused as refusal:
             if refusal.code == "payment_in_progress":
                 raise
@@ -106,41 +111,33 @@ class CheckoutClient(WorkflowClient):
             raise TemporalAway from error
 
     async def retry_payment(self, order_id: str, update_id: str, retry: RetryPayment) -> PaymentAnswer:
-        """Try another method; whoever asks under the same id gets the same answer.
+        """Try another method; same id, same answer.
 
         Raises UpdateRefused with the workflow's code when the order does not wait for it, StillWorking.
         """
-        handle = self._handle(order_id)
-        earlier = handle.get_update_handle_for(CheckoutWorkflow.retry_payment, update_id)
-        return await self.update_once(
-            handle.execute_update(CheckoutWorkflow.retry_payment, retry, id=update_id), earlier
-        )
+        return await self.update(self._handle(order_id), CheckoutWorkflow.retry_payment, retry, update_id)
 
     async def decide(self, order_id: str, update_id: str, decision: Decision) -> CheckoutAnswer:
         """Pass on what the customer wants of an order that is partly out of stock; same id, same answer.
 
         Raises UpdateRefused with the workflow's code when the order does not wait for it, StillWorking.
         """
-        handle = self._handle(order_id)
-        earlier = handle.get_update_handle_for(CheckoutWorkflow.decide, update_id)
-        return await self.update_once(handle.execute_update(CheckoutWorkflow.decide, decision, id=update_id), earlier)
+        return await self.update(self._handle(order_id), CheckoutWorkflow.decide, decision, update_id)
 
     async def review(self, order_id: str, update_id: str, review: Review) -> None:
         """Approve or decline an order that is on hold; same id, same answer.
 
         Raises UpdateRefused `not_in_review` when it is not on hold, or somebody has decided before.
         """
-        handle = self._handle(order_id)
-        earlier = handle.get_update_handle_for(CheckoutWorkflow.review, update_id)
-        await self.update_once(handle.execute_update(CheckoutWorkflow.review, review, id=update_id), earlier)
+        await self.update(self._handle(order_id), CheckoutWorkflow.review, review, update_id)
 
     async def settle(self, order_id: str, update_id: str, decision: SettleCompensation) -> None:
         """Retry or settle a blocked compensation; same id, same answer. Raises UpdateRefused `nothing_blocked`."""
-        handle = self._handle(order_id)
-        earlier = handle.get_update_handle_for(CheckoutWorkflow.settle_compensation, update_id)
-        await self.update_once(
-            handle.execute_update(CheckoutWorkflow.settle_compensation, decision, id=update_id), earlier
-        )
+        await self.update(self._handle(order_id), CheckoutWorkflow.settle_compensation, decision, update_id)
+
+    async def settle_parcel(self, order_id: str, update_id: str, settlement: SettleParcel) -> None:
+        """Say what became of an unknown parcel; same id, same answer. Raises UpdateRefused `parcel_not_unknown`."""
+        await self.update(self._handle(order_id), CheckoutWorkflow.settle_parcel, settlement, update_id)
 
     async def _wait_for_end(self, order_id: str) -> None:
         try:
@@ -150,9 +147,16 @@ class CheckoutClient(WorkflowClient):
             raise TemporalAway from error
 
     async def is_running(self, order_id: str) -> bool | None:
-        """Whether the order's workflow is running; None when Temporal knows of none."""
+        """Whether the order's workflow is running; None when Temporal knows of none.
+
+        For those who ask after an order that is not recorded yet. While so many do that Temporal answers slowly, the
+        others are told that it runs without asking: a crowd that asks again and again must not keep it from working.
+        """
+        if self._looks.locked():
+            return True
         try:
-            description = await self._handle(order_id).describe(rpc_timeout=QUICK)
+            async with self._looks:
+                description = await self._handle(order_id).describe(rpc_timeout=QUICK)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

@@ -121,22 +121,15 @@ class DisputeClient(WorkflowClient):
 
     async def submit_evidence(self, dispute_id: str, update_id: str, decision: OperatorDecision) -> DisputeView:
         """Send evidence; same id, same answer. Raises UpdateRefused with the workflow's code, StillWorking."""
-        handle = self._handle(dispute_id)
-        earlier = handle.get_update_handle_for(DisputeWorkflow.submit_evidence, update_id)
-        update = handle.execute_update(DisputeWorkflow.submit_evidence, decision, id=update_id)
-        return await self.update_once(update, earlier)
+        return await self.update(self._handle(dispute_id), DisputeWorkflow.submit_evidence, decision, update_id)
 
     async def accept(self, dispute_id: str, update_id: str, decision: OperatorDecision) -> DisputeView:
         """Accept the dispute; as above."""
-        handle = self._handle(dispute_id)
-        earlier = handle.get_update_handle_for(DisputeWorkflow.accept, update_id)
-        return await self.update_once(handle.execute_update(DisputeWorkflow.accept, decision, id=update_id), earlier)
+        return await self.update(self._handle(dispute_id), DisputeWorkflow.accept, decision, update_id)
 
     async def release(self, dispute_id: str, update_id: str, decision: OperatorDecision) -> DisputeView:
         """Release the order's parcels; as above."""
-        handle = self._handle(dispute_id)
-        earlier = handle.get_update_handle_for(DisputeWorkflow.release, update_id)
-        return await self.update_once(handle.execute_update(DisputeWorkflow.release, decision, id=update_id), earlier)
+        return await self.update(self._handle(dispute_id), DisputeWorkflow.release, decision, update_id)
 
     def _handle(self, dispute_id: str) -> DisputeHandle:
         return self.client.get_workflow_handle_for(DisputeWorkflow.run, dispute_workflow_id(dispute_id))

@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from adapters.mysql.payments.flagged_webhooks import FlaggedWebhooks
 from adapters.mysql.payments.ledger import Ledger
-from adapters.payments.provider import api_version
+from adapters.payments.client import api_version
 from adapters.settings import Settings
 from domain.ids import is_uuid
 from domain.ledger import EntryKind

@@ -1,21 +1,24 @@
 """Asking a workflow and waiting for its answer, for as long as one request may take."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import timedelta
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from temporalio.client import (
     Client,
+    WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateHandle,
     WorkflowUpdateRPCTimeoutOrCancelledError,
+    WorkflowUpdateStage,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.types import MethodAsyncSingleParam
+from temporalio.workflow import UpdateMethodMultiParam
 
 from temporal_clients.errors import StillWorking, TemporalAway, UpdateRefused
 
@@ -46,8 +49,12 @@ class WorkflowClient:
         summary: str,
         details: str | None = None,
     ) -> T:
-        """The result of a workflow that is started once, however often it is asked for. Raises StillWorking."""
+        """The result of a workflow that is started once, however often it is asked for.
+
+        Raises StillWorking once it is started, and TemporalAway when that is not known.
+        """
         handle = self.client.get_workflow_handle_for(run, workflow_id)
+        started = False
         try:
             async with asyncio.timeout(self.patience_seconds):
                 with suppress(WorkflowAlreadyStartedError):  # and it has ended
@@ -61,35 +68,43 @@ class WorkflowClient:
                         static_summary=summary,
                         static_details=details,
                     )
+                started = True
                 return await handle.result()
         except TimeoutError as error:
-            raise StillWorking from error
+            raise (StillWorking if started else TemporalAway) from error
 
-    async def update_once(self, update: Awaitable[T], earlier: WorkflowUpdateHandle[T]) -> T:
-        """The answer of an update; when it is refused, the answer to an earlier one with this id, if any."""
-        try:
-            async with self.waiting():
-                return await update
-        except UpdateRefused as refusal:
-            answer = await self.earlier_answer(earlier)
-            if answer is None:
-                raise refusal from None
-            return answer
+    async def update(
+        self,
+        handle: WorkflowHandle[S, Any],
+        update: UpdateMethodMultiParam[[S, P], T],
+        argument: P,
+        update_id: str,
+    ) -> T:
+        """The answer of an update; same id, same answer, also after the workflow has ended.
 
-    @asynccontextmanager
-    async def waiting(self) -> AsyncIterator[None]:
-        """Raise UpdateRefused or StillWorking for what an update in the block raises."""
+        Raises UpdateRefused with the workflow's code, StillWorking once the workflow has accepted the update and takes
+        longer, and TemporalAway when it is not known to have: nobody may be promised then that it will be carried out.
+        """
+        accepted = False
         try:
             async with asyncio.timeout(self.patience_seconds):
-                yield
+                asked = await handle.start_update(
+                    update, argument, wait_for_stage=WorkflowUpdateStage.ACCEPTED, id=update_id
+                )
+                accepted = True
+                return await asked.result()
         except WorkflowUpdateFailedError as error:
-            raise _refused(error) from error
+            refusal = _refused(error)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            raise UpdateRefused(*self.ended) from error
+            refusal = UpdateRefused(*self.ended)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-            raise StillWorking from error
+            raise (StillWorking if accepted else TemporalAway) from error
+        answer = await self.earlier_answer(handle.get_update_handle_for(update, update_id))
+        if answer is None:
+            raise refusal
+        return answer
 
     async def earlier_answer(self, update: WorkflowUpdateHandle[T]) -> T | None:
         """What an update answered before its workflow ended; None when it did not, or is no longer kept."""

@@ -23,6 +23,7 @@ from temporal_clients.connection import connect_temporal
 from workers.build_activities import ActivitiesByQueue, build_activities
 from workers.heartbeats import Heartbeats
 from workers.operator_tasks import OperatorTasksEnd
+from workers.store_steps import StoreStepsEnd
 from workers.unknown_values import UnknownValuesWait
 from workflows.catalog import CatalogChangesWorkflow, PopularityWorkflow
 from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
@@ -92,7 +93,7 @@ def build_worker(
         activities=activities[queue],
         activity_executor=pool,
         workflow_runner=new_sandbox_runner(),
-        interceptors=[Heartbeats(), UnknownValuesWait(), OperatorTasksEnd()],
+        interceptors=[Heartbeats(), StoreStepsEnd(), UnknownValuesWait(), OperatorTasksEnd()],
         max_concurrent_workflow_tasks=settings.workflow_slots,
         max_concurrent_activities=settings.activity_slots,
         max_concurrent_local_activities=settings.local_activity_slots,

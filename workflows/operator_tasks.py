@@ -10,7 +10,7 @@ from temporalio.exceptions import FailureError
 from activities.operator_tasks import OperatorTaskActivities
 from schemas.operator_tasks import OperatorTask, RecordOperatorTasks
 from workflows.names import NEEDS_OPERATOR, STUCK_SINCE
-from workflows.options import STORE
+from workflows.options import STORE_IN_BACKGROUND
 from workflows.waiting import run_to_completion
 
 _KEPT_AS = "_operator_tasks_of_this_run"
@@ -88,8 +88,11 @@ class OperatorTasks:
                 workflow_id=workflow.info().workflow_id, revision=revision, order_id=self.order_id, tasks=self.open
             )
             try:
-                await workflow.execute_local_activity_method(
-                    OperatorTaskActivities.record_operator_tasks, command, summary="what needs an operator", **STORE
+                await workflow.execute_activity_method(
+                    OperatorTaskActivities.record_operator_tasks,
+                    command,
+                    summary="what needs an operator",
+                    **STORE_IN_BACKGROUND,
                 )
             except FailureError:
                 # The search attributes say it all the same, and what it is about goes on.

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import TypedDict
 
 from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
 
 
 class LocalOptions(TypedDict):
@@ -12,6 +13,7 @@ class LocalOptions(TypedDict):
     start_to_close_timeout: timedelta
     local_retry_threshold: timedelta
     retry_policy: RetryPolicy
+    cancellation_type: ActivityCancellationType
 
 
 class CallOptions(TypedDict):
@@ -34,6 +36,16 @@ STORE = LocalOptions(
     local_retry_threshold=timedelta(seconds=10),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=100), backoff_coefficient=2, maximum_interval=timedelta(seconds=15)
+    ),
+    # A write that was begun must not land after what compensates it.
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# The same where nothing waits for it: the server's own retries write no history, however long the store is away.
+STORE_IN_BACKGROUND = CallOptions(
+    start_to_close_timeout=timedelta(seconds=20),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=500), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
     ),
 )
 

@@ -1,7 +1,7 @@
-"""Waiting for a condition until a moment, and for what a cancellation must not touch."""
+"""Running side by side, waiting for a condition until a moment, and for what a cancellation must not touch."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -33,6 +33,52 @@ async def run_to_completion(coroutine: Coroutine[Any, Any, T], note: Callable[[s
             if task.done():
                 return task.result()
             note("cancellation ignored: nothing else would complete this")
+
+
+async def run_all(*branches: Coroutine[Any, Any, None]) -> None:
+    """Run the branches side by side; returns when all have ended.
+
+    When one fails, or the caller is cancelled, the others are cancelled, and have ended before the failure is raised:
+    none of them acts any more when compensation begins.
+    """
+    tasks = [asyncio.create_task(branch) for branch in branches]
+    if not tasks:
+        return
+    try:
+        await workflow.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        await _end(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
+
+
+async def accompanied(main: Coroutine[Any, Any, None], companion: Coroutine[Any, Any, None]) -> None:
+    """Run `companion` as long as `main` runs. A failure of either ends the other and is raised."""
+    tasks = [asyncio.create_task(main), asyncio.create_task(companion)]
+    try:
+        while not tasks[0].done():
+            pending = [task for task in tasks if not task.done()]
+            await workflow.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[1].done():
+                tasks[1].result()
+    finally:
+        await _end(tasks)
+    tasks[0].result()
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel what still runs and wait until it has ended; a cancellation that arrives meanwhile is not lost."""
+    cancelled = False
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        try:
+            await workflow.wait(pending)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 async def wait_until(moment: datetime, condition: Callable[[], bool], summary: str) -> bool:

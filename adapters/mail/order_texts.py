@@ -56,6 +56,12 @@ _TEXTS: dict[str, EventText] = {
     EventType.PARCEL_OUT_FOR_DELIVERY: EventText("your parcel arrives today", "Your parcel is out for delivery today."),
     EventType.PARCEL_EXCEPTION: EventText("your parcel is delayed", "The carrier reports a problem with your parcel."),
     EventType.PARCEL_DELIVERED: EventText("your parcel has been delivered", "Your parcel has been delivered."),
+    EventType.PARCEL_RETURNED: EventText(
+        "your parcel was returned", "Your parcel could not be delivered and was returned to us. We will contact you."
+    ),
+    EventType.PARCEL_LOST: EventText(
+        "your parcel was lost", "The carrier has lost your parcel. We will contact you about what happens next."
+    ),
     EventType.PARCEL_CANCELLED: EventText(
         "your parcel was cancelled", "Your parcel was cancelled before it was shipped."
     ),
@@ -122,6 +128,10 @@ _TEXTS: dict[str, EventText] = {
     ),
     EventType.ORDER_CANCELLING: EventText("we are cancelling your order", "We are cancelling your order."),
     EventType.ORDER_CANCELLED: EventText("your order was cancelled", "Your order was cancelled."),
+    EventType.ORDER_PARTLY_CANCELLED: EventText(
+        "part of your order was cancelled",
+        "Part of your order was cancelled and you are not charged for it. What was shipped is on its way to you.",
+    ),
     EventType.ORDER_AWAITING_PAYMENT: EventText(
         "please complete your payment",
         "Your items stay reserved while you complete the payment or choose another method.",

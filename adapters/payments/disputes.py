@@ -7,7 +7,7 @@ from typing import Any
 import stripe
 
 from adapters.payments.answers import failure
-from adapters.payments.provider import stripe_client
+from adapters.payments.client import one_attempt, stripe_client
 from adapters.settings import Settings
 from domain.disputes import DisputeStatus
 from domain.errors import Misuse
@@ -22,6 +22,7 @@ class DisputeProvider:
     def __init__(self, settings: Settings) -> None:
         self._disputes = stripe_client(settings).v1.disputes
 
+    @one_attempt()
     def retrieve(self, command: RetrieveDispute) -> DisputeState:
         """Its state now, with all the money it has moved so far."""
         asked_at = datetime.now(UTC)
@@ -48,6 +49,7 @@ class DisputeProvider:
             asked_at=asked_at,
         )
 
+    @one_attempt()
     def submit(self, command: SubmitEvidence) -> ProviderResult:
         """Submit evidence. Where an earlier attempt may have done so, only if the provider does not have it."""
         try:
@@ -64,6 +66,7 @@ class DisputeProvider:
             raise failure(error) from error
         return ProviderResult(outcome=PaymentOutcome.SUCCEEDED, provider_id=command.dispute_id)
 
+    @one_attempt()
     def accept(self, command: AcceptDispute) -> ProviderResult:
         """Accept the dispute; one that is lost already is a success, too."""
         try:

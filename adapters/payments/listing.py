@@ -10,7 +10,7 @@ import stripe
 from stripe import PaymentIntent, Refund
 
 from adapters.payments.answers import charge_of, failure, failure_of, metadata_of
-from adapters.payments.provider import stripe_client
+from adapters.payments.client import one_attempt, stripe_client
 from adapters.settings import Settings
 from domain.payment_facts import PaymentMade, RefundFailed, RefundMade
 
@@ -57,6 +57,7 @@ class PaymentListing:
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
 
+    @one_attempt()
     def payments(self, window: Window, after: str | None) -> PaymentPage:
         """Payments begun in the window, newest first; those that name no order are not ours."""
         parameters = _page(window, after) | {"expand": ["data.latest_charge"]}
@@ -65,6 +66,7 @@ class PaymentListing:
         payments = [_payment(intent) for intent in page.data if _order_id(intent)]
         return PaymentPage(payments, page.data[-1].id if page.has_more else None)
 
+    @one_attempt()
     def refunds(self, window: Window, after: str | None) -> RefundPage:
         """Refunds made in the window, newest first."""
         with _outages():
@@ -76,6 +78,7 @@ class PaymentListing:
         ]
         return RefundPage(listed, page.data[-1].id if page.has_more else None)
 
+    @one_attempt()
     def payment(self, payment_id: str) -> PaymentMade | None:
         """One payment with its refunds; None when the provider has none of this id."""
         try:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import stripe
-from stripe import PaymentIntent, Refund, RequestsClient
+from stripe import PaymentIntent, Refund
 
 from adapters.payments.answers import (
     charge_of,
@@ -19,6 +19,7 @@ from adapters.payments.answers import (
     standing,
     succeeded,
 )
+from adapters.payments.client import one_attempt, search_time_is_over, stripe_client
 from adapters.settings import Settings
 from domain.errors import Misuse
 from schemas.provider_calls import (
@@ -34,30 +35,9 @@ from schemas.provider_calls import (
     VoidPayment,
 )
 
-# Otherwise the SDK measures our calls for its maker, and writes an id for that into the user's configuration folder.
-stripe.enable_telemetry = False
-
-_CONNECT_SECONDS = 3.0
-_ANSWER_SECONDS = 25.0
+PAGE = 100  # the most the provider gives at once
 _CLOCKS_DIFFER = timedelta(minutes=10)
 _WITH_FEE = "latest_charge.balance_transaction"
-
-
-def api_version(settings: Settings) -> str:
-    """The version of its API that we speak with the provider: the one the SDK was made for, unless another is set."""
-    return settings.stripe_api_version or stripe.api_version
-
-
-def stripe_client(settings: Settings) -> stripe.StripeClient:
-    """A client that tries once."""
-    # Temporal retries, and shows that it does; a client that retried as well would hide an outage in a long call.
-    return stripe.StripeClient(
-        settings.stripe_api_key.get_secret_value(),
-        base_addresses={"api": settings.stripe_api_base.rstrip("/")},
-        stripe_version=api_version(settings),
-        max_network_retries=0,
-        http_client=RequestsClient(timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS)),
-    )
 
 
 class PaymentProvider:
@@ -75,10 +55,16 @@ class PaymentProvider:
         self._refunds = client.v1.refunds
         self._customers = client.v1.customers
 
+    @one_attempt()
     def authorize(self, command: AuthorizePayment) -> ProviderResult:
-        """Authorize the amount; nothing is authorized yet when the customer has to confirm it with their bank."""
-        since = command.unknown_since
-        earlier = self._payment_of(command.step, since) if since is not None else None
+        """Authorize the amount; nothing is authorized yet when the customer has to confirm it with their bank.
+
+        Where an earlier attempt may have done so, its payment is searched for first. A search that takes longer than an
+        attempt is `pending` and says where it is to be continued.
+        """
+        earlier, after = self._earlier_payment(command)
+        if after is not None:
+            return ProviderResult(outcome=PaymentOutcome.PENDING, search_after=after)
         try:
             intent = earlier or self._create(command)
             if never_confirmed(intent):
@@ -93,10 +79,12 @@ class PaymentProvider:
             raise Misuse(f"the provider left {intent.id} {intent.status}", "unexpected_status")
         return self._as_requested(intent, command)
 
+    @one_attempt()
     def retrieve(self, command: RetrievePayment) -> ProviderResult:
         """The payment's state now, whatever any webhook has said."""
         return self._as_requested(self._retrieve(command.provider_id), command)
 
+    @one_attempt()
     def abandon(self, command: AbandonPayment) -> ProviderResult:
         """Cancel a payment that the customer has not confirmed. A confirmed one stays as it is.
 
@@ -112,6 +100,7 @@ class PaymentProvider:
             intent = self._retrieve(command.provider_id)
         return self._as_requested(intent, command)
 
+    @one_attempt()
     def capture(self, command: CapturePayment) -> ProviderResult:
         """Capture so much of the authorization; after the final capture the rest of it is voided.
 
@@ -135,6 +124,7 @@ class PaymentProvider:
             return refusal(error)
         return succeeded(intent.id, command.amount, _fee(intent))
 
+    @one_attempt()
     def void(self, command: VoidPayment) -> ProviderResult:
         """Void what is authorized and not captured; that nothing is authorized any more is a success, too.
 
@@ -142,6 +132,7 @@ class PaymentProvider:
         """
         return succeeded(command.provider_id, self._void(command.provider_id, command.idempotency_key))
 
+    @one_attempt()
     def refund(self, command: RefundPayment) -> ProviderResult:
         """Refund so much of what was captured.
 
@@ -165,6 +156,7 @@ class PaymentProvider:
             raise failure(error) from error
         return refund_standing(refund)
 
+    @one_attempt()
     def retrieve_refund(self, command: RetrieveRefund) -> ProviderResult:
         """The refund's state now."""
         try:
@@ -215,16 +207,27 @@ class PaymentProvider:
         except stripe.StripeError as error:
             raise failure(error) from error
 
-    def _payment_of(self, step: str, since: datetime) -> PaymentIntent | None:
-        """The payment of an earlier attempt at this step; listed, because the provider's search lags behind."""
-        begun = min(since, datetime.now(UTC)) - _CLOCKS_DIFFER
-        window: Any = {"created": {"gte": int(begun.timestamp())}, "limit": 100}
-        window["expand"] = ["data.latest_charge"]
-        try:
-            listed = self._intents.list(window).auto_paging_iter()
-            return next((intent for intent in listed if metadata_of(intent).get("step") == step), None)
-        except stripe.StripeError as error:
-            raise failure(error) from error
+    def _earlier_payment(self, command: AuthorizePayment) -> tuple[PaymentIntent | None, str | None]:
+        """The payment of an earlier attempt at this step, or where the search for it is to be continued.
+
+        Listed, because the provider's search lags behind; newest first, so that a place in the list stays one.
+        """
+        if command.unknown_since is None:
+            return None, None
+        begun = min(command.unknown_since, datetime.now(UTC)) - _CLOCKS_DIFFER
+        after = command.search_after
+        while True:
+            window: Any = {"created": {"gte": int(begun.timestamp())}, "limit": PAGE, "expand": ["data.latest_charge"]}
+            try:
+                page = self._intents.list(window | ({"starting_after": after} if after else {}))
+            except stripe.StripeError as error:
+                raise failure(error) from error
+            found = next((intent for intent in page.data if metadata_of(intent).get("step") == command.step), None)
+            if found is not None or not page.has_more:
+                return found, None
+            after = page.data[-1].id
+            if search_time_is_over():
+                return None, after
 
     def _refund_of(self, command: RefundPayment) -> Refund | None:
         listed = self._refunds.list({"payment_intent": command.provider_id, "limit": 100}).auto_paging_iter()

@@ -74,7 +74,7 @@ class _Decisions:
         if answer is not None:
             return answer.response()
         latest = await run_in_threadpool(self._disputes.get, dispute.id)
-        return accepted(latest or dispute)
+        return accepted(latest or dispute, self._once.key_of(request))
 
 
 async def _decisions(once: OnceInWorkflow, asker: CurrentPrincipal, disputes: DisputeStore) -> _Decisions:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Response
 
 from adapters.mysql.idempotency import Begun
 from api.answers import Answer
@@ -11,7 +11,7 @@ from api.errors import problems
 from api.order_requests import RESPONSES, OrderRequests
 from api.ownership import CurrentOrder
 from api.permissions import CurrentPrincipal, acting, require
-from schemas.order_requests import SettleCompensation, SettlementRequest
+from schemas.order_requests import ParcelSettlementRequest, SettleCompensation, SettlementRequest, SettleParcel
 from schemas.order_search import FoundOrders, OrderQuery
 from schemas.orders import OrderView
 from schemas.risk import Review, ReviewRequest
@@ -24,6 +24,11 @@ _REVIEWS = {
 _SETTLEMENTS = {
     "try again": {"value": {"retry": True, "reason": "the carrier has found the parcel"}},
     "by hand": {"value": {"retry": False, "reason": "the customer keeps the parcel and has paid for it"}},
+}
+_PARCEL_SETTLEMENTS = {
+    "stopped": {"value": {"outcome": "stopped", "reason": "it is still in our warehouse"}},
+    "dispatched": {"value": {"outcome": "dispatched", "reason": "the driver has signed for it"}},
+    "ask again": {"value": {"outcome": "retry", "reason": "the carrier's API works again"}},
 }
 
 
@@ -74,6 +79,35 @@ async def settle_order(
         return await requests.as_it_is(order)
 
     return await requests.answer(f"/v1/ops/orders/{order.id}/compensation", order, body, settle)
+
+
+@router.post(
+    "/{order_id}/parcels/{number}",
+    dependencies=[require("orders:settle")],
+    response_model=OrderView,
+    responses=RESPONSES,
+)
+async def settle_parcel(
+    number: Annotated[int, Path(ge=1, le=10_000)],
+    body: Annotated[ParcelSettlementRequest, Body(openapi_examples=_PARCEL_SETTLEMENTS)],
+    order: CurrentOrder,
+    asker: CurrentPrincipal,
+    checkouts: Checkouts,
+    requests: OrderRequests,
+) -> Response:
+    """Say what became of a parcel of which the carrier does not say whether it was dispatched.
+
+    The order then continues by itself: what was stopped is released and not charged, what was dispatched is charged.
+    409 `parcel_not_unknown` when it is known what became of the parcel.
+    """
+    actor = acting(asker, "orders:settle")
+    settlement = SettleParcel(parcel=number, outcome=body.outcome, actor=actor, reason=body.reason)
+
+    async def settle(begun: Begun) -> Answer:
+        await checkouts.settle_parcel(order.id, begun.resource_id, settlement)
+        return await requests.as_it_is(order)
+
+    return await requests.answer(f"/v1/ops/orders/{order.id}/parcels/{number}", order, body, settle)
 
 
 @router.get("", dependencies=[require("ops:orders")], responses=problems(401, 403, 422, 503))

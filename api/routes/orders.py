@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Body, Query, Response
 from fastapi.responses import JSONResponse
 
-from api.answers import accepted
+from adapters.mysql.idempotency import Begun
+from api.answers import Answer
 from api.deps import Checkouts, Orders
 from api.errors import problems
+from api.order_requests import CancelRequests
 from api.ownership import CurrentOrder, OwnOrder, UnrecordedOrder
 from api.permissions import CurrentPrincipal, acting, may, require
 from api.principals import Principal
@@ -19,7 +20,7 @@ from schemas.base import Payload
 from schemas.order_requests import CancelOrder, CancelRequest
 from schemas.orders import OrderHistory, OrderPage, OrderView
 from temporal_clients.checkouts import CheckoutClient
-from temporal_clients.errors import StillWorking, is_temporal_away
+from temporal_clients.errors import is_temporal_away
 
 
 class PendingOrder(Payload):
@@ -78,23 +79,31 @@ def read_order_history(
     "/{order_id}/cancel",
     dependencies=[require("orders:cancel_own", "orders:cancel_any")],
     response_model=OrderView,
-    responses={202: {"model": OrderView, "description": "Being cancelled"}, **problems(401, 403, 404, 409, 503)},
+    responses={
+        202: {"model": OrderView, "description": "Being cancelled; send the same request again"},
+        **problems(400, 401, 403, 404, 409, 422, 503),
+    },
 )
 async def cancel_order(
     order: CurrentOrder,
     asker: CurrentPrincipal,
-    orders: Orders,
     checkouts: Checkouts,
+    requests: CancelRequests,
     body: Annotated[CancelRequest | None, Body(openapi_examples={"size": {"value": _CANCEL_EXAMPLE}})] = None,
-) -> OrderView | JSONResponse:
-    """Cancel an order before its parcels are dispatched; reserved stock is released and authorized money is voided."""
-    request = CancelOrder(actor=_canceller(order, asker), reason=(body or CancelRequest()).reason)
-    try:
-        await checkouts.cancel(order.id, request)
-    except StillWorking:
-        latest = await run_in_threadpool(orders.get, order.id)
-        return accepted(latest or order)
-    return await run_in_threadpool(orders.get, order.id) or order
+) -> Response:
+    """Cancel an order before its parcels are dispatched; reserved stock is released and authorized money is voided.
+
+    202 while that takes longer, 503 when nobody has accepted it yet; both name the key to ask again with. Without an
+    Idempotency-Key the same request counts as a repeat.
+    """
+    wanted = body or CancelRequest()
+    request = CancelOrder(actor=_canceller(order, asker), reason=wanted.reason)
+
+    async def cancel(begun: Begun) -> Answer:
+        await checkouts.cancel(order.id, begun.resource_id, request)
+        return await requests.as_it_is(order)
+
+    return await requests.answer(f"{router.prefix}/{order.id}/cancel", order, wanted, cancel)
 
 
 def pending(order_id: str) -> JSONResponse:

@@ -27,6 +27,7 @@ router_of_provider = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
 # Statuses that only we give, and no carrier.
 _OURS = frozenset({ParcelStatus.PLANNED, ParcelStatus.ON_HOLD})
+_LONGEST_STATUS, _LONGEST_LOCATION = 64, 500
 
 
 class Receipt(Payload):
@@ -109,14 +110,18 @@ async def _apply_once(
 
 
 async def _apply_to_parcel(events: CarrierEvents, event_id: str, body: _CarrierBody) -> Outcome:
+    """A status we do not know is passed on as well: it is noted with the parcel, and moves nothing."""
+    subject, _, status = body.type.partition(".")
     try:
         order_id, parcel = parcel_of_reference(body.data.reference)
-        status = ParcelStatus(body.type.removeprefix("shipment."))
     except ValueError:
         return "ignored"
-    if status in _OURS:
+    if subject != "shipment" or not status or status in _OURS:
         return "ignored"
-    event = CarrierEvent(event_id=event_id, status=status, occurred_at=body.timestamp, location=body.data.location)
+    location = body.data.location[:_LONGEST_LOCATION] if body.data.location else None
+    event = CarrierEvent.model_validate(
+        {"event_id": event_id, "status": status[:_LONGEST_STATUS], "occurred_at": body.timestamp, "location": location}
+    )
     return await events.apply(order_id, parcel, event)
 
 

@@ -11,14 +11,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from standardwebhooks import Webhook
 
-from dev.carrier_simulator.gateway import problem, require_key, with_faults
+from dev.carrier_simulator.gateway import InFlight, problem, require_key, with_faults
 from dev.carrier_simulator.movement import Movement
 from dev.carrier_simulator.settings import Settings
 from dev.carrier_simulator.shipments import SCHEMA, Shipments
 from dev.carrier_simulator.wire import Advance, Booking, CarrierError, Json, Resend
 from dev.database import Database
 from dev.faults import Faults, fault_router
-from dev.outbox import Outbox, Sign
+from dev.outbox import DeliveryOptions, Outbox, Sign
 from dev.service import RequestLog
 
 
@@ -72,6 +72,7 @@ def _add_errors(app: FastAPI) -> None:
 
 def _add_api(app: FastAPI, settings: Settings, shipments: Shipments, movement: Movement, faults: Faults) -> None:
     """The carrier's public API."""
+    in_flight = InFlight()
 
     @app.post("/v1/shipments", status_code=201)
     async def book(request: Request, booking: Booking) -> Response:
@@ -86,7 +87,8 @@ def _add_api(app: FastAPI, settings: Settings, shipments: Shipments, movement: M
             headers = {"Idempotent-Replayed": "true"} if replayed else None
             return JSONResponse(body, status_code=201, headers=headers)
 
-        return await with_faults(faults, "book", booking.reference, work)
+        with in_flight.only(key):
+            return await with_faults(faults, "book", booking.reference, work)
 
     @app.get("/v1/shipments")
     async def find(request: Request, reference: str) -> Response:
@@ -113,7 +115,7 @@ def _add_control(app: FastAPI, shipments: Shipments, movement: Movement, outbox:
 
     @app.post("/_control/shipments/{name}/advance")
     async def advance(name: str, move: Advance) -> Json:
-        moved = shipments.advance(name, move.to, move.reversed)
+        moved = shipments.advance(name, move)
         movement.wake()
         return moved
 
@@ -128,6 +130,15 @@ def _add_control(app: FastAPI, shipments: Shipments, movement: Movement, outbox:
     @app.get("/_control/webhooks")
     async def deliveries(limit: int = 100) -> Json:
         return {"data": outbox.deliveries(limit)}
+
+    @app.put("/_control/webhooks")
+    async def set_delivery(options: DeliveryOptions) -> DeliveryOptions:
+        outbox.set_delivery(options)
+        return options
+
+    @app.delete("/_control/webhooks", status_code=204)
+    async def reset_delivery() -> None:
+        outbox.set_delivery(DeliveryOptions())
 
     @app.get("/_ledger")
     async def ledger(reference: str | None = None) -> Json:

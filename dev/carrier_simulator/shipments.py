@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from dev.carrier_simulator.settings import Settings
 from dev.carrier_simulator.wire import (
+    FINAL,
     STATUSES,
+    TROUBLE,
     UNDELIVERABLE_POSTAL_CODE,
     WAITING_POSTAL_CODE,
+    Advance,
     Booking,
     CarrierError,
     Json,
@@ -61,12 +64,22 @@ class Shipments:
             return self._insert(booking, key, fingerprint), False
 
     def get(self, name: str) -> Json:
-        """One shipment as it is now."""
+        """One shipment as it is now, with its events so far."""
         row = self._database.row("SELECT * FROM shipments WHERE id=?", name)
         if row is None:
             raise CarrierError(404, "shipment_not_found", f"There is no shipment {name}.")
         body: Json = json.loads(row["body"])
-        return {**body, "status": row["status"], "progress": row["progress"], "sequence": row["sequence"]}
+        events = [
+            {
+                "status": event["data"]["status"],
+                "occurred_at": event["timestamp"],
+                "location": event["data"]["location"],
+            }
+            for event in self.events(name)
+        ]
+        last = events[-1] if events else {"occurred_at": _moment(row["created"]), "location": None}
+        now = {"status": row["status"], "progress": row["progress"], "sequence": row["sequence"]}
+        return {**body, **now, "occurred_at": last["occurred_at"], "location": last["location"], "events": events}
 
     def find(self, reference: str | None = None, tracking_number: str | None = None) -> list[Json]:
         """Shipments, newest first, by what their sender or recipient knows of them."""
@@ -87,17 +100,18 @@ class Shipments:
             self._database.execute(sql, name)
             return self.get(name)
 
-    def advance(self, name: str, to: str, backwards: bool = False) -> Json:
-        """Move a parcel by hand, through every status between; only forwards, or to an exception."""
+    def advance(self, name: str, move: Advance) -> Json:
+        """Move a parcel by hand, through every status between; only forwards, or into trouble."""
         with self._database.transaction():
             shipment = self.get(name)
-            here = STATUSES.index(shipment["progress"])
-            ahead = (to,) if to == "exception" else STATUSES[here + 1 : STATUSES.index(to) + 1]
-            if shipment["status"] in ("cancelled", "delivered") or not ahead:
-                raise CarrierError(409, "illegal_move", f"A shipment that is {shipment['status']} cannot become {to}.")
+            ahead = _ahead(shipment, move.to)
+            if shipment["status"] in FINAL or not ahead:
+                message = f"A shipment that is {shipment['status']} cannot become {move.to}."
+                raise CarrierError(409, "illegal_move", message)
             for place, status in enumerate(ahead):
                 # A little apart, because deliveries due at one moment overtake each other.
-                self._move(name, status, 0.1 * (len(ahead) - place if backwards else place))
+                delay = 0.1 * (len(ahead) - place if move.reversed else place)
+                self._move(name, status, delay, silent=move.silent)
             return self.get(name)
 
     def move_due(self) -> float | None:
@@ -159,13 +173,13 @@ class Shipments:
         body: Json = json.loads(row["body"]) if row else {}
         return body
 
-    def _move(self, name: str, status: str, delay: float = 0.0) -> None:
-        """Write the new status and its event together; a parcel in exception stops."""
+    def _move(self, name: str, status: str, delay: float = 0.0, *, silent: bool = False) -> None:
+        """Write the new status and its event together; a parcel in trouble stops."""
         shipment = self.get(name)
-        moves_on = status not in ("delivered", "exception") and not self._settings.manual
+        moves_on = status not in ("delivered", *TROUBLE) and not self._settings.manual
         waits = shipment["ship_to"]["postal_code"] == WAITING_POSTAL_CODE
         due = time.time() + self._settings.step_seconds if moves_on and not waits else None
-        progress = shipment["progress"] if status == "exception" else status
+        progress = shipment["progress"] if status in TROUBLE else status
         sequence = shipment["sequence"] + 1
         sql = "UPDATE shipments SET status=?, progress=?, sequence=?, next_move_at=? WHERE id=?"
         self._database.execute(sql, status, progress, sequence, due, name)
@@ -180,4 +194,17 @@ class Shipments:
         event_id = f"msg_{secrets.token_hex(12)}"
         body = json.dumps({"type": f"shipment.{status}", "timestamp": datetime.now(UTC).isoformat(), "data": data})
         self._database.execute("INSERT INTO events VALUES (?,?,?,?)", event_id, name, sequence, body)
-        self._outbox.put(event_id, body, delay)
+        if not silent:
+            self._outbox.put_new(event_id, body, delay)
+
+
+def _ahead(shipment: Json, to: str) -> tuple[str, ...]:
+    here = STATUSES.index(shipment["progress"])
+    if to not in TROUBLE:
+        return STATUSES[here + 1 : STATUSES.index(to) + 1]
+    left_first = here == 0 and to in ("returned", "lost")
+    return (STATUSES[1], to) if left_first else (to,)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -9,8 +9,11 @@ Json = dict[str, Any]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Country = Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")]
 
-# The statuses of a parcel that is delivered; "cancelled" can follow the first, "exception" the later ones.
+# The statuses of a parcel that is delivered; "cancelled" can follow the first, and what can go wrong the others.
 STATUSES = ("booked", "dispatched", "in_transit", "out_for_delivery", "delivered")
+# A recipient may refuse a parcel, which then comes back; so may the carrier's driver, who then never takes it.
+TROUBLE = ("exception", "refused", "returned", "lost")
+FINAL = ("cancelled", "delivered", "returned", "lost")
 
 # Special postal codes: the first cannot be delivered to; parcels to the second move only by `advance`.
 UNDELIVERABLE_POSTAL_CODE = "00000"
@@ -54,18 +57,20 @@ class Booking(BaseModel):
     """POST /v1/shipments."""
 
     reference: Text
-    service: Literal["standard", "express"]
+    service: Literal["standard", "express", "pickup"]
     ship_from: Origin
     ship_to: Destination
     parcels: list[Parcel] = Field(min_length=1, max_length=50)
 
 
 class Advance(BaseModel):
-    """How far to move a parcel; every status between gets its event."""
+    """How far to move a parcel; every status between gets its event, unless they get lost."""
 
-    to: Literal["dispatched", "in_transit", "out_for_delivery", "delivered", "exception"]
+    to: Literal["dispatched", "in_transit", "out_for_delivery", "delivered", "exception", "refused", "returned", "lost"]
     # The events then arrive newest first.
     reversed: bool = False
+    # No webhook is ever sent of these moves; who asks learns of them.
+    silent: bool = False
 
 
 class Resend(BaseModel):

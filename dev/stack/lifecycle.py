@@ -92,7 +92,7 @@ def _start_parts(console: Console, parts: list[Part]) -> list[str]:
     started = time.monotonic()
     failures: list[str] = []
     with console.status("waiting for an answer") as status, ThreadPoolExecutor(max(1, len(parts))) as pool:
-        waiting = {pool.submit(control.wait_until_ready, part.name): part.name for part in parts}
+        waiting = {pool.submit(_until_ready, console, part.name, part not in stopped): part.name for part in parts}
         for future in as_completed(waiting):
             name = waiting.pop(future)
             if error := future.exception():
@@ -103,6 +103,18 @@ def _start_parts(console: Console, parts: list[Part]) -> list[str]:
     if failures:
         raise StackError(" ".join(failures))
     return [part.name for part in stopped]
+
+
+def _until_ready(console: Console, name: str, ran_already: bool) -> None:
+    """Wait until it answers. One that ran already and does not hangs, and is started again, once."""
+    try:
+        control.wait_until_ready(name)
+    except StackError:
+        if not ran_already:
+            raise
+        console.print(f"[yellow]![/yellow] {name} runs but does not answer: starting it again")
+        control.kill(name)
+        control.start(name)
 
 
 def _stop_outdated(console: Console, parts: list[Part]) -> None:

@@ -8,7 +8,7 @@ import uuid_utils
 
 from adapters.carrier import Carrier
 from adapters.settings import Settings
-from domain.errors import CarrierUnavailable, Misuse
+from domain.errors import CarrierKeyRefused, CarrierUnavailable, Misuse
 from domain.fulfilment import parcel_of_reference
 from schemas.base import Address
 from schemas.fulfilment import BookShipment, CancelShipment
@@ -136,10 +136,12 @@ def test_carrier_that_is_not_there_is_an_outage(settings: Settings) -> None:
         Carrier(settings.model_copy(update={"carrier_api_base": "http://127.0.0.1:1"})).book(booking())
 
 
-def test_wrong_key_and_unknown_shipment_are_our_mistake(carrier: Carrier, settings: Settings) -> None:
+def test_a_wrong_key_is_an_outage_of_its_own_and_an_unknown_shipment_our_mistake(
+    carrier: Carrier, settings: Settings
+) -> None:
     stranger = settings.model_copy(update={"carrier_api_key": type(settings.carrier_api_key)("stranger")})
-    with pytest.raises(Misuse) as unauthorized:
+    with pytest.raises(CarrierKeyRefused):
         Carrier(stranger).book(booking())
-    assert unauthorized.value.code == "unauthorized"
-    with pytest.raises(Misuse):
+    with pytest.raises(Misuse) as unknown:
         carrier.cancel(cancellation("shp_nobody"))
+    assert unknown.value.code == "shipment_not_found"

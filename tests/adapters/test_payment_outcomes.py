@@ -10,9 +10,10 @@ import stripe
 from stripe.params import PaymentIntentCreateParams
 from structlog.testing import capture_logs
 
+from adapters.payments.client import stripe_client
 from adapters.payments.disputes import DisputeProvider
 from adapters.payments.listing import PaymentListing
-from adapters.payments.provider import PaymentProvider, stripe_client
+from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
 from domain.errors import KeyRefused, Misuse, NothingDone, OutcomeUnknown, ProviderUnavailable
 from schemas.disputes import AcceptDispute, RetrieveDispute, SubmitEvidence

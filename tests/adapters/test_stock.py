@@ -154,6 +154,17 @@ def test_the_ledger_pages_from_the_newest(inventory: Inventory, make_product: Ma
     assert rest.next_cursor is None
 
 
+def test_an_order_placed_again_costs_what_it_was_placed_at(inventory: Inventory, make_product: MakeProduct) -> None:
+    sku = make_product(stock=5)
+    first = order_of({sku: 2}, price=1000)
+    dearer = first.model_copy(update={"quote": order_of({sku: 2}, price=1500).quote})
+    placed = inventory.orders.place(first)
+    assert placed.quote == first.quote != dearer.quote
+    assert inventory.orders.place(dearer) == placed
+    assert sum(parcel.amount for parcel in placed.parcels) == placed.quote.total
+    assert inventory.ledger(sku) == [("received", 5), ("reserved", 2)]
+
+
 def test_an_adjustment_never_takes_what_is_promised(inventory: Inventory, make_product: MakeProduct) -> None:
     sku = make_product(stock=5)
     inventory.place(**{sku: 3})

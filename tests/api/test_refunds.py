@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -82,15 +83,24 @@ def test_fifty_at_once_refund_what_there_is(
     refund: Refund, order: Json, buyer: Buyer, api: httpx2.Client, staff: dict[str, str]
 ) -> None:
     part = order["total"]["amount"] // 20
+
+    def answered(number: int) -> httpx2.Response:
+        """Whoever is told that it takes longer asks again."""
+        key, deadline = f"fifty-{order['id']}-{number}", time.monotonic() + 240
+        while (answer := refund(part, key)).status_code == httpx2.codes.ACCEPTED:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        return answer
+
     with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(lambda _: refund(part), range(50)))
+        answers = list(pool.map(answered, range(50)))
     deadline = time.monotonic() + 120
     while buyer.order(order["id"])["payment"]["refunded"]["amount"] < 20 * part:
         assert time.monotonic() < deadline, buyer.order(order["id"])
         time.sleep(0.2)
     listed = api.get(f"/v1/ops/orders/{order['id']}/refunds", headers=staff).json()
     assert [one["status"] for one in listed["items"]] == ["succeeded"] * 20
-    assert {answer.status_code for answer in answers} <= {201, 202, 409}
+    assert Counter(answer.status_code for answer in answers) == {201: 20, 409: 30}
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"refund_exceeds_captured"}
     assert buyer.effects(order["id"]).count("refund") == 20
     assert buyer.order(order["id"])["payment"]["refunded"]["amount"] == 20 * part <= order["total"]["amount"]

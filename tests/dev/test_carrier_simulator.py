@@ -152,3 +152,81 @@ def test_parcels_go_on_after_a_restart(carrier: Carrier, hooks: WebhookReceiver,
     carrier.start()
     eventually(lambda: len(hooks.received) == 4, "the parcel did not go on")
     assert hooks.types() == ROAD
+
+
+def test_a_parcel_comes_back_or_is_lost(carrier: Carrier, hooks: WebhookReceiver, eventually: Eventually) -> None:
+    names = [carrier.book(key, "11111").json()["id"] for key in ("a", "b", "c")]
+    carrier.control(names[0], "advance", {"to": "out_for_delivery"}).raise_for_status()
+    for trouble in ("refused", "returned"):
+        assert carrier.control(names[0], "advance", {"to": trouble}).json()["status"] == trouble
+    assert carrier.control(names[1], "advance", {"to": "lost"}).json()["sequence"] == 2
+    assert carrier.control(names[2], "advance", {"to": "refused"}).json()["status"] == "refused"
+    for name in names[:2]:
+        assert carrier.control(name, "advance", {"to": "delivered"}).status_code == 409
+    eventually(lambda: len(hooks.received) == 8, "not all events arrived")
+    assert set(hooks.types()) == {*ROAD[:3], "shipment.refused", "shipment.returned", "shipment.lost"}
+
+
+def test_who_asks_learns_of_what_no_webhook_said(carrier: Carrier, hooks: WebhookReceiver) -> None:
+    name = carrier.book(postal_code="11111", service="pickup").json()["id"]
+    (booked,) = carrier.client.get("/v1/shipments", params={"reference": "o1"}).json()["data"]
+    assert (booked["status"], booked["events"], booked["location"]) == ("booked", [], None)
+    assert booked["occurred_at"]
+    carrier.control(name, "advance", {"to": "in_transit", "silent": True}).raise_for_status()
+    carrier.client.put("/_control/webhooks", json={"copies": 0}).raise_for_status()
+    carrier.control(name, "advance", {"to": "out_for_delivery"}).raise_for_status()
+    found = carrier.client.get(f"/v1/shipments/{name}").json()
+    assert [event["status"] for event in found["events"]] == ["dispatched", "in_transit", "out_for_delivery"]
+    assert (found["status"], found["location"]) == ("out_for_delivery", "Delivery depot")
+    assert found["occurred_at"] == found["events"][-1]["occurred_at"]
+    assert carrier.client.get("/_control/webhooks").json()["data"] == hooks.received == []
+    unknown = carrier.client.get("/v1/shipments", params={"reference": "o2"})
+    assert unknown.json() == {"data": []}
+
+
+def test_events_come_late_and_twice(carrier: Carrier, hooks: WebhookReceiver, eventually: Eventually) -> None:
+    carrier.client.put("/_control/webhooks", json={"copies": 2, "delay_seconds": 0.3}).raise_for_status()
+    name = carrier.book(postal_code="11111").json()["id"]
+    carrier.control(name, "advance", {"to": "dispatched"}).raise_for_status()
+    eventually(lambda: hooks.types() == ["shipment.dispatched"] * 2, "the event did not come twice")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 422, 425, 429, 500])
+@pytest.mark.parametrize("operation", ["book", "cancel", "find"])
+def test_every_operation_can_be_refused(carrier: Carrier, operation: str, status: int) -> None:
+    name = carrier.book("first", postal_code="11111").json()["id"]
+    fault = {"kind": str(status), "match": {"operation": operation}}
+    calls = {
+        "book": lambda: carrier.book("second", postal_code="11111"),
+        "cancel": lambda: carrier.client.post(f"/v1/shipments/{name}/cancel"),
+        "find": lambda: carrier.client.get("/v1/shipments", params={"reference": "o1"}),
+    }
+    carrier.client.post("/_control/faults", json=fault | {"seconds": 2, "code": "made_up"}).raise_for_status()
+    refused = calls[operation]()
+    assert (refused.status_code, refused.json()["code"]) == (status, "made_up")
+    assert refused.headers["retry-after"] == "2"
+    (kept,) = carrier.client.get("/_ledger").json()["data"]
+    assert (kept["id"], kept["status"]) == (name, "booked")
+
+
+def test_answers_that_cannot_be_used(carrier: Carrier) -> None:
+    def spoil(kind: str, **more: object) -> httpx2.Response:
+        carrier.client.post("/_control/faults", json={"kind": kind, **more}).raise_for_status()
+        return carrier.book(postal_code="11111")
+
+    assert spoil("malformed").text == "{"
+    assert "id" not in spoil("lacking").json()
+    assert len(spoil("too_long", field="tracking_number").json()["tracking_number"]) == 1000
+    assert carrier.book(postal_code="11111").headers["idempotent-replayed"] == "true"
+
+
+def test_a_key_whose_request_still_runs_is_turned_away(carrier: Carrier, eventually: Eventually) -> None:
+    carrier.client.post("/_control/faults", json={"kind": "latency", "seconds": 60}).raise_for_status()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(carrier.book, postal_code="11111")
+        eventually(lambda: carrier.client.get("/_control/faults").json()[0]["hits"] == 1, "it never came")
+        twin = carrier.book(postal_code="11111")
+        assert (twin.status_code, twin.json()["code"]) == (409, "request_in_progress")
+        carrier.client.delete("/_control/faults").raise_for_status()
+        assert first.result().status_code == 201
+    assert carrier.book(postal_code="11111").json()["id"] == first.result().json()["id"]

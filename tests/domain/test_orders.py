@@ -50,10 +50,40 @@ def test_an_illegal_move_is_refused_with_a_sentence() -> None:
         ((100, 100, 0, 0), PaymentStatus.CAPTURED),
         ((100, 100, 30, 0), PaymentStatus.PARTIALLY_REFUNDED),
         ((100, 100, 100, 0), PaymentStatus.REFUNDED),
+        ((100, 60, 60, 0), PaymentStatus.PARTIALLY_REFUNDED),
+        ((100, 60, 60, 40), PaymentStatus.REFUNDED),
+        ((100, 60, 20, 40), PaymentStatus.PARTIALLY_REFUNDED),
     ],
 )
 def test_payment_status_follows_the_ledger(sums: tuple[int, int, int, int], status: PaymentStatus) -> None:
     assert payment_status(*sums) is status
+
+
+EFFECTS = st.lists(st.tuples(st.sampled_from(["authorized", "captured", "voided", "refunded"]), st.integers(1, 100)))
+
+
+@given(EFFECTS)
+def test_payment_status_says_what_is_held_and_what_is_kept(effects: list[tuple[str, int]]) -> None:
+    sums = dict.fromkeys(("authorized", "captured", "refunded", "voided"), 0)
+    for effect, amount in effects:
+        held, kept = sums["authorized"] - sums["captured"] - sums["voided"], sums["captured"] - sums["refunded"]
+        sums[effect] += min(amount, {"authorized": amount, "captured": held, "voided": held, "refunded": kept}[effect])
+    held, kept = sums["authorized"] - sums["captured"] - sums["voided"], sums["captured"] - sums["refunded"]
+    moved = (bool(sums["captured"]), bool(sums["refunded"]), held > 0, kept > 0)
+    assert (
+        payment_status(**sums)
+        is {
+            # captured, refunded, held, kept
+            (False, False, False, False): PaymentStatus.VOIDED if sums["authorized"] else PaymentStatus.NOT_PAID,
+            (False, False, True, False): PaymentStatus.AUTHORIZED,
+            (True, False, True, True): PaymentStatus.PARTIALLY_CAPTURED,
+            (True, False, False, True): PaymentStatus.CAPTURED,
+            (True, True, True, True): PaymentStatus.PARTIALLY_REFUNDED,
+            (True, True, True, False): PaymentStatus.PARTIALLY_REFUNDED,
+            (True, True, False, True): PaymentStatus.PARTIALLY_REFUNDED,
+            (True, True, False, False): PaymentStatus.REFUNDED,
+        }[moved]
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Pricing: a total is always the sum of its parts."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -273,3 +274,11 @@ def test_less_than_a_card_network_takes_is_refused(amount: int) -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_one_payment(Money(amount, "EUR"))
     assert refused.value.details == {"minimum": MIN_CHARGE}
+
+
+def test_a_method_no_carrier_takes_is_not_sold(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = replace(SHIPPING_METHODS["pickup"], carrier_service=None)
+    monkeypatch.setitem(SHIPPING_METHODS, "pickup", without)
+    assert [option.code for option in shipping_options("DE", 500, "EUR")] == ["standard", "express"]
+    with pytest.raises(UnknownShippingMethod):
+        quote([item(grams=500)], "DE", "pickup")

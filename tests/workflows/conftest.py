@@ -12,6 +12,7 @@ from adapters.connections import Connections
 from adapters.mysql.orders.vouchers import Vouchers
 from dev.testbed import Testbed
 from schemas.vouchers import NewVoucher
+from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place, place_order
 from tests.workflows.provider import (
     Authenticate,
@@ -37,6 +38,13 @@ async def skipping(connections: Connections) -> AsyncIterator[Client]:
 @pytest.fixture(scope="session")
 def provider(bed: Testbed) -> str:
     return bed.url("PAYMENT_SIMULATOR_PORT")
+
+
+@pytest.fixture
+def carrier(bed: Testbed) -> Iterator[CarrierControl]:
+    control = CarrierControl(bed.url("CARRIER_SIMULATOR_PORT"))
+    yield control
+    control.end_faults()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -144,9 +144,17 @@ class Place(Protocol):
 
 
 async def place_order(client: Client, connections: Connections, lines: dict[str, int], **fields: object) -> Order:
-    order_id, postal_code = str(uuid_utils.uuid7()), str(fields.pop("postal_code", MOVED_BY_HAND))
+    order = order_input(lines, **fields)
+    handle = await client.start_workflow(
+        CheckoutWorkflow.run, order, id=order_workflow_id(order.order_id), task_queue=ORDERS_QUEUE
+    )
+    return Order(order, handle, client, connections)
+
+
+def order_input(lines: dict[str, int], **fields: object) -> CheckoutInput:
+    postal_code = str(fields.pop("postal_code", MOVED_BY_HAND))
     defaults: dict[str, object] = {
-        "order_id": order_id,
+        "order_id": str(uuid_utils.uuid7()),
         "customer_id": str(uuid_utils.uuid7()),
         "email": "customer@shop.example.com",
         "cart_id": str(uuid_utils.uuid7()),
@@ -158,11 +166,7 @@ async def place_order(client: Client, connections: Connections, lines: dict[str,
         "shipping_method": "standard",
         "payment_method": "pm_card_visa",
     }
-    order = CheckoutInput.model_validate(defaults | fields)
-    handle = await client.start_workflow(
-        CheckoutWorkflow.run, order, id=order_workflow_id(order_id), task_queue=ORDERS_QUEUE
-    )
-    return Order(order, handle, client, connections)
+    return CheckoutInput.model_validate(defaults | fields)
 
 
 def refusal(error: WorkflowUpdateFailedError) -> object:

@@ -3,7 +3,7 @@
 import uuid_utils
 from temporalio.client import Client, WorkflowHandle
 
-from adapters.payments.provider import stripe_client
+from adapters.payments.client import stripe_client
 from adapters.settings import Settings
 from schemas.refunds import RefundAnswer, RefundInput, RefundView
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id

@@ -4,7 +4,7 @@ import pytest
 
 from adapters.connections import Connections
 from adapters.mysql.payments.ledger import Ledger
-from adapters.payments.provider import stripe_client
+from adapters.payments.client import stripe_client
 from adapters.settings import Settings
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus

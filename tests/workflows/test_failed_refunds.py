@@ -13,8 +13,8 @@ from adapters.mysql.payments.credit import Granter, StoreCredit
 from adapters.mysql.payments.facts import PaymentFactsReader
 from adapters.mysql.payments.ledger import Ledger
 from adapters.mysql.payments.refunds import Refunds
+from adapters.payments.client import stripe_client
 from adapters.payments.listing import PaymentListing
-from adapters.payments.provider import stripe_client
 from adapters.settings import Settings
 from domain.ledger import Account, EntryKind
 from domain.orders import PaymentStatus

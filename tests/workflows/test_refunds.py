@@ -11,7 +11,7 @@ from adapters.connections import Connections
 from adapters.mysql.payments.ledger import Ledger
 from adapters.mysql.payments.refunds import Refunds
 from adapters.mysql.tables.payments import ledger_postings
-from adapters.payments.provider import stripe_client
+from adapters.payments.client import stripe_client
 from domain.ledger import EntryKind
 from domain.orders import PaymentStatus
 from schemas.orders import OrderView

@@ -6,6 +6,7 @@ import pytest
 
 from adapters.connections import Connections
 from adapters.mysql.payments.ledger import Ledger
+from adapters.payments import client, provider
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
@@ -86,6 +87,28 @@ async def test_asking_the_provider_fails_at_first_as_well(
     faults = [provider_fault("error_after", "create"), provider_fault("fail_before", "list", times=3)]
     await check_delivered_and_paid_once(await place({make_product(): 1}), provider_journal)
     assert all(fault.struck() for fault in faults)
+
+
+async def test_a_long_search_is_continued_by_the_next_activity(
+    place: Place,
+    make_product: MakeProduct,
+    provider_fault: MakeFault,
+    provider_journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sku = make_product()
+    for _ in range(3):
+        await (await place({sku: 1})).first_answer()
+    monkeypatch.setattr(provider, "PAGE", 1)
+    monkeypatch.setattr(client, "SEARCH_SECONDS", 0.0)  # a page an activity
+    fault = provider_fault("500", "create")
+    order = await place({sku: 1})
+    assert (await order.first_answer()).outcome is CheckoutOutcome.AUTHORIZED
+    assert fault.struck()
+    events = (await order.payment.fetch_history()).events
+    names = [one.activity_task_scheduled_event_attributes.activity_type.name for one in events]
+    assert names.count("authorize_payment") >= 1 + 3 + 1, "sent, three pages that do not know it, sent again"
+    await check_delivered_and_paid_once(order, provider_journal)
 
 
 @pytest.mark.parametrize("kind", STORED_FAILURES)

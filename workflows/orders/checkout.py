@@ -13,12 +13,12 @@ from domain.orders import OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, CheckoutResult, PricedOrder
 from schemas.disputes import DisputeUpdated
 from schemas.fulfilment import ParcelUpdated
-from schemas.order_requests import CancelOrder, Choice, Decision, SettleCompensation
+from schemas.order_requests import CancelOrder, Choice, Decision, SettleCompensation, SettleParcel
 from schemas.orders import OrderPlaced, PlaceOrder
 from schemas.payments import PaymentAnswer, PaymentUpdated, RetryPayment
 from schemas.risk import Review
 from workflows.names import DISPUTE_UPDATED, PARCEL_UPDATED, PAYMENT_UPDATED
-from workflows.options import STORE
+from workflows.orders.cancellation import Cancellation
 from workflows.orders.compensation import Compensation
 from workflows.orders.delivery import Delivery
 from workflows.orders.dispute_hold import DisputeHold
@@ -31,8 +31,9 @@ from workflows.orders.risk_review import RiskReview
 from workflows.orders.saga import Saga
 from workflows.orders.shortage import ShortageDecision
 from workflows.reasons import CANCELLED, Reason, reason_of
+from workflows.stores import on_store
 from workflows.timeline import Timeline, money
-from workflows.waiting import run_to_completion
+from workflows.waiting import run_all, run_to_completion
 
 
 @workflow.defn
@@ -46,30 +47,26 @@ class CheckoutWorkflow:
         self._saga = Saga()
         self._timeline = Timeline(f"Order {order.order_id}", order.order_id)
         self._recorder = OrderRecorder(order.order_id, self._timeline)
-        self._compensation = Compensation(self._saga, self._recorder, self._timeline)
         self._payment = OrderPayment(order.order_id)
         self._shortage = ShortageDecision(order, self._recorder, self._answers.append)
         self._attempts = PaymentAttempts(order, self._payment, self._recorder, self._answers.append)
         self._risk = RiskReview(order, self._recorder, self._timeline, self._answer_paid)
         self._parcels = OrderParcels(order)
+        self._compensation = Compensation(self._saga, self._parcels, self._recorder, self._timeline)
         self._dispute_hold = DisputeHold(self._parcels, self._recorder, self._charged_back)
+        self._cancellation = Cancellation(order.order_id, self._parcels, self._timeline)
         self._reauthorization = Reauthorization(self._payment, self._attempts, self._parcels, self._recorder)
         self._reservation = StockReservation(order.order_id, self._timeline)
         self._delivery = Delivery(self._parcels, self._payment, self._reservation, self._recorder, self._timeline)
-        self._steps: asyncio.Task[None] | None = None
         self._result: CheckoutResult | None = None
-        self._cancelled_by: CancelOrder | None = None
 
     @workflow.run
     async def run(self, order: CheckoutInput) -> CheckoutResult:
         """Run the steps to the end; when they stop, compensate what was done."""
         # Before anything else: a killed worker may have placed the order without Temporal recording it.
-        self._saga.add_compensation("release the stock and the voucher", self._reservation.release)
-        self._steps = asyncio.create_task(self._run_steps())
-        if self._cancelled_by is not None:  # a handler may run before `run` does
-            self._steps.cancel()
+        self._saga.add_compensation("release the stock and the voucher", self._delivery.release_stock)
         try:
-            await self._steps
+            await self._cancellation.run(self._run_steps())
             self._result = CheckoutResult(order_id=order.order_id, status=OrderStatus.DELIVERED)
         except (asyncio.CancelledError, FailureError) as failure:
             # A cancellation that arrives now, or while an operator is waited for, must not leave it half compensated.
@@ -89,7 +86,7 @@ class CheckoutWorkflow:
     async def decide(self, decision: Decision) -> CheckoutAnswer:
         """The customer decides what they want of an order that is partly out of stock; answers the outcome."""
         if decision.choice is Choice.CANCEL:
-            self._cancelled_by = CancelOrder(actor=decision.actor, reason="not everything is available")
+            self._cancellation.by = CancelOrder(actor=decision.actor, reason="not everything is available")
         self._shortage.decide(decision)
         return await self._answer(1)
 
@@ -121,24 +118,18 @@ class CheckoutWorkflow:
 
     @workflow.update
     async def cancel(self, request: CancelOrder) -> CheckoutResult:
-        """Cancel the order while nothing of it has to be dispatched; answers when everything has been compensated.
+        """Cancel what has not been handed over to the carrier; answers when all of that is compensated.
 
-        That is until its parcels are handed to the warehouse, and after that only while one of them is backordered
-        and none was dispatched.
+        Parcels that were dispatched already, or turn out to be, go on: the answer says which.
         """
-        self._cancelled_by = request
-        if self._steps is not None:
-            self._steps.cancel()
-        await workflow.wait_condition(lambda: self._result is not None)
-        assert self._result is not None
-        return self._result
+        await self._cancellation.cancel(request, lambda: self._result is not None)
+        return self._result or self._cancellation.partly()
 
     @cancel.validator
     def _may_cancel(self, request: CancelOrder) -> None:
-        if self._result is not None or self._parcels.past_cancellation or self._saga.compensating:
+        if self._result is not None or self._saga.compensating:
             raise ApplicationError("The order is past the point where it can be cancelled.", type="too_late")
-        if self._cancelled_by is not None:
-            raise ApplicationError("The order is being cancelled already.", type="already_cancelling")
+        self._cancellation.check_may()
         if request.only_waiting and not self._shortage.waiting:
             self._attempts.check_replaceable()
 
@@ -148,8 +139,19 @@ class CheckoutWorkflow:
         self._compensation.settle(decision)
 
     @settle_compensation.validator
-    def _may_settle(self, decision: SettleCompensation) -> None:  # noqa: ARG002 - see above
-        self._compensation.check_blocked()
+    def _may_settle(self, decision: SettleCompensation) -> None:
+        self._compensation.check_may_settle(decision)
+
+    @workflow.update
+    async def settle_parcel(self, settlement: SettleParcel) -> None:
+        """Staff say what became of a parcel of which the carrier did not, or have the carrier asked again."""
+        await self._parcels.settle(settlement)
+
+    @settle_parcel.validator
+    def _may_settle_parcel(self, settlement: SettleParcel) -> None:
+        if settlement.parcel not in self._parcels.unknown:
+            message = f"It is known what became of parcel {settlement.parcel}."
+            raise ApplicationError(message, type="parcel_not_unknown")
 
     @workflow.signal(name=PAYMENT_UPDATED)
     def payment_updated(self, update: PaymentUpdated) -> None:
@@ -170,8 +172,8 @@ class CheckoutWorkflow:
     # --- the steps
 
     async def _run_steps(self) -> None:
-        quote = await self._price()
-        placed = await self._reserve(quote)
+        placed = await self._reserve(await self._price())
+        quote = placed.quote
         if placed.short:
             quote, placed = await self._shortage.settle(quote, placed)
         paid = await self._pay(quote, placed)
@@ -181,9 +183,10 @@ class CheckoutWorkflow:
         await self._settle()
 
     async def _price(self) -> PricedOrder:
-        command = self._order.price_command(self._order.lines, self._order.discount_code)
-        quote = await workflow.execute_local_activity_method(
-            OrderActivities.price_order, command, summary=f"price {len(self._order.lines)} line(s)", **STORE
+        order = self._order
+        command = order.price_command(order.lines, order.discount_code, order_id=order.order_id)
+        quote = await on_store(
+            OrderActivities.price_order, command, f"price {len(self._order.lines)} line(s)", self._timeline
         )
         approved = self._order.approved_total
         if approved is not None and quote.total > approved:
@@ -194,8 +197,8 @@ class CheckoutWorkflow:
 
     async def _reserve(self, quote: PricedOrder) -> OrderPlaced:
         command = PlaceOrder(order=self._order, quote=quote)
-        placed = await workflow.execute_local_activity_method(
-            OrderActivities.place_order, command, summary="place the order and reserve its stock", **STORE
+        placed = await on_store(
+            OrderActivities.place_order, command, "place the order and reserve its stock", self._timeline
         )
         self._reservation.start(placed.reservation_seconds)
         warehouses = ", ".join(parcel.warehouse for parcel in placed.parcels)
@@ -210,7 +213,7 @@ class CheckoutWorkflow:
         if quote.total == 0:
             self._timeline.add("nothing to pay")
             return None
-        self._saga.add_compensation("void the payment", self._payment.void)
+        self._saga.add_compensation("void the payment", self._delivery.void)
         may_reauthorize = len(placed.parcels) > 1 or any(parcel.backordered for parcel in placed.parcels)
         paid = await self._attempts.until_authorized(quote, keep_method=may_reauthorize)
         self._timeline.add(f"{money(quote.total, quote.currency)} authorized")
@@ -222,19 +225,17 @@ class CheckoutWorkflow:
         self._answer_paid(CheckoutOutcome.AUTHORIZED)
 
     async def _fulfil(self, placed: OrderPlaced) -> None:
-        self._saga.add_compensation("cancel the parcels", lambda: self._delivery.cancel(placed))
+        self._saga.add_compensation("cancel the parcels", lambda: self._delivery.stop(placed))
         # The cart first, so that it is empty when the customer reads the answer; but beside the parcels, because
         # its store may be away for long without delaying one of them.
-        await asyncio.gather(self._empty_cart(), self._delivery.deliver(placed), self._reauthorization.keep_paid())
+        await run_all(self._empty_cart(), self._delivery.deliver(placed, self._reauthorization.keep_paid))
 
     async def _settle(self) -> None:
         await self._payment.end()
         self._recorder.show(OrderStatus.DELIVERED, "delivered and paid in full")
 
     async def _empty_cart(self) -> None:
-        await workflow.execute_local_activity_method(
-            CartActivities.complete_cart, self._order.cart_command(), summary="empty the cart", **STORE
-        )
+        await on_store(CartActivities.complete_cart, self._order.cart_command(), "empty the cart", self._timeline)
 
     # --- compensation
 
@@ -244,23 +245,37 @@ class CheckoutWorkflow:
         self._dispute_hold.close()
         self._timeline.add(f"stopped: `{reason.code}` {reason.message}")
         cancelling = reason.code == CANCELLED
-        by = self._cancelled_by
+        by = self._cancellation.by
         actor, why = (by.actor, {"reason": by.reason}) if by else (SYSTEM_ACTOR, {})
         data: dict[str, object] = {"code": reason.code, "message": reason.message, **reason.details, **why}
         if cancelling:
             status = OrderStatus.CANCELLING
             await self._recorder.record_if_placed("cancelling", status, order_event(status), actor, data)
-        await self._compensation.compensate_all()
+        if await self._compensation.compensate_all() and self._parcels.dispatched:
+            return await self._finish_dispatched(reason, actor, data)
         await self._payment.settle_by_hand()
         status = OrderStatus.CANCELLED if cancelling else OrderStatus.FAILED
         await self._recorder.record_if_placed("end", status, order_event(status), actor, data)
         self._answers.append(CheckoutAnswer.refusing(self._order.order_id, reason.code, reason.message, reason.details))
         return CheckoutResult(order_id=self._order.order_id, status=status, reason=reason.code)
 
+    async def _finish_dispatched(self, reason: Reason, actor: str, data: dict[str, object]) -> CheckoutResult:
+        """What was dispatched is paid for and goes on; nothing else is left of the order."""
+        parcels = {"dispatched": self._parcels.dispatched, "cancelled": self._parcels.stopped}
+        await self._recorder.record(
+            "partly",
+            OrderStatus.SHIPPED,
+            EventType.ORDER_PARTLY_CANCELLED,
+            actor=actor,
+            data=data | parcels,
+        )
+        await self._delivery.follow_dispatched()
+        self._recorder.show(OrderStatus.DELIVERED, "delivered in part and paid for")
+        return CheckoutResult(order_id=self._order.order_id, status=OrderStatus.DELIVERED, reason=reason.code)
+
     def _charged_back(self, reason: str) -> None:
-        if self._steps is not None and self._cancelled_by is None and not self._saga.compensating:
-            self._cancelled_by = CancelOrder(actor=SYSTEM_ACTOR, reason=reason)
-            self._steps.cancel()
+        if not (self._cancellation.by or self._saga.compensating):
+            self._cancellation.begin(CancelOrder(actor=SYSTEM_ACTOR, reason=reason))
 
     def _answer_paid(self, outcome: CheckoutOutcome) -> None:
         self._attempts.confirmed()
@@ -272,5 +287,5 @@ class CheckoutWorkflow:
         return self._answers[number]
 
     def _check_not_compensating(self) -> None:
-        if self._cancelled_by is not None or self._saga.compensating:
+        if self._cancellation.by is not None or self._saga.compensating:
             raise ApplicationError("The order is being cancelled or has failed.", type="too_late")

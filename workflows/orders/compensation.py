@@ -8,6 +8,7 @@ from domain.events import EventType
 from domain.orders import OrderStatus
 from schemas.operator_tasks import OperatorTaskCode
 from schemas.order_requests import SettleCompensation
+from workflows.orders.parcels import OrderParcels
 from workflows.orders.records import OrderRecorder
 from workflows.orders.saga import Blocked, Saga
 from workflows.timeline import Timeline
@@ -16,8 +17,9 @@ from workflows.timeline import Timeline
 class Compensation:
     """Runs a saga's compensations, and keeps what an operator decides about those that cannot succeed."""
 
-    def __init__(self, saga: Saga, recorder: OrderRecorder, timeline: Timeline) -> None:
+    def __init__(self, saga: Saga, parcels: OrderParcels, recorder: OrderRecorder, timeline: Timeline) -> None:
         self._saga = saga
+        self._parcels = parcels
         self._recorder = recorder
         self._timeline = timeline
         self._blocked: list[Blocked] = []
@@ -27,21 +29,29 @@ class Compensation:
         """Apply what an operator has decided."""
         self._settlement = decision
 
-    def check_blocked(self) -> None:
-        """Raise ApplicationError unless something waits for an operator."""
+    def check_may_settle(self, decision: SettleCompensation) -> None:
+        """Raise ApplicationError unless something waits for an operator, and may be settled like this."""
         if not self._blocked:
             raise ApplicationError("No compensation of this order is blocked.", type="nothing_blocked")
+        if not decision.retry and (unknown := self._parcels.unknown):
+            names = ", ".join(map(str, unknown))
+            message = f"Say first whether parcel {names} was dispatched or stopped."
+            raise ApplicationError(message, type="parcel_unknown")
 
-    async def compensate_all(self) -> None:
-        """Returns when everything is compensated, or settled by hand."""
+    async def compensate_all(self) -> bool:
+        """True when everything is compensated, False when an operator has settled what could not be."""
         attempt = 0
         while blocked := await self._saga.compensate():
             attempt += 1
             decision = await self._ask_operator(blocked, attempt)
-            if not decision.retry:
-                return
+            if decision is not None and not decision.retry:
+                return False
+            if decision is not None:
+                self._parcels.ask_again()
+        return True
 
-    async def _ask_operator(self, blocked: list[Blocked], attempt: int) -> SettleCompensation:
+    async def _ask_operator(self, blocked: list[Blocked], attempt: int) -> SettleCompensation | None:
+        """What an operator decides; None when a parcel that was unknown has become known."""
         self._blocked = blocked
         reasons = [f"{compensation.name}: {compensation.why}" for compensation in blocked]
         route = f"POST /v1/ops/orders/{self._recorder.order_id}/compensation"
@@ -50,9 +60,13 @@ class Compensation:
         await self._recorder.record_if_placed(
             f"blocked-{attempt}", status, event_type, SYSTEM_ACTOR, {"needs_operator": reasons}
         )
-        await workflow.wait_condition(lambda: self._settlement is not None)
+        unknown = set(self._parcels.unknown)
+        await workflow.wait_condition(
+            lambda: self._settlement is not None or not unknown <= self._parcels.unknown.keys()
+        )
         decision, self._settlement, self._blocked = self._settlement, None, []
-        assert decision is not None
         self._timeline.needs_operator([])
-        self._timeline.add(f"{decision.actor}: {'retry' if decision.retry else 'settled by hand'}, {decision.reason}")
+        if decision is not None:
+            settled = "retry" if decision.retry else "settled by hand"
+            self._timeline.add(f"{decision.actor}: {settled}, {decision.reason}")
         return decision

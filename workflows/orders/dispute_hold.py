@@ -47,13 +47,13 @@ class DisputeHold:
 
     async def _settle(self) -> None:
         if self._lost:
-            if not self._parcels.all_are_final():
+            if not self._parcels.all_are_decided:
                 self._stop("the payment was charged back")
             return
         hold = bool(self._undecided)
         self._changes += 1
         await self._parcels.hold(on=hold)
-        if hold and not self._shown and not self._parcels.any_is_final():
+        if hold and not self._shown and not self._parcels.any_is_decided():
             self._shown = await self._record("on-hold", OrderStatus.ON_HOLD, EventType.ORDER_ON_HOLD)
         elif not hold and self._shown:
             self._shown = False

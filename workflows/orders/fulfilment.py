@@ -1,60 +1,65 @@
-"""FulfilmentWorkflow is one parcel from one warehouse: booked, followed by the carrier's events, or cancelled."""
+"""FulfilmentWorkflow is one parcel from one warehouse: booked, followed to its end, or stopped."""
 
-import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
 
-from activities.fulfilment import FulfilmentActivities
-from activities.stock import StockActivities
-from domain.actors import CARRIER_ACTOR, SYSTEM_ACTOR
-from domain.fulfilment import ParcelStatus, moves_forward
+from domain.actors import SYSTEM_ACTOR
+from domain.fulfilment import ParcelStatus
 from schemas.fulfilment import (
-    BookShipment,
-    CancelShipment,
     CarrierEvent,
     FulfilmentInput,
     HoldParcel,
+    ParcelOutcome,
     ParcelResult,
-    ParcelUpdated,
-    RecordParcel,
-    ShipmentBooked,
+    ParcelSettlement,
+    ShipmentFound,
+    ShipmentState,
 )
-from schemas.stock import CheckAllocation
-from workflows.names import PARCEL_UPDATED
-from workflows.options import CARRIER, STORE
-from workflows.outage import retry_until_answered
+from schemas.operator_tasks import OperatorTaskCode
+from workflows.orders.backorder import Backorder
+from workflows.orders.parcel_record import ParcelRecord
+from workflows.orders.shipment_inquiry import ShipmentInquiry
+from workflows.orders.shipments import UNKNOWN_AFTER, Shipments
 from workflows.timeline import Timeline
 from workflows.waiting import run_to_completion
 
-# An allocation wakes its parcel; should the signal get lost, it checks by itself, at growing intervals.
-_FIRST_CHECK, _LAST_CHECKS = timedelta(hours=1), timedelta(days=1)
-# What ends a parcel; the scans in between are the parcel's own history and cost the order nothing.
-_FINAL_FOR_THE_ORDER = frozenset({ParcelStatus.REFUSED, ParcelStatus.CANCELLED, ParcelStatus.DELIVERED})
+# The carrier's events say everything; should one get lost for good, it is asked.
+_FIRST_QUESTION, _LAST_QUESTIONS = timedelta(hours=6), timedelta(days=1)
+# An order that is being compensated waits for the answer.
+_FIRST_URGENT_QUESTION, _LAST_URGENT_QUESTIONS = timedelta(minutes=1), timedelta(hours=1)
+_NOT_BOOKED = (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD)
 
 
 @workflow.defn
 class FulfilmentWorkflow:
-    """(wait for goods →) book → dispatched → … → delivered; facts are signals, in any order and more than once."""
+    """(wait for goods →) book → dispatched → … → delivered; facts are signals, in any order and more than once.
+
+    The carrier may fail to say what it has done: then the parcel is unknown to an order that wants to stop it, until
+    the carrier, its events, or an operator says more. Nothing of that ends this workflow.
+    """
 
     @workflow.init
     def __init__(self, job: FulfilmentInput) -> None:
-        self._job = job
-        self._status = ParcelStatus.PLANNED
-        self._shipment = ShipmentBooked(accepted=False)
-        self._carrier_events: list[CarrierEvent] = []
-        self._cancelled = False
-        self._allocation_signalled = False
-        self._on_hold = job.on_hold
-        self._too_late_to_hold = False
-        self._booking = 1
-        self._awaits_payment = False
         parcel = job.parcel
+        self._job = job
         self._timeline = Timeline(
             f"Parcel {parcel.number} of {job.parcels_in_order} from {parcel.warehouse}, {job.shipping_method}",
             job.order_id,
         )
+        self._parcel = ParcelRecord(job, self._timeline)
+        self._inquiry = ShipmentInquiry(job.order_id, parcel.number, self._timeline)
+        self._backorder = Backorder(job, self._timeline)
+        self._carrier_events: list[CarrierEvent] = []
+        self._settlements: list[ParcelSettlement] = []
+        self._cancelled = False  # the order wants it stopped, and nothing has been done about that yet
+        self._stopping = ""  # why it is not known whether it could be stopped
+        self._order_waits = False  # the order has not been told yet that nobody knows
+        self._unclear = False  # whether the carrier has a booking
+        self._on_hold = job.on_hold
+        self._too_late_to_hold = False
+        self._shipments = Shipments(job, self._parcel, self._timeline, self)
 
     @workflow.run
     async def run(self, job: FulfilmentInput) -> ParcelResult:
@@ -62,21 +67,20 @@ class FulfilmentWorkflow:
         return await run_to_completion(self._fulfil(job), self._timeline.add)
 
     async def _fulfil(self, job: FulfilmentInput) -> ParcelResult:
-        if job.parcel.backordered:
-            await self._wait_for_allocation()
-            await workflow.wait_condition(lambda: self._cancelled or not self._awaits_payment)
-        if not (self._cancelled or self._on_hold):
-            await self._book()
-        while self._status not in _FINAL_FOR_THE_ORDER:
-            await workflow.wait_condition(lambda: bool(self._carrier_events) or self._cancelled or self._hold_changed())
-            if self._cancelled:
-                await self._cancel()
-            while self._carrier_events:
-                await self._apply(self._carrier_events.pop(0))
-            if self._hold_changed():
-                await (self._put_on_hold() if self._on_hold else self._book())
+        if job.adopt:
+            await self._parcel.load()
+            self._unclear = True
+            self._inquiry.begin(_FIRST_URGENT_QUESTION, _LAST_URGENT_QUESTIONS)
+            self._inquiry.ask_now()
+        while not self._parcel.status.is_final:
+            await self._until_something_to_do()
+            await self._go_on()
+        if self._parcel.status.failed_delivery:
+            self._parcel.needs_operator(f"it is {self._parcel.status}: ship again or refund", "end", outlasts=True)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return ParcelResult(number=job.parcel.number, status=self._status)
+        return ParcelResult(number=job.parcel.number, status=self._parcel.status)
+
+    # --- signals
 
     @workflow.signal
     def carrier_event(self, event: CarrierEvent) -> None:
@@ -86,12 +90,17 @@ class FulfilmentWorkflow:
     @workflow.signal
     def stock_allocated(self) -> None:
         """The parcel's backorder was allocated; MySQL is asked before it is believed."""
-        self._allocation_signalled = True
+        self._backorder.signalled = True
 
     @workflow.signal
     def cancel(self) -> None:
         """The order is being compensated: stop the parcel if it can still be stopped."""
-        self._cancelled = True
+        self._cancelled = self._order_waits = True
+
+    @workflow.signal
+    def settle_parcel(self, settlement: ParcelSettlement) -> None:
+        """An operator's answer about a parcel of which nobody knows whether it was dispatched."""
+        self._settlements.append(settlement)
 
     @workflow.signal
     def hold(self, request: HoldParcel) -> None:
@@ -101,141 +110,179 @@ class FulfilmentWorkflow:
     @workflow.signal
     def hold_for_payment(self) -> None:
         """The order is not paid for at this moment: do not book, whatever is allocated."""
-        self._awaits_payment = True
+        self._backorder.awaits_payment = True
         self._timeline.add("waits for the payment of the order")
 
     @workflow.signal
     def release_for_payment(self) -> None:
         """The order is paid for again."""
-        self._awaits_payment = False
+        self._backorder.awaits_payment = False
 
-    async def _wait_for_allocation(self) -> None:
-        units, pause = -1, _FIRST_CHECK
-        while not self._cancelled and (missing := await self._check_allocation()):
-            if missing != units:
-                self._timeline.add(f"waits for {missing} backordered unit(s)")
-            units = missing
-            with suppress(asyncio.TimeoutError):
-                await workflow.wait_condition(
-                    lambda: self._allocation_signalled or self._cancelled,
-                    timeout=pause,
-                    timeout_summary=f"{missing} unit(s) backordered",
+    # --- one thing at a time, what is known first
+
+    async def _until_something_to_do(self) -> None:
+        if self._stopping and self._order_waits:
+            with suppress(TimeoutError):
+                await workflow.wait_condition(self._something_to_do, timeout=UNKNOWN_AFTER)
+                return
+            await self.unknown(self._stopping)
+        await workflow.wait_condition(self._something_to_do)
+
+    def _something_to_do(self) -> bool:
+        events = bool(self._carrier_events) and (self._unclear or self._parcel.status is not ParcelStatus.PLANNED)
+        known = bool(self._settlements or self._inquiry.answers) or events
+        return known or self._cancelled or self._may_book_or_hold()
+
+    async def _go_on(self) -> None:
+        if self._settlements:
+            await self._settle(self._settlements.pop(0))
+        elif self._carrier_events and (self._unclear or self._parcel.status is not ParcelStatus.PLANNED):
+            await self._parcel.apply(self._carrier_events.pop(0))
+            self._follow()
+        elif self._inquiry.answers:
+            await self._learn(self._inquiry.answers.pop(0))
+        elif self._cancelled:
+            await self._stop()
+        elif self._parcel.status is ParcelStatus.PLANNED and not self._backorder.over:
+            await self._backorder.wait(lambda: self._cancelled or bool(self._settlements))
+        else:
+            await (self._put_on_hold() if self._on_hold else self._book())
+
+    def _may_book_or_hold(self) -> bool:
+        if self._unclear or self._stopping:
+            return False
+        if self._on_hold:
+            return self._parcel.status in (ParcelStatus.PLANNED, ParcelStatus.BOOKED) and not self._too_late_to_hold
+        return self._parcel.status in _NOT_BOOKED
+
+    def _follow(self) -> None:
+        """It is known again where the parcel is: the next question can wait, as long as events come."""
+        if self._parcel.status.was_dispatched:
+            self._stopping, self._unclear, self._order_waits = "", False, False
+        if self._parcel.status in _NOT_BOOKED and not self._unclear:
+            self._inquiry.rest()
+        elif not (self._stopping or self._unclear):
+            self._inquiry.begin(_FIRST_QUESTION, _LAST_QUESTIONS)
+
+    async def _learn(self, found: ShipmentFound) -> None:
+        """The carrier was asked, and this is all it knows."""
+        was_unclear, self._unclear = self._unclear, False
+        await self._take_over(found.shipment)
+        await self._parcel.check_scans()
+        if self._stopping and not (self._parcel.status.was_dispatched or self._parcel.status.is_final):
+            if was_unclear or self._parcel.status in _NOT_BOOKED:
+                self._cancelled, self._stopping = True, ""  # now it can be cancelled
+            elif self._order_waits:
+                await self.unknown(self._stopping)
+        elif self._stopping or was_unclear:
+            self._follow()
+
+    async def _take_over(self, state: ShipmentState | None) -> None:
+        status = self._parcel.status
+        if state is None:
+            if status not in _NOT_BOOKED:
+                self._parcel.needs_operator(
+                    "the carrier knows no shipment of this parcel", "shipment", OperatorTaskCode.PARCEL_UNKNOWN
                 )
-            pause = min(2 * pause, _LAST_CHECKS)
-        if not self._cancelled:
-            self._timeline.add("backorder allocated")
+        elif state.status is ParcelStatus.CANCELLED and (status in _NOT_BOOKED or self._on_hold):
+            await self._booking_ended(state.shipment_id)
+        else:
+            if status in _NOT_BOOKED:
+                await self._parcel.found_booked(state)
+            await self._parcel.found(state)
+            self._timeline.needs_operator([], about="shipment")
 
-    async def _check_allocation(self) -> int:
-        self._allocation_signalled = False
-        found = await workflow.execute_local_activity_method(
-            StockActivities.check_allocation,
-            CheckAllocation(order_id=self._job.order_id, parcel=self._job.parcel.number),
-            summary="check the allocation",
-            **STORE,
-        )
-        return found.units
+    async def _settle(self, settlement: ParcelSettlement) -> None:
+        """An operator has found out what the carrier does not say, or has it asked again."""
+        outcome, actor, data = settlement.outcome, settlement.actor, {"reason": settlement.reason}
+        self._timeline.add(f"{actor}: {outcome}, {settlement.reason}")
+        if self._parcel.status.was_dispatched:
+            await self._parcel.signal_order()
+        elif outcome is ParcelOutcome.STOPPED:
+            await self._parcel.record(ParcelStatus.CANCELLED, actor, data=data)
+        elif outcome is ParcelOutcome.DISPATCHED:
+            await self._parcel.record(ParcelStatus.DISPATCHED, actor, data=data)
+            self._follow()
+        elif self._stopping and not self._unclear:
+            self._shipments.attempt += 1
+            self._cancelled, self._stopping = True, ""
+        if self._unclear or self._stopping:
+            self._inquiry.begin(_FIRST_URGENT_QUESTION, _LAST_URGENT_QUESTIONS)
+        if self._unclear or self._parcel.status not in _NOT_BOOKED:
+            self._inquiry.ask_now()
+
+    # --- commands to the carrier
 
     async def _book(self) -> None:
-        command = BookShipment(
-            order_id=self._job.order_id,
-            parcel=self._job.parcel,
-            address=self._job.address,
-            shipping_method=self._job.shipping_method,
-            idempotency_key=self._key("book"),
-        )
-        text = f"book parcel {self._job.parcel.number} from {self._job.parcel.warehouse}"
-        self._shipment = await retry_until_answered(
-            FulfilmentActivities.book_shipment, command, text, self._timeline, CARRIER
-        )
-        if self._shipment.accepted:
-            await self._record(ParcelStatus.BOOKED, SYSTEM_ACTOR)
-        else:
-            await self._record(ParcelStatus.REFUSED, CARRIER_ACTOR)
-
-    def _hold_changed(self) -> bool:
-        if self._on_hold:
-            return self._status in (ParcelStatus.PLANNED, ParcelStatus.BOOKED) and not self._too_late_to_hold
-        return self._status in (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD)
+        shipment = await self._shipments.book()
+        if shipment is None:
+            self._unclear = True
+            return
+        await self._parcel.booked(shipment)
+        self._follow()
 
     async def _put_on_hold(self) -> None:
         """Not booked, or its booking is cancelled; what the carrier has collected cannot be put on hold."""
-        if self._status is ParcelStatus.BOOKED:
-            if not await self._cancel_booking(self._key("hold"), "cancel the shipment: on hold"):
+        if self._parcel.status is ParcelStatus.BOOKED:
+            answer = await self._shipments.cancel("hold", "cancel the shipment: on hold")
+            if answer is None or not answer.cancelled:
                 self._too_late_to_hold = True
                 self._timeline.add("too late to hold: the carrier has collected it")
+                self._inquiry.ask_now()
                 return
-            self._booking += 1
-        await self._record(ParcelStatus.ON_HOLD, SYSTEM_ACTOR)
+            self._parcel.booking += 1
+        self._inquiry.rest()
+        await self._parcel.record(ParcelStatus.ON_HOLD, SYSTEM_ACTOR)
 
-    async def _cancel_booking(self, key: str, summary: str) -> bool:
-        command = CancelShipment(shipment_id=self._shipment.shipment_id or "", idempotency_key=key)
-        answer = await retry_until_answered(
-            FulfilmentActivities.cancel_shipment, command, summary, self._timeline, CARRIER
-        )
-        return answer.cancelled
+    async def _booking_ended(self, shipment_id: str) -> None:
+        """A workflow that died has cancelled the booking, and may not have recorded that: the next one is another."""
+        self._timeline.add(f"the booking {shipment_id} has been cancelled")
+        if self._parcel.status is not ParcelStatus.ON_HOLD:
+            self._parcel.booking += 1
+        if self._parcel.status is ParcelStatus.BOOKED:
+            await self._parcel.record(ParcelStatus.ON_HOLD, SYSTEM_ACTOR)
 
-    async def _apply(self, event: CarrierEvent) -> None:
-        """Apply a carrier event if it moves the parcel forward; late and repeated ones never move it back."""
-        status = ParcelStatus(event.status)
-        if moves_forward(self._status, status):
-            await self._record(status, CARRIER_ACTOR, event)
-
-    async def _cancel(self) -> None:
+    async def _stop(self) -> None:
         self._cancelled = False
-        if self._status.was_dispatched:
-            await self._signal_order()
-            return
-        if self._status in (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD):  # never booked at the carrier
-            await self._record(ParcelStatus.CANCELLED, SYSTEM_ACTOR)
-            return
-        if await self._cancel_booking(self._key("cancel"), "cancel the shipment"):
-            await self._record(ParcelStatus.CANCELLED, SYSTEM_ACTOR)
+        if self._parcel.status.was_dispatched:
+            self._order_waits = False
+            await self._parcel.signal_order()
+        elif self._unclear:
+            self._ask_urgently("the carrier does not say whether it is booked")
+        elif self._parcel.status in _NOT_BOOKED:
+            await self._parcel.record(ParcelStatus.CANCELLED, SYSTEM_ACTOR)
         else:
-            # The carrier has collected it; its own event follows.
+            await self._stop_booked()
+
+    async def _stop_booked(self) -> None:
+        answer = await self._shipments.cancel("cancel", "cancel the shipment")
+        if answer is not None and answer.cancelled:
+            await self._parcel.record(ParcelStatus.CANCELLED, SYSTEM_ACTOR)
+        elif answer is not None:
             self._timeline.add("too late to cancel: the carrier has collected it")
-            await self._signal_order(dispatched=True)
+            self._ask_urgently("the carrier does not cancel it, and reports no dispatch")
+        elif self.overtaken():
+            self._cancelled = True  # once what has overtaken it is known
+        else:
+            self._ask_urgently("the carrier calls the cancellation wrong, and reports no dispatch")
 
-    async def _record(self, status: ParcelStatus, actor: str, event: CarrierEvent | None = None) -> None:
-        was_dispatched_before = self._status.was_dispatched
-        command = RecordParcel(
-            order_id=self._job.order_id,
-            number=self._job.parcel.number,
-            status=status,
-            round=self._booking,
-            shipment_id=self._shipment.shipment_id,
-            tracking_number=self._shipment.tracking_number,
-            tracking_url=self._shipment.tracking_url,
-            actor=actor,
-            occurred_at=event.occurred_at if event else None,
-            data=self._details(status, event),
-        )
-        text = f"{status}{f' in {event.location}' if event and event.location else ''}"
-        await workflow.execute_local_activity_method(FulfilmentActivities.record_parcel, command, summary=text, **STORE)
-        self._status = status
-        self._timeline.add(text)
-        backorder_booked = status is ParcelStatus.BOOKED and self._job.parcel.backordered > 0
-        if status in _FINAL_FOR_THE_ORDER or (status.was_dispatched and not was_dispatched_before) or backorder_booked:
-            await self._signal_order()
+    def _ask_urgently(self, why: str) -> None:
+        self._stopping = why
+        self._inquiry.begin(_FIRST_URGENT_QUESTION, _LAST_URGENT_QUESTIONS)
+        self._inquiry.ask_now()
 
-    def _key(self, step: str) -> str:
-        """One key per booking: a parcel that was released is booked again."""
-        again = f"-{self._booking}" if self._booking > 1 else ""
-        return f"{workflow.info().workflow_id}:{step}{again}"
+    # --- what goes on beside a call to the carrier
 
-    def _details(self, status: ParcelStatus, event: CarrierEvent | None) -> dict[str, object]:
-        if status is ParcelStatus.REFUSED:
-            return {"code": self._shipment.code, "message": self._shipment.message}
-        return {"location": event.location} if event and event.location else {}
+    def overtaken(self) -> bool:
+        """Whether a person, or an event of what is booked, has answered before the carrier did."""
+        events = self._parcel.status is ParcelStatus.BOOKED and bool(self._carrier_events)
+        return events or bool(self._settlements)
 
-    async def _signal_order(self, *, dispatched: bool = False) -> None:
-        parent = workflow.info().parent
-        if parent is None:  # run alone, for instance in a test of this workflow
-            return
-        update = ParcelUpdated(
-            number=self._job.parcel.number,
-            status=ParcelStatus.DISPATCHED if dispatched else self._status,
-            tracking_number=self._shipment.tracking_number,
-            code=self._shipment.code,
-            message=self._shipment.message,
-        )
-        await workflow.get_external_workflow_handle(parent.workflow_id).signal(PARCEL_UPDATED, update)
+    def order_waits(self) -> bool:
+        """Whether the order has not been told yet that nobody knows."""
+        return self._order_waits
+
+    async def unknown(self, why: str) -> None:
+        """Tell the order, once for each time it has asked."""
+        self._stopping, self._order_waits = why, False
+        await self._parcel.signal_order(unknown=why)

@@ -3,112 +3,176 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TypeAlias
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 from domain.fulfilment import ParcelStatus
+from schemas.base import Payload
 from schemas.checkout import CheckoutInput
-from schemas.fulfilment import FulfilmentInput, HoldParcel, ParcelResult, ParcelUpdated
+from schemas.fulfilment import (
+    FulfilmentInput,
+    HoldParcel,
+    ParcelOutcome,
+    ParcelResult,
+    ParcelSettlement,
+    ParcelUpdated,
+)
+from schemas.order_requests import SettleParcel
 from schemas.orders import OrderPlaced, ParcelPlan
 from schemas.stock import StockAllocated
 from workflows.names import FULFILMENT_QUEUE, fulfilment_workflow_id
 from workflows.orders.fulfilment import FulfilmentWorkflow
-from workflows.waiting import shielded
+from workflows.reasons import CANCELLED, reason_of
+from workflows.waiting import run_all, shielded
+
+Child: TypeAlias = ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]
 
 
 class OrderParcels:
-    """Starts a FulfilmentWorkflow per parcel and keeps the last update of each."""
+    """Starts a FulfilmentWorkflow per parcel and keeps the last update of each.
+
+    A parcel is *decided* once it was dispatched or stopped, and *unknown* while the carrier says neither although it
+    was asked to cancel the shipment.
+    """
 
     def __init__(self, order: CheckoutInput) -> None:
         self._order = order
+        self._plans: dict[int, ParcelPlan] = {}
         self._updates: dict[int, ParcelUpdated] = {}
-        self._starting: dict[int, asyncio.Task[ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]]] = {}
-        self._children: dict[int, ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]] = {}
-        self._count = 0
-        self._dispatched = 0
+        self._unknown: dict[int, str] = {}
+        self._starting: dict[int, asyncio.Task[Child]] = {}
+        self._children: dict[int, Child] = {}
         self._backordered: set[int] = set()
+        self._replaced: set[int] = set()
         self._started = False
+        self._stop_requested = False
         self.on_hold = False
 
     def apply(self, update: ParcelUpdated) -> None:
-        """A parcel was booked, dispatched, delivered, or will never be dispatched."""
+        """A parcel was booked, dispatched, delivered, stopped, or cannot be said to be either."""
+        if update.unknown:
+            self._unknown[update.number] = update.message or "the carrier does not say whether it was dispatched"
+            return
         self._backordered.discard(update.number)
         if update.status is not ParcelStatus.BOOKED:
             self._updates[update.number] = update
+            self._unknown.pop(update.number, None)
 
-    @property
-    def past_cancellation(self) -> bool:
-        """Whether the order can no longer be cancelled: its parcels are with the warehouse and none is backordered."""
-        return self._started and (
-            not self._backordered
-            or any(ParcelStatus(update.status).was_dispatched for update in self._updates.values())
-        )
+    # --- what is known of them
 
     @property
     def started(self) -> bool:
         """Whether the parcels have been handed to their warehouses."""
         return self._started
 
-    def any_is_final(self) -> bool:
-        """Whether one can no longer be stopped: it was dispatched, or has ended."""
-        return any(number in self._updates for number in self._starting)
+    @property
+    def unknown(self) -> dict[int, str]:
+        """The parcels of which nobody knows whether they were dispatched, with the reason."""
+        return dict(sorted(self._unknown.items()))
 
-    def all_are_final(self) -> bool:
-        """Whether none can be stopped any more."""
-        return self._started and all(number in self._updates for number in self._starting)
+    @property
+    def dispatched(self) -> list[int]:
+        """The parcels that were dispatched, whatever became of them."""
+        return [number for number in sorted(self._updates) if not self._is_stopped(number)]
+
+    @property
+    def stopped(self) -> list[int]:
+        """The parcels that will never be dispatched."""
+        return [number for number in sorted(self._plans) if number in self._updates and self._is_stopped(number)]
+
+    @property
+    def all_are_decided(self) -> bool:
+        """Whether none can be stopped any more: each was dispatched, or has been stopped."""
+        return self._started and all(number in self._updates for number in self._plans)
+
+    def any_is_decided(self) -> bool:
+        """Whether one can no longer be stopped."""
+        return bool(self._updates)
+
+    async def until_decided(self, number: int) -> bool:
+        """Wait until the parcel is dispatched (True) or stopped; raises the reason when its workflow has failed."""
+        await workflow.wait_condition(lambda: number in self._updates or self._ended(number))
+        if number not in self._updates:
+            await self._children[number]  # raises the reason
+        return not self._is_stopped(number)
+
+    async def until_ended(self, number: int) -> ParcelUpdated:
+        """Wait until a dispatched parcel's workflow has ended: delivered, returned, or lost.
+
+        One that has failed or was terminated is replaced, once; raises the reason when the replacement fails as well.
+        """
+        await workflow.wait_condition(lambda: self._ended(number))
+        if self._children[number].exception() and number not in self._replaced:
+            await self._replace(number)
+            await workflow.wait_condition(lambda: self._ended(number))
+        await self._children[number]
+        return self._updates[number]
+
+    def refusal(self) -> ApplicationError:
+        """Why none of them is dispatched."""
+        if self._stop_requested:
+            return ApplicationError("The order was cancelled.", type=CANCELLED, non_retryable=True)
+        update = self._updates[self.stopped[-1]]
+        return ApplicationError(
+            update.message or f"Parcel {update.number} was {update.status}.",
+            {"parcel": update.number, "carrier_code": update.code},
+            type="shipment_refused",
+            non_retryable=True,
+        )
+
+    # --- commands
+
+    async def start(self, placed: OrderPlaced) -> None:
+        """Hand every parcel to its warehouse."""
+        self._started = True
+        self._plans = {parcel.number: parcel for parcel in placed.parcels}
+        self._backordered = {parcel.number for parcel in placed.parcels if parcel.backordered}
+        for number in self._plans:
+            self._starting[number] = asyncio.create_task(self._start(number))
+        for number, starting in self._starting.items():
+            # Shielded: a cancellation that arrives while a child starts must not leave us without its handle.
+            self._children[number] = await asyncio.shield(starting)
 
     async def hold(self, *, on: bool) -> None:
         """Put every parcel that was not dispatched on hold, or release it."""
         for number, starting in self._starting.items():
             child = await asyncio.shield(starting)
-            if number not in self._updates and not child.done():
-                with suppress(FailureError):  # it has ended this very moment
-                    await shielded(child.signal(FulfilmentWorkflow.hold, HoldParcel(on=on)))
+            if number not in self._updates:
+                await _signal(child, FulfilmentWorkflow.hold, HoldParcel(on=on))
 
-    async def start(self, placed: OrderPlaced) -> None:
-        """Hand every parcel to its warehouse."""
-        self._started = True
-        self._count = len(placed.parcels)
-        self._backordered = {parcel.number for parcel in placed.parcels if parcel.backordered}
-        for parcel in placed.parcels:
-            self._starting[parcel.number] = asyncio.create_task(self._start(parcel))
+    async def request_stop(self) -> None:
+        """Have every parcel stopped that can still be stopped; `until_decided` says what became of each."""
+        self._stop_requested = True
         for number, starting in self._starting.items():
-            # Shielded: a cancellation that arrives while a child starts must not leave us without its handle.
-            self._children[number] = await asyncio.shield(starting)
+            child = await asyncio.shield(starting)
+            if number not in self._updates:
+                await _signal(child, FulfilmentWorkflow.cancel)
 
-    async def dispatched(self, number: int) -> None:
-        """Wait until the parcel is dispatched; raises ApplicationError when the carrier refuses it."""
-        await workflow.wait_condition(lambda: number in self._updates or self._ended(number))
-        if number not in self._updates:
-            await self._children[number]  # raises the reason when the child failed
-        update = self._updates[number]
-        if ParcelStatus(update.status).is_stopped:
-            raise ApplicationError(
-                update.message or f"Parcel {number} was {update.status}.",
-                {"parcel": number, "carrier_code": update.code},
-                type="shipment_refused",
-                non_retryable=True,
-            )
-        self._dispatched += 1
+    async def stop_all(self) -> None:
+        """Stop each parcel by itself; returns when every one is decided, or unknown. The compensation of `start`.
 
-    def all_dispatched(self) -> bool:
-        """Whether every parcel's dispatch has been waited for: true once, for the last."""
-        return self._dispatched == self._count
+        Repeat-safe: what is decided is not asked again, and what is unknown only after `ask_again`.
+        """
+        self._stop_requested = True
+        known = self._updates.keys() | self._unknown.keys()
+        await run_all(*(self._stop(number) for number in self._starting if number not in known))
 
-    async def delivered(self, number: int) -> None:
-        """Wait until the parcel is delivered and its workflow has ended."""
-        await workflow.wait_condition(
-            lambda: self._updates[number].status is ParcelStatus.DELIVERED or self._ended(number)
-        )
-        await self._children[number]
+    def ask_again(self) -> None:
+        """Have `stop_all` ask what became of the unknown ones once more."""
+        self._unknown.clear()
 
-    async def cancel_all(self) -> list[int]:
-        """Cancel every parcel; answers those that were dispatched all the same. The compensation of `start`."""
-        for number, starting in self._starting.items():
-            self._children[number] = await starting
-        return [number for number in self._children if not await self._stop(number)]
+    async def settle(self, settlement: SettleParcel) -> None:
+        """Staff have found out what became of an unknown parcel, or have the carrier asked again."""
+        number = settlement.parcel
+        answer = ParcelSettlement(outcome=settlement.outcome, actor=settlement.actor, reason=settlement.reason)
+        if number not in self._children or self._ended(number):
+            await self._replace(number)
+        await _signal(self._children[number], FulfilmentWorkflow.settle_parcel, answer)
+        if settlement.outcome is not ParcelOutcome.RETRY:
+            await workflow.wait_condition(lambda: number in self._updates or self._ended(number))
 
     async def hold_for_payment(self) -> None:
         """Have backordered parcels wait for the payment as well; what is booked already is paid for."""
@@ -118,43 +182,69 @@ class OrderParcels:
         """The payment is authorized again."""
         await self._signal_backordered(FulfilmentWorkflow.release_for_payment)
 
-    async def _signal_backordered(self, signal: Callable[[FulfilmentWorkflow], None]) -> None:
-        for number in sorted(self._backordered & self._children.keys()):
-            if not self._ended(number):
-                with suppress(FailureError):  # it has ended this very moment
-                    await shielded(self._children[number].signal(signal))
+    # --- its workflows
 
-    async def _start(self, parcel: ParcelPlan) -> ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]:
+    async def _stop(self, number: int) -> None:
+        try:
+            child = self._children[number] = await asyncio.shield(self._starting[number])
+        except FailureError as failure:
+            self._unknown[number] = f"its workflow did not start: {reason_of(failure).message}"
+            return
+        if child.done():
+            child = await self._replace(number)
+        await _signal(child, FulfilmentWorkflow.cancel)
+        await workflow.wait_condition(lambda: number in self._updates or number in self._unknown or child.done())
+        if not (number in self._updates or number in self._unknown):
+            self._unknown[number] = f"its workflow has ended: {_why(child)}"
+
+    async def _replace(self, number: int) -> Child:
+        """A workflow of the same id for one that has failed or was terminated: it asks the carrier by reference."""
+        self._replaced.add(number)
+        self._starting[number] = asyncio.create_task(self._start(number, adopt=True))
+        self._children[number] = await asyncio.shield(self._starting[number])
+        return self._children[number]
+
+    async def _start(self, number: int, *, adopt: bool = False) -> Child:
+        parcel = self._plans[number]
         return await workflow.start_child_workflow(
             FulfilmentWorkflow.run,
             FulfilmentInput(
                 order_id=self._order.order_id,
                 parcel=parcel,
-                parcels_in_order=self._count,
+                parcels_in_order=len(self._plans),
                 address=self._order.shipping_address,
                 shipping_method=self._order.shipping_method,
                 on_hold=self.on_hold,
+                adopt=adopt,
             ),
             id=fulfilment_workflow_id(self._order.order_id, parcel.number),
             task_queue=FULFILMENT_QUEUE,
-            # A parcel is cancelled by signal, so that its shipment is cancelled at the carrier; see `cancel_all`.
+            # A parcel is cancelled by signal, so that its shipment is cancelled at the carrier; see `stop_all`.
             parent_close_policy=ParentClosePolicy.ABANDON,
             cancellation_type=ChildWorkflowCancellationType.ABANDON,
-            static_summary=f"parcel {parcel.number} of {self._count} from {parcel.warehouse}",
+            static_summary=f"parcel {parcel.number} of {len(self._plans)} from {parcel.warehouse}",
         )
 
-    async def _stop(self, number: int) -> bool:
-        if number not in self._updates and not self._ended(number):
-            await shielded(self._children[number].signal(FulfilmentWorkflow.cancel))
-            await workflow.wait_condition(lambda: number in self._updates or self._ended(number))
-        update = self._updates.get(number)
-        if update is not None and not ParcelStatus(update.status).is_stopped:
-            return False
-        await self._children[number]
-        return True
+    async def _signal_backordered(self, signal: Callable[[FulfilmentWorkflow], None]) -> None:
+        for number in sorted(self._backordered & self._children.keys()):
+            await _signal(self._children[number], signal)
+
+    def _is_stopped(self, number: int) -> bool:
+        return ParcelStatus(self._updates[number].status).is_stopped
 
     def _ended(self, number: int) -> bool:
-        return self._children[number].done()
+        return number in self._children and self._children[number].done()
+
+
+async def _signal(child: Child, signal: Callable[..., None], *arguments: Payload) -> None:
+    if not child.done():
+        with suppress(FailureError):  # it has ended this very moment
+            await shielded(child.signal(signal, args=arguments))
+
+
+def _why(child: Child) -> str:
+    failure = child.exception()
+    return reason_of(failure).message if failure is not None else "without an answer"
 
 
 async def signal_allocations(allocations: Sequence[StockAllocated]) -> None:

@@ -14,11 +14,11 @@ from domain.events import EventType
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.orders import Awaiting, RecordStatus
 from workflows.names import ORDER_NUMBER, ORDER_STATUS, PAYMENT_STATUS
-from workflows.options import STORE
 from workflows.reasons import reason_of
+from workflows.stores import on_store
 from workflows.timeline import Timeline
 
-_NOT_PLACED = "not_found"
+_NOT_PLACED, _ILLEGAL_MOVE = "not_found", "illegal_move"
 
 
 class OrderRecorder:
@@ -27,7 +27,7 @@ class OrderRecorder:
     def __init__(self, order_id: str, timeline: Timeline) -> None:
         self.order_id = order_id
         self.payment_status = PaymentStatus.NOT_PAID
-        self._timeline = timeline
+        self.timeline = timeline
 
     async def record(
         self,
@@ -52,21 +52,24 @@ class OrderRecorder:
             awaiting=awaiting,
         )
         text = event_type.removeprefix("order.").replace("_", " ")
-        recorded = await workflow.execute_local_activity_method(
-            OrderActivities.record_status, command, summary=text, **STORE
-        )
+        recorded = await on_store(OrderActivities.record_status, command, text, self.timeline)
         self.payment_status = recorded.payment_status or self.payment_status
         self.show(status, text)
 
     async def record_if_placed(
         self, step: str, status: OrderStatus, event_type: EventType, actor: str, data: Mapping[str, object]
     ) -> None:
-        """The same for an order that may never have been recorded."""
+        """The same for an order that may never have been recorded, or is past this status: its compensation runs all
+        the same.
+        """
         try:
             await self.record(step, status, event_type, actor=actor, data=data)
         except FailureError as failure:
-            if reason_of(failure).code != _NOT_PLACED:
+            code = reason_of(failure).code
+            if code not in (_NOT_PLACED, _ILLEGAL_MOVE):
                 raise
+            if code == _ILLEGAL_MOVE:
+                self.timeline.add(f"not recorded as {status}: {reason_of(failure).message}")
 
     def show(self, status: OrderStatus, text: str, number: int | None = None) -> None:
         """Show the status in the Temporal Web UI, and what else is known by now; MySQL has it already."""
@@ -77,7 +80,7 @@ class OrderRecorder:
         if number is not None:
             shown.append(ORDER_NUMBER.value_set(number))
         workflow.upsert_search_attributes(shown)
-        self._timeline.add(text)
+        self.timeline.add(text)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -9,9 +9,9 @@ from temporalio.exceptions import FailureError
 from activities.stock import StockActivities
 from domain.actors import SYSTEM_ACTOR
 from schemas.stock import ExtendReservation, ReleaseStock
-from workflows.options import STORE
 from workflows.orders.parcels import signal_allocations
 from workflows.reasons import reason_of
+from workflows.stores import on_store
 from workflows.timeline import Timeline
 
 UNKNOWN_RESERVATION = "unknown_reservation"
@@ -39,23 +39,26 @@ class StockReservation:
         if self._task is not None:
             self._task.cancel()
 
-    async def release(self) -> None:
+    async def release(self, parcels: list[int] | None = None) -> None:
         """Release the stock, and the use of the voucher: the compensation of placing the order.
+
+        Of an order that keeps other parcels, the stock of these alone.
 
         Runs also for an order that, as far as this run knows, has reserved nothing yet: a worker that was killed may
         have placed it, and a local activity that Temporal never recorded is in no history.
         """
-        command = ReleaseStock(order_id=self._order_id, actor=SYSTEM_ACTOR, reason="the order was cancelled or failed")
+        what = "the order was" if parcels is None else f"parcel {', '.join(map(str, parcels))} was"
+        reason = f"{what} cancelled or failed"
+        command = ReleaseStock(order_id=self._order_id, actor=SYSTEM_ACTOR, reason=reason, parcels=parcels)
         try:
-            released = await workflow.execute_local_activity_method(
-                StockActivities.release_stock, command, summary="release the stock", **STORE
-            )
+            released = await on_store(StockActivities.release_stock, command, "release the stock", self._timeline)
         except FailureError as failure:
             # An order that was never placed reserved nothing, because both are one transaction: nothing to undo.
             if reason_of(failure).code != UNKNOWN_RESERVATION:
                 raise
             return
-        self.stop()
+        if parcels is None:
+            self.stop()
         if released.units:
             self._timeline.add(f"{released.units} unit(s) released")
         await signal_allocations(released.allocated)
@@ -69,11 +72,11 @@ class StockReservation:
 
     async def _extend(self) -> int:
         try:
-            extended = await workflow.execute_local_activity_method(
+            extended = await on_store(
                 StockActivities.extend_reservation,
                 ExtendReservation(order_id=self._order_id),
-                summary="extend the reservation",
-                **STORE,
+                "extend the reservation",
+                self._timeline,
             )
         except FailureError as failure:
             if reason_of(failure).code != UNKNOWN_RESERVATION:

@@ -1,5 +1,6 @@
 """The risk review: a risky order is on hold, its stock and payment with it, until staff or the deadline decide."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -78,8 +79,10 @@ class RiskReview:
         self._answer_customer(CheckoutOutcome.ON_HOLD)
         try:
             decided = await wait_until(until, lambda: self._review is not None, "review deadline")
-        finally:
+        except asyncio.CancelledError:
             self._timeline.needs_operator([], about="review")
+            raise
+        self._timeline.needs_operator([], about="review")
         self._open = False
         if decided and self._review is not None:
             return self._review

@@ -13,10 +13,10 @@ from schemas.base import Money, Open
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, OrderLineInput, PricedOrder
 from schemas.order_requests import Choice, Decision
 from schemas.orders import Awaiting, OrderPlaced, Shortage, ShortLine, TakeAvailable
-from workflows.options import STORE
 from workflows.orders.parcels import signal_allocations
 from workflows.orders.records import OrderRecorder, rfc3339
 from workflows.reasons import CANCELLED, reason_of
+from workflows.stores import on_store
 from workflows.waiting import wait_until
 
 _REMIND_AFTER = 0.5  # of the time there is
@@ -68,7 +68,8 @@ class ShortageDecision:
                 "wait", OrderStatus.PENDING, EventType.ORDER_DECIDED, actor=decision.actor, data=data
             )
             return quote, placed
-        return self._smaller, await self._take_available(self._smaller, placed.short, decision.actor)
+        taken = await self._take_available(self._smaller, placed.short, decision.actor)
+        return taken.quote, taken
 
     async def _ask(self, short: Sequence[ShortLine]) -> Decision:
         started, window = workflow.now(), timedelta(seconds=self._order.decision_seconds)
@@ -119,8 +120,8 @@ class ShortageDecision:
         for code in codes:
             command = self._order.price_command(lines, code)
             try:
-                return await workflow.execute_local_activity_method(
-                    OrderActivities.price_order, command, summary="price what is available", **STORE
+                return await on_store(
+                    OrderActivities.price_order, command, "price what is available", self._recorder.timeline
                 )
             except FailureError as failure:
                 refusal = reason_of(failure).code
@@ -132,8 +133,8 @@ class ShortageDecision:
 
     async def _take_available(self, quote: PricedOrder, short: Sequence[ShortLine], actor: str) -> OrderPlaced:
         command = TakeAvailable(order_id=self._order.order_id, short=list(short), quote=quote, actor=actor)
-        shortened = await workflow.execute_local_activity_method(
-            OrderActivities.take_available, command, summary="leave out what is missing", **STORE
+        shortened = await on_store(
+            OrderActivities.take_available, command, "leave out what is missing", self._recorder.timeline
         )
         self._recorder.show(OrderStatus.PENDING, "customer takes what is available")
         await signal_allocations(shortened.allocated)

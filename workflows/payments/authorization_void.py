@@ -8,8 +8,8 @@ from activities.credit import CreditActivities
 from schemas.credit import VoidCredit
 from schemas.payment_reconciliation import Examined
 from schemas.payments import VoidAuthorizations
-from workflows.options import STORE
 from workflows.payments.return_funds import Excess, FundsReturn
+from workflows.stores import on_store
 from workflows.timeline import Timeline
 from workflows.waiting import run_to_completion
 
@@ -41,9 +41,7 @@ class AuthorizationVoidWorkflow:
             idempotency_key=f"{workflow.info().workflow_id}:void-credit",
             reason=order.reason,
         )
-        await workflow.execute_local_activity_method(
-            CreditActivities.void_credit, command, summary="void store credit", **STORE
-        )
+        await on_store(CreditActivities.void_credit, command, "void store credit", self._timeline)
         self._timeline.add("nothing is authorized any more")
 
 

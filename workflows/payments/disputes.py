@@ -28,9 +28,10 @@ from schemas.operator_tasks import OperatorTaskCode
 from schemas.provider_calls import PaymentOutcome, ProviderResult
 from schemas.provider_events import ProviderEvent
 from workflows.names import DISPUTE_UPDATED, PAYMENT_STATUS, order_workflow_id
-from workflows.options import PROVIDER, STORE
+from workflows.options import PROVIDER
 from workflows.outage import retry_until_answered
 from workflows.payments.provider_calls import call_provider
+from workflows.stores import on_store
 from workflows.timeline import Timeline, money
 from workflows.waiting import run_to_completion, shielded, wait_until
 
@@ -151,11 +152,11 @@ class DisputeWorkflow:
                 workflow.logger.error("a dispute belongs to no order of ours", extra={"dispute": standing.dispute_id})
                 self._retrieved = True
                 return
-            kept = await workflow.execute_local_activity_method(
+            kept = await on_store(
                 DisputeActivities.record_dispute,
                 RecordDispute(order_id=standing.order_id, standing=standing),
-                summary=f"record {standing.status}",
-                **STORE,
+                f"record {standing.status}",
+                self._timeline,
             )
             self._show(kept.dispute, kept.payment_status)
             self._retrieved = True
@@ -233,9 +234,7 @@ class DisputeWorkflow:
         command = NoteAction(
             dispute_id=self._dispute.dispute_id, key=key, action=action, actor=actor, reason=reason, text=text
         )
-        noted = await workflow.execute_local_activity_method(
-            DisputeActivities.note_dispute_action, command, summary=f"{action} by {actor}", **STORE
-        )
+        noted = await on_store(DisputeActivities.note_dispute_action, command, f"{action} by {actor}", self._timeline)
         self._keep(noted)
         self._timeline.add(f"{actor}: {action}, {reason}")
 

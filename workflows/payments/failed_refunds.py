@@ -11,8 +11,9 @@ from schemas.provider_calls import PaymentOutcome, ProviderResult, RetrieveRefun
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import FailedRefundInput, RefundReversed, ReverseRefund
 from workflows.names import failed_refund_workflow_id
-from workflows.options import PROVIDER, STORE
+from workflows.options import PROVIDER
 from workflows.payments.provider_events import ProviderEventInbox, start_detached_child
+from workflows.stores import on_store
 from workflows.timeline import Timeline, money
 from workflows.waiting import run_to_completion
 
@@ -78,9 +79,7 @@ class FailedRefundWorkflow:
             refund_id=self._failed.refund_id,
             code=refund.code or "refund_failed",
         )
-        self._result = await workflow.execute_local_activity_method(
-            RefundActivities.reverse_refund, command, summary="record the reversal", **STORE
-        )
+        self._result = await on_store(RefundActivities.reverse_refund, command, "record the reversal", self._timeline)
 
     def _needs_operator(self, refund: ProviderResult) -> None:
         amount = money(self._result.amount, self._result.currency)

@@ -14,10 +14,10 @@ from schemas.operator_tasks import OperatorTaskCode
 from schemas.payment_reconciliation import Examined, OrphanedPayment, OrphanedPaymentInput, OrphanedPaymentResult
 from schemas.provider_events import ProviderEvent
 from workflows.names import orphaned_payment_workflow_id
-from workflows.options import STORE
 from workflows.payments.provider_events import ProviderEventInbox, start_detached_child
 from workflows.payments.return_funds import Excess, FundsReturn
 from workflows.reasons import reason_of
+from workflows.stores import on_store
 from workflows.timeline import Timeline
 from workflows.waiting import run_to_completion
 
@@ -106,9 +106,7 @@ class OrphanedPaymentWorkflow:
     async def _close(self, orphan: OrphanedPaymentInput) -> None:
         if self._result.voided or self._result.refunded:
             command = OrphanedPayment(order_id=orphan.order_id, payment_id=orphan.payment_id)
-            await workflow.execute_local_activity_method(
-                PaymentRepairActivities.close_returned, command, summary="close its difference", **STORE
-            )
+            await on_store(PaymentRepairActivities.close_returned, command, "close its difference", self._timeline)
 
 
 async def start_orphaned_payment_child(orphan: OrphanedPaymentInput, summary: str) -> None:

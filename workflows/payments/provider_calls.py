@@ -35,21 +35,31 @@ async def call_provider(
         try:
             result = await outage.attempt(call, command, PROVIDER)
         except ActivityError as error:
+            if not _is_unknown(error, outage, command):
+                continue
             if unanswered(error):
-                outage.needs_operator("the provider does not answer")
-                if command.unknown_since is not None or outage.lasts < _KEY_LASTS:
-                    continue
                 wait = max(wait, _LAST_ATTEMPT_ENDS)
-            elif reason_of(error).code != OutcomeUnknown.code:
-                outage.answered()
-                raise
-            elif outage.lasts >= OPERATOR_AFTER:
-                outage.needs_operator("outcome unknown (check the provider's dashboard)")
         else:
-            outage.answered()
-            return result
+            if result.search_after is None:
+                outage.answered()
+                return result
+            command = command.searching_on(result.search_after)
+            continue
         timeline.add(f"{summary}: outcome unknown; the provider is asked in {wait.total_seconds():.0f} s")
         await workflow.sleep(wait, summary="before asking the provider")
         wait = min(wait * 2, _LONGEST_WAIT)
         command = command.asking_first(attempt, outage.began)
     raise AssertionError  # the count has no end
+
+
+def _is_unknown(error: ActivityError, outage: Outage, command: ProviderCommand) -> bool:
+    """Whether nothing will be learned under this key any more; False to go on as before. Raises what is final."""
+    if unanswered(error):
+        outage.needs_operator("the provider does not answer")
+        return command.unknown_since is None and outage.lasts >= _KEY_LASTS
+    if reason_of(error).code != OutcomeUnknown.code:
+        outage.answered()
+        raise error
+    if outage.lasts >= OPERATOR_AFTER:
+        outage.needs_operator("outcome unknown (check the provider's dashboard)")
+    return True

@@ -10,9 +10,11 @@ from schemas.payment_reconciliation import (
     ReconciliationPlace,
 )
 from schemas.refunds import FailedRefundInput
-from workflows.options import RECONCILIATION, STORE
+from workflows.options import RECONCILIATION
 from workflows.payments.failed_refunds import start_failed_refund_child
 from workflows.payments.orphaned_payments import start_orphaned_payment_child
+from workflows.stores import on_store
+from workflows.timeline import Timeline
 
 _SHOWN = "`GET /v1/ops/reconciliation/payments` lists them"
 
@@ -41,11 +43,11 @@ class PaymentReconciliationWorkflow:
             await start_orphaned_payment_child(orphan, "an orphaned payment that the reconciliation found")
         for failed in self._place.so_far.failed_refunds:
             await start_failed_refund_child(FailedRefundInput(order_id=failed.order_id, provider_id=failed.provider_id))
-        found = await workflow.execute_local_activity_method(
+        found = await on_store(
             PaymentReconciliationActivities.finish_reconciliation,
             self._place,
-            summary="record the result",
-            **STORE,
+            "record the result",
+            Timeline("Reconciliation of payments"),
         )
         verdict = f"⚠ **{found.open} difference(s)**; {_SHOWN}" if found.open else "**no differences**"
         self._show(verdict, found)

@@ -8,7 +8,7 @@ from domain.orders import PaymentStatus
 from schemas.payments import PaymentInput, PaymentUpdated, RecordDecline, RecordPayment
 from schemas.provider_calls import ProviderResult
 from workflows.names import PAYMENT_STATUS, PAYMENT_UPDATED
-from workflows.options import STORE
+from workflows.stores import on_store
 from workflows.timeline import Timeline, money
 
 
@@ -60,9 +60,7 @@ class PaymentRecorder:
             data=data or {},
         )
         text = f"{kind} of {self.money(amount)}"
-        done = await workflow.execute_local_activity_method(
-            PaymentActivities.record_payment, command, summary=text, **STORE
-        )
+        done = await on_store(PaymentActivities.record_payment, command, text, self.timeline)
         self.show(done.payment_status, text)
 
     async def record_decline(self, step: str, result: ProviderResult) -> None:
@@ -73,9 +71,7 @@ class PaymentRecorder:
             code=result.code or "card_declined",
             message=result.message or "The bank declined the payment.",
         )
-        await workflow.execute_local_activity_method(
-            PaymentActivities.record_decline, command, summary="declined", **STORE
-        )
+        await on_store(PaymentActivities.record_decline, command, "declined", self.timeline)
         self.timeline.add(f"declined: `{command.code}` {command.message}")
 
     async def signal_order(self, step: str, result: ProviderResult, attempt: int) -> None:

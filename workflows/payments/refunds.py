@@ -20,11 +20,12 @@ from schemas.refunds import (
     SettleRefund,
     part_key,
 )
-from workflows.options import PROVIDER, STORE
+from workflows.options import PROVIDER
 from workflows.outage import retry_until_answered
 from workflows.payments.provider_calls import call_provider
 from workflows.payments.provider_events import ProviderEventInbox
 from workflows.reasons import Reason, reason_of
+from workflows.stores import on_store
 from workflows.timeline import Timeline, money
 from workflows.waiting import run_to_completion, wait_until
 
@@ -53,9 +54,7 @@ class RefundWorkflow:
 
     async def _refund_or_refuse(self, refund: RefundInput) -> RefundAnswer:
         try:
-            opened = await workflow.execute_local_activity_method(
-                RefundActivities.open_refund, refund, summary="note the refund", **STORE
-            )
+            opened = await on_store(RefundActivities.open_refund, refund, "note the refund", self._timeline)
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
@@ -124,11 +123,11 @@ class RefundWorkflow:
             parts=parts,
             event_type=self._refund.event_type,
         )
-        settled = await workflow.execute_local_activity_method(
+        settled = await on_store(
             RefundActivities.settle_refund,
             command,
-            summary="record the refusal" if refused else "record the refund",
-            **STORE,
+            "record the refusal" if refused else "record the refund",
+            self._timeline,
         )
         self._timeline.add(f"{settled.status}")
         return settled

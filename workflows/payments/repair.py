@@ -16,10 +16,10 @@ from schemas.payment_reconciliation import (
     SettleDifference,
 )
 from schemas.provider_calls import CapturePayment
-from workflows.options import STORE
 from workflows.payments.provider_calls import call_provider
 from workflows.payments.return_funds import Excess, FundsReturn
 from workflows.reasons import reason_of
+from workflows.stores import on_store
 from workflows.timeline import Timeline, money
 from workflows.waiting import run_to_completion
 
@@ -43,8 +43,8 @@ class PaymentRepairWorkflow:
     async def _carry_out(self, decision: DecideDifference) -> DecisionAnswer:
         self._timeline.add(f"{decision.actor}: {decision.reason}")
         try:
-            difference = await workflow.execute_local_activity_method(
-                PaymentRepairActivities.decide_difference, decision, summary="record the decision", **STORE
+            difference = await on_store(
+                PaymentRepairActivities.decide_difference, decision, "record the decision", self._timeline
             )
         except FailureError as error:
             if is_cancelled_exception(error):
@@ -73,8 +73,8 @@ class PaymentRepairWorkflow:
                 outlasts=True,
             )
         command = SettleDifference(difference_id=difference.id, status=status, note=note)
-        return await workflow.execute_local_activity_method(
-            PaymentRepairActivities.settle_difference, command, summary=f"difference is {status}", **STORE
+        return await on_store(
+            PaymentRepairActivities.settle_difference, command, f"difference is {status}", self._timeline
         )
 
     async def _repair(self, difference: PaymentDifference) -> DifferenceStatus:
@@ -103,11 +103,11 @@ class PaymentRepairWorkflow:
             idempotency_key=f"{workflow.info().workflow_id}:status",
             actor=self._decision.actor,
         )
-        await workflow.execute_local_activity_method(
+        await on_store(
             PaymentRepairActivities.correct_payment_status,
             command,
-            summary="set the status to the ledger's sums",
-            **STORE,
+            "set the status to the ledger's sums",
+            self._timeline,
         )
 
     async def _capture(self, found: Difference, examined: Examined) -> None:

@@ -17,10 +17,11 @@ from schemas.payment_reconciliation import CatchUp, Examined, ExaminePayments
 from schemas.provider_calls import VoidPayment
 from schemas.refunds import RefundInput, RefundStatus
 from workflows.names import PAYMENTS_QUEUE, refund_workflow_id
-from workflows.options import PROVIDER, STORE
+from workflows.options import PROVIDER
 from workflows.outage import retry_until_answered
 from workflows.payments.provider_calls import call_provider
 from workflows.payments.refunds import RefundWorkflow
+from workflows.stores import on_store
 from workflows.timeline import Timeline, money
 
 _MOST_STEPS = 6  # a void, a refund, and what may still come in between
@@ -82,8 +83,8 @@ class FundsReturn:
         """Record in the ledger what the provider has done."""
         key = workflow.info().workflow_id
         command = CatchUp(payment=payment, key=key, actor=self._actor, orphaned=self.orphaned)
-        caught_up = await workflow.execute_local_activity_method(
-            PaymentRepairActivities.catch_up_ledger, command, summary="record what the ledger lacks", **STORE
+        caught_up = await on_store(
+            PaymentRepairActivities.catch_up_ledger, command, "record what the ledger lacks", self._timeline
         )
         for kind, amount in caught_up.recorded:
             self._timeline.add(f"recorded: {kind} of {money(amount, payment.currency)}")

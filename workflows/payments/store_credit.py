@@ -1,11 +1,9 @@
 """The share of an order that is paid with store credit: authorized first, captured last, the rest voided."""
 
-from temporalio import workflow
-
 from activities.credit import CreditActivities
 from schemas.credit import AuthorizeCredit, CaptureCredit, VoidCredit
-from workflows.options import STORE
 from workflows.payments.records import PaymentRecorder
+from workflows.stores import on_store
 
 
 class StoreCreditShare:
@@ -23,8 +21,8 @@ class StoreCreditShare:
         command = AuthorizeCredit(
             order_id=self._recorder.order_id, idempotency_key=self._recorder.key("authorize-credit")
         )
-        done = await workflow.execute_local_activity_method(
-            CreditActivities.authorize_credit, command, summary="authorize store credit", **STORE
+        done = await on_store(
+            CreditActivities.authorize_credit, command, "authorize store credit", self._recorder.timeline
         )
         self.authorized, self._may_be_authorized = done.amount, done.amount > 0
         self._recorder.show(done.payment_status, f"{self._recorder.money(done.amount)} of store credit authorized")
@@ -38,9 +36,7 @@ class StoreCreditShare:
             parcel=parcel,
         )
         text = f"{self._recorder.money(amount)} of store credit captured"
-        done = await workflow.execute_local_activity_method(
-            CreditActivities.capture_credit, command, summary=text, **STORE
-        )
+        done = await on_store(CreditActivities.capture_credit, command, text, self._recorder.timeline)
         self.authorized -= amount
         self._may_be_authorized = self.authorized > 0
         self._recorder.show(done.payment_status, text)
@@ -52,8 +48,8 @@ class StoreCreditShare:
         command = VoidCredit(
             order_id=self._recorder.order_id, idempotency_key=self._recorder.key("void-credit"), reason=reason
         )
-        done = await workflow.execute_local_activity_method(
-            CreditActivities.void_credit, command, summary=f"void store credit: {reason}", **STORE
+        done = await on_store(
+            CreditActivities.void_credit, command, f"void store credit: {reason}", self._recorder.timeline
         )
         self.authorized, self._may_be_authorized = 0, False
         self._recorder.show(done.payment_status, f"{self._recorder.money(done.amount)} of store credit voided")

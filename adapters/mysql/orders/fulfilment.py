@@ -1,16 +1,18 @@
 """Parcels: a change of status with the order's derived status, the shipped stock and one event, in one transaction."""
 
+from collections import Counter
+
 import sqlalchemy as sa
 
 from adapters.mysql.clock import now
-from adapters.mysql.history import Change, append, lock_order
+from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.orders.reservations import ship
-from adapters.mysql.tables.orders import parcels
-from domain.errors import NotFound
+from adapters.mysql.tables.orders import order_events, parcels
+from domain.errors import NotFound, UnknownReservation
 from domain.events import parcel_event
 from domain.fulfilment import ParcelStatus, may_become
 from domain.orders import fulfilment_status, status_after_parcels
-from schemas.fulfilment import ParcelResult, RecordParcel
+from schemas.fulfilment import ParcelRecorded, RecordedParcel, RecordParcel
 
 
 class Parcels:
@@ -19,7 +21,29 @@ class Parcels:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def record(self, command: RecordParcel) -> ParcelResult:
+    def read(self, order_id: str, number: int) -> RecordedParcel:
+        """What is recorded of the parcel; raises NotFound."""
+        this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == number)
+        steps = sa.select(order_events.c.step).where(
+            order_events.c.order_id == order_id, order_events.c.step.like(f"parcel-{number}:%")
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(parcels).where(this)).one_or_none()
+            if row is None:
+                raise NotFound(f"The order {order_id} has no parcel {number}.")
+            times = Counter(step.split(":")[1] for step in connection.scalars(steps))
+        booked = times[ParcelStatus.BOOKED]
+        ended = 1 if booked and row.status == ParcelStatus.ON_HOLD else 0  # the next booking is another
+        return RecordedParcel(
+            status=ParcelStatus(row.status),
+            shipment_id=row.shipment_id,
+            tracking_number=row.tracking_number,
+            tracking_url=row.tracking_url,
+            booking=max(1, booked + ended),
+            exceptions=times[ParcelStatus.EXCEPTION],
+        )
+
+    def record(self, command: RecordParcel) -> ParcelRecorded:
         """Record a change of the parcel; an outdated or repeated one changes nothing and answers the present status."""
         with self._engine.begin() as connection:
             order = lock_order(connection, command.order_id)
@@ -30,24 +54,35 @@ class Parcels:
             before = statuses.get(command.number)
             if before is None:
                 raise NotFound(f"The order {command.order_id} has no parcel {command.number}.")
-            if not may_become(before, command.status):
-                return ParcelResult(number=command.number, status=before)
+            step = f"parcel-{command.number}:{command.status}{f':{command.round}' if command.round > 1 else ''}"
+            if not may_become(before, command.status) or recorded(connection, command.order_id, step):
+                return ParcelRecorded(number=command.number, status=before)
             statuses[command.number] = command.status
             _write(connection, command)
-            if command.status.was_dispatched and not before.was_dispatched:
-                ship(connection, command.order_id, command.number, command.actor)
+            leaves = command.status.was_dispatched and not before.was_dispatched
+            not_reserved = leaves and not _shipped(connection, command)
+            missing = {"not_reserved": True} if not_reserved else {}
             after = list(statuses.values())
             change = Change(
-                step=f"parcel-{command.number}:{command.status}{f':{command.round}' if command.round > 1 else ''}",
+                step=step,
                 type=parcel_event(command.status),
                 actor=command.actor,
-                data={"parcel": command.number, **_tracking(command), **command.data},
+                data={"parcel": command.number, **_tracking(command), **command.data, **missing},
                 status=status_after_parcels(order.status, after),
                 fulfilment_status=fulfilment_status(after),
                 occurred_at=command.occurred_at,
             )
             append(connection, order, change)
-            return ParcelResult(number=command.number, status=command.status)
+            return ParcelRecorded(number=command.number, status=command.status, not_reserved=not_reserved)
+
+
+def _shipped(connection: sa.Connection, command: RecordParcel) -> bool:
+    """Take it off the stock; False when its stock had been released, because it has left all the same."""
+    try:
+        ship(connection, command.order_id, command.number, command.actor)
+    except UnknownReservation:
+        return False
+    return True
 
 
 def _write(connection: sa.Connection, command: RecordParcel) -> None:

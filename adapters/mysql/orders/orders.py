@@ -1,6 +1,8 @@
 """Orders: recorded with their stock in one transaction, moved with one event each, read for the customer."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -19,8 +21,10 @@ from adapters.mysql.tables.orders import order_events, order_lines, orders, parc
 from adapters.mysql.tables.stock import warehouses
 from adapters.mysql.transactions import in_transaction
 from domain.errors import CartChanged
-from domain.orders import WAITING_STATUSES, OrderStatus
-from schemas.checkout import OnShortage
+from domain.events import EventType
+from domain.fulfilment import ParcelStatus
+from domain.orders import WAITING_STATUSES, OrderStatus, status_after_parcels
+from schemas.checkout import OnShortage, PricedOrder
 from schemas.orders import (
     OrderHistory,
     OrderPage,
@@ -91,9 +95,7 @@ class OrderStore:
             row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
             if row is None:
                 return None
-            lines = connection.execute(
-                sa.select(order_lines).where(order_lines.c.order_id == order_id).order_by(order_lines.c.position)
-            ).all()
+            lines = _lines(connection, order_id)
             parcel_rows = connection.execute(
                 sa.select(parcels).where(parcels.c.order_id == order_id).order_by(parcels.c.number)
             ).all()
@@ -126,6 +128,12 @@ class OrderStore:
         with self._engine.connect() as connection:
             return list(connection.scalars(query.order_by(orders.c.number)))
 
+    def quote_of(self, order_id: str) -> PricedOrder | None:
+        """What the order costs by its record; None when it is not placed."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
+            return views.quote(row, _lines(connection, order_id)) if row is not None else None
+
     def history(self, order_id: str, after_seq: int = 0, limit: int = 200) -> OrderHistory:
         """The order's events after `after_seq`, oldest first."""
         with self._engine.connect() as connection:
@@ -140,9 +148,10 @@ class OrderStore:
 
     def _placed(self, order_id: str, asking: bool) -> OrderPlaced | None:
         with self._engine.connect() as connection:
-            number = connection.execute(sa.select(orders.c.number).where(orders.c.id == order_id)).scalar()
-            if number is None:
+            row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
+            if row is None:
                 return None
+            quote = views.quote(row, _lines(connection, order_id))
             parcel_rows = connection.execute(
                 sa.select(parcels, warehouses.c.country)
                 .join(warehouses, warehouses.c.code == parcels.c.warehouse)
@@ -152,11 +161,17 @@ class OrderStore:
             short = _short(connection, order_id) if asking else []
         return OrderPlaced(
             order_id=order_id,
-            number=number,
+            number=row.number,
+            quote=quote,
             parcels=[views.parcel_plan(parcel) for parcel in parcel_rows],
             reservation_seconds=int(self._reserved_for.total_seconds()),
             short=short,
         )
+
+
+def _lines(connection: sa.Connection, order_id: str) -> Sequence[sa.Row[Any]]:
+    query = sa.select(order_lines).where(order_lines.c.order_id == order_id)
+    return connection.execute(query.order_by(order_lines.c.position)).all()
 
 
 def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:
@@ -165,6 +180,13 @@ def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:
         order_events.c.order_id == order_id, order_events.c.step == RESERVED_STEP
     )
     return [ShortLine.model_validate(line) for line in (connection.scalar(reserved) or {}).get("short", [])]
+
+
+def _target(connection: sa.Connection, command: RecordStatus) -> OrderStatus:
+    if command.event_type is not EventType.ORDER_PARTLY_CANCELLED:
+        return command.status
+    statuses = connection.scalars(sa.select(parcels.c.status).where(parcels.c.order_id == command.order_id))
+    return status_after_parcels(command.status, [ParcelStatus(status) for status in statuses])
 
 
 def _record_status(connection: sa.Connection, command: RecordStatus) -> StatusRecorded:
@@ -176,7 +198,7 @@ def _record_status(connection: sa.Connection, command: RecordStatus) -> StatusRe
             command.event_type,
             command.actor,
             command.data,
-            status=command.status,
+            status=_target(connection, command),
             payment_status=command.payment_status,
             awaiting=command.awaiting.model_dump(mode="json") if command.awaiting else None,
         )

@@ -43,10 +43,17 @@ class Reservations:
     def release(self, command: ReleaseStock) -> StockReleased:
         """Release what is still reserved for the order, and its voucher, with one event; a repeat finds nothing left.
 
+        Of an order that keeps other parcels, those of the command alone are released, and it keeps its voucher.
         Raises UnknownReservation for an order that never had a reservation.
         """
-        change = Change("release-stock", EventType.ORDER_STOCK_RELEASED, command.actor, {"reason": command.reason})
-        released = in_transaction(self._engine, lambda connection: _release(connection, command.order_id, change))
+        step, data = "release-stock", dict[str, object](reason=command.reason)
+        if command.parcels is not None:
+            step = f"{step}-{'-'.join(map(str, sorted(command.parcels)))}"
+            data["parcels"] = sorted(command.parcels)
+        change = Change(step, EventType.ORDER_STOCK_RELEASED, command.actor, data)
+        released = in_transaction(
+            self._engine, lambda connection: _release(connection, command.order_id, change, parcels=command.parcels)
+        )
         assert released is not None
         return released
 
@@ -137,17 +144,22 @@ def ship(connection: sa.Connection, order_id: str, parcel: int, actor: str) -> N
     lines = active_lines(connection, order_id, parcel)
     if not lines or any(line.backordered for line in lines):
         raise _unknown(order_id, parcel)
-    _end(connection, order_id, SHIPPED, parcel)
+    _end(connection, order_id, SHIPPED, [parcel])
     with stock_sheet(connection, {line.sku for line in lines}) as sheet:
         for line in lines:
             sheet.move(MovementKind.SHIPPED, (line.sku, line.warehouse), line.quantity, Cause(actor, order_id))
 
 
 def _release(
-    connection: sa.Connection, order_id: str, change: Change, *, if_overdue: bool = False
+    connection: sa.Connection,
+    order_id: str,
+    change: Change,
+    *,
+    parcels: Sequence[int] | None = None,
+    if_overdue: bool = False,
 ) -> StockReleased | None:
     freed = Counter[Place]()
-    for line in active_lines(connection, order_id):
+    for line in _reserved(connection, order_id, parcels):
         freed[line.sku, line.warehouse] += line.allocated
     try:
         orders = lock_orders(connection, {order_id, *orders_waiting(connection, freed, exclude=order_id)})
@@ -155,28 +167,32 @@ def _release(
         raise _unknown(order_id) from None
     if if_overdue and not _is_overdue(connection, order_id):
         return None
-    lines = active_lines(connection, order_id)
-    if not lines:
+    lines = _reserved(connection, order_id, parcels)
+    if parcels is None:
         release_use(connection, order_id)
+    if not lines:
         return StockReleased(units=0)
-    _end(connection, order_id, RELEASED)
+    _end(connection, order_id, RELEASED, parcels)
     cause = Cause(change.actor, order_id, str(change.data["reason"]))
     units, waited = sum(line.allocated for line in lines), sum(line.backordered for line in lines)
     with stock_sheet(connection, {line.sku for line in lines}) as sheet:
         for line in lines:
             sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), line.allocated, cause)
-        release_use(connection, order_id)
         data = {**change.data, "units": units, **({"backordered": waited} if waited else {})}
         append(connection, orders[order_id], Change(change.step, change.type, change.actor, data))
         allocated = allocate_backorders(connection, sheet, orders, {(line.sku, line.warehouse) for line in lines})
     return StockReleased(units=units, allocated=allocated)
 
 
-def _end(connection: sa.Connection, order_id: str, state: str, parcel: int | None = None) -> None:
+def _reserved(connection: sa.Connection, order_id: str, parcels: Sequence[int] | None) -> list[Line]:
+    return [line for line in active_lines(connection, order_id) if parcels is None or line.parcel in parcels]
+
+
+def _end(connection: sa.Connection, order_id: str, state: str, parcels: Sequence[int] | None = None) -> None:
     moment, lines = now(), reservation_lines.c
     these = sa.and_(lines.order_id == order_id, lines.state == ACTIVE)
-    if parcel is not None:
-        these = sa.and_(these, lines.parcel == parcel)
+    if parcels is not None:
+        these = sa.and_(these, lines.parcel.in_(parcels))
     connection.execute(sa.update(reservation_lines).where(these).values(state=state, updated_at=moment))
     rest = sa.exists().where(lines.order_id == order_id, lines.state == ACTIVE)
     connection.execute(

@@ -10,6 +10,7 @@ from adapters.mysql.clock import aware
 from domain.credit import OrderCredit
 from domain.ledger import Account
 from schemas.base import Address, Money
+from schemas.checkout import PricedOrder
 from schemas.orders import (
     OrderEvent,
     OrderLineView,
@@ -69,6 +70,11 @@ def order_view(
         failure_code=row.failure_code,
         last_seq=row.last_seq,
     )
+
+
+def quote(row: Row, lines: Sequence[Row]) -> PricedOrder:
+    """What an order was placed at: the columns of both tables are named as the quote's fields."""
+    return PricedOrder.model_validate({**row._mapping, "lines": [dict(line._mapping) for line in lines]})  # noqa: SLF001 - SQLAlchemy's documented way to a row as a mapping
 
 
 def payment_balance(balances: Mapping[Account, int], credit: OrderCredit, currency: str) -> PaymentBalance:

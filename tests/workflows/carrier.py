@@ -1,0 +1,41 @@
+"""The carrier as a test of workflows drives and sees it."""
+
+from dataclasses import dataclass
+
+import httpx2
+
+from tests.workflows.waiting import until
+
+
+@dataclass(frozen=True)
+class CarrierControl:
+    """The simulator's controls, and its own view of an order's shipments."""
+
+    address: str
+
+    def statuses(self, order_id: str, parcel: int = 1) -> list[str]:
+        """The statuses of a parcel's shipments, the oldest first."""
+        return [str(one["status"]) for one in self._shipments(order_id, parcel)]
+
+    async def booked(self, order_id: str, *parcels: int) -> None:
+        await until(lambda: all(self.statuses(order_id, parcel) for parcel in parcels or (1,)))
+
+    def advance(self, order_id: str, status: str, parcel: int = 1) -> None:
+        """The carrier moves the parcel on; nobody here listens to its webhooks."""
+        name = self._shipments(order_id, parcel)[-1]["id"]
+        httpx2.post(f"{self.address}/_control/shipments/{name}/advance", json={"to": status}).raise_for_status()
+
+    def unclear(self, order_id: str, parcel: int = 1) -> None:
+        """The carrier answers nothing about this parcel any more."""
+        for operation in ("cancel", "find", "retrieve"):
+            match = {"operation": operation, "reference": f"{order_id}-{parcel}"}
+            fault = {"kind": "fail_before", "times": 100_000, "match": match}
+            httpx2.post(f"{self.address}/_control/faults", json=fault).raise_for_status()
+
+    def end_faults(self) -> None:
+        httpx2.delete(f"{self.address}/_control/faults").raise_for_status()
+
+    def _shipments(self, order_id: str, parcel: int) -> list[dict[str, object]]:
+        answer = httpx2.get(f"{self.address}/_ledger", params={"reference": f"{order_id}-{parcel}"})
+        found: list[dict[str, object]] = answer.raise_for_status().json()["data"]
+        return found

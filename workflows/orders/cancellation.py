@@ -1,0 +1,86 @@
+"""Cancellation of an order: at once until its parcels are handed to the warehouse, after that parcel by parcel."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from domain.actors import SYSTEM_ACTOR
+from domain.orders import OrderStatus
+from schemas.checkout import CheckoutResult
+from schemas.order_requests import CancelOrder
+from workflows.orders.parcels import OrderParcels
+from workflows.timeline import Timeline
+
+
+class Cancellation:
+    """Runs the order's steps, and stops what has not been dispatched when somebody cancels.
+
+    `by` is who cancels, for as long as it may come to that: an order of which something was dispatched goes on.
+    """
+
+    def __init__(self, order_id: str, parcels: OrderParcels, timeline: Timeline) -> None:
+        self._order_id = order_id
+        self._parcels = parcels
+        self._timeline = timeline
+        self._steps: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self.by: CancelOrder | None = None
+
+    async def run(self, steps: Coroutine[Any, Any, None]) -> None:
+        """Run the steps to their end. A cancellation in the Web UI is one by staff, within the same limits."""
+        self._steps = asyncio.create_task(steps)
+        if self.by is not None:  # a handler may run before `run` does
+            self._steps.cancel()
+        while True:
+            try:
+                return await asyncio.shield(self._steps)
+            except asyncio.CancelledError:
+                if self._steps.done():
+                    return await self._steps
+                if self._parcels.all_are_decided:
+                    self._timeline.add("cancellation ignored: everything was dispatched")
+                elif self.by is None:
+                    self.begin(CancelOrder(actor=SYSTEM_ACTOR, reason="cancelled by an operator"))
+
+    def begin(self, request: CancelOrder) -> None:
+        """Stop everything that can be stopped."""
+        self.by = request
+        if self._parcels.started:
+            self._stopping = asyncio.create_task(self._stop_parcels(request))
+        elif self._steps is not None:
+            self._steps.cancel()
+
+    async def cancel(self, request: CancelOrder, is_over: Callable[[], bool]) -> None:
+        """Cancel, and wait until the order is compensated, or every parcel is decided and one of them goes on."""
+        self.begin(request)
+        await workflow.wait_condition(lambda: is_over() or self._goes_on())
+
+    def partly(self) -> CheckoutResult:
+        """The answer about an order of which something goes on."""
+        return CheckoutResult(
+            order_id=self._order_id,
+            status=OrderStatus.SHIPPED,
+            reason="dispatched",
+            dispatched=self._parcels.dispatched,
+            cancelled=self._parcels.stopped,
+        )
+
+    def check_may(self) -> None:
+        """Raise ApplicationError when everything was handed over, or is being cancelled already."""
+        if self._parcels.all_are_decided:
+            raise ApplicationError("The order is past the point where it can be cancelled.", type="too_late")
+        if self.by is not None:
+            raise ApplicationError("The order is being cancelled already.", type="already_cancelling")
+
+    async def _stop_parcels(self, request: CancelOrder) -> None:
+        await self._parcels.request_stop()
+        await workflow.wait_condition(lambda: self._parcels.all_are_decided)
+        if self._goes_on():
+            self._timeline.add(f"{request.actor} cancelled what had not been dispatched: {request.reason}")
+            self.by = None
+
+    def _goes_on(self) -> bool:
+        return self._parcels.all_are_decided and bool(self._parcels.dispatched)
