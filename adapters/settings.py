@@ -169,6 +169,8 @@ class Settings(BaseSettings):
     dispute_reminder_hours: int = Field(default=48, gt=0)
     """So long before the evidence for a dispute is due, staff are reminded of it."""
 
+    worker_metrics_address: str | None = Field(default=None, pattern=r"^[^\s:]+:[0-9]{1,5}$")
+    """Where an order worker serves Temporal's metrics for Prometheus; not at all unless named."""
     workflow_slots: int = Field(default=50, gt=1)
     activity_slots: int = Field(default=16, gt=0)
     local_activity_slots: int = Field(default=16, gt=0)

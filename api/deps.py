@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 
 from adapters.carts.cached import CachedCarts
@@ -21,6 +22,7 @@ from adapters.mysql.identity.api_keys import ApiKeys
 from adapters.mysql.identity.oauth_clients import OAuthClients
 from adapters.mysql.identity.security_events import SecurityEvents
 from adapters.mysql.identity.users import Accounts
+from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
@@ -79,6 +81,7 @@ Rates = Annotated[RateCounter, Depends(_part(lambda app: app.rates))]
 Keys = Annotated[IdempotencyKeys, Depends(_part(lambda app: app.idempotency))]
 Receipts = Annotated[WebhookReceipts, Depends(_part(lambda app: app.receipts))]
 SearchPool = Annotated[SearchThreads, Depends(_part(lambda app: app.search_threads))]
+MetricsRegistry = Annotated[CollectorRegistry, Depends(_part(lambda app: app.metrics))]
 ClientAddress = Annotated[str, Depends(_client_address)]
 
 AccountStore = Annotated[Accounts, Depends(_part(lambda app: app.identity.accounts))]
@@ -112,6 +115,7 @@ Prices = Annotated[CartPrices, Depends(_part(lambda app: app.carts.prices))]
 
 Orders = Annotated[OrderStore, Depends(_part(lambda app: app.orders.orders))]
 OrdersFound = Annotated[OrderSearch, Depends(_part(lambda app: app.orders.search))]
+OperatorTasks = Annotated[OperatorTaskStore, Depends(_part(lambda app: app.orders.tasks))]
 StockStore = Annotated[Stock, Depends(_part(lambda app: app.orders.stock))]
 StockReconciliationStore = Annotated[StockReconciliations, Depends(_part(lambda app: app.orders.stock_reconciliations))]
 VoucherStore = Annotated[Vouchers, Depends(_part(lambda app: app.orders.vouchers))]

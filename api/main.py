@@ -38,8 +38,10 @@ from api.routes import (
     external_login,
     flagged_webhooks,
     health,
+    metrics,
     oauth,
     oauth_clients,
+    operator_tasks,
     order_decisions,
     order_operations,
     order_payments,
@@ -93,6 +95,7 @@ ROUTERS: dict[Service, tuple[APIRouter, ...]] = {
         vouchers.router,
         orders.router,
         order_operations.router,
+        operator_tasks.router,
         refunds.router,
         disputes.router,
         flagged_webhooks.router,
@@ -140,7 +143,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CORS)
     app.add_middleware(EdgeHeaders, settings=settings)
     served = [router for service in sorted(settings.services) for router in ROUTERS[service]]
-    for router in (health.router, *served):
+    for router in (health.router, metrics.router, *served):
         # Not on the app as a whole: there it would turn the problem of an announced body into plain text.
         limit = settings.max_import_bytes if router is product_imports.uploads else settings.max_body_bytes
         app.include_router(router, dependencies=[rate_limited], max_body_size=limit)

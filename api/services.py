@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 
 from adapters.carts.cached import CachedCarts
@@ -20,10 +21,12 @@ from adapters.mysql.catalog.pages import ProductPages
 from adapters.mysql.catalog.products import Catalog
 from adapters.mysql.catalog.taxonomy import Taxonomy
 from adapters.mysql.idempotency import IdempotencyKeys
+from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
 from adapters.mysql.orders.vouchers import Vouchers
+from adapters.mysql.payments.amounts_due import AmountsDue
 from adapters.mysql.payments.credit import StoreCredit
 from adapters.mysql.payments.differences import PaymentDifferences
 from adapters.mysql.payments.disputes import Disputes
@@ -42,6 +45,7 @@ from api.cart_prices import CartPrices
 from api.checkout_answers import CheckoutAnswers
 from api.concurrency_limit import ConcurrencyLimit
 from api.identity_services import IdentityServices, build_identity
+from api.metrics import build_metrics
 from api.order_placement import OrderPlacement
 from api.quotes import Quotes
 from api.search_threads import SearchThreads
@@ -84,6 +88,7 @@ class OrderServices:
 
     orders: OrderStore
     search: OrderSearch
+    tasks: OperatorTaskStore
     stock: Stock
     running: RunningOrders
     stock_reconciliations: StockReconciliations
@@ -121,6 +126,7 @@ class Services:
     idempotency: IdempotencyKeys
     receipts: WebhookReceipts
     search_threads: SearchThreads
+    metrics: CollectorRegistry
     identity: IdentityServices
     catalog: CatalogServices
     carts: CartServices
@@ -142,6 +148,7 @@ def build_services(connections: Connections, temporal: Client, tokens: AccessTok
         idempotency=_idempotency_keys(connections),
         receipts=WebhookReceipts(connections.engine),
         search_threads=SearchThreads(),
+        metrics=build_metrics(OperatorTaskStore(connections.engine), AmountsDue(connections.engine)),
         identity=build_identity(connections, temporal, tokens, redis, carts.store),
         catalog=_catalog(connections, temporal),
         carts=carts,
@@ -184,6 +191,7 @@ def _orders(connections: Connections, temporal: Client, prices: CartPrices) -> O
     return OrderServices(
         orders=orders,
         search=OrderSearch(connections.elasticsearch, engine, index, stuck_after),
+        tasks=OperatorTaskStore(engine),
         stock=stock,
         running=RunningOrders(temporal),
         stock_reconciliations=StockReconciliations(engine),

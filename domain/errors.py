@@ -225,6 +225,12 @@ class NoRepair(Conflict):
     code = "no_repair"
 
 
+class TaskResolvesItself(Conflict):
+    """What needs an operator here ends with its cause, and not because somebody says so."""
+
+    code = "task_resolves_itself"
+
+
 class IllegalMove(Conflict):
     code = "illegal_move"
 

@@ -90,6 +90,10 @@ def check_move(current: OrderStatus, target: OrderStatus) -> None:
         )
 
 
+# Nothing of these goes on before a person, or a deadline, has decided.
+NEEDS_OPERATOR_STATUSES = frozenset({OrderStatus.COMPENSATION_BLOCKED, OrderStatus.ON_HOLD})
+
+
 def payment_status(authorized: int, captured: int, refunded: int, voided: int) -> PaymentStatus:
     """The payment status by the ledger's sums, all in minor units and ≥ 0.
 

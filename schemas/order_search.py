@@ -7,6 +7,7 @@ from pydantic import Field
 
 from domain.orders import OrderStatus
 from schemas.base import Open, Payload
+from schemas.operator_tasks import OperatorTaskView
 from schemas.orders import OrderSummary
 
 
@@ -26,7 +27,13 @@ class OrderQuery(Payload):
     email: Annotated[str | None, Field(max_length=254)] = None
     sku: Annotated[str | None, Field(max_length=64)] = None
     status: OrderStatus | None = None
-    stuck: Annotated[bool | None, Field(description="Only orders that need an operator, or only the others.")] = None
+    stuck: Annotated[
+        bool | None,
+        Field(description="Only orders that need an operator or in which nothing happens, or only the others."),
+    ] = None
+    needs_operator: Annotated[
+        bool | None, Field(description="Only orders that need an operator, or only the others.")
+    ] = None
     cursor: Annotated[str | None, Field(max_length=500, pattern=r"^[A-Za-z0-9_-]+$")] = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
@@ -34,18 +41,19 @@ class OrderQuery(Payload):
 class FoundOrder(OrderSummary):
     """An order as MySQL has it.
 
-    `stuck`: it needs an operator, because its compensation is blocked or because nothing has happened in an open order
-    for `ORDERS_STUCK_AFTER_HOURS`. `needs_operator` names the steps that could not be compensated, and why,
-    until an operator has dealt with them.
+    `stuck`: it needs an operator, or nothing has happened in an open order for `ORDERS_STUCK_AFTER_HOURS`.
+    `needs_operator` says in words what waits for a person, of the order, its payment, refunds, disputes and parcels;
+    `operator_tasks` says the same with since when, until when, and which route acts on it.
     """
 
     email: str
     stuck: bool
     needs_operator: list[str] = []
+    operator_tasks: list[OperatorTaskView] = []
 
 
 class FoundOrders(Payload):
-    """`GET /v1/ops/orders`: blocked compensation first, then other stuck orders, then the rest, newest first."""
+    """`GET /v1/ops/orders`: what needs an operator first, then other stuck orders, then the rest, newest first."""
 
     items: list[FoundOrder]
     next_cursor: str | None = None

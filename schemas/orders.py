@@ -139,6 +139,7 @@ class StatusRecorded(Payload):
     event_id: str
     seq: int
     status: OrderStatus
+    payment_status: PaymentStatus | None = None
 
 
 class OrderLineView(Payload):

@@ -68,6 +68,7 @@ WRITERS = {
     "order_lines": {"orders/placing", "orders/shortening"},
     "parcels": {"orders/placing", "orders/shortening", "orders/fulfilment"},
     "order_events": {"history", "outbox"},
+    "operator_tasks": {"orders/operator_tasks"},
     "vouchers": {"orders/vouchers"},
     "voucher_redemptions": {"orders/vouchers"},
     "warehouses": {"orders/stock"},

@@ -15,6 +15,7 @@ from activities.credit import CreditActivities
 from activities.disputes import DisputeActivities
 from activities.fulfilment import FulfilmentActivities
 from activities.notifications import NotificationActivities
+from activities.operator_tasks import OperatorTaskActivities
 from activities.orders import OrderActivities
 from activities.payment_reconciliation import PaymentReconciliationActivities
 from activities.payment_repair import PaymentRepairActivities
@@ -38,6 +39,7 @@ from adapters.mysql.identity.email_tokens import EmailTokens
 from adapters.mysql.identity.users import Accounts
 from adapters.mysql.notifications import SentNotifications
 from adapters.mysql.orders.fulfilment import Parcels
+from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.orders.prices import OrderPrices
 from adapters.mysql.orders.reservations import Reservations
@@ -69,7 +71,7 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
     term = timedelta(hours=settings.reservation_hours)
     reservations = Reservations(engine, term)
     carts = CartStore(connections.mongo, connections.redis, lifetimes=Lifetimes.of_days(settings))
-    return {
+    activities = {
         ORDERS_QUEUE: [
             *_orders(OrderStore(engine, term), engine),
             *_stock(reservations, engine, client),
@@ -80,6 +82,9 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
         NOTIFICATIONS_QUEUE: _mails(connections, client, carts),
         CATALOG_QUEUE: [*_catalog(engine, settings), *_search(connections)],
     }
+    tasks = OperatorTaskActivities(OperatorTaskStore(engine))
+    # Any workflow may need an operator.
+    return {queue: [*served, tasks.record_operator_tasks] for queue, served in activities.items()}
 
 
 def _orders(store: OrderStore, engine: sa.Engine) -> list[Callable[..., Any]]:

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import structlog
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -21,6 +22,7 @@ from adapters.settings import Settings
 from temporal_clients.connection import connect_temporal
 from workers.build_activities import ActivitiesByQueue, build_activities
 from workers.heartbeats import Heartbeats
+from workers.operator_tasks import OperatorTasksEnd
 from workers.store_steps import StoreSteps
 from workers.unknown_values import UnknownValuesWait
 from workflows.catalog import CatalogChangesWorkflow, PopularityWorkflow
@@ -91,7 +93,7 @@ def build_worker(
         activities=activities[queue],
         activity_executor=pool,
         workflow_runner=new_sandbox_runner(),
-        interceptors=[Heartbeats(), StoreSteps(), UnknownValuesWait()],
+        interceptors=[Heartbeats(), StoreSteps(), UnknownValuesWait(), OperatorTasksEnd()],
         max_concurrent_workflow_tasks=settings.workflow_slots,
         max_concurrent_activities=settings.activity_slots,
         max_concurrent_local_activities=settings.local_activity_slots,
@@ -117,11 +119,11 @@ async def run_workers(client: Client, connections: Connections, queues: Sequence
             log.info("stopping", grace_seconds=settings.graceful_shutdown_seconds)
 
 
-async def reach_temporal(settings: Settings, stop: asyncio.Event) -> Client | None:
+async def reach_temporal(settings: Settings, stop: asyncio.Event, runtime: Runtime | None = None) -> Client | None:
     """A client, however long the server takes to answer; None when `stop` is set before it does."""
     while not stop.is_set():
         try:
-            return await connect_temporal(settings.temporal_address, settings.temporal_namespace)
+            return await connect_temporal(settings.temporal_address, settings.temporal_namespace, runtime=runtime)
         except (RuntimeError, RPCError) as outage:
             log.warning("Temporal does not answer yet, trying again", at=settings.temporal_address, error=str(outage))
             with suppress(TimeoutError):

@@ -12,8 +12,10 @@ CATALOG_QUEUE = "catalog"
 ORDER_STATUS = SearchAttributeKey.for_keyword("OrderStatus")
 PAYMENT_STATUS = SearchAttributeKey.for_keyword("PaymentStatus")
 CUSTOMER_ID = SearchAttributeKey.for_keyword("CustomerId")
-COMPENSATION_BLOCKED = SearchAttributeKey.for_bool("CompensationBlocked")
-SEARCH_ATTRIBUTES = (ORDER_STATUS, PAYMENT_STATUS, CUSTOMER_ID, COMPENSATION_BLOCKED)
+ORDER_NUMBER = SearchAttributeKey.for_int("OrderNumber")
+NEEDS_OPERATOR = SearchAttributeKey.for_keyword_list("NeedsOperator")
+STUCK_SINCE = SearchAttributeKey.for_datetime("StuckSince")
+SEARCH_ATTRIBUTES = (ORDER_NUMBER, ORDER_STATUS, PAYMENT_STATUS, CUSTOMER_ID, NEEDS_OPERATOR, STUCK_SINCE)
 
 
 def order_workflow_id(order_id: str) -> str:

@@ -1,9 +1,6 @@
 """Workflows that send mail: about an order's event, about an account, and reminders of carts."""
 
-from datetime import timedelta
-
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 
 from activities.account_mails import AccountMailActivities
 from activities.cart_reminders import CartReminderActivities
@@ -11,12 +8,9 @@ from activities.notifications import NotificationActivities
 from schemas.account_mails import AccountMailInput, AccountMailSent
 from schemas.carts import CartsReminded
 from schemas.notifications import NotificationInput, NotificationSent
-from workflows.options import CART_REMINDERS
-
-_MAIL_SECONDS = timedelta(seconds=60)
-_UNTIL_SENT = RetryPolicy(
-    initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
-)
+from workflows.options import CART_REMINDERS, MAIL
+from workflows.outage import retry_until_answered
+from workflows.timeline import Timeline
 
 
 @workflow.defn
@@ -26,18 +20,15 @@ class NotificationWorkflow:
     @workflow.init
     def __init__(self, event: NotificationInput) -> None:
         self._event = event
-        workflow.set_current_details(f"Mail about `{event.type}`, event {event.seq} of order `{event.order_id}`")
+        headline = f"Mail about `{event.type}`, event {event.seq} of order `{event.order_id}`"
+        self._timeline = Timeline(headline, event.order_id)
+        self._timeline.add("to be sent")
 
     @workflow.run
     async def run(self, event: NotificationInput) -> NotificationSent:
-        sent = await workflow.execute_activity_method(
-            NotificationActivities.send_mail,
-            event,
-            start_to_close_timeout=_MAIL_SECONDS,
-            retry_policy=_UNTIL_SENT,
-            summary=f"mail: {event.type}",
-        )
-        workflow.set_current_details(f"{workflow.get_current_details()}\n\nSent as `{sent.message_id}`.")
+        text = f"mail: {event.type}"
+        sent = await retry_until_answered(NotificationActivities.send_mail, event, text, self._timeline, MAIL)
+        self._timeline.add(f"sent as `{sent.message_id}`")
         return sent
 
 
@@ -47,13 +38,8 @@ class AccountMailWorkflow:
 
     @workflow.run
     async def run(self, mail: AccountMailInput) -> AccountMailSent:
-        return await workflow.execute_activity_method(
-            AccountMailActivities.send_account_mail,
-            mail,
-            start_to_close_timeout=_MAIL_SECONDS,
-            retry_policy=_UNTIL_SENT,
-            summary="mail about an account",
-        )
+        timeline, text = Timeline("Mail about an account"), "mail about an account"
+        return await retry_until_answered(AccountMailActivities.send_account_mail, mail, text, timeline, MAIL)
 
 
 @workflow.defn

@@ -52,6 +52,14 @@ STORE_AWAY = StoreCallOptions(
     cancellation_type=_WAIT_FOR_ITS_END,
 )
 
+# The same where nothing waits for it: the server's own retries write no history, however long the store is away.
+STORE_IN_BACKGROUND = CallOptions(
+    start_to_close_timeout=timedelta(seconds=20),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=500), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
+    ),
+)
+
 # A worker that was killed in the middle of a call is noticed by missing heartbeats (workers/heartbeats.py), long before
 # the call has had its time.
 _HEARTBEAT = timedelta(seconds=10)
@@ -68,6 +76,14 @@ PROVIDER = LiveCallOptions(
 CARRIER = LiveCallOptions(
     start_to_close_timeout=timedelta(seconds=30),
     heartbeat_timeout=_HEARTBEAT,
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
+    ),
+)
+
+# The mail server. A mail that was sent and not recorded is sent again with the same id.
+MAIL = CallOptions(
+    start_to_close_timeout=timedelta(seconds=60),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
     ),

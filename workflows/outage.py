@@ -7,11 +7,14 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, RetryState
 
-from workflows.options import CallOptions
+from schemas.operator_tasks import OperatorTaskCode
+from workflows.options import CARRIER, MAIL, CallOptions
 from workflows.timeline import Timeline
 
 OPERATOR_AFTER = timedelta(minutes=15)
 _SHORTEST_ATTEMPT, _LATER_ATTEMPTS = timedelta(minutes=1), timedelta(hours=2)
+# What it means that a call is not answered, by the options it is made with; all others are to the payment provider.
+_CODES = ((CARRIER, OperatorTaskCode.CARRIER_UNANSWERED), (MAIL, OperatorTaskCode.MAIL_UNSENT))
 C = TypeVar("C")
 R = TypeVar("R")
 
@@ -28,6 +31,7 @@ class Outage:
         self._timeline = timeline
         self._operator_after = operator_after
         self._escalated = False
+        self._code = OperatorTaskCode.PROVIDER_UNANSWERED
         self.began = workflow.now()
 
     @property
@@ -37,6 +41,7 @@ class Outage:
 
     async def attempt(self, call: Callable[[Any, C], R], command: C, options: CallOptions) -> R:
         """Retry for a while; raises ActivityError when there is no answer by then, see `unanswered`."""
+        self._code = next((code for of, code in _CODES if of is options), self._code)
         shortest = min(self._operator_after, _SHORTEST_ATTEMPT)
         limit = _LATER_ATTEMPTS if self._escalated else max(self._operator_after - self.lasts, shortest)
         return await workflow.execute_activity_method(
@@ -46,7 +51,10 @@ class Outage:
     def needs_operator(self, why: str) -> None:
         """An operator has to look at it; retries go on."""
         self._timeline.needs_operator(
-            [f"{self._summary}: {why} since {self.began:%Y-%m-%d %H:%M:%S} UTC"], about=self._summary
+            [f"{self._summary}: {why} since {self.began:%Y-%m-%d %H:%M:%S} UTC"],
+            about=self._summary,
+            code=self._code,
+            since=self.began,
         )
         if not self._escalated:
             self._escalated = True

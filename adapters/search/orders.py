@@ -13,13 +13,15 @@ from hashlib import blake2b
 from typing import Any
 
 import sqlalchemy as sa
-from elasticsearch import Elasticsearch
+import structlog
+from elasticsearch import ApiError, Elasticsearch, TransportError
 
+from adapters.mysql.orders.order_list import NEEDS_OPERATOR, STUCK, Place, listed, needing_operator
 from adapters.mysql.orders.snapshots import found_orders
 from adapters.search.live_index import Document, LiveIndex
 from adapters.search.words import fold, query_words, stem, stems
 from domain.errors import InvalidRequest
-from domain.orders import FINAL_STATUSES, OrderStatus
+from domain.orders import FINAL_STATUSES, NEEDS_OPERATOR_STATUSES, OrderStatus
 from schemas.order_search import FoundOrders, IndexedOrder, OrderQuery
 
 ORDERS_INDEX_VERSION = 1
@@ -41,7 +43,8 @@ _MAPPING: dict[str, Any] = {
     },
 }
 _OPEN = sorted(status.value for status in OrderStatus if status not in FINAL_STATUSES)
-_BLOCKED, _STUCK = 2.0, 1.0  # the most urgent first
+_NEEDING = 1000  # of more than so many orders that need an operator, a search by words puts the oldest first
+_log = structlog.get_logger(__name__)
 
 
 def order_index(elasticsearch: Elasticsearch, alias: str = ORDERS_ALIAS) -> LiveIndex:
@@ -75,48 +78,70 @@ class OrderSearch:
         self._stuck_after = stuck_after
 
     def search(self, query: OrderQuery) -> FoundOrders:
-        """One page; raises InvalidRequest for a cursor of another search."""
+        """One page; raises InvalidRequest for a cursor of another search.
+
+        What MySQL can find by itself is asked of MySQL: what needs an operator is listed while the index is away.
+        """
         # The moment travels with the cursor, so that no order changes its place between two pages by getting older.
         after, moment = _unseal(query)
         since = moment - self._stuck_after
+        words = query.q.strip() or query.email or query.sku
+        try:
+            found = self._indexed(query, after, since) if words else self._listed(query, after, since)
+        except (TransportError, ApiError) as outage:
+            if query.q.strip():
+                raise
+            _log.warning("the index of orders is away: MySQL answers alone", error=str(outage)[:200])
+            found = self._listed(query, after, since)
+        shown = found[: query.limit]
+        return FoundOrders(
+            items=found_orders(self._engine, [order_id for order_id, _ in shown], since),
+            next_cursor=_seal(query, shown[-1][1], moment) if len(found) > query.limit else None,
+        )
+
+    def _listed(self, query: OrderQuery, after: Place | None, since: datetime) -> list[tuple[str, Place]]:
+        return listed(self._engine, query, after, since, query.limit + 1)
+
+    def _indexed(self, query: OrderQuery, after: Place | None, since: datetime) -> list[tuple[str, Place]]:
         answer = self._client.search(
             index=self._alias,
-            query=_matching(query, since.isoformat()),
+            query=_matching(query, since.isoformat(), needing_operator(self._engine, _NEEDING)),
             sort=[{"_score": "desc"}, {"number": "desc"}],
             size=query.limit + 1,
             source=False,
             track_total_hits=False,
             allow_partial_search_results=False,
-            search_after=after,
+            search_after=list(after) if after else None,
         )
-        hits = answer["hits"]["hits"]
-        shown = hits[: query.limit]
-        more = len(hits) > query.limit
-        return FoundOrders(
-            items=found_orders(self._engine, [hit["_id"] for hit in shown], since),
-            next_cursor=_seal(query, shown[-1]["sort"], moment) if more else None,
-        )
+        return [(hit["_id"], (float(hit["sort"][0]), int(hit["sort"][1]))) for hit in answer["hits"]["hits"]]
 
 
-def _matching(query: OrderQuery, since: str) -> dict[str, Any]:
+def _matching(query: OrderQuery, since: str, needing: list[str]) -> dict[str, Any]:
     filters: list[dict[str, Any]] = []
     exact = {"number": query.number, "status": query.status.value if query.status else None}
     exact |= {"email": fold(query.email) if query.email else None, "skus": query.sku.upper() if query.sku else None}
     filters += [{"term": {field: value}} for field, value in exact.items() if value is not None]
     if query.q.strip():
         filters.append({"bool": {"should": _meanings(query.q), "minimum_should_match": 1}})
-    blocked = {"term": {"status": OrderStatus.COMPENSATION_BLOCKED.value}}
-    stuck = {"bool": {"filter": [{"terms": {"status": _OPEN}}, {"range": {"updated_at": {"lt": since}}}]}}
-    stuck["bool"]["must_not"] = [blocked]
-    needed = [
-        {"constant_score": {"filter": blocked, "boost": _BLOCKED}},
-        {"constant_score": {"filter": stuck, "boost": _STUCK}},
-    ]
-    conditions: dict[str, Any] = {"filter": filters, "should": needed, "minimum_should_match": 0}
+    waiting = [{"terms": {"status": sorted(NEEDS_OPERATOR_STATUSES)}}, {"terms": {"id": needing}}]
+    needs: dict[str, Any] = {"bool": {"should": waiting, "minimum_should_match": 1}}
+    stuck: dict[str, Any] = {
+        "bool": {
+            "filter": [{"terms": {"status": _OPEN}}, {"range": {"updated_at": {"lt": since}}}],
+            "must_not": [needs],
+        }
+    }
+    if query.needs_operator is not None:
+        filters.append(needs if query.needs_operator else {"bool": {"must_not": [needs]}})
     if query.stuck is not None:
-        conditions |= {"minimum_should_match": 1} if query.stuck else {"should": [], "must_not": [blocked, stuck]}
-    # Not scored at all where nothing is stuck, and sorted by number alone.
-    return {"bool": conditions if filters else conditions | {"filter": [{"match_all": {}}]}}
+        either = {"should": [needs, stuck], "minimum_should_match": 1}
+        filters.append({"bool": either if query.stuck else {"must_not": [needs, stuck]}})
+    urgency = [
+        {"constant_score": {"filter": needs, "boost": NEEDS_OPERATOR}},
+        {"constant_score": {"filter": stuck, "boost": STUCK}},
+    ]
+    # Not scored at all where nothing is urgent, and sorted by number alone.
+    return {"bool": {"filter": filters or [{"match_all": {}}], "should": urgency, "minimum_should_match": 0}}
 
 
 def _meanings(typed: str) -> list[dict[str, Any]]:
@@ -145,7 +170,7 @@ def _seal(query: OrderQuery, values: Sequence[Any], moment: datetime) -> str:
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
 
-def _unseal(query: OrderQuery) -> tuple[list[Any] | None, datetime]:
+def _unseal(query: OrderQuery) -> tuple[Place | None, datetime]:
     if query.cursor is None:
         return None, datetime.now(UTC)
     try:
@@ -153,10 +178,10 @@ def _unseal(query: OrderQuery) -> tuple[list[Any] | None, datetime]:
             base64.urlsafe_b64decode(query.cursor + "=" * (-len(query.cursor) % 4))
         )
         begun = datetime.fromtimestamp(moment, UTC)
-        after = [float(score), int(number)]
+        after = (float(score), int(number))
     except (binascii.Error, ValueError, TypeError, OverflowError, OSError, RecursionError) as error:
         raise InvalidRequest("The cursor is not valid here.", parameter="cursor") from error
-    if same != _fingerprint(query) or abs(after[1]) >= 2**62 or not 0 <= after[0] <= _BLOCKED:
+    if same != _fingerprint(query) or abs(after[1]) >= 2**62 or not 0 <= after[0] <= NEEDS_OPERATOR:
         raise InvalidRequest("This cursor belongs to another search.", parameter="cursor")
     return after, begun
 

@@ -112,5 +112,9 @@ async def settle_parcel(
 
 @router.get("", dependencies=[require("ops:orders")], responses=problems(401, 403, 422, 503))
 async def search_orders(query: Annotated[OrderQuery, Query()], search: OrdersFound, threads: SearchPool) -> FoundOrders:
-    """Search orders; those that need an operator come first. Each order is shown as MySQL has it now."""
+    """Search orders; those that need an operator come first. Each order is shown as MySQL has it now.
+
+    `operator_tasks` says what waits for a person, why, since when, until when, and which route acts on it. A list
+    without `q` is answered while the search index is away.
+    """
     return await threads.ask(search.search, query)

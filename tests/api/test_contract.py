@@ -77,5 +77,6 @@ def test_a_process_serves_only_the_services_it_is_set_to(
     app = create_app(settings.model_copy(update={"services": frozenset({services})}))
     paths = app.openapi()["paths"]
     assert served in paths
+    assert "/metrics" in paths
     assert "/readyz" in paths
     assert not_served not in paths

@@ -50,12 +50,16 @@ async def time_skipping(connections: Connections) -> AsyncIterator[Client]:
         # well, and where nothing else is due soon, up to the ten years a server allows every workflow.
         stack.enter_context(environment.auto_time_skipping_disabled())
         client = environment.client
-        attributes = {key.name: key.indexed_value_type for key in SEARCH_ATTRIBUTES}
-        await client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=attributes)  # type: ignore[arg-type]
-        )
+        await add_search_attributes(client)
         await stack.enter_async_context(all_workers(client, connections))
         yield client
+
+
+async def add_search_attributes(client: Client) -> None:
+    attributes = {key.name: key.indexed_value_type for key in SEARCH_ATTRIBUTES}
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace=client.namespace, search_attributes=attributes)  # type: ignore[arg-type]
+    )
 
 
 async def skip(client: Client, time_to_skip: timedelta) -> None:

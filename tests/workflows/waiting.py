@@ -1,12 +1,15 @@
 """Waiting for what a workflow does: for a condition, with a deadline that only a broken run reaches."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -42,7 +45,7 @@ async def until_started(handle: Handle) -> None:
 
     async def started() -> bool:
         try:
-            await handle.describe()
+            await search_attributes(handle)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -50,6 +53,18 @@ async def until_started(handle: Handle) -> None:
         return True
 
     await until_async(started)
+
+
+async def search_attributes(handle: Handle) -> dict[str, object]:
+    """Those that are set. The SDK's own description cannot be read on the time-skipping server once one was unset."""
+    client = handle._client  # the handle offers no other way to ask
+    request = DescribeWorkflowExecutionRequest(
+        namespace=client.namespace, execution=WorkflowExecution(workflow_id=handle.id)
+    )
+    described = await client.workflow_service.describe_workflow_execution(request)
+    fields = described.workflow_execution_info.search_attributes.indexed_fields
+    found = {name: json.loads(payload.data or b"null") for name, payload in fields.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 async def until_idle(handle: Handle) -> None:

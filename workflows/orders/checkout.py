@@ -45,7 +45,7 @@ class CheckoutWorkflow:
         self._order = order
         self._answers: list[CheckoutAnswer] = []
         self._saga = Saga()
-        self._timeline = Timeline(f"Order {order.order_id}")
+        self._timeline = Timeline(f"Order {order.order_id}", order.order_id)
         self._recorder = OrderRecorder(order.order_id, self._timeline)
         self._payment = OrderPayment(order.order_id)
         self._shortage = ShortageDecision(order, self._recorder, self._answers.append)
@@ -157,6 +157,7 @@ class CheckoutWorkflow:
     def payment_updated(self, update: PaymentUpdated) -> None:
         """PaymentWorkflow has completed a step, or was refused it."""
         self._payment.apply(update)
+        self._recorder.payment_status = PaymentStatus(update.payment_status)
 
     @workflow.signal(name=PARCEL_UPDATED)
     def parcel_updated(self, update: ParcelUpdated) -> None:
@@ -201,7 +202,9 @@ class CheckoutWorkflow:
         )
         self._reservation.start(placed.reservation_seconds)
         warehouses = ", ".join(parcel.warehouse for parcel in placed.parcels)
-        self._recorder.show(OrderStatus.PENDING, f"placed as no. {placed.number}, stock reserved in {warehouses}")
+        self._recorder.show(
+            OrderStatus.PENDING, f"placed as no. {placed.number}, stock reserved in {warehouses}", placed.number
+        )
         if backordered := sum(parcel.backordered for parcel in placed.parcels):
             self._timeline.add(f"{backordered} unit(s) are backordered")
         return placed

@@ -6,8 +6,8 @@ from temporalio.exceptions import ApplicationError
 from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType
 from domain.orders import OrderStatus
+from schemas.operator_tasks import OperatorTaskCode
 from schemas.order_requests import SettleCompensation
-from workflows.names import COMPENSATION_BLOCKED
 from workflows.orders.parcels import OrderParcels
 from workflows.orders.records import OrderRecorder
 from workflows.orders.saga import Blocked, Saga
@@ -54,8 +54,8 @@ class Compensation:
         """What an operator decides; None when a parcel that was unknown has become known."""
         self._blocked = blocked
         reasons = [f"{compensation.name}: {compensation.why}" for compensation in blocked]
-        self._timeline.needs_operator(reasons)
-        workflow.upsert_search_attributes([COMPENSATION_BLOCKED.value_set(True)])
+        route = f"POST /v1/ops/orders/{self._recorder.order_id}/compensation"
+        self._timeline.needs_operator(reasons, code=OperatorTaskCode.COMPENSATION_BLOCKED, route=route)
         status, event_type = OrderStatus.COMPENSATION_BLOCKED, EventType.ORDER_COMPENSATION_BLOCKED
         await self._recorder.record_if_placed(
             f"blocked-{attempt}", status, event_type, SYSTEM_ACTOR, {"needs_operator": reasons}
@@ -69,5 +69,4 @@ class Compensation:
         if decision is not None:
             settled = "retry" if decision.retry else "settled by hand"
             self._timeline.add(f"{decision.actor}: {settled}, {decision.reason}")
-        workflow.upsert_search_attributes([COMPENSATION_BLOCKED.value_set(False)])
         return decision

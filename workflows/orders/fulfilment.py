@@ -17,6 +17,7 @@ from schemas.fulfilment import (
     ShipmentFound,
     ShipmentState,
 )
+from schemas.operator_tasks import OperatorTaskCode
 from workflows.orders.backorder import Backorder
 from workflows.orders.parcel_record import ParcelRecord
 from workflows.orders.shipment_inquiry import ShipmentInquiry
@@ -44,7 +45,8 @@ class FulfilmentWorkflow:
         parcel = job.parcel
         self._job = job
         self._timeline = Timeline(
-            f"Parcel {parcel.number} of {job.parcels_in_order} from {parcel.warehouse}, {job.shipping_method}"
+            f"Parcel {parcel.number} of {job.parcels_in_order} from {parcel.warehouse}, {job.shipping_method}",
+            job.order_id,
         )
         self._parcel = ParcelRecord(job, self._timeline)
         self._inquiry = ShipmentInquiry(job.order_id, parcel.number, self._timeline)
@@ -74,7 +76,7 @@ class FulfilmentWorkflow:
             await self._until_something_to_do()
             await self._go_on()
         if self._parcel.status.failed_delivery:
-            self._parcel.needs_operator(f"it is {self._parcel.status}: ship again or refund", "end")
+            self._parcel.needs_operator(f"it is {self._parcel.status}: ship again or refund", "end", outlasts=True)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return ParcelResult(number=job.parcel.number, status=self._parcel.status)
 
@@ -179,7 +181,9 @@ class FulfilmentWorkflow:
         status = self._parcel.status
         if state is None:
             if status not in _NOT_BOOKED:
-                self._parcel.needs_operator("the carrier knows no shipment of this parcel", "shipment")
+                self._parcel.needs_operator(
+                    "the carrier knows no shipment of this parcel", "shipment", OperatorTaskCode.PARCEL_UNKNOWN
+                )
         elif state.status is ParcelStatus.CANCELLED and (status in _NOT_BOOKED or self._on_hold):
             await self._booking_ended(state.shipment_id)
         else:

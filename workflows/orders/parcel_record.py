@@ -18,6 +18,7 @@ from schemas.fulfilment import (
     ShipmentBooked,
     ShipmentState,
 )
+from schemas.operator_tasks import OperatorTaskCode
 from workflows.names import PARCEL_UPDATED, order_workflow_id
 from workflows.stores import on_store
 from workflows.timeline import Timeline
@@ -105,7 +106,7 @@ class ParcelRecord:
             await self.record(
                 ParcelStatus.EXCEPTION, SYSTEM_ACTOR, data={"reason": f"no scan in {NO_SCAN_FOR.days} days"}
             )
-        self.needs_operator(f"{since}: ask the carrier where it is", _SCANS)
+        self.needs_operator(f"{since}: ask the carrier where it is", _SCANS, OperatorTaskCode.PARCEL_LOST)
 
     async def record(
         self,
@@ -138,7 +139,9 @@ class ParcelRecord:
         self.status, self._last_news = recorded.status, workflow.now()
         self._timeline.add(text if recorded.status is status else f"{text}: but it is {recorded.status} already")
         if recorded.not_reserved:
-            self.needs_operator("it was dispatched although its stock had been released: count the stock", _STOCK)
+            self.needs_operator(
+                "it was dispatched although its stock had been released: count the stock", _STOCK, outlasts=True
+            )
         if self._concerns_the_order(before):
             await self.signal_order()
 
@@ -163,9 +166,16 @@ class ParcelRecord:
         except FailureError:
             self._timeline.add(f"the order has ended and does not learn of this: {self.status}")
 
-    def needs_operator(self, text: str, about: str) -> None:
+    def needs_operator(
+        self,
+        text: str,
+        about: str,
+        code: OperatorTaskCode = OperatorTaskCode.PARCEL_EXCEPTION,
+        *,
+        outlasts: bool = False,
+    ) -> None:
         """Show it to an operator and log it."""
-        self._timeline.needs_operator([text], about=about)
+        self._timeline.needs_operator([text], about=about, code=code, outlasts=outlasts)
         extra = {"parcel": self._job.parcel.number, "about": about}
         workflow.logger.error("needs operator: a parcel is not as it should be", extra=extra)
 

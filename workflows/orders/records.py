@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import FailureError
 
 from activities.orders import OrderActivities
@@ -11,7 +13,7 @@ from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.orders import Awaiting, RecordStatus
-from workflows.names import ORDER_STATUS
+from workflows.names import ORDER_NUMBER, ORDER_STATUS, PAYMENT_STATUS
 from workflows.reasons import reason_of
 from workflows.stores import on_store
 from workflows.timeline import Timeline
@@ -23,7 +25,8 @@ class OrderRecorder:
     """Records for one order; a step is recorded once, however often it runs."""
 
     def __init__(self, order_id: str, timeline: Timeline) -> None:
-        self._order_id = order_id
+        self.order_id = order_id
+        self.payment_status = PaymentStatus.NOT_PAID
         self.timeline = timeline
 
     async def record(
@@ -39,7 +42,7 @@ class OrderRecorder:
     ) -> None:
         """Move the order to a status, with its event."""
         command = RecordStatus(
-            order_id=self._order_id,
+            order_id=self.order_id,
             step=step,
             status=status,
             event_type=event_type,
@@ -49,7 +52,8 @@ class OrderRecorder:
             awaiting=awaiting,
         )
         text = event_type.removeprefix("order.").replace("_", " ")
-        await on_store(OrderActivities.record_status, command, text, self.timeline)
+        recorded = await on_store(OrderActivities.record_status, command, text, self.timeline)
+        self.payment_status = recorded.payment_status or self.payment_status
         self.show(status, text)
 
     async def record_if_placed(
@@ -67,9 +71,15 @@ class OrderRecorder:
             if code == _ILLEGAL_MOVE:
                 self.timeline.add(f"not recorded as {status}: {reason_of(failure).message}")
 
-    def show(self, status: OrderStatus, text: str) -> None:
-        """Show the status in the Temporal Web UI; MySQL has it already."""
-        workflow.upsert_search_attributes([ORDER_STATUS.value_set(status)])
+    def show(self, status: OrderStatus, text: str, number: int | None = None) -> None:
+        """Show the status in the Temporal Web UI, and what else is known by now; MySQL has it already."""
+        shown: list[SearchAttributeUpdate[Any]] = [
+            ORDER_STATUS.value_set(status),
+            PAYMENT_STATUS.value_set(self.payment_status),
+        ]
+        if number is not None:
+            shown.append(ORDER_NUMBER.value_set(number))
+        workflow.upsert_search_attributes(shown)
         self.timeline.add(text)
 
 

@@ -1,5 +1,6 @@
 """The risk review: a risky order is on hold, its stock and payment with it, until staff or the deadline decide."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from domain.events import EventType
 from domain.orders import OrderStatus
 from domain.risk import reasons_to_review
 from schemas.checkout import CheckoutInput, CheckoutOutcome, PricedOrder
+from schemas.operator_tasks import OperatorTaskCode
 from schemas.payments import PaymentUpdated
 from schemas.risk import Review, Verdict
 from workflows.orders.records import OrderRecorder, rfc3339
@@ -67,8 +69,20 @@ class RiskReview:
             "hold", OrderStatus.ON_HOLD, EventType.ORDER_ON_HOLD, data={"review_until": rfc3339(until)}
         )
         self._timeline.add(f"on hold until {rfc3339(until)}: {'; '.join(reasons)}")
+        self._timeline.needs_operator(
+            ["approve or decline the order: " + "; ".join(reasons)],
+            about="review",
+            code=OperatorTaskCode.RISK_REVIEW,
+            until=until,
+            route=f"POST /v1/ops/orders/{self._recorder.order_id}/risk",
+        )
         self._answer_customer(CheckoutOutcome.ON_HOLD)
-        decided = await wait_until(until, lambda: self._review is not None, "review deadline")
+        try:
+            decided = await wait_until(until, lambda: self._review is not None, "review deadline")
+        except asyncio.CancelledError:
+            self._timeline.needs_operator([], about="review")
+            raise
+        self._timeline.needs_operator([], about="review")
         self._open = False
         if decided and self._review is not None:
             return self._review

@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError
 
 from activities.fulfilment import FulfilmentActivities
 from schemas.fulfilment import FindShipment, ShipmentFound
+from schemas.operator_tasks import OperatorTaskCode
 from workflows.options import CARRIER
 from workflows.outage import retry_until_answered
 from workflows.reasons import reason_of
@@ -74,7 +75,9 @@ class ShipmentInquiry:
                 FulfilmentActivities.retrieve_shipment, self._command, _SUMMARY, self._timeline, CARRIER
             )
         except ActivityError as error:
-            self._timeline.needs_operator([f"{_SUMMARY}: {reason_of(error).message}"], about=_SUMMARY)
+            self._timeline.needs_operator(
+                [f"{_SUMMARY}: {reason_of(error).message}"], about=_SUMMARY, code=OperatorTaskCode.CARRIER_UNANSWERED
+            )
             workflow.logger.error("needs operator: the carrier calls our question wrong")
             return
         self._timeline.needs_operator([], about=_SUMMARY)

@@ -24,7 +24,7 @@ class AuthorizationVoidWorkflow:
     @workflow.init
     def __init__(self, order: VoidAuthorizations) -> None:
         self._order = order
-        self._timeline = Timeline(f"Authorizations of order {order.order_id}")
+        self._timeline = Timeline(f"Authorizations of order {order.order_id}", order.order_id)
 
     @workflow.run
     async def run(self, order: VoidAuthorizations) -> None:

@@ -7,6 +7,7 @@ from temporalio import workflow
 
 from activities.payments import PaymentActivities
 from domain.ledger import EntryKind
+from schemas.operator_tasks import OperatorTaskCode
 from schemas.payments import CaptureParcel, PaymentInput, TryMethod
 from schemas.provider_calls import (
     AUTHORIZATION_EXPIRED,
@@ -258,7 +259,13 @@ class CardPayment:
     def _report_missing(self, amount: int, provider_id: str) -> None:
         """Part of the authorization was captured outside this system: not recorded as voided, and needs an operator."""
         text = f"{self._recorder.money(amount)} of {provider_id} were captured outside this system and are not voided"
-        self._recorder.timeline.needs_operator([f"{text}; check the provider's dashboard"])
+        self._recorder.timeline.needs_operator(
+            [f"{text}; check the provider's dashboard"],
+            about=f"captured outside: {provider_id}",
+            code=OperatorTaskCode.PAYMENT_DIFFERENCE,
+            route="GET /v1/ops/reconciliation/payments",
+            outlasts=True,
+        )
         workflow.logger.error(
             "an authorization was captured outside this system", extra={"payment": provider_id, "amount": amount}
         )

@@ -23,6 +23,7 @@ from schemas.disputes import (
     RetrieveDispute,
     SubmitEvidence,
 )
+from schemas.operator_tasks import OperatorTaskCode
 from schemas.provider_calls import PaymentOutcome, ProviderResult
 from schemas.provider_events import ProviderEvent
 from workflows.names import DISPUTE_UPDATED, PAYMENT_STATUS, order_workflow_id
@@ -167,13 +168,27 @@ class DisputeWorkflow:
             self._timeline.add(f"{amount} of order `{view.order_id}`, `{view.reason}`: **{view.status}**")
         self._keep(view)
         workflow.upsert_search_attributes([PAYMENT_STATUS.value_set(status)])
-        self._timeline.needs_operator(self._actions_due(view))
+        self._show_tasks(view)
 
-    def _actions_due(self, view: DisputeView) -> list[str]:
-        if not (view.open and self._status.needs_response):
-            return []
-        until = f"{view.evidence_due_at:%Y-%m-%d %H:%M} UTC" if view.evidence_due_at else "soon"
-        return [f"evidence until {until}: `POST /v1/ops/disputes/{view.id}/evidence`, or `/accept`"]
+    def _show_tasks(self, view: DisputeView) -> None:
+        self._timeline.of_order(view.order_id)
+        needs_evidence = view.open and self._status.needs_response
+        due = f"{view.evidence_due_at:%Y-%m-%d %H:%M} UTC" if view.evidence_due_at else "soon"
+        self._timeline.needs_operator(
+            [f"evidence until {due}, or accept the dispute"] if needs_evidence else [],
+            about="evidence",
+            code=OperatorTaskCode.DISPUTE_EVIDENCE,
+            since=view.opened_at,
+            until=view.evidence_due_at,
+            route=f"POST /v1/ops/disputes/{view.id}/evidence",
+        )
+        self._timeline.needs_operator(
+            ["the order's parcels are on hold until the dispute is decided, or released"] if view.frozen else [],
+            about="hold",
+            code=OperatorTaskCode.DISPUTE_HOLD,
+            since=view.opened_at,
+            route=f"POST /v1/ops/disputes/{view.id}/release",
+        )
 
     async def _signal_order(self) -> None:
         """The order may have ended long ago: then there is nothing to stop."""

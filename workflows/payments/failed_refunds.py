@@ -6,6 +6,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 from activities.refunds import RefundActivities
+from schemas.operator_tasks import OperatorTaskCode
 from schemas.provider_calls import PaymentOutcome, ProviderResult, RetrieveRefund
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import FailedRefundInput, RefundReversed, ReverseRefund
@@ -32,7 +33,7 @@ class FailedRefundWorkflow:
     @workflow.init
     def __init__(self, failed: FailedRefundInput) -> None:
         self._failed = failed
-        self._timeline = Timeline(f"Refund {failed.provider_id} of order {failed.order_id}")
+        self._timeline = Timeline(f"Refund {failed.provider_id} of order {failed.order_id}", failed.order_id)
         self._events = ProviderEventInbox(self._timeline, unread=True)
         self._result = RefundReversed()
 
@@ -83,8 +84,12 @@ class FailedRefundWorkflow:
     def _needs_operator(self, refund: ProviderResult) -> None:
         amount = money(self._result.amount, self._result.currency)
         self._timeline.add(f"**failed after it had succeeded**: `{refund.code}`, {amount} returned to us")
-        route = f"`POST /v1/ops/orders/{self._failed.order_id}/refunds`"
-        self._timeline.needs_operator([f"{amount} has not reached the customer; refund it another way: {route}"])
+        self._timeline.needs_operator(
+            [f"{amount} has not reached the customer; refund it another way"],
+            code=OperatorTaskCode.REFUND_FAILED,
+            route=f"POST /v1/ops/orders/{self._failed.order_id}/refunds",
+            outlasts=True,
+        )
         workflow.logger.error(
             "a refund has failed after it had succeeded",
             extra={"order": self._failed.order_id, "refund": self._failed.provider_id, "code": refund.code},

@@ -10,6 +10,7 @@ from activities.payment_repair import PaymentRepairActivities
 from domain.orders import FINAL_STATUSES
 from domain.payment_facts import PaymentMade
 from domain.reconciliation import is_orphaned
+from schemas.operator_tasks import OperatorTaskCode
 from schemas.payment_reconciliation import Examined, OrphanedPayment, OrphanedPaymentInput, OrphanedPaymentResult
 from schemas.provider_events import ProviderEvent
 from workflows.names import orphaned_payment_workflow_id
@@ -37,7 +38,7 @@ class OrphanedPaymentWorkflow:
     @workflow.init
     def __init__(self, orphan: OrphanedPaymentInput) -> None:
         self._orphan = orphan
-        self._timeline = Timeline(f"Orphaned payment of order {orphan.order_id}")
+        self._timeline = Timeline(f"Orphaned payment of order {orphan.order_id}", orphan.order_id)
         self._events = ProviderEventInbox(self._timeline, unread=True)
         self._funds_return = FundsReturn(orphan.order_id, orphan.payment_id, self._timeline)
         self._result = OrphanedPaymentResult()
@@ -85,7 +86,12 @@ class OrphanedPaymentWorkflow:
             if is_cancelled_exception(error):
                 raise
             refusal = reason_of(error)
-            self._timeline.needs_operator([f"{refusal.message} Decide at `GET /v1/ops/reconciliation/payments`"])
+            self._timeline.needs_operator(
+                [f"{refusal.message} Decide about the difference that the reconciliation finds."],
+                code=OperatorTaskCode.PAYMENT_DIFFERENCE,
+                route="GET /v1/ops/reconciliation/payments",
+                outlasts=True,
+            )
             self._result = self._result.model_copy(update={"why_not": refusal.message})
             return
         self._result = OrphanedPaymentResult(

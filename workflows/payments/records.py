@@ -20,7 +20,7 @@ class PaymentRecorder:
         self._payment = payment
         self.status = PaymentStatus.NOT_PAID
         self.order_has_ended = False
-        self.timeline = Timeline(f"Payment of {money(payment.amount, payment.currency)}")
+        self.timeline = Timeline(f"Payment of {money(payment.amount, payment.currency)}", payment.order_id)
 
     @property
     def order_id(self) -> str:

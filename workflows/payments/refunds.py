@@ -43,7 +43,7 @@ class RefundWorkflow:
     @workflow.init
     def __init__(self, refund: RefundInput) -> None:
         self._refund = refund
-        self._timeline = Timeline("Refund")
+        self._timeline = Timeline("Refund", refund.order_id)
         self._key = f"{workflow.info().workflow_id}:refund"
         self._events = ProviderEventInbox(self._timeline)
 

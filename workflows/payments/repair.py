@@ -6,6 +6,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from activities.payment_repair import PaymentRepairActivities
 from activities.payments import PaymentActivities
 from domain.reconciliation import Difference, DifferenceKind, DifferenceStatus, Repair
+from schemas.operator_tasks import OperatorTaskCode
 from schemas.payment_reconciliation import (
     CorrectStatus,
     DecideDifference,
@@ -64,7 +65,13 @@ class PaymentRepairWorkflow:
             if is_cancelled_exception(error):
                 raise
             status, note = _OPEN, reason_of(error).message[:500]
-            self._timeline.needs_operator([note])
+            self._timeline.of_order(difference.order_id)
+            self._timeline.needs_operator(
+                [note],
+                code=OperatorTaskCode.PAYMENT_DIFFERENCE,
+                route="GET /v1/ops/reconciliation/payments",
+                outlasts=True,
+            )
         command = SettleDifference(difference_id=difference.id, status=status, note=note)
         return await on_store(
             PaymentRepairActivities.settle_difference, command, f"difference is {status}", self._timeline

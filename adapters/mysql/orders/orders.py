@@ -205,4 +205,6 @@ def _record_status(connection: sa.Connection, command: RecordStatus) -> StatusRe
         if command.status in (OrderStatus.FAILED, OrderStatus.CANCELLED):
             release_use(connection, command.order_id)
         event = append(connection, order, change)
-    return StatusRecorded(event_id=event.event_id, seq=event.seq, status=event.status)
+    return StatusRecorded(
+        event_id=event.event_id, seq=event.seq, status=event.status, payment_status=event.payment_status
+    )

@@ -7,11 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.mysql.clock import aware
+from adapters.mysql.orders.operator_tasks import open_tasks
 from adapters.mysql.orders.views import order_summary
 from adapters.mysql.tables.identity import users
 from adapters.mysql.tables.orders import order_events, order_lines, orders
 from domain.events import EventType
-from domain.orders import FINAL_STATUSES, OrderStatus
+from domain.orders import FINAL_STATUSES, NEEDS_OPERATOR_STATUSES, OrderStatus
+from schemas.operator_tasks import OperatorTaskView
 from schemas.order_search import FoundOrder, IndexedOrder
 
 
@@ -66,7 +68,12 @@ def found_orders(engine: sa.Engine, ids: Sequence[str], stuck_since: datetime) -
         rows = {row.id: row for row in connection.execute(sa.select(orders).where(orders.c.id.in_(ids)))}
         blocked = [row.id for row in rows.values() if row.status == OrderStatus.COMPENSATION_BLOCKED]
         reasons = _needs_operator(connection, blocked)
-    return [_found(rows[order_id], stuck_since, reasons.get(order_id, [])) for order_id in ids if order_id in rows]
+        tasks = open_tasks(connection, list(rows))
+    return [
+        _found(rows[order_id], stuck_since, reasons.get(order_id, []), tasks.get(order_id, []))
+        for order_id in ids
+        if order_id in rows
+    ]
 
 
 def _needs_operator(connection: sa.Connection, blocked: Collection[str]) -> Mapping[str, list[str]]:
@@ -81,10 +88,16 @@ def _needs_operator(connection: sa.Connection, blocked: Collection[str]) -> Mapp
     return {row.order_id: list(row.data.get("needs_operator", [])) for row in connection.execute(events)}
 
 
-def _found(row: sa.Row[Any], stuck_since: datetime, needs_operator: list[str]) -> FoundOrder:
+def _found(row: sa.Row[Any], stuck_since: datetime, reasons: list[str], tasks: list[OperatorTaskView]) -> FoundOrder:
     idle = row.status not in FINAL_STATUSES and aware(row.updated_at) < stuck_since
-    stuck = idle or row.status == OrderStatus.COMPENSATION_BLOCKED
-    return FoundOrder(**order_summary(row).model_dump(), email=row.email, stuck=stuck, needs_operator=needs_operator)
+    return FoundOrder(
+        **order_summary(row).model_dump(),
+        email=row.email,
+        stuck=idle or bool(tasks) or row.status in NEEDS_OPERATOR_STATUSES,
+        # The history has it before the list of tasks has.
+        needs_operator=[task.text for task in tasks] or reasons,
+        operator_tasks=tasks,
+    )
 
 
 def _indexed(row: sa.Row[Any], lines: Sequence[sa.Row[Any]]) -> IndexedOrder:

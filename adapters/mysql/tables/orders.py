@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from adapters.mysql.tables.schema import Amount, Code, Json, Moment, Sku, Uuid, key, table
+from adapters.mysql.tables.schema import Amount, Code, Digest, Json, Moment, Sku, Uuid, key, table
 
 # --- Orders, their events (= history = live stream = outbox), parcels
 
@@ -95,6 +95,31 @@ order_events = table(
     sa.UniqueConstraint("order_id", "seq"),
     sa.UniqueConstraint("order_id", "step"),
     sa.Index("ix_order_events_outbox", "partition_no", "published_at", "id"),
+)
+
+# --- What needs an operator, of every workflow about an order
+
+operator_tasks = table(
+    "operator_tasks",
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=True),
+    sa.Column("workflow_id", key(255), nullable=False),
+    sa.Column("task_key", Digest, nullable=False, comment="digest of code, about and number, within the workflow"),
+    sa.Column("order_id", Uuid, comment="NULL when it is about no order of ours"),
+    sa.Column("code", Code, nullable=False),
+    sa.Column("about", sa.String(200), nullable=False),
+    sa.Column("text", sa.String(1000), nullable=False),
+    sa.Column("since", Moment, nullable=False),
+    sa.Column("due_at", Moment, comment="when a rule decides instead, or it is too late"),
+    sa.Column("route", sa.String(255), comment="what acts on it"),
+    sa.Column("outlasts", sa.Boolean, nullable=False, comment="waits until somebody resolves it"),
+    sa.Column("revision", sa.BigInteger, nullable=False, comment="an older write never replaces a newer one"),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.Column("resolved_at", Moment, comment="NULL while it needs an operator"),
+    sa.Column("resolved_by", sa.String(100), comment="NULL when its workflow did"),
+    sa.Column("resolution", sa.String(500)),
+    sa.UniqueConstraint("workflow_id", "task_key"),
+    sa.Index(None, "resolved_at", "since", "id"),
+    sa.Index(None, "order_id", "resolved_at"),
 )
 
 # --- Vouchers: a use is taken with the order, or not at all

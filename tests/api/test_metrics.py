@@ -1,0 +1,105 @@
+"""What Prometheus reads: what needs an operator by code, how old the oldest is, and money that is to be moved."""
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+import pytest
+import sqlalchemy as sa
+import uuid_utils
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from adapters.connections import Connections
+from adapters.mysql.clock import now
+from adapters.mysql.orders.operator_tasks import OperatorTaskStore
+from adapters.mysql.payments.amounts_due import AmountsDue
+from adapters.mysql.tables.payments import refunds
+from adapters.settings import Settings
+from api.metrics import build_metrics
+from schemas.operator_tasks import OperatorTask, OperatorTaskCode, RecordOperatorTasks
+from temporal_clients.connection import connect_temporal, serving_metrics
+from tests.buyer import Buyer
+from tests.fixture_types import MakeProduct
+
+Sample = tuple[str, frozenset[str]]
+
+
+def read(text: str) -> dict[Sample, float]:
+    """By name and the values of its labels."""
+    return {
+        (sample.name, frozenset(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def scrape(api: httpx2.Client) -> dict[Sample, float]:
+    answer = api.get("/metrics")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/plain")
+    return read(answer.text)
+
+
+@pytest.fixture
+def lost_parcel(connections: Connections) -> Iterator[str]:
+    """Something that has needed an operator for an hour, and is resolved afterwards."""
+    store, workflow_id = OperatorTaskStore(connections.engine), f"fulfilment-{uuid_utils.uuid7()}-1"
+    task = OperatorTask(code=OperatorTaskCode.PARCEL_LOST, text="no scan", since=datetime.now(UTC) - timedelta(hours=1))
+    store.record(RecordOperatorTasks(workflow_id=workflow_id, revision=1, order_id=None, tasks=[task]))
+    yield workflow_id
+    store.record(RecordOperatorTasks(workflow_id=workflow_id, revision=3, order_id=None, tasks=[]))
+
+
+def test_what_needs_an_operator_is_counted_by_code(
+    api: httpx2.Client, connections: Connections, lost_parcel: str
+) -> None:
+    label = frozenset({"parcel_lost"})
+    seen = scrape(api)
+    assert seen["orders_mysql_up", frozenset()] == 1
+    assert seen["orders_needs_operator", label] == 1
+    assert 3600 <= seen["orders_needs_operator_oldest_seconds", label] < 2 * 3600
+    resolved = RecordOperatorTasks(workflow_id=lost_parcel, revision=2, order_id=None, tasks=[])
+    OperatorTaskStore(connections.engine).record(resolved)
+    seen = scrape(api)
+    assert (seen["orders_needs_operator", label], seen["orders_needs_operator_oldest_seconds", label]) == (0, 0)
+
+
+def test_promised_refunds_are_due(
+    api: httpx2.Client, connections: Connections, buyer: Buyer, make_product: MakeProduct
+) -> None:
+    order_id = buyer.check_out(buyer.fill(make_product())).json()["id"]
+    due = ("orders_amount_due_minor_units", frozenset({"refund", "EUR"}))
+    before = scrape(api).get(due, 0)
+    row = {
+        "id": str(uuid.uuid4()), "order_id": order_id, "amount": 1234, "currency": "EUR", "reason": "test",
+        "actor": "system", "status": "pending", "created_at": now(),
+    }  # fmt: skip
+    with connections.engine.begin() as connection:
+        connection.execute(sa.insert(refunds).values(row))
+    assert scrape(api)[due] == before + 1234
+    with connections.engine.begin() as connection:
+        connection.execute(sa.delete(refunds).where(refunds.c.id == row["id"]))
+    assert scrape(api).get(due, 0) == before
+
+
+def test_without_mysql_the_metrics_say_so() -> None:
+    nowhere = sa.create_engine("mysql+pymysql://nobody@127.0.0.1:1/none", connect_args={"connect_timeout": 1})
+    seen = read(generate_latest(build_metrics(OperatorTaskStore(nowhere), AmountsDue(nowhere))).decode())
+    assert seen["orders_mysql_up", frozenset()] == 0
+    assert not any(name.startswith("orders_needs_operator") for name, _ in seen)
+
+
+def test_a_worker_serves_temporals_metrics(settings: Settings, unused_tcp_port: int) -> None:
+    address = f"127.0.0.1:{unused_tcp_port}"
+
+    async def connect() -> None:
+        client = await connect_temporal(
+            settings.temporal_address, settings.temporal_namespace, runtime=serving_metrics(address)
+        )
+        await client.count_workflows()
+
+    asyncio.run(connect())
+    assert "temporal_request" in httpx2.get(f"http://{address}/metrics").text
