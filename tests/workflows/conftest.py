@@ -12,8 +12,10 @@ from adapters.connections import Connections
 from adapters.mysql.orders.vouchers import Vouchers
 from dev.testbed import Testbed
 from schemas.vouchers import NewVoucher
+from tests.fixture_types import MakeProduct
 from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place, place_order
+from tests.workflows.parcels import Arm
 from tests.workflows.provider import (
     Authenticate,
     BankActs,
@@ -25,6 +27,7 @@ from tests.workflows.provider import (
     OrphanPayment,
 )
 from tests.workflows.time_skipping import time_skipping
+from tests.workflows.waiting import until
 from tests.workflows.workers import all_workers
 
 
@@ -146,3 +149,23 @@ def make_voucher(connections: Connections) -> MakeVoucher:
         return code
 
     return make
+
+
+@pytest.fixture
+def arm(carrier: CarrierControl) -> Iterator[Arm]:
+    """A fault of the carrier, until the test is over."""
+
+    def one(kind: str, operation: str, **more: object) -> None:
+        fault = {"kind": kind, "times": 100_000, "match": {"operation": operation}, **more}
+        httpx2.post(f"{carrier.address}/_control/faults", json=fault).raise_for_status()
+
+    yield one
+    carrier.end_faults()
+
+
+@pytest.fixture
+async def booked(place: Place, make_product: MakeProduct) -> Order:
+    order = await place({make_product(stock=5): 1})
+    await order.first_answer()
+    await until(lambda: "parcel.booked" in order.event_types())
+    return order
