@@ -8,13 +8,17 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, RetryState
 
 from schemas.operator_tasks import OperatorTaskCode
-from workflows.options import CARRIER, MAIL, CallOptions
+from workflows.options import CARRIER, MAIL, STORE_AWAY, CallOptions
 from workflows.timeline import Timeline
 
 OPERATOR_AFTER = timedelta(minutes=15)
 _SHORTEST_ATTEMPT, _LATER_ATTEMPTS = timedelta(minutes=1), timedelta(hours=2)
 # What it means that a call is not answered, by the options it is made with; all others are to the payment provider.
-_CODES = ((CARRIER, OperatorTaskCode.CARRIER_UNANSWERED), (MAIL, OperatorTaskCode.MAIL_UNSENT))
+_CODES = (
+    (CARRIER, OperatorTaskCode.CARRIER_UNANSWERED),
+    (MAIL, OperatorTaskCode.MAIL_UNSENT),
+    (STORE_AWAY, OperatorTaskCode.STORE_UNANSWERED),
+)
 C = TypeVar("C")
 R = TypeVar("R")
 

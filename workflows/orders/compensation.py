@@ -1,5 +1,7 @@
 """Compensation until it is complete: what cannot be compensated waits, visible, for an operator."""
 
+from collections.abc import Mapping
+
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
@@ -52,21 +54,32 @@ class Compensation:
 
     async def _ask_operator(self, blocked: list[Blocked], attempt: int) -> SettleCompensation | None:
         """What an operator decides; None when a parcel that was unknown has become known."""
-        self._blocked = blocked
+        self._blocked, unknown = blocked, self._parcels.unknown
         reasons = [f"{compensation.name}: {compensation.why}" for compensation in blocked]
-        route = f"POST /v1/ops/orders/{self._recorder.order_id}/compensation"
-        self._timeline.needs_operator(reasons, code=OperatorTaskCode.COMPENSATION_BLOCKED, route=route)
+        self._show(reasons, unknown)
         status, event_type = OrderStatus.COMPENSATION_BLOCKED, EventType.ORDER_COMPENSATION_BLOCKED
         await self._recorder.record_if_placed(
             f"blocked-{attempt}", status, event_type, SYSTEM_ACTOR, {"needs_operator": reasons}
         )
-        unknown = set(self._parcels.unknown)
         await workflow.wait_condition(
-            lambda: self._settlement is not None or not unknown <= self._parcels.unknown.keys()
+            lambda: self._settlement is not None or not unknown.keys() <= self._parcels.unknown.keys()
         )
         decision, self._settlement, self._blocked = self._settlement, None, []
-        self._timeline.needs_operator([])
+        self._show([], dict.fromkeys(unknown, ""))
         if decision is not None:
             settled = "retry" if decision.retry else "settled by hand"
             self._timeline.add(f"{decision.actor}: {settled}, {decision.reason}")
         return decision
+
+    def _show(self, reasons: list[str], unknown: Mapping[int, str]) -> None:
+        """What waits for an operator, each unknown parcel by itself; without a reason it waits no more."""
+        path = f"POST /v1/ops/orders/{self._recorder.order_id}"
+        code = OperatorTaskCode.COMPENSATION_BLOCKED
+        self._timeline.needs_operator(reasons, code=code, route=f"{path}/compensation")
+        for number, why in unknown.items():
+            self._timeline.needs_operator(
+                [f"was parcel {number} dispatched? {why}"] if why else [],
+                about=f"parcel {number}",
+                code=OperatorTaskCode.PARCEL_UNKNOWN,
+                route=f"{path}/parcels/{number}",
+            )
