@@ -15,14 +15,24 @@ from tests.fixture_types import MakeProduct
 from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import MakeFault
-from tests.workflows.waiting import Handle, current_details, until, until_details, until_idle
+from tests.workflows.waiting import current_details, until, until_details
 from workflows.orders.checkout import CheckoutWorkflow
 
 CANCEL = CancelOrder(actor="staff:test", reason="changed their mind")
 
 
 @pytest.fixture
-async def two_parcels(place: Place, make_product: MakeProduct, carrier: CarrierControl) -> Order:
+async def two_parcels(place: Place, make_product: MakeProduct) -> Order:
+    return await place_two(place, make_product)
+
+
+@pytest.fixture
+async def two_mortal_parcels(place_in_real_time: Place, make_product: MakeProduct) -> Order:
+    """On the real server: the time-skipping one does not tell an order that its parcel's workflow was terminated."""
+    return await place_two(place_in_real_time, make_product)
+
+
+async def place_two(place: Place, make_product: MakeProduct) -> Order:
     """One from Berlin, one from Amsterdam, both booked."""
     order = await place({make_product(stock={"BER": 5}, price=1000): 1, make_product(stock={"AMS": 5}, price=3000): 1})
     await order.first_answer()
@@ -42,12 +52,6 @@ def check_settled(order: Order, connections: Connections, *dispatched: int) -> N
         dispatched
     )
     assert (money[EntryKind.CAPTURE] > 0) is bool(dispatched)
-
-
-async def terminate(parcel: Handle) -> None:
-    """Once it is idle: a task in flight would keep the time-skipping server from skipping."""
-    await until_idle(parcel)
-    await parcel.terminate("stopped by hand")
 
 
 async def test_a_parcel_the_carrier_gives_up_touches_no_other(two_parcels: Order, connections: Connections) -> None:
@@ -113,10 +117,10 @@ async def test_too_late_at_the_carrier_before_its_event(
 
 
 async def test_a_dead_parcel_does_not_keep_the_other_from_being_stopped(
-    two_parcels: Order, connections: Connections, carrier: CarrierControl
+    two_mortal_parcels: Order, connections: Connections, carrier: CarrierControl
 ) -> None:
-    order = two_parcels
-    await terminate(order.parcel(1))
+    order = two_mortal_parcels
+    await order.parcel(1).terminate("stopped by hand")
     result = await order.handle.result()
     assert (result.status, result.reason) == (OrderStatus.FAILED, "terminated")
     assert [carrier.statuses(order.id, parcel) for parcel in (1, 2)] == [["cancelled"], ["cancelled"]]
@@ -163,13 +167,13 @@ async def test_of_an_unknown_parcel_that_was_dispatched(
 
 
 async def test_a_slow_capture_beside_a_parcel_that_fails(
-    two_parcels: Order, connections: Connections, provider_fault: MakeFault
+    two_mortal_parcels: Order, connections: Connections, provider_fault: MakeFault
 ) -> None:
-    order = two_parcels
+    order = two_mortal_parcels
     capturing = provider_fault("latency", "capture", seconds=20)
     await order.carrier_event(ParcelStatus.DISPATCHED, 2)
     await until(capturing.struck)
-    await terminate(order.parcel(1))
+    await order.parcel(1).terminate("stopped by hand")
     capturing.end()
     await order.until(OrderStatus.SHIPPED)
     await order.carrier_event(ParcelStatus.DELIVERED, 2)
