@@ -1,9 +1,10 @@
 """Workflows that send mail: about an order's event, about an account, and reminders of carts."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.account_mails import AccountMailActivities
 from activities.cart_reminders import CartReminderActivities
@@ -11,12 +12,13 @@ from activities.notifications import NotificationActivities
 from schemas.account_mails import AccountMailInput, AccountMailSent
 from schemas.carts import CartsReminded
 from schemas.notifications import NotificationInput, NotificationSent
-from workflows.options import CART_REMINDERS
+from workflows.options import CART_REMINDERS, MAIL
+from workflows.outage import retry_until_answered
+from workflows.reasons import reason_of
+from workflows.timeline import Timeline
 
-_MAIL_SECONDS = timedelta(seconds=60)
-_UNTIL_SENT = RetryPolicy(
-    initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
-)
+C = TypeVar("C")
+R = TypeVar("R")
 
 
 @workflow.defn
@@ -25,19 +27,12 @@ class NotificationWorkflow:
 
     @workflow.init
     def __init__(self, event: NotificationInput) -> None:
-        self._event = event
-        workflow.set_current_details(f"Mail about `{event.type}`, event {event.seq} of order `{event.order_id}`")
+        self._timeline = Timeline(f"Mail about `{event.type}`, event {event.seq} of order `{event.order_id}`")
 
     @workflow.run
     async def run(self, event: NotificationInput) -> NotificationSent:
-        sent = await workflow.execute_activity_method(
-            NotificationActivities.send_mail,
-            event,
-            start_to_close_timeout=_MAIL_SECONDS,
-            retry_policy=_UNTIL_SENT,
-            summary=f"mail: {event.type}",
-        )
-        workflow.set_current_details(f"{workflow.get_current_details()}\n\nSent as `{sent.message_id}`.")
+        sent = await _deliver(NotificationActivities.send_mail, event, f"mail: {event.type}", self._timeline)
+        self._timeline.add(f"Sent as `{sent.message_id}`.")
         return sent
 
 
@@ -47,13 +42,20 @@ class AccountMailWorkflow:
 
     @workflow.run
     async def run(self, mail: AccountMailInput) -> AccountMailSent:
-        return await workflow.execute_activity_method(
-            AccountMailActivities.send_account_mail,
-            mail,
-            start_to_close_timeout=_MAIL_SECONDS,
-            retry_policy=_UNTIL_SENT,
-            summary="mail about an account",
-        )
+        timeline = Timeline("Mail about an account")
+        return await _deliver(AccountMailActivities.send_account_mail, mail, "mail about an account", timeline)
+
+
+async def _deliver(call: Callable[[Any, C], R], mail: C, summary: str, timeline: Timeline) -> R:
+    """Send it however long the mail server is away; what can never be delivered needs an operator."""
+    try:
+        return await retry_until_answered(call, mail, summary, timeline, MAIL)
+    except ActivityError as error:
+        if not is_cancelled_exception(error):
+            refusal = reason_of(error)
+            timeline.needs_operator([f"{summary}: undeliverable (`{refusal.code}`)"], about=summary)
+            workflow.logger.error("a mail cannot be delivered", extra={"mail": summary, "code": refusal.code})
+        raise
 
 
 @workflow.defn

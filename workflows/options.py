@@ -73,6 +73,14 @@ CARRIER = LiveCallOptions(
     ),
 )
 
+# A mail server that is away is waited for; what it refuses for good is final (adapters/mail/mailer.py).
+MAIL = CallOptions(
+    start_to_close_timeout=timedelta(seconds=60),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
+    ),
+)
+
 # What the search server refuses once it always refuses; while it or MySQL is away the index waits.
 _INDEX_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),
