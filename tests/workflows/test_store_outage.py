@@ -145,7 +145,7 @@ async def test_orders_go_on_where_they_were_when_mysql_is_back(
     assert await events_of(regretted.handle) < MOST_EVENTS
 
 
-async def test_an_order_is_delivered_while_mongodb_is_away_and_its_cart_emptied_when_it_is_back(
+async def test_an_order_is_delivered_while_mongodb_is_away(
     place: Place, make_product: MakeProduct, skipping: Client, mongo: Wire, provider_journal: Journal
 ) -> None:
     mongo.cut()
