@@ -41,11 +41,19 @@ class Buyer:
         return found
 
     def until(self, order_id: str, *statuses: str) -> Json:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while (order := self.order(order_id))["status"] not in statuses:
             assert time.monotonic() < deadline, order
             time.sleep(0.1)
         return order
+
+    def until_event(self, order_id: str, event: str) -> None:
+        deadline, seen = time.monotonic() + 120, []
+        while event not in seen:
+            assert time.monotonic() < deadline, seen
+            time.sleep(0.1)
+            history = self.api.get(f"/v1/orders/{order_id}/history", headers=self.headers).json()["items"]
+            seen = [one["type"] for one in history]
 
     def effects(self, order_id: str) -> list[str]:
         rows = httpx2.get(f"{self._simulator}/_ledger", params={"order_id": order_id}).json()["data"]

@@ -10,7 +10,7 @@ from temporalio.exceptions import FailureError
 from activities.operator_tasks import OperatorTaskActivities
 from schemas.operator_tasks import OperatorTask, RecordOperatorTasks
 from workflows.names import NEEDS_OPERATOR, STUCK_SINCE
-from workflows.options import STORE_IN_BACKGROUND
+from workflows.options import STORE, STORE_IN_BACKGROUND
 from workflows.waiting import run_to_completion
 
 _KEPT_AS = "_operator_tasks_of_this_run"
@@ -88,16 +88,20 @@ class OperatorTasks:
                 workflow_id=workflow.info().workflow_id, revision=revision, order_id=self.order_id, tasks=self.open
             )
             try:
-                await workflow.execute_activity_method(
-                    OperatorTaskActivities.record_operator_tasks,
-                    command,
-                    summary="what needs an operator",
-                    **STORE_IN_BACKGROUND,
-                )
+                await _write(command)
             except FailureError:
                 # The search attributes say it all the same, and what it is about goes on.
                 workflow.logger.exception("what needs an operator could not be recorded")
             self._recorded = revision
+
+
+async def _write(command: RecordOperatorTasks) -> None:
+    """One event in the history where MySQL answers; where it is away, the server's retries write none either."""
+    call, summary = OperatorTaskActivities.record_operator_tasks, "what needs an operator"
+    try:
+        await workflow.execute_local_activity_method(call, command, summary=summary, **STORE)
+    except FailureError:
+        await workflow.execute_activity_method(call, command, summary=summary, **STORE_IN_BACKGROUND)
 
 
 async def end_operator_tasks() -> None:
