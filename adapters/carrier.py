@@ -124,8 +124,9 @@ def _state(shipment: dict[str, Any]) -> ShipmentState:
     if not isinstance(status, str) or not status:
         raise _unreadable("it has no status")
     more = {"occurred_at": shipment.get("occurred_at"), "location": _cut(shipment.get("location"), _TEXT)}
+    name = "status" if status in set(ParcelStatus) else "carrier_status"
     try:
-        return ShipmentState.model_validate({**_identity(shipment), "status": status[:_CODE], **more})
+        return ShipmentState.model_validate({**_identity(shipment), name: status[:_CODE], **more})
     except ValidationError as error:
         raise _unreadable("its moment is no time") from error
 

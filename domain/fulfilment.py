@@ -63,8 +63,8 @@ _RANK = {
     ParcelStatus.REFUSED: _FINAL,
     ParcelStatus.CANCELLED: _FINAL,
 }
-_STOPPED = {ParcelStatus.REFUSED, ParcelStatus.CANCELLED}
-_DISPATCHED = frozenset({status for status, rank in _RANK.items() if rank >= 2} - _STOPPED)
+_STOPPED = frozenset({ParcelStatus.REFUSED, ParcelStatus.CANCELLED})
+_DISPATCHED = frozenset(status for status, rank in _RANK.items() if rank >= 2) - _STOPPED
 # A problem on the way, and the next scan that ends it: neither is further along than the other.
 _SCANS = frozenset({ParcelStatus.IN_TRANSIT, ParcelStatus.OUT_FOR_DELIVERY})
 

@@ -83,10 +83,15 @@ class RecordParcel(Payload):
 
 
 class CarrierEvent(Payload):
-    """A verified webhook of the carrier about a shipment."""
+    """A verified webhook of the carrier about a shipment.
+
+    A status that is not one of ours is the `carrier_status`, and there is no `status`: it moves nothing. It is no value
+    of a newer release, which a worker would wait for.
+    """
 
     event_id: str
-    status: Open[ParcelStatus]
+    status: Open[ParcelStatus] | None = None
+    carrier_status: str | None = None
     occurred_at: datetime
     location: str | None = None
 
@@ -102,7 +107,8 @@ class ShipmentState(Payload):
     """What the carrier says of a parcel when it is asked; the moment and place are those of its last event."""
 
     shipment_id: str
-    status: Open[ParcelStatus]
+    status: Open[ParcelStatus] | None = None
+    carrier_status: str | None = None  # one that is not ours
     occurred_at: datetime | None = None
     location: str | None = None
     tracking_number: str | None = None

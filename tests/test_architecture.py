@@ -95,6 +95,7 @@ WRITERS = {
 }
 # The shared modules beside the folders, with what they write: an order's events and the outbox serve all services.
 SHARED = {
+    "bounds": set(),
     "bulk": set(),
     "clock": set(),
     "constraints": set(),

@@ -1,6 +1,10 @@
 """Workflows that send mail: about an order's event, about an account, and reminders of carts."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.account_mails import AccountMailActivities
 from activities.cart_reminders import CartReminderActivities
@@ -8,9 +12,14 @@ from activities.notifications import NotificationActivities
 from schemas.account_mails import AccountMailInput, AccountMailSent
 from schemas.carts import CartsReminded
 from schemas.notifications import NotificationInput, NotificationSent
+from schemas.operator_tasks import OperatorTaskCode
 from workflows.options import CART_REMINDERS, MAIL
 from workflows.outage import retry_until_answered
+from workflows.reasons import reason_of
 from workflows.timeline import Timeline
+
+C = TypeVar("C")
+R = TypeVar("R")
 
 
 @workflow.defn
@@ -19,15 +28,14 @@ class NotificationWorkflow:
 
     @workflow.init
     def __init__(self, event: NotificationInput) -> None:
-        self._event = event
-        headline = f"Mail about `{event.type}`, event {event.seq} of order `{event.order_id}`"
-        self._timeline = Timeline(headline, event.order_id)
+        self._timeline = Timeline(
+            f"Mail about `{event.type}`, event {event.seq} of order `{event.order_id}`", event.order_id
+        )
         self._timeline.add("to be sent")
 
     @workflow.run
     async def run(self, event: NotificationInput) -> NotificationSent:
-        text = f"mail: {event.type}"
-        sent = await retry_until_answered(NotificationActivities.send_mail, event, text, self._timeline, MAIL)
+        sent = await _deliver(NotificationActivities.send_mail, event, f"mail: {event.type}", self._timeline)
         self._timeline.add(f"sent as `{sent.message_id}`")
         return sent
 
@@ -38,8 +46,25 @@ class AccountMailWorkflow:
 
     @workflow.run
     async def run(self, mail: AccountMailInput) -> AccountMailSent:
-        timeline, text = Timeline("Mail about an account"), "mail about an account"
-        return await retry_until_answered(AccountMailActivities.send_account_mail, mail, text, timeline, MAIL)
+        timeline = Timeline("Mail about an account")
+        return await _deliver(AccountMailActivities.send_account_mail, mail, "mail about an account", timeline)
+
+
+async def _deliver(call: Callable[[Any, C], R], mail: C, summary: str, timeline: Timeline) -> R:
+    """Send it however long the mail server is away; what can never be delivered needs an operator."""
+    try:
+        return await retry_until_answered(call, mail, summary, timeline, MAIL)
+    except ActivityError as error:
+        if not is_cancelled_exception(error):
+            refusal = reason_of(error)
+            timeline.needs_operator(
+                [f"{summary}: undeliverable (`{refusal.code}`)"],
+                about=summary,
+                code=OperatorTaskCode.MAIL_UNSENT,
+                outlasts=True,
+            )
+            workflow.logger.error("a mail cannot be delivered", extra={"mail": summary, "code": refusal.code})
+        raise
 
 
 @workflow.defn

@@ -81,7 +81,8 @@ CARRIER = LiveCallOptions(
     ),
 )
 
-# The mail server. A mail that was sent and not recorded is sent again with the same id.
+# A mail server that is away is waited for; what it refuses for good is final (adapters/mail/mailer.py). A mail that was
+# sent and not recorded is sent again with the same id.
 MAIL = CallOptions(
     start_to_close_timeout=timedelta(seconds=60),
     retry_policy=RetryPolicy(

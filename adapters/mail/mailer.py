@@ -5,6 +5,7 @@ an async client would only move the wait onto the worker's event loop.
 """
 
 from datetime import UTC, datetime
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -32,7 +33,7 @@ class Mailer:
 
     def compose(self, order: OrderView, event: NotificationInput) -> EmailMessage:
         """The mail for this event. Its Message-ID follows from the event, so that a mailbox can drop a repeat."""
-        recipient = Address(order.shipping_address.name, addr_spec=order.email)
+        recipient = _recipient(order.shipping_address.name, order.email)
         message = self._message(recipient, event.event_id, write(order, event))
         message["X-Order-Id"] = order.id
         message["X-Order-Event-Seq"] = str(event.seq)
@@ -43,7 +44,7 @@ class Mailer:
         """The mail about an account, with the secret of its link when it is of a kind that has one."""
         link = account_texts.link(self._settings, mail.kind, secret) if secret else None
         content = account_texts.write(self._settings, mail, name, link, secret)
-        return self._message(Address(name or "", addr_spec=mail.email), mail.id, content)
+        return self._message(_recipient(name or "", mail.email), mail.id, content)
 
     def _message(self, recipient: Address, unique: str, content: MailText) -> EmailMessage:
         message = EmailMessage()
@@ -58,7 +59,7 @@ class Mailer:
         return message
 
     def send(self, message: EmailMessage) -> None:
-        """Hand the message over; raises Unavailable when it may work later, Misuse when the address never will."""
+        """Hand the message over; raises Unavailable when it may work later, Misuse when this mail never will."""
         settings = self._settings
         password = settings.smtp_password
         client = aiosmtplib.SMTP(
@@ -78,5 +79,16 @@ class Mailer:
                     f"the mail server refuses the recipient for good: {codes}", "recipient_refused"
                 ) from refusal
             raise Unavailable(f"the mail server refuses the recipient for now: {codes}") from refusal
+        except (aiosmtplib.SMTPDataError, aiosmtplib.SMTPNotSupported, UnicodeError) as refusal:
+            if isinstance(refusal, aiosmtplib.SMTPDataError) and refusal.code < 500:
+                raise Unavailable(f"the mail server refuses the mail for now: {refusal}") from refusal
+            raise Misuse(f"the mail server refuses the mail for good: {refusal}", "mail_refused") from refusal
         except (aiosmtplib.SMTPException, OSError) as outage:
             raise Unavailable(f"{type(outage).__name__}: {outage}") from outage
+
+
+def _recipient(name: str, address: str) -> Address:
+    try:
+        return Address(name, addr_spec=address)
+    except (ValueError, IndexError, HeaderParseError) as error:
+        raise Misuse("the address is none that mail can be sent to", "recipient_refused") from error

@@ -119,8 +119,13 @@ async def _apply_to_parcel(events: CarrierEvents, event_id: str, body: _CarrierB
     if subject != "shipment" or not status or status in _OURS:
         return "ignored"
     location = body.data.location[:_LONGEST_LOCATION] if body.data.location else None
-    event = CarrierEvent.model_validate(
-        {"event_id": event_id, "status": status[:_LONGEST_STATUS], "occurred_at": body.timestamp, "location": location}
+    known = ParcelStatus(status) if status in set(ParcelStatus) else None
+    event = CarrierEvent(
+        event_id=event_id,
+        status=known,
+        carrier_status=status[:_LONGEST_STATUS] if known is None else None,
+        occurred_at=body.timestamp,
+        location=location,
     )
     return await events.apply(order_id, parcel, event)
 

@@ -136,9 +136,7 @@ def test_carrier_that_is_not_there_is_an_outage(settings: Settings) -> None:
         Carrier(settings.model_copy(update={"carrier_api_base": "http://127.0.0.1:1"})).book(booking())
 
 
-def test_a_wrong_key_is_an_outage_of_its_own_and_an_unknown_shipment_our_mistake(
-    carrier: Carrier, settings: Settings
-) -> None:
+def test_a_wrong_key_is_an_outage_and_an_unknown_shipment_our_mistake(carrier: Carrier, settings: Settings) -> None:
     stranger = settings.model_copy(update={"carrier_api_key": type(settings.carrier_api_key)("stranger")})
     with pytest.raises(CarrierKeyRefused):
         Carrier(stranger).book(booking())

@@ -1,6 +1,8 @@
 """The mail for each event, as it is written and as it arrives."""
 
 import re
+import socketserver
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,7 +14,7 @@ from adapters.mail.mailer import Mailer
 from adapters.mail.order_texts import write
 from adapters.settings import Settings
 from dev.testbed import Testbed
-from domain.errors import Unavailable
+from domain.errors import Misuse, Unavailable
 from domain.fulfilment import ParcelStatus
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.base import Address, Money
@@ -196,3 +198,41 @@ def test_mail_server_that_is_not_there_is_an_outage(settings: Settings) -> None:
     mailer, order = Mailer(settings.model_copy(update={"smtp_port": 1})), make_order()
     with pytest.raises(Unavailable):
         mailer.send(mailer.compose(order, make_event(order)))
+
+
+@pytest.mark.parametrize("address", ["zoe at shop", "zoe@", "@shop.example", "zoe@shop.example, eve@shop.example"])
+def test_an_address_that_is_none_is_refused_for_good(settings: Settings, address: str) -> None:
+    mailer, order = Mailer(settings), make_order(email=address)
+    with pytest.raises(Misuse):
+        mailer.send(mailer.compose(order, make_event(order)))
+
+
+@pytest.mark.parametrize(("code", "refused"), [(554, Misuse), (451, Unavailable)])
+def test_a_mail_that_is_refused_is_sent_again_only_when_that_may_help(
+    settings: Settings, code: int, refused: type[Exception]
+) -> None:
+    """A mail server that takes everything but the mail itself."""
+    replies = {
+        b"EHLO": b"250 here",
+        b"MAIL": b"250 yes",
+        b"RCPT": b"250 yes",
+        b"DATA": b"354 go on",
+        b"RSET": b"250 yes",
+        b"QUIT": b"221 bye",
+        b".": b"%d no" % code,
+    }
+
+    class Refusing(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 here\r\n")
+            for line in self.rfile:
+                if reply := replies.get(b"." if line == b".\r\n" else line[:4].upper()):
+                    self.wfile.write(reply + b"\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mailer = Mailer(settings.model_copy(update={"smtp_port": server.server_address[1], "smtp_host": "127.0.0.1"}))
+        order = make_order()
+        with pytest.raises(refused):
+            mailer.send(mailer.compose(order, make_event(order)))
+        server.shutdown()

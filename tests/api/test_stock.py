@@ -201,7 +201,7 @@ def test_rules_that_make_no_sense_name_their_field(
 
 def test_warehouses_are_listed_the_preferred_first(api: httpx2.Client, headers_of: HeadersOf) -> None:
     found = api.get("/v1/warehouses", headers=headers_of["support"]).json()
-    assert [one["code"] for one in found["items"]] == ["BER", "AMS"]
+    assert [one["code"] for one in found["items"]] == ["BER", "AMS", "ROT"]
 
 
 def test_who_may_read_may_not_move(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import OutOfStock
-from domain.fulfilment import Allocation, Demand, ParcelStatus, allocate, moves_forward
+from domain.fulfilment import Allocation, Demand, ParcelStatus, allocate, may_become, moves_forward
 
 SKUS = st.sampled_from(["A", "B", "C"])
 STOCK = st.dictionaries(st.sampled_from(["BER", "AMS"]), st.dictionaries(SKUS, st.integers(0, 9)), min_size=1)
@@ -49,3 +49,28 @@ def test_a_parcel_only_ever_moves_forward(statuses: list[ParcelStatus]) -> None:
         if moves_forward(current, status):
             assert not moves_forward(status, current)
             current = status
+
+
+ALL = set(ParcelStatus)
+STOPPED = {ParcelStatus.REFUSED, ParcelStatus.CANCELLED}
+ENDS = {ParcelStatus.DELIVERED, ParcelStatus.RETURNED, ParcelStatus.LOST, *STOPPED}
+
+
+@pytest.mark.parametrize("status", sorted(ParcelStatus))
+def test_what_was_dispatched_is_never_stopped_and_what_has_ended_stays(status: ParcelStatus) -> None:
+    after = {one for one in ALL if may_become(status, one)}
+    assert status not in after
+    if status.was_dispatched:
+        assert not after & STOPPED
+    if status in ENDS:
+        assert status.is_final
+        assert not after
+    else:
+        assert {ParcelStatus.DELIVERED, ParcelStatus.RETURNED, ParcelStatus.LOST} <= after
+
+
+def test_a_problem_on_the_way_ends_with_the_next_scan() -> None:
+    for scan in (ParcelStatus.IN_TRANSIT, ParcelStatus.OUT_FOR_DELIVERY):
+        assert may_become(scan, ParcelStatus.EXCEPTION)
+        assert may_become(ParcelStatus.EXCEPTION, scan)
+    assert not may_become(ParcelStatus.EXCEPTION, ParcelStatus.DISPATCHED)

@@ -113,3 +113,20 @@ def test_parcels_never_ask_for_an_illegal_move(current: OrderStatus, parcels: li
 def test_an_order_being_compensated_is_not_moved_by_its_parcels() -> None:
     for current, parcel in product([OrderStatus.CANCELLING, OrderStatus.FAILED], ParcelStatus):
         assert status_after_parcels(current, [parcel]) is current
+
+
+@pytest.mark.parametrize(
+    ("parcels", "status"),
+    [
+        ([P.RETURNED], FulfilmentStatus.RETURNED),
+        ([P.RETURNED, P.LOST, P.CANCELLED], FulfilmentStatus.RETURNED),
+        ([P.LOST], FulfilmentStatus.SHIPPED),
+        ([P.RETURNED, P.IN_TRANSIT], FulfilmentStatus.SHIPPED),
+        ([P.RETURNED, P.BOOKED], FulfilmentStatus.PARTIALLY_SHIPPED),
+        ([P.RETURNED, P.DELIVERED], FulfilmentStatus.PARTIALLY_DELIVERED),
+        ([P.LOST, P.DELIVERED, P.CANCELLED], FulfilmentStatus.PARTIALLY_DELIVERED),
+    ],
+)
+def test_what_came_back_or_was_lost_is_not_delivered(parcels: list[P], status: FulfilmentStatus) -> None:
+    assert fulfilment_status(parcels) is status
+    assert status_after_parcels(OrderStatus.SHIPPED, parcels) is OrderStatus.SHIPPED

@@ -32,8 +32,16 @@ class CarrierControl:
             fault = {"kind": "fail_before", "times": 100_000, "match": match}
             httpx2.post(f"{self.address}/_control/faults", json=fault).raise_for_status()
 
+    async def struck(self, times: int = 1) -> None:
+        """Wait until what is armed has met so many requests."""
+        await until(lambda: self._hits() >= times)
+
     def end_faults(self) -> None:
         httpx2.delete(f"{self.address}/_control/faults").raise_for_status()
+
+    def _hits(self) -> int:
+        armed = httpx2.get(f"{self.address}/_control/faults").raise_for_status().json()
+        return sum(int(fault["hits"]) for fault in armed)
 
     def _shipments(self, order_id: str, parcel: int) -> list[dict[str, object]]:
         answer = httpx2.get(f"{self.address}/_ledger", params={"reference": f"{order_id}-{parcel}"})

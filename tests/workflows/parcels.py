@@ -9,7 +9,6 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from adapters.connections import Connections
 from adapters.mysql.orders.orders import OrderStore
 from domain.fulfilment import ParcelStatus
-from schemas.base import UnknownValue
 from schemas.fulfilment import (
     BookShipment,
     CarrierEvent,
@@ -88,7 +87,8 @@ async def report(parcel: Handle, status: str, at: datetime | None = None) -> Non
     known = status in set(ParcelStatus)
     event = CarrierEvent(
         event_id=str(uuid_utils.uuid7()),
-        status=ParcelStatus(status) if known else UnknownValue(status),
+        status=ParcelStatus(status) if known else None,
+        carrier_status=None if known else status,
         occurred_at=at or datetime.now(UTC),
     )
     await parcel.signal(FulfilmentWorkflow.carrier_event, event)

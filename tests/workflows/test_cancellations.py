@@ -47,22 +47,23 @@ async def test_of_an_order_that_is_being_compensated(
 
 
 @pytest.fixture
-async def blocked(place: Place, make_product: MakeProduct) -> Order:
-    """An order one of whose parcels has left while the carrier stopped the other."""
+async def blocked(place: Place, make_product: MakeProduct, provider_fault: MakeFault) -> Order:
+    """An order whose first parcel is paid for, and whose second was dispatched and cannot be captured."""
     order = await place({make_product(stock={"BER": 2}): 1, make_product(stock={"AMS": 3}): 1})
     await order.first_answer()
     await order.carrier_event(ParcelStatus.DISPATCHED, 1)
-    await order.until(OrderStatus.PROCESSING)
     await until(lambda: "payment.captured" in order.event_types())
-    await order.carrier_event(ParcelStatus.CANCELLED, 2)
+    provider_fault("400", "capture", times=1_000)
+    await order.carrier_event(ParcelStatus.DISPATCHED, 2)
     await order.until(OrderStatus.COMPENSATION_BLOCKED)
     return order
 
 
 async def test_of_an_order_whose_compensation_waits_for_an_operator(blocked: Order) -> None:
-    assert "**needs operator:** cancel the parcels: Parcel 1 was dispatched" in await current_details(blocked.handle)
+    waits = "**needs operator:** cancel the parcels: Parcel 2 was dispatched and its capture was declined"
+    assert waits in await current_details(blocked.handle)
     await cancel(blocked.handle)
-    assert "**needs operator:** cancel the parcels: Parcel 1 was dispatched" in await current_details(blocked.handle)
+    assert waits in await current_details(blocked.handle)
     assert blocked.view().status is OrderStatus.COMPENSATION_BLOCKED
 
     decision = SettleCompensation(actor="staff:test", reason="the customer keeps it", retry=False)

@@ -71,7 +71,7 @@ async def test_no_scan_for_days_needs_an_operator_until_the_next_scan(
 
 
 @pytest.mark.parametrize(("kind", "code"), [("400", None), ("401", None), ("fail_before", None)])
-async def test_a_cancellation_nobody_answers_is_unknown_and_goes_on_by_itself_or_on_request(
+async def test_a_cancellation_nobody_answers_is_unknown_until_it_is_answered(
     *, booked: Order, arm: Arm, carrier: CarrierControl, skipping: Client, kind: str, code: str | None
 ) -> None:
     parcel = booked.parcel()

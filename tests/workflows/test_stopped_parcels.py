@@ -22,7 +22,17 @@ CANCEL = CancelOrder(actor="staff:test", reason="changed their mind")
 
 
 @pytest.fixture
-async def two_parcels(place: Place, make_product: MakeProduct, carrier: CarrierControl) -> Order:
+async def two_parcels(place: Place, make_product: MakeProduct) -> Order:
+    return await place_two(place, make_product)
+
+
+@pytest.fixture
+async def two_mortal_parcels(place_in_real_time: Place, make_product: MakeProduct) -> Order:
+    """On the real server: the time-skipping one does not tell an order that its parcel's workflow was terminated."""
+    return await place_two(place_in_real_time, make_product)
+
+
+async def place_two(place: Place, make_product: MakeProduct) -> Order:
     """One from Berlin, one from Amsterdam, both booked."""
     order = await place({make_product(stock={"BER": 5}, price=1000): 1, make_product(stock={"AMS": 5}, price=3000): 1})
     await order.first_answer()
@@ -107,9 +117,9 @@ async def test_too_late_at_the_carrier_before_its_event(
 
 
 async def test_a_dead_parcel_does_not_keep_the_other_from_being_stopped(
-    two_parcels: Order, connections: Connections, carrier: CarrierControl
+    two_mortal_parcels: Order, connections: Connections, carrier: CarrierControl
 ) -> None:
-    order = two_parcels
+    order = two_mortal_parcels
     await order.parcel(1).terminate("stopped by hand")
     result = await order.handle.result()
     assert (result.status, result.reason) == (OrderStatus.FAILED, "terminated")
@@ -122,16 +132,17 @@ async def test_of_an_unknown_parcel_nothing_is_voided_or_released(
 ) -> None:
     order = two_parcels
     carrier.unclear(order.id, 1)
-    await order.parcel(1).terminate("stopped by hand")
+    cancelling = asyncio.create_task(order.cancel(CANCEL))
     await order.until(OrderStatus.COMPENSATION_BLOCKED)
-    assert "parcel 1" in await current_details(order.handle)
+    assert "was parcel 1 dispatched?" in await current_details(order.handle)
     assert carrier.statuses(order.id, 2) == ["cancelled"]
     assert order.money()[EntryKind.VOID] == 0
     assert (order.reserved(), order.available()) == (1, 9)
 
     settlement = SettleParcel(parcel=1, outcome=ParcelOutcome.STOPPED, actor="staff:test", reason="it is still here")
     await order.handle.execute_update(CheckoutWorkflow.settle_parcel, settlement)
-    assert (await order.handle.result()).status is OrderStatus.FAILED
+    assert await cancelling is OrderStatus.CANCELLED
+    assert order.view().status is OrderStatus.CANCELLED
     check_settled(order, connections)
 
 
@@ -140,12 +151,14 @@ async def test_of_an_unknown_parcel_that_was_dispatched(
 ) -> None:
     order = two_parcels
     carrier.unclear(order.id, 1)
-    await order.parcel(1).terminate("stopped by hand")
+    cancelling = asyncio.create_task(order.handle.execute_update(CheckoutWorkflow.cancel, CANCEL))
     await order.until(OrderStatus.COMPENSATION_BLOCKED)
     settlement = SettleParcel(
         parcel=1, outcome=ParcelOutcome.DISPATCHED, actor="staff:test", reason="the driver has it"
     )
     await order.handle.execute_update(CheckoutWorkflow.settle_parcel, settlement)
+    answer = await cancelling
+    assert (answer.dispatched, answer.cancelled) == ([1], [2])
     await order.until(OrderStatus.SHIPPED)
     await order.carrier_event(ParcelStatus.DELIVERED, 1)
     assert (await order.handle.result()).status is OrderStatus.DELIVERED
@@ -154,9 +167,9 @@ async def test_of_an_unknown_parcel_that_was_dispatched(
 
 
 async def test_a_slow_capture_beside_a_parcel_that_fails(
-    two_parcels: Order, connections: Connections, provider_fault: MakeFault
+    two_mortal_parcels: Order, connections: Connections, provider_fault: MakeFault
 ) -> None:
-    order = two_parcels
+    order = two_mortal_parcels
     capturing = provider_fault("latency", "capture", seconds=20)
     await order.carrier_event(ParcelStatus.DISPATCHED, 2)
     await until(capturing.struck)

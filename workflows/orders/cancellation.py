@@ -77,8 +77,11 @@ class Cancellation:
 
     async def _stop_parcels(self, request: CancelOrder) -> None:
         await self._parcels.request_stop()
-        await workflow.wait_condition(lambda: self._parcels.all_are_decided)
-        if self._goes_on():
+        await workflow.wait_condition(lambda: self._parcels.all_are_decided or bool(self._parcels.unknown))
+        if not self._parcels.all_are_decided:
+            assert self._steps is not None
+            self._steps.cancel()  # its compensation waits, visible, for what became of the unknown ones
+        elif self._goes_on():
             self._timeline.add(f"{request.actor} cancelled what had not been dispatched: {request.reason}")
             self.by = None
 

@@ -206,10 +206,11 @@ class ParcelRecord:
 
     def _note(self, what: str, report: CarrierEvent | ShipmentState) -> None:
         """Once: an answer of the carrier repeats itself, however often it is asked."""
-        if (report.status, report.occurred_at) not in self._noted:
-            self._noted.add((report.status, report.occurred_at))
+        status = report.status or report.carrier_status or ""
+        if (status, report.occurred_at) not in self._noted:
+            self._noted.add((status, report.occurred_at))
             at = f" of {report.occurred_at:%Y-%m-%d %H:%M}" if report.occurred_at else ""
-            self._timeline.add(f"{what}: {report.status}{at}")
+            self._timeline.add(f"{what}: {status}{at}")
 
     def _concerns_the_order(self, before: ParcelStatus) -> bool:
         """Scans on the way are the parcel's own history and cost the order nothing."""
