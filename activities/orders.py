@@ -7,7 +7,16 @@ from temporalio import activity
 
 from activities.failures import typed_failures
 from schemas.checkout import PricedOrder, PriceOrder
-from schemas.orders import OrderPlaced, OrderShortened, PlaceOrder, RecordStatus, StatusRecorded, TakeAvailable
+from schemas.orders import (
+    AdoptedOrder,
+    AdoptOrder,
+    OrderPlaced,
+    OrderShortened,
+    PlaceOrder,
+    RecordStatus,
+    StatusRecorded,
+    TakeAvailable,
+)
 
 if TYPE_CHECKING:
     from adapters.mysql.orders.orders import OrderStore
@@ -37,6 +46,12 @@ class OrderActivities:
         """Record the order and reserve its stock, both or neither; refuses what is out of stock."""
         with typed_failures():
             return self._orders.place(command)
+
+    @activity.defn
+    def adopt_order(self, command: AdoptOrder) -> AdoptedOrder:
+        """Record that a new workflow takes the order over, and read what is recorded of it."""
+        with typed_failures():
+            return self._orders.adopt(command)
 
     @activity.defn
     def take_available(self, command: TakeAvailable) -> OrderShortened:

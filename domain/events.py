@@ -33,6 +33,7 @@ class EventType(StrEnum):
     ORDER_FAILED = "order.failed"
     ORDER_PARTLY_CANCELLED = "order.partly_cancelled"
     ORDER_COMPENSATION_BLOCKED = "order.compensation_blocked"
+    ORDER_ADOPTED = "order.adopted"
 
     PAYMENT_AUTHORIZED = "payment.authorized"
     PAYMENT_DECLINED = "payment.declined"

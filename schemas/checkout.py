@@ -72,13 +72,20 @@ class OrderLineInput(Payload):
     quantity: int
 
 
+class Adoption(Payload):
+    """Staff have an order without a running workflow ended rightly: who, and why."""
+
+    actor: str
+    reason: str
+
+
 class CheckoutInput(Payload):
     """The input of CheckoutWorkflow; the order id is a UUIDv7 chosen by the API.
 
     `approved_total` is what the customer has agreed to, in minor units: the order is never charged more. After a
     declined payment the order waits `payment_retry_seconds` for another method; one that is partly out of stock waits
     `decision_seconds` for the decision of its customer. A card authorization lasts `authorization_seconds` unless the
-    provider says otherwise, and is renewed before it expires; 0 renews none.
+    provider says otherwise, and is renewed before it expires; 0 renews none. `adoption` is for AdoptionWorkflow alone.
     """
 
     order_id: str
@@ -101,6 +108,7 @@ class CheckoutInput(Payload):
     on_shortage: OnShortage = OnShortage.REFUSE
     decision_seconds: int = 86_400
     review: ReviewRules = ReviewRules()
+    adoption: Adoption | None = None
 
     def price_command(
         self, lines: list[OrderLineInput], voucher_code: str | None, *, order_id: str | None = None

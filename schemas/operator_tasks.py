@@ -27,6 +27,8 @@ class OperatorTaskCode(StrEnum):
     DISPUTE_HOLD = "dispute_hold"
     REFUND_FAILED = "refund_failed"
     PAYMENT_DIFFERENCE = "payment_difference"
+    ORDER_WITHOUT_WORKFLOW = "order_without_workflow"
+    WORKFLOW_OF_ENDED_ORDER = "workflow_of_ended_order"
     OTHER = "other"
 
 

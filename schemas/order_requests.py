@@ -66,6 +66,12 @@ class SettleParcel(Payload):
     reason: str
 
 
+class AdoptionRequest(Request):
+    """`POST /v1/ops/orders/{id}/adopt`."""
+
+    reason: Text
+
+
 class SettlementRequest(Request):
     """`POST /v1/ops/orders/{id}/compensation`."""
 

@@ -82,6 +82,24 @@ class OrderPlaced(Payload):
     short: list[ShortLine] = []
 
 
+class AdoptOrder(Payload):
+    """Record that a new workflow takes the order over, and answer what is recorded of it; repeat-safe by `step`."""
+
+    order_id: str
+    step: str
+    actor: str
+    reason: str
+
+
+class AdoptedOrder(Payload):
+    """What is recorded of an order that is taken over, and of its parcels by number."""
+
+    status: OrderStatus
+    payment_status: PaymentStatus
+    placed: OrderPlaced
+    parcels: dict[int, ParcelStatus]
+
+
 class TakeAvailable(Payload):
     """Reduce the order to this quote, without what is short; repeat-safe."""
 

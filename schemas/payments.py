@@ -127,10 +127,14 @@ class VoidAuthorization(Payload):
 
 
 class VoidAuthorizations(Payload):
-    """Void all authorizations of an order whose PaymentWorkflow cannot."""
+    """Void all authorizations of an order whose PaymentWorkflow cannot.
+
+    `dispatched` are the shares of dispatched parcels by number: what was not captured of them is captured before.
+    """
 
     order_id: str
     reason: str
+    dispatched: dict[int, int] = {}
 
 
 ORDER_CHECK = "order-check"

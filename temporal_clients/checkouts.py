@@ -29,10 +29,12 @@ from schemas.risk import Review
 from temporal_clients.errors import StillWorking, TemporalAway, UpdateRefused, is_temporal_away
 from temporal_clients.updates import QUICK, WorkflowClient
 from workflows.names import CUSTOMER_ID, ORDERS_QUEUE, order_workflow_id
+from workflows.orders.adoption import AdoptionWorkflow
 from workflows.orders.checkout import CheckoutWorkflow
 
 _FIRST_ANSWER = "first-answer"  # the update's id: every request for an order joins the same update
 _SUPERSEDED = "superseded"  # the same: a later checkout of the cart joins the update of the one before
+_ADOPTED_BY = "adopted_by"  # the memo that tells a repeat of the request
 _LOOKS_AT_ONCE = 4
 _START_TIMEOUT = timedelta(seconds=30)
 
@@ -138,6 +140,29 @@ class CheckoutClient(WorkflowClient):
     async def settle_parcel(self, order_id: str, update_id: str, settlement: SettleParcel) -> None:
         """Say what became of an unknown parcel; same id, same answer. Raises UpdateRefused `parcel_not_unknown`."""
         await self.update(self._handle(order_id), CheckoutWorkflow.settle_parcel, settlement, update_id)
+
+    async def adopt(self, order: CheckoutInput, request_id: str) -> None:
+        """Start the workflow that ends an order rightly whose own is gone; a repeat of the request starts no other.
+
+        Raises UpdateRefused `order_running` while a workflow of the order runs.
+        """
+        workflow_id = order_workflow_id(order.order_id)
+        try:
+            await self.client.start_workflow(
+                AdoptionWorkflow.run,
+                order,
+                id=workflow_id,
+                task_queue=ORDERS_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                search_attributes=TypedSearchAttributes([SearchAttributePair(CUSTOMER_ID, order.customer_id)]),
+                memo={_ADOPTED_BY: request_id},
+                static_summary=f"adopted: {_summary(order)}",
+            )
+        except WorkflowAlreadyStartedError as error:
+            described = await self.client.get_workflow_handle(workflow_id).describe(rpc_timeout=QUICK)
+            if await described.memo_value(_ADOPTED_BY, None) != request_id:
+                raise UpdateRefused("order_running", "A workflow of the order is running.") from error
 
     async def _wait_for_end(self, order_id: str) -> None:
         try:

@@ -1,7 +1,8 @@
 """Which of an order's workflows run, and signals to its parcels."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 from typing import Literal
 
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -16,6 +17,8 @@ from workflows.names import (
     orphaned_payment_workflow_id,
     payment_workflow_id,
 )
+from workflows.orders.adoption import AdoptionWorkflow
+from workflows.orders.checkout import CheckoutWorkflow
 from workflows.orders.fulfilment import FulfilmentWorkflow
 
 _log = logging.getLogger(__name__)
@@ -46,6 +49,30 @@ class RunningOrders:
             if await self._runs(workflow_id):
                 return True
         return False
+
+    async def runs(self, workflow_id: str) -> bool:
+        """Whether the workflow runs; raises RPCError when Temporal is away."""
+        return await self._runs(workflow_id)
+
+    async def lost_parts(self, order_id: str, parcels: Iterable[int], *, may_hold: bool) -> list[str]:
+        """Which of these parcels, and whether the payment, of an order that has ended no workflow looks after."""
+        if await self._runs(order_workflow_id(order_id)):
+            return []
+        ids = {f"parcel {number}": fulfilment_workflow_id(order_id, number) for number in parcels}
+        if may_hold:
+            ids["the payment"] = payment_workflow_id(order_id)
+        return [part for part, workflow_id in ids.items() if not await self._runs(workflow_id)]
+
+    async def order_pages(self, started_before: datetime, size: int) -> AsyncIterator[list[str]]:
+        """The ids of the orders whose workflow has run since before that, page by page."""
+        types = ", ".join(f"'{name}'" for name in (CheckoutWorkflow.__name__, AdoptionWorkflow.__name__))
+        query = f"ExecutionStatus = 'Running' AND WorkflowType IN ({types})"
+        found = self._client.list_workflows(f"{query} AND StartTime < '{started_before.isoformat()}'", page_size=size)
+        while True:
+            await found.fetch_next_page()
+            yield [listed.id.removeprefix(order_workflow_id("")) for listed in found.current_page or ()]
+            if not found.next_page_token:
+                return
 
     async def signal_allocations(self, allocations: Iterable[StockAllocated]) -> None:
         """Wake the parcels whose backorder is allocated. One that cannot be signalled checks by itself, so a failure is

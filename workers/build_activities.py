@@ -16,6 +16,7 @@ from activities.disputes import DisputeActivities
 from activities.fulfilment import FulfilmentActivities
 from activities.notifications import NotificationActivities
 from activities.operator_tasks import OperatorTaskActivities
+from activities.order_sweep import OrderSweepActivities
 from activities.orders import OrderActivities
 from activities.payment_reconciliation import PaymentReconciliationActivities
 from activities.payment_repair import PaymentRepairActivities
@@ -44,6 +45,7 @@ from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.orders.prices import OrderPrices
 from adapters.mysql.orders.reservations import Reservations
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
+from adapters.mysql.orders.sweeping import UnfinishedOrders
 from adapters.mysql.orders.vouchers import Vouchers
 from adapters.mysql.payments.credit import StoreCredit
 from adapters.mysql.payments.differences import PaymentDifferences
@@ -75,6 +77,7 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
         ORDERS_QUEUE: [
             *_orders(OrderStore(engine, term), engine),
             *_stock(reservations, engine, client),
+            *_sweep(engine, client),
             CartActivities(carts, OrderStore(engine)).complete_cart,
         ],
         PAYMENTS_QUEUE: [*_money(engine, settings), *_reconciliation_activities(engine, settings, client)],
@@ -89,13 +92,18 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
 
 def _orders(store: OrderStore, engine: sa.Engine) -> list[Callable[..., Any]]:
     orders = OrderActivities(store, OrderPrices(Catalog(engine), Vouchers(engine)))
-    return [orders.price_order, orders.place_order, orders.take_available, orders.record_status]
+    return [orders.price_order, orders.place_order, orders.adopt_order, orders.take_available, orders.record_status]
 
 
 def _stock(reservations: Reservations, engine: sa.Engine, client: Client) -> list[Callable[..., Any]]:
     stock = StockActivities(reservations)
     upkeep = StockUpkeepActivities(reservations, StockReconciliations(engine), RunningOrders(client))
     return [stock.release_stock, stock.extend_reservation, upkeep.expire_reservations, upkeep.reconcile_stock]
+
+
+def _sweep(engine: sa.Engine, client: Client) -> list[Callable[..., Any]]:
+    sweep = OrderSweepActivities(UnfinishedOrders(engine), OperatorTaskStore(engine), RunningOrders(client))
+    return [sweep.is_running, sweep.sweep_orders]
 
 
 def _parcels(reservations: Reservations, engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:

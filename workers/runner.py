@@ -28,8 +28,10 @@ from workers.unknown_values import UnknownValuesWait
 from workflows.catalog import CatalogChangesWorkflow, PopularityWorkflow
 from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 from workflows.notifications import AccountMailWorkflow, CartReminderWorkflow, NotificationWorkflow
+from workflows.orders.adoption import AdoptionWorkflow
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.orders.order_sweep import OrderSweepWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 from workflows.payments.authorization_void import AuthorizationVoidWorkflow
 from workflows.payments.disputes import DisputeWorkflow
@@ -46,7 +48,13 @@ _RECONNECT_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 WORKFLOWS: dict[str, list[type]] = {
-    ORDERS_QUEUE: [CheckoutWorkflow, ReservationExpiryWorkflow, StockReconciliationWorkflow],
+    ORDERS_QUEUE: [
+        CheckoutWorkflow,
+        AdoptionWorkflow,
+        OrderSweepWorkflow,
+        ReservationExpiryWorkflow,
+        StockReconciliationWorkflow,
+    ],
     PAYMENTS_QUEUE: [
         PaymentWorkflow,
         RefundWorkflow,

@@ -36,6 +36,7 @@ from workflows.names import (
     PAYMENTS_QUEUE,
 )
 from workflows.notifications import CartReminderWorkflow
+from workflows.orders.order_sweep import OrderSweepWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 
@@ -61,6 +62,13 @@ SCHEDULES: tuple[Scheduled, ...] = (
         timedelta(minutes=5),
         ORDERS_QUEUE,
         "release expired reservations of orders whose workflow no longer runs",
+    ),
+    Scheduled(
+        "order-sweep",
+        OrderSweepWorkflow.run,
+        timedelta(minutes=15),
+        ORDERS_QUEUE,
+        "list orders, parcels and payments that no workflow looks after any more",
     ),
     Scheduled(
         "stock-reconciliation",

@@ -261,17 +261,15 @@ class CheckoutWorkflow:
 
     async def _finish_dispatched(self, reason: Reason, actor: str, data: dict[str, object]) -> CheckoutResult:
         """What was dispatched is paid for and goes on; nothing else is left of the order."""
-        parcels = {"dispatched": self._parcels.dispatched, "cancelled": self._parcels.stopped}
-        await self._recorder.record(
-            "partly",
-            OrderStatus.SHIPPED,
-            EventType.ORDER_PARTLY_CANCELLED,
-            actor=actor,
-            data=data | parcels,
-        )
+        await self._record_partly(actor, data)
         await self._delivery.follow_dispatched()
         self._recorder.show(OrderStatus.DELIVERED, "delivered in part and paid for")
         return CheckoutResult(order_id=self._order.order_id, status=OrderStatus.DELIVERED, reason=reason.code)
+
+    async def _record_partly(self, actor: str, data: dict[str, object]) -> None:
+        parcels = {"dispatched": self._parcels.dispatched, "cancelled": self._parcels.stopped}
+        status, event_type = OrderStatus.SHIPPED, EventType.ORDER_PARTLY_CANCELLED
+        await self._recorder.record("partly", status, event_type, actor=actor, data=data | parcels)
 
     def _charged_back(self, reason: str) -> None:
         if not (self._cancellation.by or self._saga.compensating):

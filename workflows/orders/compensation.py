@@ -26,6 +26,7 @@ class Compensation:
         self._timeline = timeline
         self._blocked: list[Blocked] = []
         self._settlement: SettleCompensation | None = None
+        self.was_blocked = False
 
     def settle(self, decision: SettleCompensation) -> None:
         """Apply what an operator has decided."""
@@ -54,7 +55,7 @@ class Compensation:
 
     async def _ask_operator(self, blocked: list[Blocked], attempt: int) -> SettleCompensation | None:
         """What an operator decides; None when a parcel that was unknown has become known."""
-        self._blocked, unknown = blocked, self._parcels.unknown
+        self._blocked, unknown, self.was_blocked = blocked, self._parcels.unknown, True
         reasons = [f"{compensation.name}: {compensation.why}" for compensation in blocked]
         self._show(reasons, unknown)
         status, event_type = OrderStatus.COMPENSATION_BLOCKED, EventType.ORDER_COMPENSATION_BLOCKED

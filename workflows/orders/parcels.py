@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 from domain.fulfilment import ParcelStatus
@@ -21,14 +21,15 @@ from schemas.fulfilment import (
     ParcelUpdated,
 )
 from schemas.order_requests import SettleParcel
-from schemas.orders import OrderPlaced, ParcelPlan
+from schemas.orders import AdoptedOrder, OrderPlaced, ParcelPlan
 from schemas.stock import StockAllocated
 from workflows.names import FULFILMENT_QUEUE, fulfilment_workflow_id
 from workflows.orders.fulfilment import FulfilmentWorkflow
 from workflows.reasons import CANCELLED, reason_of
+from workflows.running import RunningChild
 from workflows.waiting import run_all, shielded
 
-Child: TypeAlias = ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult]
+Child: TypeAlias = ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult] | RunningChild
 
 
 class OrderParcels:
@@ -104,6 +105,8 @@ class OrderParcels:
 
         One that has failed or was terminated is replaced, once; raises the reason when the replacement fails as well.
         """
+        if number not in self._starting:  # it had come to its end before the order was adopted
+            return self._updates[number]
         await workflow.wait_condition(lambda: self._ended(number))
         if self._children[number].exception() and number not in self._replaced:
             await self._replace(number)
@@ -134,6 +137,20 @@ class OrderParcels:
             self._starting[number] = asyncio.create_task(self._start(number))
         for number, starting in self._starting.items():
             # Shielded: a cancellation that arrives while a child starts must not leave us without its handle.
+            self._children[number] = await asyncio.shield(starting)
+
+    async def adopt(self, adopted: AdoptedOrder) -> None:
+        """Take over the parcels of an order whose workflow is gone; those of their workflows that are gone as well are
+        replaced, and the others go on.
+        """
+        self._started = True
+        self._plans = {parcel.number: parcel for parcel in adopted.placed.parcels}
+        for number, status in adopted.parcels.items():
+            if status.was_dispatched or status.is_final:
+                self._updates.setdefault(number, ParcelUpdated(number=number, status=status))
+            if not status.is_final:
+                self._starting[number] = asyncio.create_task(self._take_over(number))
+        for number, starting in self._starting.items():
             self._children[number] = await asyncio.shield(starting)
 
     async def hold(self, *, on: bool) -> None:
@@ -204,6 +221,13 @@ class OrderParcels:
         self._children[number] = await asyncio.shield(self._starting[number])
         return self._children[number]
 
+    async def _take_over(self, number: int) -> Child:
+        try:
+            return await self._start(number, adopt=True)
+        except WorkflowAlreadyStartedError:
+            workflow_id = fulfilment_workflow_id(self._order.order_id, number)
+            return RunningChild(workflow_id, lambda: self._is_final(number))
+
     async def _start(self, number: int, *, adopt: bool = False) -> Child:
         parcel = self._plans[number]
         return await workflow.start_child_workflow(
@@ -231,6 +255,9 @@ class OrderParcels:
 
     def _is_stopped(self, number: int) -> bool:
         return ParcelStatus(self._updates[number].status).is_stopped
+
+    def _is_final(self, number: int) -> bool:
+        return number in self._updates and ParcelStatus(self._updates[number].status).is_final
 
     def _ended(self, number: int) -> bool:
         return number in self._children and self._children[number].done()

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from contextlib import suppress
+from typing import TypeAlias
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
@@ -21,8 +22,11 @@ from schemas.provider_calls import PaymentOutcome
 from workflows.names import PAYMENTS_QUEUE, authorization_void_workflow_id, payment_workflow_id
 from workflows.payments.authorization_void import AuthorizationVoidWorkflow
 from workflows.payments.payment import PaymentWorkflow
+from workflows.running import RunningChild
 from workflows.timeline import money
 from workflows.waiting import shielded
+
+Child: TypeAlias = ChildWorkflowHandle[PaymentWorkflow, PaymentResult] | RunningChild
 
 
 class OrderPayment:
@@ -33,10 +37,12 @@ class OrderPayment:
         self._updates: dict[str, PaymentUpdated] = {}
         self._attempt_updates: deque[PaymentUpdated] = deque()
         self._declined_reauthorizations: deque[PaymentUpdated] = deque()
-        self._starting: asyncio.Task[ChildWorkflowHandle[PaymentWorkflow, PaymentResult]] | None = None
-        self._child: ChildWorkflowHandle[PaymentWorkflow, PaymentResult] | None = None
+        self._starting: asyncio.Task[Child] | None = None
+        self._child: Child | None = None
         self._unpaid: set[int] = set()
         self._known_dead = False
+        self._adopted = False
+        self._dispatched: dict[int, int] = {}
 
     def apply(self, update: PaymentUpdated) -> None:
         """The child has completed a step, or was refused it."""
@@ -51,6 +57,12 @@ class OrderPayment:
         # Shielded: a cancellation that arrives while the child starts must not leave us without its handle.
         self._starting = asyncio.create_task(self._start(payment))
         self._child = await asyncio.shield(self._starting)
+
+    def adopt(self) -> None:
+        """Take over the payment of an order whose workflow is gone: its own workflow may run, or be gone as well."""
+        self._adopted = self._known_dead = True
+        self._child = child = RunningChild(payment_workflow_id(self._order_id), lambda: "void" in self._updates)
+        self._starting = asyncio.create_task(_ready(child))
 
     def has_attempt_update(self) -> bool:
         """Whether there is an update of an attempt that was not read, or there never will be one."""
@@ -91,6 +103,7 @@ class OrderPayment:
         if amount == 0 or step in self._updates:
             return
         assert self._child is not None
+        self._dispatched[parcel] = amount
         self._unpaid.add(parcel)
         share = CaptureParcel(parcel=parcel, amount=amount, final=final, compensating=compensating)
         if not self._ended():
@@ -98,6 +111,9 @@ class OrderPayment:
                 await shielded(self._child.signal(PaymentWorkflow.capture, share))
         await workflow.wait_condition(lambda: step in self._updates or self._ended())
         if step not in self._updates:
+            if self._adopted:  # captured without its workflow, together with voiding the rest
+                self._unpaid.discard(parcel)
+                return
             raise await self._no_update()
         update = self._updates[step]
         if update.outcome is PaymentOutcome.DECLINED:
@@ -144,7 +160,7 @@ class OrderPayment:
         if self._child is not None:
             await self._child
 
-    async def _start(self, payment: PaymentInput) -> ChildWorkflowHandle[PaymentWorkflow, PaymentResult]:
+    async def _start(self, payment: PaymentInput) -> Child:
         return await workflow.start_child_workflow(
             PaymentWorkflow.run,
             payment,
@@ -159,7 +175,11 @@ class OrderPayment:
     async def _void_without_payment(self) -> None:
         await workflow.execute_child_workflow(
             AuthorizationVoidWorkflow.run,
-            VoidAuthorizations(order_id=self._order_id, reason="the order was cancelled or failed"),
+            VoidAuthorizations(
+                order_id=self._order_id,
+                reason="the order was cancelled or failed",
+                dispatched=self._dispatched if self._adopted else {},
+            ),
             id=authorization_void_workflow_id(self._order_id),
             task_queue=PAYMENTS_QUEUE,
             parent_close_policy=ParentClosePolicy.ABANDON,
@@ -173,3 +193,7 @@ class OrderPayment:
 
     def _ended(self) -> bool:
         return self._child is not None and self._child.done()
+
+
+async def _ready(child: Child) -> Child:
+    return child

@@ -18,6 +18,7 @@ from workflows.reasons import reason_of
 from workflows.stores import on_store
 from workflows.timeline import Timeline
 
+_END = "end"  # once, whichever of its workflows ends the order
 _NOT_PLACED, _ILLEGAL_MOVE = "not_found", "illegal_move"
 
 
@@ -28,6 +29,7 @@ class OrderRecorder:
         self.order_id = order_id
         self.payment_status = PaymentStatus.NOT_PAID
         self.timeline = timeline
+        self.adoption = ""  # what distinguishes the steps of a workflow that adopts the order from those before it
 
     async def record(
         self,
@@ -43,7 +45,7 @@ class OrderRecorder:
         """Move the order to a status, with its event."""
         command = RecordStatus(
             order_id=self.order_id,
-            step=step,
+            step=step if step == _END else f"{step}{self.adoption}",
             status=status,
             event_type=event_type,
             actor=actor,

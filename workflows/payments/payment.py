@@ -202,6 +202,7 @@ class PaymentWorkflow:
         return self._bank_waits_until is not None and self._card.attempted in self._unread_payments
 
     async def _serve(self, request: TryMethod | CaptureParcel | VoidAuthorization) -> None:
+        self._recorder.order_has_ended = False  # it asks: where it had ended, another workflow has adopted it
         if isinstance(request, CaptureParcel):
             await self._capture(request)
             return

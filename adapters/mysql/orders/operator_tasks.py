@@ -52,6 +52,13 @@ class OperatorTaskStore:
         with self._engine.connect() as connection:
             return {code: (count, aware(oldest)) for code, count, oldest in connection.execute(query)}
 
+    def open_workflows(self, prefix: str) -> list[str]:
+        """The workflow ids with this prefix of which something is open."""
+        workflow_id = operator_tasks.c.workflow_id
+        query = sa.select(workflow_id).distinct().where(operator_tasks.c.resolved_at.is_(None))
+        with self._engine.connect() as connection:
+            return list(connection.scalars(query.where(workflow_id.startswith(prefix, autoescape=True))))
+
     def resolve(self, task_id: int, actor: str, reason: str) -> OperatorTaskView:
         """Somebody has dealt with it; the first resolution stays. Raises NotFound, and TaskResolvesItself."""
         mine = operator_tasks.c.id == task_id

@@ -23,9 +23,11 @@ from adapters.mysql.transactions import in_transaction
 from domain.errors import CartChanged
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
-from domain.orders import WAITING_STATUSES, OrderStatus, status_after_parcels
-from schemas.checkout import OnShortage, PricedOrder
+from domain.orders import WAITING_STATUSES, OrderStatus, PaymentStatus, status_after_parcels
+from schemas.checkout import Adoption, CheckoutInput, OnShortage, PricedOrder
 from schemas.orders import (
+    AdoptedOrder,
+    AdoptOrder,
     OrderHistory,
     OrderPage,
     OrderPlaced,
@@ -88,6 +90,22 @@ class OrderStore:
         A failed or cancelled order releases its use of the voucher.
         """
         return in_transaction(self._engine, lambda connection: _record_status(connection, command))
+
+    def checkout_of(self, order_id: str, adoption: Adoption) -> CheckoutInput | None:
+        """The order as it is handed to the workflow that adopts it; None when it is not placed."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
+            return views.checkout(row, _lines(connection, order_id), adoption) if row is not None else None
+
+    def adopt(self, command: AdoptOrder) -> AdoptedOrder:
+        """Record that a new workflow takes the order over; answers what is recorded of it. Raises NotFound."""
+        status, payment_status = in_transaction(self._engine, lambda connection: _record_adoption(connection, command))
+        query = sa.select(parcels.c.number, parcels.c.status).where(parcels.c.order_id == command.order_id)
+        with self._engine.connect() as connection:
+            statuses = {row.number: ParcelStatus(row.status) for row in connection.execute(query)}
+        placed = self._placed(command.order_id, asking=False)
+        assert placed is not None
+        return AdoptedOrder(status=status, payment_status=payment_status, placed=placed, parcels=statuses)
 
     def get(self, order_id: str) -> OrderView | None:
         """The order in full."""
@@ -187,6 +205,14 @@ def _target(connection: sa.Connection, command: RecordStatus) -> OrderStatus:
         return command.status
     statuses = connection.scalars(sa.select(parcels.c.status).where(parcels.c.order_id == command.order_id))
     return status_after_parcels(command.status, [ParcelStatus(status) for status in statuses])
+
+
+def _record_adoption(connection: sa.Connection, command: AdoptOrder) -> tuple[OrderStatus, PaymentStatus]:
+    order = lock_order(connection, command.order_id)
+    if recorded(connection, command.order_id, command.step) is None:
+        data = {"reason": command.reason}
+        append(connection, order, Change(command.step, EventType.ORDER_ADOPTED, command.actor, data))
+    return order.status, order.payment_status
 
 
 def _record_status(connection: sa.Connection, command: RecordStatus) -> StatusRecorded:

@@ -10,7 +10,7 @@ from adapters.mysql.clock import aware
 from domain.credit import OrderCredit
 from domain.ledger import Account
 from schemas.base import Address, Money
-from schemas.checkout import PricedOrder
+from schemas.checkout import Adoption, CheckoutInput, OrderLineInput, PricedOrder
 from schemas.orders import (
     OrderEvent,
     OrderLineView,
@@ -24,6 +24,15 @@ from schemas.orders import (
 )
 
 Row = sa.Row[Any]
+_SAME_IN_CHECKOUT = (
+    "customer_id",
+    "email",
+    "cart_id",
+    "cart_version",
+    "shipping_address",
+    "shipping_method",
+    "currency",
+)
 
 
 def order_summary(row: Row) -> OrderSummary:
@@ -75,6 +84,19 @@ def order_view(
 def quote(row: Row, lines: Sequence[Row]) -> PricedOrder:
     """What an order was placed at: the columns of both tables are named as the quote's fields."""
     return PricedOrder.model_validate({**row._mapping, "lines": [dict(line._mapping) for line in lines]})  # noqa: SLF001 - SQLAlchemy's documented way to a row as a mapping
+
+
+def checkout(row: Row, lines: Sequence[Row], adoption: Adoption) -> CheckoutInput:
+    """An order as it is handed to the workflow that adopts it: nothing of it is paid with a method given now."""
+    same = {name: row._mapping[name] for name in _SAME_IN_CHECKOUT}  # noqa: SLF001 - see above
+    return CheckoutInput(
+        **same,
+        order_id=row.id,
+        lines=[OrderLineInput(sku=line.sku, quantity=line.quantity) for line in lines],
+        payment_method=None,
+        discount_code=row.voucher_code,
+        adoption=adoption,
+    )
 
 
 def payment_balance(balances: Mapping[Account, int], credit: OrderCredit, currency: str) -> PaymentBalance:
