@@ -8,6 +8,7 @@ from adapters.mysql.tables import orders, payments, stock
 from adapters.mysql.tables.schema import Code, Sku, Uuid
 from domain.catalog import LONGEST_NAME
 from schemas.credit import GrantCredit
+from schemas.operator_tasks import ResolutionRequest
 from schemas.payment_reconciliation import DifferenceDecisionRequest
 from schemas.product_edits import NewProduct
 from schemas.refunds import RefundRequest
@@ -22,9 +23,13 @@ BY_REQUEST: dict[str, tuple[type[BaseModel], str]] = {
     "flagged_webhooks.review": (ReviewRequest, "reason"),
     "stock_movements.reason": (NewMovement, "reason"),
     "order_lines.name": (NewProduct, "name"),
+    "operator_tasks.resolution": (ResolutionRequest, "reason"),
 }
-# Cut by who writes it: `fitted`, or a slice where it is read from outside (the note, the webhook's type).
-CUT = {"disputes.reason", "payment_differences.note", "flagged_webhooks.type"}
+# Cut by who writes it: `fitted`, or a slice where it is read from outside (the note, the webhook's type) or composed.
+CUT = {
+    *("disputes.reason", "payment_differences.note", "flagged_webhooks.type"),
+    *(f"operator_tasks.{name}" for name in ("about", "text", "route")),
+}
 # An e-mail address is validated, and a valid one has no more than 254 characters.
 VALIDATED = {"orders.email"}
 # The provider's and the carrier's own ids: cut they would name something else.
@@ -35,7 +40,10 @@ IDS = {
     *(f"payment_differences.{name}" for name in ("subject", "order_id", "payment_id", "live_key")),
 }
 # Written by our own code: codes, keys, actors.
-OURS = {"currency", "cart_claim", "step", "actor", "idempotency_key", "movement_key", "reviewed_by", "country"}
+OURS = {
+    *("currency", "cart_claim", "step", "actor", "idempotency_key", "movement_key", "reviewed_by", "country"),
+    *("workflow_id", "task_key", "resolved_by"),
+}
 SEEDED = {"warehouses.name"}
 
 
