@@ -30,6 +30,7 @@ from workflows.names import (
     fulfilment_workflow_id,
     orphaned_payment_workflow_id,
     payment_repair_workflow_id,
+    payment_workflow_id,
     refund_workflow_id,
 )
 from workflows.orders.checkout import CheckoutWorkflow
@@ -81,6 +82,12 @@ async def terminate_when_dispatched(run: OrderUnderTest) -> None:
     await run.order_when(lambda order: order.payment.captured.amount)
     await _move_parcel(run, "delivered", silent=True)
     await _parcel(run).terminate(REASON)
+
+
+async def terminate_payment(run: OrderUnderTest) -> None:
+    """Somebody terminates the workflow of the payment."""
+    await run.order_when(_is_booked)
+    await run.environment.client.get_workflow_handle(payment_workflow_id(run.order_id)).terminate(REASON)
 
 
 async def receive_goods(run: OrderUnderTest) -> None:

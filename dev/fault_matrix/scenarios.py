@@ -38,6 +38,13 @@ PARCEL_DIED = Scenario(
 PARCEL_DIED_LATE = Scenario(
     "parcel's workflow died on its way", postal_code=WAITING_POSTAL_CODE, action=actions.terminate_when_dispatched
 )
+PAYMENT_DIED = Scenario(
+    "payment's workflow died",
+    OrderStatus.FAILED,
+    postal_code=WAITING_POSTAL_CODE,
+    action=actions.terminate_payment,
+    retried=True,
+)
 BACKORDERED = Scenario("backordered", in_stock=0, receives=1, action=actions.receive_goods)
 _FOLLOW_UP = Target.FOLLOW_UP
 DISPUTED = Scenario("disputed", target=_FOLLOW_UP, action=actions.dispute_and_accept)
@@ -129,6 +136,7 @@ _OTHER_CALLS = (
     ("record_payment", "capture-1:expired", REAUTHORIZED),
     ("capture_payment", "capture-1:reauthorize-1", REAUTHORIZED),
     ("void_payment", "", ORPHANED_PAYMENT),
+    ("examine_payments", "", PAYMENT_DIED),
     ("cancel_shipment", "", CANCELLED_TOO_LATE),
     ("retrieve_shipment", "", PARCEL_DIED_LATE),
     ("catch_up_ledger", "", REFUNDED_AT_DASHBOARD),
