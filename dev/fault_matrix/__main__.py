@@ -19,11 +19,12 @@ from dev.stack import ensure_servers
 RESULT = Path(__file__).resolve().parent.parent.parent / "docs" / "fault-matrix.md"
 _ABOUT = """# The fault matrix
 
-Every activity of checkout, payment and fulfilment × every way its first attempt can fail × whether the order goes on
-or its customer cancels it at that moment, played on real servers by `make fault-matrix`; `make test` plays each fault
-on one of its two courses, drawn at random. A cell says how the order ended; the oracle (`dev/fault_matrix/oracle.py`)
-then compared our records with those of the payment provider and the carrier, stock with its ledger, and the history
-with the allowed moves; while the orders ran it checked all orders and all stock twice a second.
+Every activity of checkout, payment and fulfilment × every way its first attempt can fail, and every command to the
+carrier × every wrong answer of it, each × whether the order goes on or its customer cancels it at that moment, played
+on real servers by `make fault-matrix`; `make test` plays each fault on one of its two courses, drawn at random. A cell
+says how the order ended; the oracle (`dev/fault_matrix/oracle.py`) then compared our records with those of the payment
+provider and the carrier, stock with its ledger, and the history with the allowed moves; while the orders ran it checked
+all orders and all stock twice a second.
 
 """
 

@@ -15,6 +15,7 @@ from adapters.mysql.payments.ledger import Ledger
 from adapters.mysql.tables.orders import orders
 from adapters.mysql.tables.payments import payment_differences, refund_parts
 from dev.fault_matrix.order import CUSTOMER, REASON, STAFF, OrderUnderTest
+from domain.fulfilment import parcel_reference
 from domain.orders import OrderStatus, PaymentStatus
 from domain.reconciliation import DifferenceStatus
 from schemas.disputes import DisputeEnded, OperatorDecision
@@ -26,8 +27,10 @@ from workflows.names import (
     PAYMENTS_QUEUE,
     dispute_workflow_id,
     failed_refund_workflow_id,
+    fulfilment_workflow_id,
     orphaned_payment_workflow_id,
     payment_repair_workflow_id,
+    payment_workflow_id,
     refund_workflow_id,
 )
 from workflows.orders.checkout import CheckoutWorkflow
@@ -54,9 +57,37 @@ async def take_available(run: OrderUnderTest) -> None:
 
 async def cancel_when_booked(run: OrderUnderTest) -> None:
     """An operator cancels the order in the Web UI."""
-    await run.order_when(lambda order: order.parcels and order.parcels[0].tracking_number is not None)
+    await run.order_when(_is_booked)
     await run.handle.cancel()
     run.cancelled = True
+
+
+async def cancel_when_delivered_unseen(run: OrderUnderTest) -> None:
+    """An operator cancels the order, whose parcel has been delivered, and every event of that got lost."""
+    await run.order_when(_is_booked)
+    await _move_parcel(run, "delivered", silent=True)
+    await run.handle.cancel()
+
+
+async def terminate_when_booked(run: OrderUnderTest) -> None:
+    """Somebody terminates the workflow of the parcel."""
+    await run.order_when(_is_booked)
+    await _parcel(run).terminate(REASON)
+
+
+async def terminate_when_dispatched(run: OrderUnderTest) -> None:
+    """The same when the parcel is on its way; what the carrier says after that is lost."""
+    await run.order_when(_is_booked)
+    await _move_parcel(run, "dispatched")
+    await run.order_when(lambda order: order.payment.captured.amount)
+    await _move_parcel(run, "delivered", silent=True)
+    await _parcel(run).terminate(REASON)
+
+
+async def terminate_payment(run: OrderUnderTest) -> None:
+    """Somebody terminates the workflow of the payment."""
+    await run.order_when(_is_booked)
+    await run.environment.client.get_workflow_handle(payment_workflow_id(run.order_id)).terminate(REASON)
 
 
 async def receive_goods(run: OrderUnderTest) -> None:
@@ -221,6 +252,23 @@ def _intent_to_confirm(order: OrderView) -> str:
     """The provider's id of the payment that the customer is to confirm; empty when it is cancelled meanwhile."""
     secret = order.payment_action.client_secret if order.payment_action is not None else None
     return (secret or "").partition("_secret_")[0]
+
+
+def _is_booked(order: OrderView) -> bool:
+    return bool(order.parcels) and order.parcels[0].tracking_number is not None
+
+
+def _parcel(run: OrderUnderTest) -> WorkflowHandle[Any, Any]:
+    return run.environment.client.get_workflow_handle(fulfilment_workflow_id(run.order_id, 1))
+
+
+async def _move_parcel(run: OrderUnderTest, status: str, *, silent: bool = False) -> None:
+    """At the carrier, where it waits for that."""
+    carrier, reference = run.environment.sides.carrier, parcel_reference(run.order_id, 1)
+    found = (await asyncio.to_thread(httpx2.get, f"{carrier}/_ledger", params={"reference": reference})).json()["data"]
+    address = f"{carrier}/_control/shipments/{found[0]['id']}/advance"
+    moved = await asyncio.to_thread(httpx2.post, address, json={"to": status, "silent": silent})
+    moved.raise_for_status()
 
 
 async def _at_provider(run: OrderUnderTest, path: str, **body: Any) -> None:

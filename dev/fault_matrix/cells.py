@@ -25,7 +25,10 @@ class Target(StrEnum):
 
 @dataclass(frozen=True)
 class Scenario:
-    """How the order is placed, what is done about it, and how it ends unless it is cancelled."""
+    """How the order is placed, what is done about it, and how it ends unless it is cancelled.
+
+    Compensation that is blocked is `retried` by an operator, or else settled by hand.
+    """
 
     name: str
     ends: OrderStatus = OrderStatus.DELIVERED
@@ -38,6 +41,7 @@ class Scenario:
     refunds: int = 0
     target: Target = Target.ORDER
     credit: int = 0
+    retried: bool = False
 
 
 class Course(StrEnum):

@@ -1,11 +1,16 @@
-"""Which fault strikes which order, kept in files so that it outlives a worker that is killed."""
+"""Which fault strikes which order: in our worker, kept in files that outlive one that is killed, or at the carrier."""
 
 import json
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+
+import httpx2
+
+TIMEOUT = timedelta(seconds=3)  # of every call, in workers that fail on command
 
 
 class Kind(StrEnum):
@@ -17,6 +22,22 @@ class Kind(StrEnum):
     KILLED = "worker killed"
 
 
+class CarrierAnswer(StrEnum):
+    """What the carrier answers instead of what it should, or that it does not answer: faults of its simulator."""
+
+    WRONG_KEY = "401"
+    FORBIDDEN = "403"
+    NOT_FOUND = "404"
+    CONFLICT = "409"
+    TOO_MANY = "429"
+    BROKEN = "500"
+    TIMES_OUT_BEFORE = "timeout_before"
+    TIMES_OUT_AFTER = "timeout_after"
+
+
+CARRIER_OPERATIONS = {"book_shipment": "book", "cancel_shipment": "cancel"}
+
+
 @dataclass(frozen=True)
 class Fault:
     """The first attempt at this activity fails in this way; where the order calls it more than once, the call whose
@@ -24,7 +45,7 @@ class Fault:
     """
 
     activity: str
-    kind: Kind
+    kind: Kind | CarrierAnswer
     step: str = ""
 
 
@@ -64,3 +85,21 @@ class Faults:
 
     def _path(self, subject: str, state: str) -> Path:
         return self._folder / f"{subject}.{state}"
+
+
+class CarrierFault:
+    """A fault at the carrier, which strikes the first request about one parcel."""
+
+    def __init__(self, carrier: str, reference: str, fault: Fault) -> None:
+        self._address = f"{carrier}/_control/faults"
+        body = {
+            "kind": fault.kind,
+            "match": {"operation": CARRIER_OPERATIONS[fault.activity], "reference": reference},
+            "seconds": 1.5 * TIMEOUT.total_seconds() if fault.kind.startswith("timeout") else 0,
+        }
+        self._id = httpx2.post(self._address, json=body, timeout=30).raise_for_status().json()["id"]
+
+    def struck(self) -> bool:
+        """Whether the fault has struck."""
+        armed = httpx2.get(self._address, timeout=30).raise_for_status().json()
+        return any(fault["id"] == self._id and fault["hits"] for fault in armed)

@@ -11,8 +11,9 @@ from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
 from adapters.mysql.orders.orders import OrderStore
-from dev.fault_matrix.faults import Fault, Faults
+from dev.fault_matrix.faults import CarrierAnswer, CarrierFault, Fault, Faults
 from dev.fault_matrix.oracle import Sides
+from domain.fulfilment import parcel_reference
 from domain.orders import FINAL_STATUSES
 from schemas.checkout import CheckoutResult
 from schemas.order_requests import CancelOrder
@@ -45,6 +46,7 @@ class OrderUnderTest:
         self.cancelled = self.received = False
         self.errors: list[str] = []
         self._armed = ""
+        self._at_carrier: CarrierFault | None = None
         self._handle: WorkflowHandle[Any, CheckoutResult] | None = None
 
     @property
@@ -54,18 +56,23 @@ class OrderUnderTest:
         return self._handle
 
     def arm(self, subject: str) -> None:
-        """Have the fault strike in the workflow whose id contains this one."""
+        """Have the fault strike in the workflow whose id contains this one, or at the carrier of its first parcel."""
         self._armed = subject
-        self.environment.faults.arm(subject, self.fault)
+        if isinstance(self.fault.kind, CarrierAnswer):
+            self._at_carrier = CarrierFault(self.environment.sides.carrier, parcel_reference(subject, 1), self.fault)
+        else:
+            self.environment.faults.arm(subject, self.fault)
 
     def has_struck(self) -> bool:
         """Whether the fault has struck."""
+        if self._at_carrier is not None:
+            return self._at_carrier.struck()
         return bool(self._armed) and self.environment.faults.struck(self._armed)
 
     async def struck(self) -> None:
         """Wait until the fault has struck."""
-        while not self.has_struck():  # noqa: ASYNC110 - another process strikes
-            await asyncio.sleep(0.02)
+        while not await asyncio.to_thread(self.has_struck):  # noqa: ASYNC110 - another process strikes
+            await asyncio.sleep(0.2 if self._at_carrier else 0.02)
 
     async def cancel(self) -> None:
         """Cancel as its customer."""

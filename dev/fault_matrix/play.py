@@ -128,12 +128,14 @@ class Play(OrderUnderTest):
     # --- what happens in every scenario
 
     async def _settle_blocked_compensation(self) -> None:
-        """Decide, as an operator, about a compensation that is blocked because a parcel was dispatched meanwhile."""
+        """Decide, as an operator, about a compensation that is blocked: a parcel was dispatched, a payment has died."""
         while True:
             await asyncio.sleep(2)  # hundreds of orders may do so at once
             if await asyncio.to_thread(self._status) != OrderStatus.COMPENSATION_BLOCKED:
                 continue
-            decision = SettleCompensation(actor=STAFF, reason="it has left and is paid for", retry=False)
+            retry = self.cell.scenario.retried
+            reason = "once more" if retry else "it has left and is paid for"
+            decision = SettleCompensation(actor=STAFF, reason=reason, retry=retry)
             with suppress(WorkflowUpdateFailedError, RPCError):  # it has ended
                 await self.handle.execute_update(CheckoutWorkflow.settle_compensation, decision)
 

@@ -6,7 +6,7 @@ from itertools import product
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.fault_matrix import actions
 from dev.fault_matrix.cells import Cell, Course, Scenario, Target
-from dev.fault_matrix.faults import Fault, Kind
+from dev.fault_matrix.faults import CARRIER_OPERATIONS, CarrierAnswer, Fault, Kind
 from domain.orders import OrderStatus
 from schemas.checkout import OnShortage
 
@@ -27,6 +27,23 @@ PARTLY_AVAILABLE = Scenario(
 # The carrier moves no parcel to this postal code by itself, so its shipment can always be cancelled.
 PARCEL_CANCELLED = Scenario(
     "parcel cancelled", OrderStatus.CANCELLED, postal_code=WAITING_POSTAL_CODE, action=actions.cancel_when_booked
+)
+# The events of all its moves are lost: only who asks the carrier learns of them.
+CANCELLED_TOO_LATE = Scenario(
+    "cancelled too late", postal_code=WAITING_POSTAL_CODE, action=actions.cancel_when_delivered_unseen
+)
+PARCEL_DIED = Scenario(
+    "parcel's workflow died", OrderStatus.FAILED, postal_code=WAITING_POSTAL_CODE, action=actions.terminate_when_booked
+)
+PARCEL_DIED_LATE = Scenario(
+    "parcel's workflow died on its way", postal_code=WAITING_POSTAL_CODE, action=actions.terminate_when_dispatched
+)
+PAYMENT_DIED = Scenario(
+    "payment's workflow died",
+    OrderStatus.FAILED,
+    postal_code=WAITING_POSTAL_CODE,
+    action=actions.terminate_payment,
+    retried=True,
 )
 BACKORDERED = Scenario("backordered", in_stock=0, receives=1, action=actions.receive_goods)
 _FOLLOW_UP = Target.FOLLOW_UP
@@ -87,6 +104,9 @@ _LEADS_TO: Mapping[str, Scenario] = {
     "void_payment": PARCEL_CANCELLED,
     "release_stock": PARCEL_CANCELLED,
     "cancel_shipment": PARCEL_CANCELLED,
+    "retrieve_shipment": CANCELLED_TOO_LATE,
+    "read_parcel": PARCEL_DIED,
+    "record_operator_tasks": DISPUTED,
     "check_allocation": BACKORDERED,
     "authorize_credit": PAID_WITH_CREDIT,
     "capture_credit": PAID_WITH_CREDIT,
@@ -116,6 +136,9 @@ _OTHER_CALLS = (
     ("record_payment", "capture-1:expired", REAUTHORIZED),
     ("capture_payment", "capture-1:reauthorize-1", REAUTHORIZED),
     ("void_payment", "", ORPHANED_PAYMENT),
+    ("examine_payments", "", PAYMENT_DIED),
+    ("cancel_shipment", "", CANCELLED_TOO_LATE),
+    ("retrieve_shipment", "", PARCEL_DIED_LATE),
     ("catch_up_ledger", "", REFUNDED_AT_DASHBOARD),
 )
 EXCLUDED = {
@@ -127,9 +150,18 @@ EXCLUDED = {
 
 
 def cells(activities: list[str]) -> list[Cell]:
-    """Every activity of an order × every fault × both courses; some of them at another of its calls as well."""
-    calls = [(name, "", _LEADS_TO.get(name, DELIVERED)) for name in activities if name not in EXCLUDED]
+    """Every activity of an order × every fault × both courses; some of them at another of its calls as well.
+
+    And every answer of the carrier to every command.
+    """
+    names = [name for name in dict.fromkeys(activities) if name not in EXCLUDED]
+    calls = [(name, "", _LEADS_TO.get(name, DELIVERED)) for name in names]
+    of_the_carrier = [call for call in calls if call[0] in CARRIER_OPERATIONS]
+    faults: list[tuple[tuple[str, str, Scenario], Kind | CarrierAnswer]] = [
+        *product([*calls, *_OTHER_CALLS], Kind),
+        *product(of_the_carrier, CarrierAnswer),
+    ]
     return [
         Cell(Fault(name, kind, step), course, scenario)
-        for (name, step, scenario), kind, course in product([*calls, *_OTHER_CALLS], Kind, Course)
+        for ((name, step, scenario), kind), course in product(faults, Course)
     ]

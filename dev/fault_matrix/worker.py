@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,12 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from adapters.logs import configure_logging
 from adapters.settings import Settings, load_settings
-from dev.fault_matrix.faults import Faults, Kind
+from dev.fault_matrix.faults import TIMEOUT, Faults, Kind
 from dev.fault_matrix.mutants import MUTANTS
 from workers.orders import serve
 from workers.runner import reach_temporal
 from workflows import options
 
-TIMEOUT = timedelta(seconds=3)
 KILL = signal.SIGUSR1  # to the parent: kill your worker as a power cut would
 # The id of an order, or of a refund, dispute or decision about it; or the provider's id of a payment or refund.
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(pi|re)_\w+")
