@@ -73,7 +73,10 @@ class OrderLineInput(Payload):
 
 
 class Adoption(Payload):
-    """Staff have an order without a running workflow ended rightly: who, and why."""
+    """Staff have an order without a running workflow ended rightly: who, and why.
+
+    The reason is for the timeline: the order's history is its customer's as well.
+    """
 
     actor: str
     reason: str

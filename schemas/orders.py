@@ -88,7 +88,6 @@ class AdoptOrder(Payload):
     order_id: str
     step: str
     actor: str
-    reason: str
 
 
 class AdoptedOrder(Payload):

@@ -109,7 +109,7 @@ def reconcile_payments(wait: WaitSeconds = 90) -> None:
 @app.command()
 def adopt(
     order: Annotated[str, typer.Argument(help="The order's id.")],
-    reason: Annotated[str, typer.Option(help="Stands in the order's history.")],
+    reason: Annotated[str, typer.Option(help="Stands in the workflow's timeline.")],
     wait: WaitSeconds = 90,
 ) -> None:
     """Take over an order that no workflow looks after: what was dispatched goes on and is paid, the rest is undone.

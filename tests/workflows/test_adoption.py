@@ -16,8 +16,9 @@ from adapters.connections import Connections
 from adapters.mysql.clock import naive
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.payments.credit import StoreCredit
 from adapters.mysql.payments.ledger import Ledger
-from adapters.mysql.tables.orders import orders
+from adapters.mysql.tables.orders import orders, parcels
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
@@ -32,7 +33,8 @@ from tests.fixture_types import MakeProduct
 from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import Journal, effects
-from tests.workflows.waiting import until, until_async
+from tests.workflows.test_store_credit import Wallet
+from tests.workflows.waiting import current_details, until, until_async
 from workflows.names import ORDERS_QUEUE, order_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.orders.order_sweep import OrderSweepWorkflow
@@ -140,7 +142,8 @@ async def test_booked(
     check_money_and_stock(order, connections)
     assert order.available() == 10
     event = order.last_event("order.adopted")
-    assert (event.actor, event.data) == (STAFF.actor, {"reason": STAFF.reason})
+    assert (event.actor, event.data) == (STAFF.actor, {})
+    assert f"adopted by {STAFF.actor}: {STAFF.reason}" in await current_details(order.handle)
 
 
 @pytest.mark.parametrize("with_children", [False, True], ids=["children run on", "children gone as well"])
@@ -183,6 +186,38 @@ async def test_everything_dispatched_and_nothing_captured(
     assert "order.partly_cancelled" not in order.event_types()
     assert order.money()[EntryKind.CAPTURE] == order.view().total.amount
     check_money_and_stock(order, connections, 1, 2)
+
+
+async def test_card_and_store_credit_without_the_payments_workflow(
+    *, place_in_real_time: Place, make_product: MakeProduct, adopt: Adopt, connections: Connections
+) -> None:
+    wallet = Wallet(StoreCredit(connections.engine), 3500)
+    order = await place_in_real_time(
+        {make_product(stock={"BER": 5}, price=3000): 1, make_product(stock={"AMS": 5}, price=1000): 1},
+        customer_id=wallet.customer_id,
+        use_store_credit=True,
+    )
+    await order.first_answer()
+    await until(lambda: order.event_types().count("parcel.booked") == 2)
+    by_card = order.money()[EntryKind.AUTHORIZATION]
+    await lose(order, with_children=False)
+    await order.payment.terminate("by mistake")
+    number = next(one.number for one in order.view().parcels if one.warehouse == "BER")
+    await order.carrier_event(ParcelStatus.DISPATCHED, number)
+    await until(lambda: "parcel.dispatched" in order.event_types())
+    await adopt(order)
+    await until(lambda: "payment.credit_voided" in order.event_types())
+    await order.carrier_event(ParcelStatus.DELIVERED, number)
+    await order.handle.result()
+    query = sa.select(parcels.c.amount).where(parcels.c.order_id == order.id, parcels.c.number == number)
+    with connections.engine.connect() as connection:
+        share = connection.execute(query).scalar_one()
+    assert share > by_card > 0
+    payment = order.view().payment
+    assert (payment.captured.amount, payment.held.amount) == (share, 0)
+    assert order.money()[EntryKind.CAPTURE] == by_card  # the card first, as ever
+    assert wallet.balance() == (3500 - (share - by_card), 0)
+    assert order.reserved() == 0
 
 
 async def test_an_order_that_waits_for_its_customer(

@@ -13,6 +13,7 @@ from workflows.stores import on_store
 from workflows.waiting import run_to_completion
 
 ADOPTED = "adopted"
+_INTERRUPTED = "The order was interrupted and could not be completed."
 _BEING_UNDONE = (OrderStatus.CANCELLING, OrderStatus.COMPENSATION_BLOCKED)
 
 
@@ -35,7 +36,7 @@ class AdoptionWorkflow(CheckoutWorkflow):
         """Run the compensations of every step that the order may have taken, and follow what was dispatched."""
         assert order.adoption is not None
         self._saga.compensating = True  # what a customer may ask of an order in progress is too late
-        self._cancellation.by = CancelOrder(actor=order.adoption.actor, reason=order.adoption.reason)
+        self._cancellation.by = CancelOrder(actor=order.adoption.actor, reason=_INTERRUPTED)
         self._result = await run_to_completion(self._end(), self._timeline.add)
         self._reservation.stop()
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -48,16 +49,16 @@ class AdoptionWorkflow(CheckoutWorkflow):
         self._saga.add_compensation("cancel the parcels", lambda: self._delivery.stop(adopted.placed))
         if adopted.status is OrderStatus.CANCELLING:
             return await self._compensate(Reason(CANCELLED, "The order was cancelled."))
-        return await self._compensate(Reason(ADOPTED, "The order was interrupted and could not be completed."))
+        return await self._compensate(Reason(ADOPTED, _INTERRUPTED))
 
     async def _adopt(self) -> AdoptedOrder:
-        assert self._order.adoption is not None
-        run = workflow.info().first_execution_run_id
-        command = AdoptOrder(order_id=self._order.order_id, step=f"adopt:{run}", **self._order.adoption.model_dump())
+        adoption, run = self._order.adoption, workflow.info().first_execution_run_id
+        assert adoption is not None
+        command = AdoptOrder(order_id=self._order.order_id, step=f"adopt:{run}", actor=adoption.actor)
         adopted = await on_store(OrderActivities.adopt_order, command, "adopt the order", self._timeline)
         self._recorder.adoption = f":{run}"
         self._recorder.payment_status = adopted.payment_status
-        self._recorder.show(adopted.status, f"adopted by {command.actor}: {command.reason}", adopted.placed.number)
+        self._recorder.show(adopted.status, f"adopted by {adoption.actor}: {adoption.reason}", adopted.placed.number)
         self._status_before = adopted.status
         if adopted.status not in FINAL_STATUSES:
             self._reservation.start(adopted.placed.reservation_seconds)

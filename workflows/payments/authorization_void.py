@@ -99,9 +99,9 @@ class AuthorizationVoidWorkflow:
         await on_store(CreditActivities.capture_credit, command, "capture store credit", self._timeline)
 
     def _key(self, step: str) -> str:
-        """Of this run alone: a declined capture is tried again under another key."""
+        """Of this run alone: a declined capture is tried again under another key. It is the name of a step as well."""
         info = workflow.info()
-        return f"{info.workflow_id}:{info.run_id}:{step}"
+        return f"{info.workflow_id}:{info.run_id[:8]}:{step}"
 
 
 def _authorized(payment_id: str, examined: Examined) -> Excess:

@@ -210,8 +210,7 @@ def _target(connection: sa.Connection, command: RecordStatus) -> OrderStatus:
 def _record_adoption(connection: sa.Connection, command: AdoptOrder) -> tuple[OrderStatus, PaymentStatus]:
     order = lock_order(connection, command.order_id)
     if recorded(connection, command.order_id, command.step) is None:
-        data = {"reason": command.reason}
-        append(connection, order, Change(command.step, EventType.ORDER_ADOPTED, command.actor, data))
+        append(connection, order, Change(command.step, EventType.ORDER_ADOPTED, command.actor, {}))
     return order.status, order.payment_status
 
 
