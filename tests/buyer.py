@@ -48,7 +48,8 @@ class Buyer:
         return order
 
     def until_event(self, order_id: str, event: str) -> None:
-        deadline, seen = time.monotonic() + 120, []
+        deadline = time.monotonic() + 120
+        seen: list[str] = []
         while event not in seen:
             assert time.monotonic() < deadline, seen
             time.sleep(0.1)

@@ -25,6 +25,7 @@ from adapters.token_versions import LIFETIME_SECONDS
 from domain.actors import ORDER_ADMIN_ACTOR
 from domain.events import SecurityEventType
 from schemas.users import Role
+from workers.admin_orders import adopt_step
 from workers.admin_payments import reconcile_payments_step
 from workers.admin_products import app as products_app
 from workers.admin_search import index_steps, outdated_step, reindex_step
@@ -103,6 +104,19 @@ def reconcile_payments(wait: WaitSeconds = 90) -> None:
     It is the workflow that runs every hour; interrupting this command leaves it running.
     """
     _run(lambda stores: [reconcile_payments_step(stores, console)], wait)
+
+
+@app.command()
+def adopt(
+    order: Annotated[str, typer.Argument(help="The order's id.")],
+    reason: Annotated[str, typer.Option(help="Stands in the order's history.")],
+    wait: WaitSeconds = 90,
+) -> None:
+    """Take over an order that no workflow looks after: what was dispatched goes on and is paid, the rest is undone.
+
+    The sweep lists such orders, see `GET /v1/ops/tasks`. An order whose workflow runs is left alone.
+    """
+    _run(lambda stores: [adopt_step(stores, order, reason)], wait)
 
 
 @app.command()

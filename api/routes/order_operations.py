@@ -3,15 +3,23 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi.concurrency import run_in_threadpool
 
 from adapters.mysql.idempotency import Begun
 from api.answers import Answer
-from api.deps import Checkouts, OrdersFound, SearchPool
+from api.deps import Checkouts, Orders, OrdersFound, SearchPool
 from api.errors import problems
 from api.order_requests import RESPONSES, OrderRequests
 from api.ownership import CurrentOrder
 from api.permissions import CurrentPrincipal, acting, require
-from schemas.order_requests import ParcelSettlementRequest, SettleCompensation, SettlementRequest, SettleParcel
+from schemas.checkout import Adoption
+from schemas.order_requests import (
+    AdoptionRequest,
+    ParcelSettlementRequest,
+    SettleCompensation,
+    SettlementRequest,
+    SettleParcel,
+)
 from schemas.order_search import FoundOrders, OrderQuery
 from schemas.orders import OrderView
 from schemas.risk import Review, ReviewRequest
@@ -30,6 +38,7 @@ _PARCEL_SETTLEMENTS = {
     "dispatched": {"value": {"outcome": "dispatched", "reason": "the driver has signed for it"}},
     "ask again": {"value": {"outcome": "retry", "reason": "the carrier's API works again"}},
 }
+_ADOPTIONS = {"terminated": {"value": {"reason": "its workflow was terminated in the Web UI"}}}
 
 
 @router.post("/{order_id}/risk", dependencies=[require("orders:review")], response_model=OrderView, responses=RESPONSES)
@@ -108,6 +117,34 @@ async def settle_parcel(
         return await requests.as_it_is(order)
 
     return await requests.answer(f"/v1/ops/orders/{order.id}/parcels/{number}", order, body, settle)
+
+
+@router.post(
+    "/{order_id}/adopt", dependencies=[require("orders:settle")], response_model=OrderView, responses=RESPONSES
+)
+async def adopt_order(
+    body: Annotated[AdoptionRequest, Body(openapi_examples=_ADOPTIONS)],
+    order: CurrentOrder,
+    asker: CurrentPrincipal,
+    checkouts: Checkouts,
+    orders: Orders,
+    requests: OrderRequests,
+) -> Response:
+    """Take over an order that no workflow looks after, as the task `order_without_workflow` names it.
+
+    What was dispatched goes on and is charged, everything else is stopped, voided and released. Answers with the order
+    at once: that continues by itself, and may wait for an operator as any compensation. 409 `order_running` when a
+    workflow of the order runs.
+    """
+    adoption = Adoption(actor=acting(asker, "orders:settle"), reason=body.reason)
+
+    async def adopt(begun: Begun) -> Answer:
+        taken_over = await run_in_threadpool(orders.checkout_of, order.id, adoption)
+        assert taken_over is not None, "it has just been read"
+        await checkouts.adopt(taken_over, begun.resource_id)
+        return await requests.as_it_is(order)
+
+    return await requests.answer(f"/v1/ops/orders/{order.id}/adopt", order, body, adopt)
 
 
 @router.get("", dependencies=[require("ops:orders")], responses=problems(401, 403, 422, 503))

@@ -59,7 +59,9 @@ class Cancellation:
         await workflow.wait_condition(lambda: is_over() or self._goes_on())
 
     def partly(self) -> CheckoutResult:
-        """The answer about an order of which something goes on."""
+        """The answer about an order of which something goes on; raises ApplicationError when all of it does."""
+        if not self._parcels.stopped:
+            raise ApplicationError("Everything had been dispatched already.", type="too_late")
         return CheckoutResult(
             order_id=self._order_id,
             status=OrderStatus.SHIPPED,
