@@ -21,7 +21,7 @@ from schemas.orders import OrderView
 from tests.adapters.test_stock import order_of
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import MOVED_BY_HAND
-from tests.workflows.waiting import Handle, current_details, until_async
+from tests.workflows.waiting import Handle, current_details, execution_status, until_async
 from workflows.names import fulfilment_workflow_id
 from workflows.orders.fulfilment import FulfilmentWorkflow
 
@@ -76,7 +76,7 @@ async def until_closed(handle: Handle) -> None:
     """Its result may be awaited only once it has ended: waiting would let time pass."""
 
     async def closed() -> bool:
-        status = (await handle.describe()).status
+        status = await execution_status(handle)
         assert status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED)
         return status is WorkflowExecutionStatus.COMPLETED
 

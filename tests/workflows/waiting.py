@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 Handle: TypeAlias = WorkflowHandle[Any, Any]
@@ -55,16 +56,26 @@ async def until_started(handle: Handle) -> None:
     await until_async(started)
 
 
+async def execution_status(handle: Handle) -> WorkflowExecutionStatus:
+    """Whether it runs, or how it has ended."""
+    return WorkflowExecutionStatus((await _execution(handle)).status)
+
+
 async def search_attributes(handle: Handle) -> dict[str, object]:
-    """Those that are set. The SDK's own description cannot be read on the time-skipping server once one was unset."""
+    """Those that are set."""
+    fields = (await _execution(handle)).search_attributes.indexed_fields
+    found = {name: json.loads(payload.data or b"null") for name, payload in fields.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+async def _execution(handle: Handle) -> WorkflowExecutionInfo:
+    """The SDK's own description cannot be read on the time-skipping server once a search attribute was unset."""
     client = handle._client  # the handle offers no other way to ask
     request = DescribeWorkflowExecutionRequest(
         namespace=client.namespace, execution=WorkflowExecution(workflow_id=handle.id)
     )
     described = await client.workflow_service.describe_workflow_execution(request)
-    fields = described.workflow_execution_info.search_attributes.indexed_fields
-    found = {name: json.loads(payload.data or b"null") for name, payload in fields.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    return described.workflow_execution_info
 
 
 async def until_idle(handle: Handle) -> None:
