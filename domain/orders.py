@@ -66,7 +66,7 @@ ALLOWED_MOVES: dict[OrderStatus, set[OrderStatus]] = {
         *(_S.SHIPPED, _S.DELIVERED, _S.AWAITING_PAYMENT, _S.ON_HOLD, _S.FAILED),
         *_WAYS_OUT,
     },
-    _S.SHIPPED: {_S.DELIVERED, _S.AWAITING_PAYMENT, *_WAYS_OUT},
+    _S.SHIPPED: {_S.DELIVERED, _S.AWAITING_PAYMENT, _S.FAILED, *_WAYS_OUT},  # everything was lost or came back
     _S.DELIVERED: {_S.COMPENSATION_BLOCKED},  # it was never paid for
     # Of an order that is compensated after something was dispatched, that goes on.
     _S.CANCELLING: {_S.CANCELLED, _S.FAILED, _S.COMPENSATION_BLOCKED, _S.SHIPPED, _S.DELIVERED},
@@ -139,9 +139,10 @@ def status_after_parcels(current: OrderStatus, parcels: Sequence[ParcelStatus]) 
     if current is _S.ON_HOLD and not any(parcel.was_dispatched for parcel in parcels):
         return current
     goods = fulfilment_status(parcels)
-    if goods is FulfilmentStatus.DELIVERED:
-        return _S.DELIVERED
     standing = [parcel for parcel in parcels if not parcel.is_stopped]
+    delivered_in_part = goods is FulfilmentStatus.PARTIALLY_DELIVERED and all(parcel.is_final for parcel in standing)
+    if goods is FulfilmentStatus.DELIVERED or delivered_in_part:
+        return _S.DELIVERED
     if current is _S.SHIPPED or (standing and all(parcel.was_dispatched for parcel in standing)):
         return _S.SHIPPED
     waiting = (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD)

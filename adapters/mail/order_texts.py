@@ -86,7 +86,7 @@ _TEXTS: dict[str, EventText] = {
         "your parcel is on hold", "We will ship your parcel when your bank has decided about the disputed payment."
     ),
     EventType.PAYMENT_VOIDED: EventText(
-        "your payment was cancelled", "We have cancelled the authorised payment. You were not charged for it."
+        "an authorisation was cancelled", "We have cancelled an authorised amount. You are not charged for it."
     ),
     EventType.PAYMENT_CREDIT_AUTHORIZED: EventText(
         "your store credit is used", "We have set aside your store credit for this order."

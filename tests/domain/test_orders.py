@@ -116,17 +116,20 @@ def test_an_order_being_compensated_is_not_moved_by_its_parcels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parcels", "status"),
+    ("parcels", "status", "order"),
     [
-        ([P.RETURNED], FulfilmentStatus.RETURNED),
-        ([P.RETURNED, P.LOST, P.CANCELLED], FulfilmentStatus.RETURNED),
-        ([P.LOST], FulfilmentStatus.SHIPPED),
-        ([P.RETURNED, P.IN_TRANSIT], FulfilmentStatus.SHIPPED),
-        ([P.RETURNED, P.BOOKED], FulfilmentStatus.PARTIALLY_SHIPPED),
-        ([P.RETURNED, P.DELIVERED], FulfilmentStatus.PARTIALLY_DELIVERED),
-        ([P.LOST, P.DELIVERED, P.CANCELLED], FulfilmentStatus.PARTIALLY_DELIVERED),
+        ([P.RETURNED], FulfilmentStatus.RETURNED, OrderStatus.SHIPPED),
+        ([P.RETURNED, P.LOST, P.CANCELLED], FulfilmentStatus.RETURNED, OrderStatus.SHIPPED),
+        ([P.LOST], FulfilmentStatus.SHIPPED, OrderStatus.SHIPPED),
+        ([P.RETURNED, P.IN_TRANSIT], FulfilmentStatus.SHIPPED, OrderStatus.SHIPPED),
+        ([P.RETURNED, P.BOOKED], FulfilmentStatus.PARTIALLY_SHIPPED, OrderStatus.SHIPPED),
+        ([P.RETURNED, P.DELIVERED], FulfilmentStatus.PARTIALLY_DELIVERED, OrderStatus.DELIVERED),
+        ([P.IN_TRANSIT, P.DELIVERED], FulfilmentStatus.PARTIALLY_DELIVERED, OrderStatus.SHIPPED),
+        ([P.LOST, P.DELIVERED, P.CANCELLED], FulfilmentStatus.PARTIALLY_DELIVERED, OrderStatus.DELIVERED),
     ],
 )
-def test_what_came_back_or_was_lost_is_not_delivered(parcels: list[P], status: FulfilmentStatus) -> None:
+def test_what_came_back_or_was_lost_is_not_delivered(
+    parcels: list[P], status: FulfilmentStatus, order: OrderStatus
+) -> None:
     assert fulfilment_status(parcels) is status
-    assert status_after_parcels(OrderStatus.SHIPPED, parcels) is OrderStatus.SHIPPED
+    assert status_after_parcels(OrderStatus.SHIPPED, parcels) is order

@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import Client
 
 from domain.fulfilment import ParcelStatus
-from domain.orders import FulfilmentStatus
+from domain.orders import FulfilmentStatus, OrderStatus
 from schemas.fulfilment import (
     ParcelOutcome,
 )
@@ -112,6 +112,9 @@ async def test_a_parcel_that_never_arrives_ends_as_such_everywhere(
     assert (seen.parcels[0].status, seen.fulfilment_status) == (end, fulfilment)
     assert booked.event_types().count(f"parcel.{end}") == 1
     assert (await updates(parcel, skipping))[-1].status is end
+    result = await booked.handle.result()
+    assert (result.status, result.reason) == (OrderStatus.FAILED, "not_delivered")
+    assert booked.view().status is OrderStatus.FAILED
     assert ALERT in await current_details(parcel)
 
 

@@ -88,7 +88,7 @@ def check_view(order: Order) -> None:
     assert [parcel.status for parcel in view.parcels] == [P.DELIVERED, P.LOST, P.CANCELLED]
     statuses = (view.status, view.payment_status, view.fulfilment_status)
     assert statuses == (
-        OrderStatus.SHIPPED,
+        OrderStatus.DELIVERED,
         PaymentStatus.PARTIALLY_REFUNDED,
         FulfilmentStatus.PARTIALLY_DELIVERED,
     )

@@ -61,13 +61,13 @@ class CheckoutWorkflow:
         self._result: CheckoutResult | None = None
 
     @workflow.run
-    async def run(self, order: CheckoutInput) -> CheckoutResult:
+    async def run(self, order: CheckoutInput) -> CheckoutResult:  # noqa: ARG002 - as __init__ has it
         """Run the steps to the end; when they stop, compensate what was done."""
         # Before anything else: a killed worker may have placed the order without Temporal recording it.
         self._saga.add_compensation("release the stock and the voucher", self._delivery.release_stock)
         try:
             await self._cancellation.run(self._run_steps())
-            self._result = CheckoutResult(order_id=order.order_id, status=OrderStatus.DELIVERED)
+            self._result = await self._conclude("delivered and paid in full")
         except (asyncio.CancelledError, FailureError) as failure:
             # A cancellation that arrives now, or while an operator is waited for, must not leave it half compensated.
             self._result = await run_to_completion(self._compensate(reason_of(failure)), self._timeline.add)
@@ -180,7 +180,7 @@ class CheckoutWorkflow:
         await self._risk.pass_through(quote, paid)
         await self._confirm(quote)
         await self._fulfil(placed)
-        await self._settle()
+        await self._payment.end()
 
     async def _price(self) -> PricedOrder:
         order = self._order
@@ -230,9 +230,19 @@ class CheckoutWorkflow:
         # its store may be away for long without delaying one of them.
         await run_all(self._empty_cart(), self._delivery.deliver(placed, self._reauthorization.keep_paid))
 
-    async def _settle(self) -> None:
-        await self._payment.end()
-        self._recorder.show(OrderStatus.DELIVERED, "delivered and paid in full")
+    async def _conclude(self, text: str, reason: str | None = None) -> CheckoutResult:
+        """Delivered, in full or in part; an order of which everything came back or was lost has failed.
+
+        What was lost or came back needs an operator, beyond the order's end.
+        """
+        status = OrderStatus.DELIVERED
+        if self._parcels.any_is_delivered:
+            self._recorder.show(status, text)
+        else:
+            status, reason = OrderStatus.FAILED, "not_delivered"
+            data = {"code": reason, "message": "Nothing of the order could be delivered."}
+            await self._recorder.record("end", status, order_event(status), data=data)
+        return CheckoutResult(order_id=self._order.order_id, status=status, reason=reason)
 
     async def _empty_cart(self) -> None:
         await on_store(CartActivities.complete_cart, self._order.cart_command(), "empty the cart", self._timeline)
@@ -263,8 +273,7 @@ class CheckoutWorkflow:
         """What was dispatched is paid for and goes on; nothing else is left of the order."""
         await self._record_partly(actor, data)
         await self._delivery.follow_dispatched()
-        self._recorder.show(OrderStatus.DELIVERED, "delivered in part and paid for")
-        return CheckoutResult(order_id=self._order.order_id, status=OrderStatus.DELIVERED, reason=reason.code)
+        return await self._conclude("delivered in part and paid for", reason.code)
 
     async def _record_partly(self, actor: str, data: dict[str, object]) -> None:
         parcels = {"dispatched": self._parcels.dispatched, "cancelled": self._parcels.stopped}

@@ -80,6 +80,11 @@ class OrderParcels:
         return [number for number in sorted(self._updates) if not self._is_stopped(number)]
 
     @property
+    def any_is_delivered(self) -> bool:
+        """Whether the customer has something of the order."""
+        return any(update.status is ParcelStatus.DELIVERED for update in self._updates.values())
+
+    @property
     def stopped(self) -> list[int]:
         """The parcels that will never be dispatched."""
         return [number for number in sorted(self._plans) if number in self._updates and self._is_stopped(number)]
