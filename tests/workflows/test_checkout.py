@@ -10,12 +10,12 @@ from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutOutcome
-from schemas.order_requests import CancelOrder, SettleCompensation
+from schemas.order_requests import CancelOrder
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import Place, refusal
 from tests.workflows.provider import Journal, MakeFault, effects
 from tests.workflows.time_skipping import skip
-from workflows.orders.checkout import CheckoutWorkflow
+from tests.workflows.waiting import until, until_details
 
 DISPATCHED, DELIVERED = ParcelStatus.DISPATCHED, ParcelStatus.DELIVERED
 CANCEL = CancelOrder(actor="customer:test", reason="changed my mind")
@@ -188,19 +188,15 @@ async def test_lost_answer_of_the_provider_charges_once(
     assert order.money()[EntryKind.CAPTURE] == order.view().total.amount
 
 
-async def test_dispatched_parcel_blocks_compensation_until_an_operator_settles_it(
-    place: Place, make_product: MakeProduct
-) -> None:
+async def test_a_cancellation_in_the_web_ui_after_dispatch_is_ignored(place: Place, make_product: MakeProduct) -> None:
     order = await place({make_product(stock=5): 1})
     await order.first_answer()
     await order.carrier_event(DISPATCHED)
     await order.until(OrderStatus.SHIPPED)
+    await until_details(order.handle, "parcel 1 dispatched")
     await order.handle.cancel()
-    await order.until(OrderStatus.COMPENSATION_BLOCKED)
-    assert "was dispatched" in str(order.events()[-1].data["needs_operator"])
-    decision = SettleCompensation(actor="staff:test", reason="the customer keeps it", retry=False)
-    await order.handle.execute_update(CheckoutWorkflow.settle_compensation, decision)
-    assert (await order.handle.result()).status is OrderStatus.CANCELLED
+    await until_details(order.handle, "cancellation ignored: everything was dispatched")
+    assert (await order.delivered()).status is OrderStatus.DELIVERED
     assert order.reserved() == 0
 
 
@@ -213,11 +209,16 @@ async def test_cancellation_is_never_lost_whatever_the_order_is_doing(
     await order.carrier_event(DISPATCHED)
     await asyncio.sleep(milliseconds / 1000)
     await order.handle.cancel()
-    await order.until(OrderStatus.COMPENSATION_BLOCKED, OrderStatus.CANCELLED)
-    if order.view().status is OrderStatus.COMPENSATION_BLOCKED:
-        decision = SettleCompensation(actor="staff:test", reason="the customer keeps it", retry=False)
-        await order.handle.execute_update(CheckoutWorkflow.settle_compensation, decision)
-    assert (await order.handle.result()).status is OrderStatus.CANCELLED
+    await until(
+        lambda: (
+            order.view().status is OrderStatus.CANCELLED or order.view().fulfilment_status is FulfilmentStatus.SHIPPED
+        )
+    )
+    if order.view().fulfilment_status is FulfilmentStatus.SHIPPED:
+        await order.carrier_event(DELIVERED)
+    result, view = await order.handle.result(), order.view()
+    assert result.status is view.status
+    assert view.status is (OrderStatus.DELIVERED if order.money()[EntryKind.CAPTURE] else OrderStatus.CANCELLED)
     assert order.reserved() == 0
     money = order.money()
     assert money[EntryKind.CAPTURE] + money[EntryKind.VOID] == money[EntryKind.AUTHORIZATION]
