@@ -72,7 +72,10 @@ class OrderSweepActivities:
         if found:
             activity.logger.error("needs operator: %d order(s) and their workflows do not agree", len(found))
         return OrdersSwept(
-            looked_at=looked_at, without_workflow=len(found), mended=mended, orders=sorted(set(found))[:_MOST_NAMED]
+            looked_at=looked_at,
+            without_workflow=len(set(found)),
+            mended=mended,
+            orders=sorted(set(found))[:_MOST_NAMED],
         )
 
     async def _examine(self, page: "list[Unfinished]") -> list[str]:

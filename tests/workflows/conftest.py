@@ -1,5 +1,6 @@
 """Workflows on the time-skipping server, with production's workers, our real stores and other people's simulators."""
 
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx2
@@ -9,11 +10,14 @@ import uuid_utils
 from temporalio.client import Client
 
 from adapters.connections import Connections
+from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.orders.vouchers import Vouchers
 from dev.testbed import Testbed
 from schemas.vouchers import NewVoucher
+from temporal_clients.checkouts import CheckoutClient
 from tests.fixture_types import MakeProduct
 from tests.workflows.carrier import CarrierControl
+from tests.workflows.lost_orders import STAFF, Adopt
 from tests.workflows.orders import Order, Place, place_order
 from tests.workflows.parcels import Arm
 from tests.workflows.provider import (
@@ -29,6 +33,8 @@ from tests.workflows.provider import (
 from tests.workflows.time_skipping import time_skipping
 from tests.workflows.waiting import until
 from tests.workflows.workers import all_workers
+from workflows.names import order_workflow_id
+from workflows.orders.checkout import CheckoutWorkflow
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -168,4 +174,31 @@ async def booked(place: Place, make_product: MakeProduct) -> Order:
     order = await place({make_product(stock=5): 1})
     await order.first_answer()
     await until(lambda: "parcel.booked" in order.event_types())
+    return order
+
+
+@pytest.fixture
+def checkouts(temporal_client: Client) -> CheckoutClient:
+    return CheckoutClient(temporal_client, 30)
+
+
+@pytest.fixture
+def adopt(checkouts: CheckoutClient, connections: Connections) -> Adopt:
+    async def start(order: Order, request: str = "") -> None:
+        taken = OrderStore(connections.engine).checkout_of(order.id, STAFF)
+        assert taken is not None
+        await checkouts.adopt(taken, request or str(uuid.uuid4()))
+        order.handle = checkouts.client.get_workflow_handle_for(CheckoutWorkflow.run, order_workflow_id(order.id))
+
+    return start
+
+
+@pytest.fixture
+async def two_in_real_time(place_in_real_time: Place, make_product: MakeProduct) -> Order:
+    """One from Berlin, one from Amsterdam, both booked."""
+    order = await place_in_real_time(
+        {make_product(stock={"BER": 5}, price=1000): 1, make_product(stock={"AMS": 5}, price=3000): 1}
+    )
+    await order.first_answer()
+    await until(lambda: order.event_types().count("parcel.booked") == 2)
     return order

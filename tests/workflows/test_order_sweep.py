@@ -1,0 +1,96 @@
+"""The sweep lists what no workflow looks after, once, until it is mended. On the real server: the other lists none."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.client import Client
+
+from adapters.connections import Connections
+from adapters.mysql.orders.operator_tasks import OperatorTaskStore
+from domain.fulfilment import ParcelStatus
+from domain.orders import OrderStatus
+from schemas.operator_tasks import OperatorTaskCode, OperatorTaskView
+from schemas.order_sweep import OrdersSwept
+from temporal_clients.orders import RunningOrders
+from tests.workflows.lost_orders import Adopt, age, check_money_and_stock, lose
+from tests.workflows.orders import Order
+from tests.workflows.waiting import until, until_async
+from workflows.names import ORDERS_QUEUE
+from workflows.orders.order_sweep import OrderSweepWorkflow
+
+Sweep = Callable[[], Awaitable[OrdersSwept]]
+
+
+@pytest.fixture
+def sweep(temporal_client: Client) -> Sweep:
+    async def run() -> OrdersSwept:
+        return await temporal_client.execute_workflow(
+            OrderSweepWorkflow.run, id=f"sweep-{uuid.uuid4()}", task_queue=ORDERS_QUEUE
+        )
+
+    return run
+
+
+async def until_swept(sweep: Sweep, order: Order) -> None:
+    """Temporal's lists are a little behind."""
+
+    async def found() -> bool:
+        return order.id in (await sweep()).orders
+
+    await until_async(found)
+
+
+def tasks_of(connections: Connections, order: Order) -> list[OperatorTaskView]:
+    page = OperatorTaskStore(connections.engine).page(None, 1000)
+    return [task for task in page.items if task.order_id == order.id]
+
+
+async def test_the_sweep_lists_a_lost_order_once_and_ends_that_when_it_is_mended(
+    *, two_in_real_time: Order, adopt: Adopt, sweep: Sweep, connections: Connections
+) -> None:
+    order = two_in_real_time
+    age(connections, order)
+    await sweep()
+    assert tasks_of(connections, order) == []
+    await lose(order, with_children=False)
+    for _ in range(2):
+        assert order.id in (await sweep()).orders
+        (task,) = tasks_of(connections, order)
+        assert task.code is OperatorTaskCode.ORDER_WITHOUT_WORKFLOW
+        assert task.route == f"POST /v1/ops/orders/{order.id}/adopt"
+    await adopt(order)
+    await order.handle.result()
+    assert order.id not in (await sweep()).orders
+    assert tasks_of(connections, order) == []
+
+
+async def test_the_sweep_lists_what_is_left_of_an_ended_order(
+    *, two_in_real_time: Order, adopt: Adopt, sweep: Sweep, connections: Connections
+) -> None:
+    order = two_in_real_time
+    await order.carrier_event(ParcelStatus.DISPATCHED, 1)
+    await until(lambda: "payment.captured" in order.event_types())
+    await lose(order, with_children=True)
+    age(connections, order, status=OrderStatus.FAILED)
+    assert order.id in (await sweep()).orders
+    (task,) = tasks_of(connections, order)
+    assert "parcel 1 and the payment" in task.text
+    await adopt(order)
+    await until(lambda: "parcel.cancelled" in order.event_types())
+    await order.carrier_event(ParcelStatus.DELIVERED, 1)
+    await order.handle.result()
+    check_money_and_stock(order, connections, 1)
+
+
+async def test_the_sweep_lists_a_workflow_whose_order_has_ended(
+    *, two_in_real_time: Order, sweep: Sweep, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = two_in_real_time
+    age(connections, order, status=OrderStatus.FAILED)
+    pages, soon = RunningOrders.order_pages, datetime.now(UTC) + timedelta(minutes=1)
+    monkeypatch.setattr(RunningOrders, "order_pages", lambda self, _, size: pages(self, soon, size))
+    await until_swept(sweep, order)
+    (task,) = tasks_of(connections, order)
+    assert (task.code, task.route) == (OperatorTaskCode.WORKFLOW_OF_ENDED_ORDER, None)
