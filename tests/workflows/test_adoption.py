@@ -5,6 +5,7 @@ On the real server: the time-skipping one may stand still once a workflow was te
 
 import pytest
 import sqlalchemy as sa
+from temporalio.client import WorkflowHandle
 
 from adapters.connections import Connections
 from adapters.mysql.orders.orders import OrderStore
@@ -13,6 +14,7 @@ from adapters.mysql.tables.orders import parcels
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
+from schemas.checkout import CheckoutResult
 from schemas.order_requests import SettleCompensation
 from temporal_clients.checkouts import CheckoutClient
 from temporal_clients.errors import UpdateRefused
@@ -165,7 +167,9 @@ async def test_an_order_that_was_only_placed(
 ) -> None:
     command = order_of({make_product(stock=5): 2})
     placed = OrderStore(connections.engine).place(command)
-    handle = checkouts.client.get_workflow_handle_for(CheckoutWorkflow.run, order_workflow_id(placed.order_id))
+    handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult] = checkouts.client.get_workflow_handle(
+        order_workflow_id(placed.order_id), result_type=CheckoutResult
+    )
     order = Order(command.order, handle, checkouts.client, connections)
     assert order.reserved() == 2
     await adopt(order)
