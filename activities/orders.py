@@ -34,7 +34,7 @@ class OrderActivities:
     def price_order(self, command: PriceOrder) -> PricedOrder:
         """Price the lines by the catalog, never by the client; refuses unknown products and shipping methods.
 
-        A worker killed after it has placed the order has not told so: the order then costs what it was placed at,
+        A worker killed after it has placed the order could not report it: the order then costs what it was placed at,
         whatever has become of the catalog since.
         """
         with typed_failures():

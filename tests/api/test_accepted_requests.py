@@ -23,7 +23,7 @@ def nobody_works(engine: Testbed) -> Iterator[None]:
 
 
 def until_answered(ask: Callable[[], httpx2.Response]) -> httpx2.Response:
-    """As a client does that was told to ask again."""
+    """As a client does that was asked to ask again."""
     deadline = time.monotonic() + 120
     while (answer := ask()).status_code in (202, 503):
         assert time.monotonic() < deadline, answer.text

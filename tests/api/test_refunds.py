@@ -85,7 +85,7 @@ def test_fifty_at_once_refund_what_there_is(
     part = order["total"]["amount"] // 20
 
     def answered(number: int) -> httpx2.Response:
-        """Whoever is told that it takes longer asks again."""
+        """Whoever is answered that it takes longer asks again."""
         key, deadline = f"fifty-{order['id']}-{number}", time.monotonic() + 240
         while (answer := refund(part, key)).status_code == httpx2.codes.ACCEPTED:
             assert time.monotonic() < deadline

@@ -153,7 +153,7 @@ async def test_cancelled_at(
 
 
 async def cancel(scene: Scene, stage: Stage) -> None:
-    """The customer is told at once when it is too late, and otherwise what became of each parcel."""
+    """The customer learns at once when it is too late, and otherwise what became of each parcel."""
     handle = scene.order.handle
     if stage.delivered:
         with pytest.raises(RPCError) as ended:

@@ -21,7 +21,7 @@ from tests.workflows.provider import MakeVoucher
 
 
 def place_as_a_killed_worker(connections: Connections, order: CheckoutInput) -> int:
-    """Priced and placed, and nobody was told so; answers the total."""
+    """Priced and placed, and nobody knows; answers the total."""
     engine = connections.engine
     prices = OrderPrices(Catalog(engine), Vouchers(engine))
     quote = prices.price(order.price_command(order.lines, order.discount_code), datetime.now(UTC))

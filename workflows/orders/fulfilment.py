@@ -55,7 +55,7 @@ class FulfilmentWorkflow:
         self._settlements: list[ParcelSettlement] = []
         self._cancelled = False  # the order wants it stopped, and nothing has been done about that yet
         self._stopping = ""  # why it is not known whether it could be stopped
-        self._order_waits = False  # the order has not been told yet that nobody knows
+        self._order_waits = False  # the order has not been signalled yet that nobody knows
         self._unclear = False  # whether the carrier has a booking
         self._on_hold = job.on_hold
         self._too_late_to_hold = False
@@ -279,7 +279,7 @@ class FulfilmentWorkflow:
         return events or bool(self._settlements)
 
     def order_waits(self) -> bool:
-        """Whether the order has not been told yet that nobody knows."""
+        """Whether the order has not been signalled yet that nobody knows."""
         return self._order_waits
 
     async def unknown(self, why: str) -> None:

@@ -40,7 +40,7 @@ class ParcelRecord:
         self._timeline = timeline
         self._exceptions = 0
         self._last_report: datetime | None = None  # by the carrier's clock
-        self._last_news = workflow.now()
+        self._last_scan = workflow.now()
         self._noted: set[tuple[str, datetime | None]] = set()
 
     async def load(self) -> None:
@@ -83,7 +83,7 @@ class ParcelRecord:
         """Record what moves the parcel on; what is late, repeated or unknown is noted and moves nothing."""
         status, newer = report.status, self._is_newer(report)
         if newer:
-            self._last_report, self._last_news = _moment(report), workflow.now()
+            self._last_report, self._last_scan = _moment(report), workflow.now()
             self._timeline.needs_operator([], about=_SCANS)
         if not isinstance(status, ParcelStatus):
             self._note("unknown status", report)
@@ -99,9 +99,9 @@ class ParcelRecord:
 
     async def check_scans(self) -> None:
         """The carrier was asked and has nothing new: after some days of that a person has to ask."""
-        if not self.status.was_dispatched or self.status.is_final or workflow.now() - self._last_news < NO_SCAN_FOR:
+        if not self.status.was_dispatched or self.status.is_final or workflow.now() - self._last_scan < NO_SCAN_FOR:
             return
-        since = f"no scan since {self._last_news:%Y-%m-%d %H:%M} UTC"
+        since = f"no scan since {self._last_scan:%Y-%m-%d %H:%M} UTC"
         if self.status is not ParcelStatus.EXCEPTION:
             await self.record(
                 ParcelStatus.EXCEPTION, SYSTEM_ACTOR, data={"reason": f"no scan in {NO_SCAN_FOR.days} days"}
@@ -136,7 +136,7 @@ class ParcelRecord:
             data={**({"location": location} if location else {}), **(data or {})},
         )
         recorded = await on_store(FulfilmentActivities.record_parcel, command, text, self._timeline)
-        self.status, self._last_news = recorded.status, workflow.now()
+        self.status, self._last_scan = recorded.status, workflow.now()
         self._timeline.add(text if recorded.status is status else f"{text}: but it is {recorded.status} already")
         if recorded.not_reserved:
             self.needs_operator(

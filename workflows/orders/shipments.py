@@ -28,7 +28,7 @@ class Waiting(Protocol):
         """Whether something else has answered."""
 
     def order_waits(self) -> bool:
-        """Whether the order waits for the parcel to stop, and has not been told that this is unknown."""
+        """Whether the order waits for the parcel to stop, and has not been signalled that this is unknown."""
 
     async def unknown(self, why: str) -> None:
         """Tell it so."""
