@@ -175,7 +175,7 @@ class CheckoutClient(WorkflowClient):
         """Whether the order's workflow is running; None when Temporal knows of none.
 
         For those who ask after an order that is not recorded yet. While so many do that Temporal answers slowly, the
-        others are answered that it runs, without asking: a crowd that asks again and again must not keep it from working.
+        others are answered that it runs, without asking: a crowd that asks again must not keep it from working.
         """
         if self._looks.locked():
             return True
