@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -106,7 +107,9 @@ def test_an_interrupted_import_goes_on_with_the_same_command(
 def interrupt_import(send: SendImport, file: Path, key: str) -> subprocess.CompletedProcess[str]:
     """Interrupt the command as soon as it has imported something."""
     command = [*COMMAND, "import", str(file), "--key", key]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    # A shell that runs the tests in the background has them, and what they start, ignore it.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=heed) as process:  # noqa: PLW1509
         deadline = time.monotonic() + 120
         while not any(one["rows"] for one in imports(send, key)):
             assert time.monotonic() < deadline
