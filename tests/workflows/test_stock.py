@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 import sqlalchemy as sa
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from adapters.connections import Connections
 from adapters.mysql.clock import aware
@@ -27,10 +27,11 @@ from temporal_clients.orders import RunningOrders
 from tests.adapters.test_stock import order_of
 from tests.fixture_types import MakeProduct
 from tests.replay.test_replay import MOST_EVENTS
-from tests.workflows.orders import MOVED_BY_HAND, Place, refusal
+from tests.workflows.orders import MOVED_BY_HAND, Place
 from tests.workflows.time_skipping import skip
 from tests.workflows.waiting import current_details, until, until_async, until_details
 from workflows.names import FULFILMENT_QUEUE, ORDERS_QUEUE, fulfilment_workflow_id
+from workflows.orders.checkout import CheckoutWorkflow
 from workflows.orders.fulfilment import FulfilmentWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 
@@ -223,14 +224,29 @@ async def test_what_is_in_stock_leaves_at_once_and_is_captured_for_itself(
     await until(lambda: order.event_types().count("payment.captured") == 1)
     captured = order.money()[EntryKind.CAPTURE]
     assert 0 < captured < order.view().total.amount
-    with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await order.cancel(CANCEL)
-    assert refusal(refused.value) == "too_late"
     await deliver(sku, 2)
     await order.carrier_event(DISPATCHED, 2)
     await order.carrier_event(DELIVERED, 2)
     assert (await order.handle.result()).status is OrderStatus.DELIVERED
     assert order.money()[EntryKind.CAPTURE] == order.view().total.amount
+
+
+async def test_what_is_waited_for_can_be_cancelled_after_the_rest_has_left(
+    place: Place, late_product: LateProduct
+) -> None:
+    order = await place({late_product(stock=3): 5})
+    await order.first_answer()
+    await order.carrier_event(DISPATCHED, 1)
+    await order.carrier_event(DELIVERED, 1)
+    await until(lambda: order.event_types().count("payment.captured") == 1)
+    captured = order.money()[EntryKind.CAPTURE]
+    answer = await order.handle.execute_update(CheckoutWorkflow.cancel, CANCEL)
+    assert (answer.dispatched, answer.cancelled) == ([1], [2])
+    assert (await order.handle.result()).status is OrderStatus.DELIVERED
+    money = order.money()
+    assert 0 < money[EntryKind.CAPTURE] == captured
+    assert captured + money[EntryKind.VOID] == order.view().total.amount
+    assert order.reserved() == 0
 
 
 async def test_a_lost_message_delays_the_parcel_but_does_not_strand_it(
