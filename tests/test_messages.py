@@ -262,5 +262,5 @@ def test_a_command_with_it_cannot_be_read_and_no_policy_gives_up_on_that() -> No
         policy = found.get("retry_policy") if isinstance(found, dict) else None
         if policy is not None:
             assert set(policy.non_retryable_error_types or []) <= {"WriteRefused"}, name
-            # A step on a store that has failed locally goes on as STORE_AWAY.
-            assert policy.maximum_attempts == (4 if name == "STORE" else 0), name
+            # A step on a store that has failed locally goes on as a regular activity.
+            assert policy.maximum_attempts == {"STORE": 4, "STORE_ONCE": 1}.get(name, 0), name

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from activities.operator_tasks import OperatorTaskActivities
-from schemas.operator_tasks import OperatorTask, RecordOperatorTasks
+from schemas.operator_tasks import OperatorTask, OperatorTaskCode, RecordOperatorTasks
 from workflows.names import NEEDS_OPERATOR, STUCK_SINCE
-from workflows.options import STORE, STORE_IN_BACKGROUND
+from workflows.options import STORE_IN_BACKGROUND, STORE_ONCE
 from workflows.waiting import run_to_completion
 
 _KEPT_AS = "_operator_tasks_of_this_run"
@@ -98,10 +99,11 @@ class OperatorTasks:
 async def _write(command: RecordOperatorTasks) -> None:
     """One event in the history where MySQL answers; where it is away, the server's retries write none either."""
     call, summary = OperatorTaskActivities.record_operator_tasks, "what needs an operator"
-    try:
-        await workflow.execute_local_activity_method(call, command, summary=summary, **STORE)
-    except FailureError:
-        await workflow.execute_activity_method(call, command, summary=summary, **STORE_IN_BACKGROUND)
+    if all(task.code is not OperatorTaskCode.STORE_UNANSWERED for task in command.tasks):
+        with suppress(FailureError):
+            await workflow.execute_local_activity_method(call, command, summary=summary, **STORE_ONCE)
+            return
+    await workflow.execute_activity_method(call, command, summary=summary, **STORE_IN_BACKGROUND)
 
 
 async def end_operator_tasks() -> None:

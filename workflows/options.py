@@ -43,6 +43,12 @@ STORE = LocalOptions(
     retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=100), backoff_coefficient=4, maximum_attempts=4),
     cancellation_type=_WAIT_FOR_ITS_END,
 )
+# For what has another way where the store does not answer at once.
+STORE_ONCE = LocalOptions(
+    start_to_close_timeout=_TRANSACTION,
+    retry_policy=RetryPolicy(maximum_attempts=1),
+    cancellation_type=_WAIT_FOR_ITS_END,
+)
 # The same step while its store is away. The server retries it, and writes nothing into the history for that.
 STORE_AWAY = StoreCallOptions(
     start_to_close_timeout=_TRANSACTION,

@@ -146,6 +146,9 @@ EXCLUDED = {
     "reconcile_stock": "scheduled, for all stock at once",
     "reconcile_payments": "scheduled, for all payments at once",
     "finish_reconciliation": "scheduled, for all payments at once",
+    "sweep_orders": "scheduled, for all orders at once",
+    "adopt_order": "for orders without a workflow: tests/workflows/test_adoption.py",
+    "is_running": "the same",
 }
 
 
