@@ -24,7 +24,7 @@ from tests.workflows.orders import Order, Place
 from tests.workflows.provider import Journal, effects
 from tests.workflows.time_skipping import skip, time_skipping
 from tests.workflows.waiting import Handle, current_details, until_async, until_idle, until_started
-from workflows.options import STORE_AWAY
+from workflows.options import STORE_AWAY, STORE_IN_BACKGROUND
 from workflows.orders.checkout import CheckoutWorkflow
 
 AWAY, RETRIED_EVERY = timedelta(hours=36), timedelta(minutes=30)
@@ -69,8 +69,9 @@ async def skipping(connections: Connections, wires: dict[str, tuple[Wire, Secret
 @pytest.fixture(autouse=True)
 def retried_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server's retries write no history, however many there are; thousands of them would take minutes here."""
-    policy = replace(STORE_AWAY["retry_policy"], initial_interval=RETRIED_EVERY, maximum_interval=RETRIED_EVERY)
-    monkeypatch.setitem(STORE_AWAY, "retry_policy", policy)
+    for options in (STORE_AWAY, STORE_IN_BACKGROUND):
+        policy = replace(options["retry_policy"], initial_interval=RETRIED_EVERY, maximum_interval=RETRIED_EVERY)
+        monkeypatch.setitem(options, "retry_policy", policy)
 
 
 @pytest.fixture
