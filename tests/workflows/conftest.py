@@ -74,8 +74,23 @@ def place(skipping: Client, connections: Connections) -> Place:
     return start
 
 
+@pytest.fixture
+def no_other_worker(bed: Testbed) -> Iterator[None]:
+    """The engine's own worker, where other tests have started one, polls the same queues, and has no patch of a test."""
+    ran = "order-worker" in bed.processes
+    if ran:
+        bed.stop("order-worker")
+    yield
+    if ran:
+        bed.start("order-worker")
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def place_in_real_time(temporal_client: Client, connections: Connections) -> AsyncIterator[Place]:
+async def place_in_real_time(
+    no_other_worker: None,  # noqa: ARG001 - asked for, not used
+    temporal_client: Client,
+    connections: Connections,
+) -> AsyncIterator[Place]:
     """On the real server, for what races a timer: the time-skipping one would lose the order."""
 
     async def start(lines: dict[str, int], **fields: object) -> Order:

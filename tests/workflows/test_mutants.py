@@ -149,3 +149,4 @@ async def test_a_branch_that_acts_beside_the_compensation(
     _, _, compensated = (await current_details(order.handle)).partition("stopped: `terminated`")
     assert compensated
     assert ("parcel 2 captured" in compensated) is is_found
+    assert (compensated.count("parcel 2 delivered") > 1) is is_found
