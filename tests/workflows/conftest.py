@@ -76,7 +76,7 @@ def place(skipping: Client, connections: Connections) -> Place:
 
 @pytest.fixture
 def no_other_worker(bed: Testbed) -> Iterator[None]:
-    """The engine's own worker, where other tests have started one, polls the same queues, and has no patch of a test."""
+    """The engine's own worker, started by other tests, polls the same queues and has no patch of a test."""
     ran = "order-worker" in bed.processes
     if ran:
         bed.stop("order-worker")
@@ -87,7 +87,7 @@ def no_other_worker(bed: Testbed) -> Iterator[None]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def place_in_real_time(
-    no_other_worker: None,  # noqa: ARG001 - asked for, not used
+    no_other_worker: None,
     temporal_client: Client,
     connections: Connections,
 ) -> AsyncIterator[Place]:
