@@ -166,14 +166,17 @@ async def test_of_an_unknown_parcel_that_was_dispatched(
     check_settled(order, connections, 1)
 
 
+@pytest.mark.parametrize("captured", ["before the other is stopped", "after it"])
 async def test_a_slow_capture_beside_a_parcel_that_fails(
-    two_mortal_parcels: Order, connections: Connections, provider_fault: MakeFault
+    two_mortal_parcels: Order, connections: Connections, provider_fault: MakeFault, captured: str
 ) -> None:
     order = two_mortal_parcels
     capturing = provider_fault("latency", "capture", seconds=20)
     await order.carrier_event(ParcelStatus.DISPATCHED, 2)
     await until(capturing.struck)
     await order.parcel(1).terminate("stopped by hand")
+    if captured == "after it":
+        await until(lambda: "parcel.cancelled" in order.event_types())
     capturing.end()
     await order.until(OrderStatus.SHIPPED)
     await order.carrier_event(ParcelStatus.DELIVERED, 2)

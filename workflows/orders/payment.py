@@ -99,22 +99,16 @@ class OrderPayment:
 
         Raises ApplicationError when the authorization has expired and the bank does not authorize the amount again.
         """
-        step = f"capture-{parcel}"
-        if amount == 0 or step in self._updates:
+        if amount == 0:
             return
-        assert self._child is not None
+        step = f"capture-{parcel}"
         self._dispatched[parcel] = amount
         self._unpaid.add(parcel)
         share = CaptureParcel(parcel=parcel, amount=amount, final=final, compensating=compensating)
-        if not self._ended():
-            with suppress(FailureError):  # it has ended this very moment
-                await shielded(self._child.signal(PaymentWorkflow.capture, share))
-        await workflow.wait_condition(lambda: step in self._updates or self._ended())
-        if step not in self._updates:
-            if self._adopted:  # captured without its workflow, together with voiding the rest
-                self._unpaid.discard(parcel)
-                return
-            raise await self._no_update()
+        # The update may be there already: who asked first may have been cancelled while waiting for it.
+        if step not in self._updates and not await self._ask_to_capture(share):
+            self._unpaid.discard(parcel)
+            return
         update = self._updates[step]
         if update.outcome is PaymentOutcome.DECLINED:
             del self._updates[step]  # an operator may have it retried
@@ -159,6 +153,18 @@ class OrderPayment:
         """Wait until nothing is authorized any more."""
         if self._child is not None:
             await self._child
+
+    async def _ask_to_capture(self, share: CaptureParcel) -> bool:
+        """Wait for its update; False when an adopted order's payment is gone: it captures while it voids the rest."""
+        assert self._child is not None
+        step = f"capture-{share.parcel}"
+        if not self._ended():
+            with suppress(FailureError):  # it has ended this very moment
+                await shielded(self._child.signal(PaymentWorkflow.capture, share))
+        await workflow.wait_condition(lambda: step in self._updates or self._ended())
+        if step not in self._updates and not self._adopted:
+            raise await self._no_update()
+        return step in self._updates
 
     async def _start(self, payment: PaymentInput) -> Child:
         return await workflow.start_child_workflow(
