@@ -11,8 +11,10 @@ from schemas.fulfilment import (
     CancelShipment,
     FindShipment,
     ParcelRecorded,
+    ParcelReduced,
     RecordedParcel,
     RecordParcel,
+    ReduceParcel,
     ShipmentBooked,
     ShipmentCancelled,
     ShipmentFound,
@@ -53,6 +55,12 @@ class FulfilmentActivities:
         """Record a change of the parcel, with its stock and its event."""
         with typed_failures():
             return self._parcels.record(command)
+
+    @activity.defn
+    def reduce_parcel(self, command: ReduceParcel) -> ParcelReduced:
+        """Take cancelled units out of the parcel, with their stock, its amount and its event."""
+        with typed_failures():
+            return self._parcels.reduce(command)
 
     @activity.defn
     def read_parcel(self, command: FindShipment) -> RecordedParcel:

@@ -32,6 +32,7 @@ class EventType(StrEnum):
     ORDER_CANCELLED = "order.cancelled"
     ORDER_FAILED = "order.failed"
     ORDER_PARTLY_CANCELLED = "order.partly_cancelled"
+    ORDER_LINES_CANCELLED = "order.lines_cancelled"
     ORDER_COMPENSATION_BLOCKED = "order.compensation_blocked"
     ORDER_ADOPTED = "order.adopted"
 
@@ -63,6 +64,7 @@ class EventType(StrEnum):
     PARCEL_RETURNED = "parcel.returned"
     PARCEL_LOST = "parcel.lost"
     PARCEL_CANCELLED = "parcel.cancelled"
+    PARCEL_REDUCED = "parcel.reduced"
 
     PRODUCT_CREATED = "product.created"
     PRODUCT_CHANGED = "product.changed"

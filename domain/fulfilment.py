@@ -33,6 +33,11 @@ class ParcelStatus(StrEnum):
         return self in _DISPATCHED
 
     @property
+    def is_without_booking(self) -> bool:
+        """The carrier has no booking of it: not yet, or none any more because it is on hold."""
+        return self in (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD)
+
+    @property
     def is_stopped(self) -> bool:
         """It will never be dispatched: refused by the carrier when it was booked, or cancelled."""
         return self in (ParcelStatus.REFUSED, ParcelStatus.CANCELLED)

@@ -145,5 +145,4 @@ def status_after_parcels(current: OrderStatus, parcels: Sequence[ParcelStatus]) 
         return _S.DELIVERED
     if current is _S.SHIPPED or (standing and all(parcel.was_dispatched for parcel in standing)):
         return _S.SHIPPED
-    waiting = (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD)
-    return _S.PROCESSING if any(parcel not in waiting for parcel in parcels) else current
+    return current if all(parcel.is_without_booking for parcel in parcels) else _S.PROCESSING

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from domain.fulfilment import Allocation, Demand
+from domain.fulfilment import Allocation, Demand, summed
 from domain.money import split
 
 
@@ -55,3 +55,10 @@ def shares(contents: Sequence[Sequence[Demand]], goods: Mapping[str, Goods], tot
     values = [sum(goods[one.sku].unit_price * one.quantity for one in parcel) for parcel in contents]
     weights = [sum(goods[one.sku].weight_grams * one.quantity for one in parcel) for parcel in contents]
     return [Share(amount, weight) for amount, weight in zip(split(total, values), weights, strict=True)]
+
+
+def without(contents: Sequence[Demand], units: Mapping[str, int], goods: Mapping[str, Goods], amount: int) -> Share:
+    """What is left of a parcel's share when these units are taken out: as if they had been another parcel."""
+    left = [Demand(sku, quantity - units.get(sku, 0)) for sku, quantity in summed(contents).items()]
+    taken = [Demand(sku, quantity) for sku, quantity in units.items()]
+    return shares([left, taken], goods, amount)[0]

@@ -172,14 +172,26 @@ class CheckoutAnswer(Payload):
         return cls(order_id=order_id, outcome=outcome_of_end(code), code=code, message=message, details=dict(details))
 
 
+class CancelledLine(Payload):
+    """So many units of a SKU that are, or are to be, cancelled."""
+
+    sku: str
+    quantity: int
+
+
 class CheckoutResult(Payload):
-    """How the order ended; or, of one that was cancelled in part, which parcels go on and which do not."""
+    """How the order ended; or, of one that was cancelled in part, which parcels and lines go on and which do not.
+
+    `not_charged` is what the cancelled lines would have cost, in minor units of the order's currency.
+    """
 
     order_id: str
     status: Open[OrderStatus]
     reason: str | None = None
     dispatched: list[int] = []
     cancelled: list[int] = []
+    cancelled_lines: list[CancelledLine] = []
+    not_charged: int = 0
 
 
 class PricedLine(Payload):

@@ -5,7 +5,9 @@ from enum import StrEnum
 
 from domain.fulfilment import ParcelStatus
 from schemas.base import Address, Open, Payload
+from schemas.checkout import CancelledLine
 from schemas.orders import ParcelPlan
+from schemas.stock import StockAllocated
 
 
 class FulfilmentInput(Payload):
@@ -137,11 +139,38 @@ class ParcelSettlement(Payload):
     reason: str
 
 
+class ReduceParcel(Payload):
+    """Take these units out of a parcel that was not dispatched, and release their stock; repeat-safe by `step`."""
+
+    order_id: str
+    number: int
+    step: str
+    lines: list[CancelledLine]
+    actor: str
+    reason: str
+
+
+class ParcelReduced(Payload):
+    """What is left of the parcel, with its smaller amount; and the parcels of other orders that are complete with the
+    stock it released.
+    """
+
+    plan: ParcelPlan
+    allocated: list[StockAllocated] = []
+
+
+class Reduction(Payload):
+    """The answer to ReduceParcel; without `reduced` the carrier did not give the parcel back."""
+
+    step: str
+    reduced: ParcelReduced | None = None
+
+
 class ParcelUpdated(Payload):
     """The signal of FulfilmentWorkflow to the order about its parcel.
 
     With `unknown` the order has asked to stop the parcel and the carrier does not say whether it was dispatched; a
-    later signal, without it, says how that ended.
+    later signal, without it, says how that ended. With `reduction` it only answers a ReduceParcel.
     """
 
     number: int
@@ -150,6 +179,7 @@ class ParcelUpdated(Payload):
     tracking_number: str | None = None
     code: str | None = None
     message: str | None = None
+    reduction: Reduction | None = None
 
 
 class ParcelResult(Payload):

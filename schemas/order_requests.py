@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from schemas.base import Open, Payload, Request, Text
+from schemas.base import Open, Payload, Quantity, Request, Sku, Text
+from schemas.checkout import CancelledLine
 from schemas.fulfilment import ParcelOutcome
 
 
@@ -33,21 +34,31 @@ class Decision(Payload):
     actor: str
 
 
+class LineToCancel(Request):
+    """So many units of a SKU that the order no longer wants."""
+
+    sku: Sku
+    quantity: Annotated[Quantity, Field(ge=1)]
+
+
 class CancelRequest(Request):
-    """`POST /v1/orders/{id}/cancel`."""
+    """`POST /v1/orders/{id}/cancel`: all of it, or these lines."""
 
     reason: Annotated[str, StringConstraints(max_length=500)] = "changed my mind"
+    lines: Annotated[list[LineToCancel], Field(min_length=1, max_length=100)] | None = None
 
 
 class CancelOrder(Payload):
     """Cancel the order on behalf of an actor (`customer:<id>`, `staff:<id>:<role>` or `service:<client id>`).
 
-    `only_waiting` means only while it waits for its customer: another checkout of the same cart replaces it.
+    `only_waiting` means only while it waits for its customer: another checkout of the same cart replaces it. With
+    `lines` these units alone.
     """
 
     actor: str
     reason: str
     only_waiting: bool = False
+    lines: list[CancelledLine] = []
 
 
 class ParcelSettlementRequest(Request):

@@ -1,12 +1,13 @@
 """The order: its commands, records and views."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Self
 
 from domain.events import EventType
-from domain.fulfilment import ParcelStatus
+from domain.fulfilment import Demand, ParcelStatus
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
-from domain.parcels import PlannedParcel
+from domain.parcels import PlannedParcel, Share
 from schemas.base import Address, Money, Open, Payload
 from schemas.checkout import CheckoutInput, PricedOrder
 from schemas.provider_calls import PaymentAction
@@ -50,6 +51,17 @@ class ParcelPlan(Payload):
         """Units on backorder when the order was placed: the parcel waits for them."""
         return sum(line.backordered for line in self.lines)
 
+    @property
+    def demands(self) -> list[Demand]:
+        """What it is to contain."""
+        return [Demand(line.sku, line.quantity) for line in self.lines]
+
+    def without(self, units: Mapping[str, int], share: Share) -> Self:
+        """The plan without these units, at most one line each, and with this share; empty lines are left out."""
+        left = [line.without(units.get(line.sku, 0)) for line in self.lines]
+        lines = [line for line in left if line.quantity]
+        return self.model_copy(update={"lines": lines, "amount": share.amount, "weight_grams": share.weight_grams})
+
 
 class ParcelLine(Payload):
     """A line of a parcel; `backordered` of its units have to arrive in the warehouse first."""
@@ -57,6 +69,11 @@ class ParcelLine(Payload):
     sku: str
     quantity: int
     backordered: int = 0
+
+    def without(self, units: int) -> Self:
+        """The line without so many units, those on backorder first."""
+        backordered = max(0, self.backordered - units)
+        return self.model_copy(update={"quantity": self.quantity - units, "backordered": backordered})
 
 
 class ShortLine(Payload):
@@ -137,12 +154,13 @@ class Awaiting(Payload):
 class RecordStatus(Payload):
     """Move the order to a status and append the event, in one transaction; `step` makes a repeat a no-op.
 
-    An order that is partly cancelled takes the status of its other parcels, which may have moved on meanwhile.
+    An order that is partly cancelled takes the status of its other parcels, which may have moved on meanwhile. Without
+    a status the order keeps the one it has.
     """
 
     order_id: str
     step: str
-    status: OrderStatus
+    status: OrderStatus | None
     event_type: EventType
     actor: str
     data: dict[str, object] = {}
@@ -160,11 +178,12 @@ class StatusRecorded(Payload):
 
 
 class OrderLineView(Payload):
-    """A line of an order."""
+    """A line of an order as it was placed; `cancelled` of its units will not be delivered, and are not charged."""
 
     sku: str
     name: str
     quantity: int
+    cancelled: int = 0
     unit_price: Money
     discount: Money
     tax: Money

@@ -66,7 +66,7 @@ WRITERS = {
     "external_identities": {"identity/external_identities", "identity/account_closing"},
     "orders": {"orders/placing", "orders/shortening", "history"},
     "order_lines": {"orders/placing", "orders/shortening"},
-    "parcels": {"orders/placing", "orders/shortening", "orders/fulfilment"},
+    "parcels": {"orders/placing", "orders/shortening", "orders/reducing", "orders/fulfilment"},
     "order_events": {"history", "outbox"},
     "operator_tasks": {"orders/operator_tasks"},
     "vouchers": {"orders/vouchers"},

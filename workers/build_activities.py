@@ -115,6 +115,7 @@ def _parcels(reservations: Reservations, engine: sa.Engine, settings: Settings) 
         parcels.retrieve_shipment,
         parcels.record_parcel,
         parcels.read_parcel,
+        parcels.reduce_parcel,
     ]
 
 

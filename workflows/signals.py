@@ -1,10 +1,17 @@
 """Signals to workflows that may have ended meanwhile."""
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.workflow import ChildWorkflowHandle
 
 from schemas.base import Payload
+from workflows.running import RunningChild
 from workflows.waiting import shielded
+
+Child: TypeAlias = ChildWorkflowHandle[Any, Any] | RunningChild
 
 
 async def signal_if_open(workflow_id: str, signal: str, message: Payload) -> bool:
@@ -16,3 +23,14 @@ async def signal_if_open(workflow_id: str, signal: str, message: Payload) -> boo
             raise
         return False
     return True
+
+
+async def signal_child(child: Child, signal: Callable[..., None], *arguments: Payload) -> None:
+    """Signal a child, unless it has ended."""
+    if child.done():
+        return
+    try:
+        await shielded(child.signal(signal, args=arguments))
+    except FailureError as error:  # it has ended this very moment
+        if is_cancelled_exception(error):
+            raise

@@ -132,6 +132,11 @@ _TEXTS: dict[str, EventText] = {
         "part of your order was cancelled",
         "Part of your order was cancelled and you are not charged for it. What was shipped is on its way to you.",
     ),
+    EventType.ORDER_LINES_CANCELLED: EventText(
+        "items of your order were cancelled",
+        "We have cancelled items as requested, and you are not charged for them. The rest of your order continues.",
+    ),
+    EventType.PARCEL_REDUCED: EventText("your parcel has changed", "We have taken cancelled items out of your parcel."),
     EventType.ORDER_AWAITING_PAYMENT: EventText(
         "please complete your payment",
         "Your items stay reserved while you complete the payment or choose another method.",

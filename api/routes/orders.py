@@ -17,6 +17,7 @@ from domain.actors import customer_actor
 from domain.errors import NotFound
 from domain.orders import OrderStatus
 from schemas.base import Payload
+from schemas.checkout import CancelledLine
 from schemas.order_requests import CancelOrder, CancelRequest
 from schemas.orders import OrderHistory, OrderPage, OrderView
 from temporal_clients.checkouts import CheckoutClient
@@ -91,13 +92,16 @@ async def cancel_order(
     requests: CancelRequests,
     body: Annotated[CancelRequest | None, Body(openapi_examples={"size": {"value": _CANCEL_EXAMPLE}})] = None,
 ) -> Response:
-    """Cancel an order before its parcels are dispatched; reserved stock is released and authorized money is voided.
+    """Cancel an order, or some `lines` of it, before their parcels are dispatched: reserved stock is released, and what
+    is cancelled is not charged. What was dispatched goes on. Lines can be cancelled once the order is confirmed; their
+    part of discount, shipping and tax is not charged either.
 
     202 while that takes longer, 503 when nobody has accepted it yet; both name the key to ask again with. Without an
     Idempotency-Key the same request counts as a repeat.
     """
     wanted = body or CancelRequest()
-    request = CancelOrder(actor=_canceller(order, asker), reason=wanted.reason)
+    lines = [CancelledLine(sku=line.sku, quantity=line.quantity) for line in wanted.lines or []]
+    request = CancelOrder(actor=_canceller(order, asker), reason=wanted.reason, lines=lines)
 
     async def cancel(begun: Begun) -> Answer:
         await checkouts.cancel(order.id, begun.resource_id, request)

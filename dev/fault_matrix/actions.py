@@ -15,11 +15,12 @@ from adapters.mysql.payments.ledger import Ledger
 from adapters.mysql.tables.orders import orders
 from adapters.mysql.tables.payments import payment_differences, refund_parts
 from dev.fault_matrix.order import CUSTOMER, REASON, STAFF, OrderUnderTest
-from domain.fulfilment import parcel_reference
-from domain.orders import OrderStatus, PaymentStatus
+from domain.fulfilment import ParcelStatus, parcel_reference
+from domain.orders import FINAL_STATUSES, OrderStatus, PaymentStatus
 from domain.reconciliation import DifferenceStatus
+from schemas.checkout import CancelledLine
 from schemas.disputes import DisputeEnded, OperatorDecision
-from schemas.order_requests import Choice, Decision
+from schemas.order_requests import CancelOrder, Choice, Decision
 from schemas.orders import OrderView
 from schemas.payment_reconciliation import DecideDifference, DecisionAction
 from schemas.refunds import RefundInput
@@ -60,6 +61,19 @@ async def cancel_when_booked(run: OrderUnderTest) -> None:
     await run.order_when(_is_booked)
     await run.handle.cancel()
     run.cancelled = True
+
+
+async def cancel_a_unit(run: OrderUnderTest) -> None:
+    """The customer cancels one of the units in a booked parcel, and gets the others."""
+    await run.order_when(_is_booked)
+    lines = [CancelledLine(sku=run.sku, quantity=1)]
+    with suppress(WorkflowUpdateFailedError, RPCError):  # cancelled meanwhile
+        request = CancelOrder(actor=CUSTOMER, reason=REASON, lines=lines)
+        await run.handle.execute_update(CheckoutWorkflow.cancel, request)
+    order = await run.order_when(lambda order: order.parcels[0].status is ParcelStatus.BOOKED)
+    if order.status not in FINAL_STATUSES:
+        with suppress(httpx2.HTTPStatusError):
+            await _move_parcel(run, "delivered")
 
 
 async def cancel_when_delivered_unseen(run: OrderUnderTest) -> None:
@@ -266,7 +280,10 @@ async def _move_parcel(run: OrderUnderTest, status: str, *, silent: bool = False
     """At the carrier, where it waits for that."""
     carrier, reference = run.environment.sides.carrier, parcel_reference(run.order_id, 1)
     found = (await asyncio.to_thread(httpx2.get, f"{carrier}/_ledger", params={"reference": reference})).json()["data"]
-    address = f"{carrier}/_control/shipments/{found[0]['id']}/advance"
+    standing = [one for one in found if one["status"] != ParcelStatus.CANCELLED]
+    if not standing:  # the order was cancelled meanwhile
+        return
+    address = f"{carrier}/_control/shipments/{standing[0]['id']}/advance"
     moved = await asyncio.to_thread(httpx2.post, address, json={"to": status, "silent": silent})
     moved.raise_for_status()
 

@@ -28,6 +28,9 @@ PARTLY_AVAILABLE = Scenario(
 PARCEL_CANCELLED = Scenario(
     "parcel cancelled", OrderStatus.CANCELLED, postal_code=WAITING_POSTAL_CODE, action=actions.cancel_when_booked
 )
+UNIT_CANCELLED = Scenario(
+    "one of its units cancelled", units=3, postal_code=WAITING_POSTAL_CODE, action=actions.cancel_a_unit
+)
 # The events of all its moves are lost: only who asks the carrier learns of them.
 CANCELLED_TOO_LATE = Scenario(
     "cancelled too late", postal_code=WAITING_POSTAL_CODE, action=actions.cancel_when_delivered_unseen
@@ -106,6 +109,7 @@ _LEADS_TO: Mapping[str, Scenario] = {
     "cancel_shipment": PARCEL_CANCELLED,
     "retrieve_shipment": CANCELLED_TOO_LATE,
     "read_parcel": PARCEL_DIED,
+    "reduce_parcel": UNIT_CANCELLED,
     "record_operator_tasks": DISPUTED,
     "check_allocation": BACKORDERED,
     "authorize_credit": PAID_WITH_CREDIT,

@@ -45,5 +45,5 @@ class CarrierControl:
 
     def _shipments(self, order_id: str, parcel: int) -> list[dict[str, object]]:
         answer = httpx2.get(f"{self.address}/_ledger", params={"reference": f"{order_id}-{parcel}"})
-        found: list[dict[str, object]] = answer.raise_for_status().json()["data"]
-        return found
+        newest_first: list[dict[str, object]] = answer.raise_for_status().json()["data"]
+        return newest_first[::-1]

@@ -11,8 +11,9 @@ from domain.actors import SYSTEM_ACTOR
 from domain.orders import OrderStatus
 from schemas.checkout import CheckoutResult
 from schemas.order_requests import CancelOrder
+from workflows.orders.line_cancellation import LineCancellation
 from workflows.orders.parcels import OrderParcels
-from workflows.timeline import Timeline
+from workflows.orders.records import OrderRecorder
 
 
 class Cancellation:
@@ -21,10 +22,11 @@ class Cancellation:
     `by` is who cancels, for as long as it may come to that: an order of which something was dispatched goes on.
     """
 
-    def __init__(self, order_id: str, parcels: OrderParcels, timeline: Timeline) -> None:
-        self._order_id = order_id
+    def __init__(self, parcels: OrderParcels, recorder: OrderRecorder, currency: str) -> None:
+        self._order_id = recorder.order_id
         self._parcels = parcels
-        self._timeline = timeline
+        self._timeline = recorder.timeline
+        self._lines = LineCancellation(parcels, recorder, currency)
         self._steps: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self.by: CancelOrder | None = None
@@ -53,12 +55,15 @@ class Cancellation:
         elif self._steps is not None:
             self._steps.cancel()
 
-    async def cancel(self, request: CancelOrder, is_over: Callable[[], bool]) -> None:
+    async def cancel(self, request: CancelOrder, result: Callable[[], CheckoutResult | None]) -> CheckoutResult:
         """Cancel, and wait until the order is compensated, or every parcel is decided and one of them goes on."""
+        if request.lines and not self._lines.are_everything(request.lines):
+            return await self._lines.cancel(request)
         self.begin(request)
-        await workflow.wait_condition(lambda: is_over() or self._goes_on())
+        await workflow.wait_condition(lambda: result() is not None or self._goes_on())
+        return result() or self._partly()
 
-    def partly(self) -> CheckoutResult:
+    def _partly(self) -> CheckoutResult:
         """The answer about an order of which something goes on; raises ApplicationError when all of it does."""
         if not self._parcels.stopped:
             raise ApplicationError("Everything had been dispatched already.", type="too_late")
@@ -70,12 +75,16 @@ class Cancellation:
             cancelled=self._parcels.stopped,
         )
 
-    def check_may(self) -> None:
-        """Raise ApplicationError when everything was handed over, or is being cancelled already."""
+    def check_may(self, request: CancelOrder) -> None:
+        """Raise ApplicationError when everything was handed over, or is being cancelled already, or when the lines are
+        not those of parcels that can still be stopped.
+        """
         if self._parcels.all_are_decided:
             raise ApplicationError("The order is past the point where it can be cancelled.", type="too_late")
         if self.by is not None:
             raise ApplicationError("The order is being cancelled already.", type="already_cancelling")
+        if request.lines:
+            self._lines.check_may(request.lines)
 
     async def _stop_parcels(self, request: CancelOrder) -> None:
         await self._parcels.request_stop()

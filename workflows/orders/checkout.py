@@ -54,7 +54,7 @@ class CheckoutWorkflow:
         self._parcels = OrderParcels(order)
         self._compensation = Compensation(self._saga, self._parcels, self._recorder, self._timeline)
         self._dispute_hold = DisputeHold(self._parcels, self._recorder, self._charged_back)
-        self._cancellation = Cancellation(order.order_id, self._parcels, self._timeline)
+        self._cancellation = Cancellation(self._parcels, self._recorder, order.currency)
         self._reauthorization = Reauthorization(self._payment, self._attempts, self._parcels, self._recorder)
         self._reservation = StockReservation(order.order_id, self._timeline)
         self._delivery = Delivery(self._parcels, self._payment, self._reservation, self._recorder, self._timeline)
@@ -118,18 +118,17 @@ class CheckoutWorkflow:
 
     @workflow.update
     async def cancel(self, request: CancelOrder) -> CheckoutResult:
-        """Cancel what has not been handed over to the carrier; answers when all of that is compensated.
+        """Cancel what has not been handed over to the carrier, or some lines of it; answers when that is compensated.
 
         Parcels that were dispatched already, or turn out to be, go on: the answer says which.
         """
-        await self._cancellation.cancel(request, lambda: self._result is not None)
-        return self._result or self._cancellation.partly()
+        return await self._cancellation.cancel(request, lambda: self._result)
 
     @cancel.validator
     def _may_cancel(self, request: CancelOrder) -> None:
         if self._result is not None or self._saga.compensating:
             raise ApplicationError("The order is past the point where it can be cancelled.", type="too_late")
-        self._cancellation.check_may()
+        self._cancellation.check_may(request)
         if request.only_waiting and not self._shortage.waiting:
             self._attempts.check_replaceable()
 

@@ -74,13 +74,17 @@ class Compensation:
 
     def _show(self, reasons: list[str], unknown: Mapping[int, str]) -> None:
         """What waits for an operator, each unknown parcel by itself; without a reason it waits no more."""
-        path = f"POST /v1/ops/orders/{self._recorder.order_id}"
-        code = OperatorTaskCode.COMPENSATION_BLOCKED
-        self._timeline.needs_operator(reasons, code=code, route=f"{path}/compensation")
+        route = f"POST /v1/ops/orders/{self._recorder.order_id}/compensation"
+        self._timeline.needs_operator(reasons, code=OperatorTaskCode.COMPENSATION_BLOCKED, route=route)
         for number, why in unknown.items():
-            self._timeline.needs_operator(
-                [f"was parcel {number} dispatched? {why}"] if why else [],
-                about=f"parcel {number}",
-                code=OperatorTaskCode.PARCEL_UNKNOWN,
-                route=f"{path}/parcels/{number}",
-            )
+            show_unknown(self._timeline, self._recorder.order_id, number, why)
+
+
+def show_unknown(timeline: Timeline, order_id: str, number: int, why: str) -> None:
+    """A parcel waits for an operator's answer; without a reason it waits no more."""
+    timeline.needs_operator(
+        [f"was parcel {number} dispatched? {why}"] if why else [],
+        about=f"parcel {number}",
+        code=OperatorTaskCode.PARCEL_UNKNOWN,
+        route=f"POST /v1/ops/orders/{order_id}/parcels/{number}",
+    )

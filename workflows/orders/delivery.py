@@ -60,7 +60,8 @@ class Delivery:
         await self._parcels.stop_all()
         for parcel in placed.parcels:
             if parcel.number in self._parcels.dispatched:
-                await self._payment.capture(parcel.number, parcel.amount, final=False, compensating=True)
+                amount = self._parcels.amount(parcel.number)
+                await self._payment.capture(parcel.number, amount, final=False, compensating=True)
         if unknown := self._parcels.unknown:
             texts = [f"parcel {number}: {why}" for number, why in unknown.items()]
             raise ApplicationError("; ".join(texts), type=PARCEL_UNKNOWN, non_retryable=True)
@@ -102,9 +103,10 @@ class Delivery:
             if parcels > 1:  # otherwise nothing is left of the order
                 await self._reservation.release([number])
             return
-        self._captured_finally = final and parcel.amount > 0
+        amount = self._parcels.amount(number)
+        self._captured_finally = final and amount > 0
         self._recorder.show(OrderStatus.SHIPPED if final else OrderStatus.PROCESSING, f"parcel {number} dispatched")
-        await self._payment.capture(number, parcel.amount, final=final)
+        await self._payment.capture(number, amount, final=final)
         self._timeline.add(f"parcel {number} captured")
         self._paid.add(number)
 

@@ -1,7 +1,6 @@
 """FulfilmentWorkflow is one parcel from one warehouse: booked, followed to its end, or stopped."""
 
 from contextlib import suppress
-from datetime import timedelta
 
 from temporalio import workflow
 
@@ -14,22 +13,18 @@ from schemas.fulfilment import (
     ParcelOutcome,
     ParcelResult,
     ParcelSettlement,
+    ReduceParcel,
     ShipmentFound,
     ShipmentState,
 )
 from schemas.operator_tasks import OperatorTaskCode
 from workflows.orders.backorder import Backorder
 from workflows.orders.parcel_record import ParcelRecord
+from workflows.orders.reductions import Reductions
 from workflows.orders.shipment_inquiry import ShipmentInquiry
 from workflows.orders.shipments import UNKNOWN_AFTER, Shipments
 from workflows.timeline import Timeline
 from workflows.waiting import run_to_completion
-
-# The carrier's events say everything; should one get lost for good, it is asked.
-_FIRST_QUESTION, _LAST_QUESTIONS = timedelta(hours=6), timedelta(days=1)
-# An order that is being compensated waits for the answer.
-_FIRST_URGENT_QUESTION, _LAST_URGENT_QUESTIONS = timedelta(minutes=1), timedelta(hours=1)
-_NOT_BOOKED = (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD)
 
 
 @workflow.defn
@@ -59,6 +54,7 @@ class FulfilmentWorkflow:
         self._unclear = False  # whether the carrier has a booking
         self._on_hold = job.on_hold
         self._too_late_to_hold = False
+        self._reductions = Reductions(self._parcel, self._backorder, self._timeline)
         self._shipments = Shipments(job, self._parcel, self._timeline, self)
 
     @workflow.run
@@ -70,7 +66,7 @@ class FulfilmentWorkflow:
         if job.adopt:
             await self._parcel.load()
             self._unclear = True
-            self._inquiry.begin(_FIRST_URGENT_QUESTION, _LAST_URGENT_QUESTIONS)
+            self._inquiry.begin_urgently()
             self._inquiry.ask_now()
         while not self._parcel.status.is_final:
             await self._until_something_to_do()
@@ -96,6 +92,11 @@ class FulfilmentWorkflow:
     def cancel(self) -> None:
         """The order is being compensated: stop the parcel if it can still be stopped."""
         self._cancelled = self._order_waits = True
+
+    @workflow.signal
+    def reduce(self, command: ReduceParcel) -> None:
+        """The order has cancelled units in it: take them out if the parcel can still be opened."""
+        self._reductions.waiting.append(command)
 
     @workflow.signal
     def settle_parcel(self, settlement: ParcelSettlement) -> None:
@@ -129,40 +130,47 @@ class FulfilmentWorkflow:
         await workflow.wait_condition(self._something_to_do)
 
     def _something_to_do(self) -> bool:
-        events = bool(self._carrier_events) and (self._unclear or self._parcel.status is not ParcelStatus.PLANNED)
-        known = bool(self._settlements or self._inquiry.answers) or events
-        return known or self._cancelled or self._may_book_or_hold()
+        known = bool(self._settlements or self._inquiry.answers) or self._may_apply_events()
+        return known or self._cancelled or self._may_reduce() or self._may_book_or_hold()
 
     async def _go_on(self) -> None:
         if self._settlements:
             await self._settle(self._settlements.pop(0))
-        elif self._carrier_events and (self._unclear or self._parcel.status is not ParcelStatus.PLANNED):
+        elif self._may_apply_events():
             await self._parcel.apply(self._carrier_events.pop(0))
             self._follow()
         elif self._inquiry.answers:
             await self._learn(self._inquiry.answers.pop(0))
         elif self._cancelled:
             await self._stop()
+        elif self._may_reduce():
+            await self._reductions.apply_next(self._cancel_booking)
         elif self._parcel.status is ParcelStatus.PLANNED and not self._backorder.over:
-            await self._backorder.wait(lambda: self._cancelled or bool(self._settlements))
+            await self._backorder.wait(lambda: self._cancelled or bool(self._settlements or self._reductions.waiting))
         else:
             await (self._put_on_hold() if self._on_hold else self._book())
+
+    def _may_apply_events(self) -> bool:
+        return bool(self._carrier_events) and (self._unclear or self._parcel.status is not ParcelStatus.PLANNED)
+
+    def _may_reduce(self) -> bool:
+        return bool(self._reductions.waiting) and not (self._unclear or self._stopping)
 
     def _may_book_or_hold(self) -> bool:
         if self._unclear or self._stopping:
             return False
         if self._on_hold:
             return self._parcel.status in (ParcelStatus.PLANNED, ParcelStatus.BOOKED) and not self._too_late_to_hold
-        return self._parcel.status in _NOT_BOOKED
+        return self._parcel.status.is_without_booking
 
     def _follow(self) -> None:
         """It is known again where the parcel is: the next question can wait, as long as events come."""
         if self._parcel.status.was_dispatched:
             self._stopping, self._unclear, self._order_waits = "", False, False
-        if self._parcel.status in _NOT_BOOKED and not self._unclear:
+        if self._parcel.status.is_without_booking and not self._unclear:
             self._inquiry.rest()
         elif not (self._stopping or self._unclear):
-            self._inquiry.begin(_FIRST_QUESTION, _LAST_QUESTIONS)
+            self._inquiry.begin()
 
     async def _learn(self, found: ShipmentFound) -> None:
         """The carrier was asked, and this is all it knows."""
@@ -170,7 +178,7 @@ class FulfilmentWorkflow:
         await self._take_over(found.shipment)
         await self._parcel.check_scans()
         if self._stopping and not (self._parcel.status.was_dispatched or self._parcel.status.is_final):
-            if was_unclear or self._parcel.status in _NOT_BOOKED:
+            if was_unclear or self._parcel.status.is_without_booking:
                 self._cancelled, self._stopping = True, ""  # now it can be cancelled
             elif self._order_waits:
                 await self.unknown(self._stopping)
@@ -180,14 +188,14 @@ class FulfilmentWorkflow:
     async def _take_over(self, state: ShipmentState | None) -> None:
         status = self._parcel.status
         if state is None:
-            if status not in _NOT_BOOKED:
+            if not status.is_without_booking:
                 self._parcel.needs_operator(
                     "the carrier knows no shipment of this parcel", "shipment", OperatorTaskCode.PARCEL_UNKNOWN
                 )
-        elif state.status is ParcelStatus.CANCELLED and (status in _NOT_BOOKED or self._on_hold):
-            await self._booking_ended(state.shipment_id)
+        elif state.status is ParcelStatus.CANCELLED and (status.is_without_booking or self._on_hold):
+            await self._parcel.booking_cancelled()
         else:
-            if status in _NOT_BOOKED:
+            if status.is_without_booking:
                 await self._parcel.found_booked(state)
             await self._parcel.found(state)
             self._timeline.needs_operator([], about="shipment")
@@ -207,8 +215,8 @@ class FulfilmentWorkflow:
             self._shipments.attempt += 1
             self._cancelled, self._stopping = True, ""
         if self._unclear or self._stopping:
-            self._inquiry.begin(_FIRST_URGENT_QUESTION, _LAST_URGENT_QUESTIONS)
-        if self._unclear or self._parcel.status not in _NOT_BOOKED:
+            self._inquiry.begin_urgently()
+        if self._unclear or not self._parcel.status.is_without_booking:
             self._inquiry.ask_now()
 
     # --- commands to the carrier
@@ -224,23 +232,21 @@ class FulfilmentWorkflow:
     async def _put_on_hold(self) -> None:
         """Not booked, or its booking is cancelled; what the carrier has collected cannot be put on hold."""
         if self._parcel.status is ParcelStatus.BOOKED:
-            answer = await self._shipments.cancel("hold", "cancel the shipment: on hold")
-            if answer is None or not answer.cancelled:
-                self._too_late_to_hold = True
-                self._timeline.add("too late to hold: the carrier has collected it")
-                self._inquiry.ask_now()
-                return
-            self._parcel.booking += 1
-        self._inquiry.rest()
-        await self._parcel.record(ParcelStatus.ON_HOLD, SYSTEM_ACTOR)
-
-    async def _booking_ended(self, shipment_id: str) -> None:
-        """A workflow that died has cancelled the booking, and may not have recorded that: the next one is another."""
-        self._timeline.add(f"the booking {shipment_id} has been cancelled")
-        if self._parcel.status is not ParcelStatus.ON_HOLD:
-            self._parcel.booking += 1
-        if self._parcel.status is ParcelStatus.BOOKED:
+            self._too_late_to_hold = not await self._cancel_booking("hold")
+        else:
+            self._inquiry.rest()
             await self._parcel.record(ParcelStatus.ON_HOLD, SYSTEM_ACTOR)
+
+    async def _cancel_booking(self, step: str) -> bool:
+        """Whether the carrier gives it back, as from now on hold; if not, it has to say what became of it."""
+        answer = await self._shipments.cancel(step, f"cancel the shipment: {step}")
+        if answer is None or not answer.cancelled:
+            self._timeline.add(f"too late to {step}: the carrier has collected it")
+            self._inquiry.ask_now()
+            return False
+        self._inquiry.rest()
+        await self._parcel.booking_cancelled()
+        return True
 
     async def _stop(self) -> None:
         self._cancelled = False
@@ -249,7 +255,7 @@ class FulfilmentWorkflow:
             await self._parcel.signal_order()
         elif self._unclear:
             self._ask_urgently("the carrier does not say whether it is booked")
-        elif self._parcel.status in _NOT_BOOKED:
+        elif self._parcel.status.is_without_booking:
             await self._parcel.record(ParcelStatus.CANCELLED, SYSTEM_ACTOR)
         else:
             await self._stop_booked()
@@ -268,7 +274,7 @@ class FulfilmentWorkflow:
 
     def _ask_urgently(self, why: str) -> None:
         self._stopping = why
-        self._inquiry.begin(_FIRST_URGENT_QUESTION, _LAST_URGENT_QUESTIONS)
+        self._inquiry.begin_urgently()
         self._inquiry.ask_now()
 
     # --- what goes on beside a call to the carrier
@@ -283,6 +289,6 @@ class FulfilmentWorkflow:
         return self._order_waits
 
     async def unknown(self, why: str) -> None:
-        """Tell the order, once for each time it has asked."""
+        """Signal it to the order, once for each time it has asked."""
         self._stopping, self._order_waits = why, False
         await self._parcel.signal_order(unknown=why)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
 
 from activities.fulfilment import FulfilmentActivities
 from domain.actors import CARRIER_ACTOR, SYSTEM_ACTOR
@@ -15,18 +14,18 @@ from schemas.fulfilment import (
     FulfilmentInput,
     ParcelUpdated,
     RecordParcel,
+    Reduction,
     ShipmentBooked,
     ShipmentState,
 )
 from schemas.operator_tasks import OperatorTaskCode
 from workflows.names import PARCEL_UPDATED, order_workflow_id
+from workflows.signals import signal_if_open
 from workflows.stores import on_store
 from workflows.timeline import Timeline
-from workflows.waiting import shielded
 
 NO_SCAN_FOR = timedelta(days=5)
 _SCANS, _DOOR, _STOCK = "scans", "refused at the door", "stock"  # what an operator is needed about
-_NO_BOOKING = (ParcelStatus.PLANNED, ParcelStatus.ON_HOLD)
 
 
 class ParcelRecord:
@@ -34,6 +33,7 @@ class ParcelRecord:
 
     def __init__(self, job: FulfilmentInput, timeline: Timeline) -> None:
         self.status = ParcelStatus.PLANNED
+        self.plan = job.parcel
         self.shipment = ShipmentBooked(accepted=False)
         self.booking = 1
         self._job = job
@@ -44,7 +44,7 @@ class ParcelRecord:
         self._noted: set[tuple[str, datetime | None]] = set()
 
     async def load(self) -> None:
-        """Take over what an earlier workflow of the parcel has recorded, and tell the order, which may not know it."""
+        """Take over what an earlier workflow has recorded, and signal the order, which may not know it."""
         command = FindShipment(order_id=self._job.order_id, number=self._job.parcel.number)
         found = await on_store(FulfilmentActivities.read_parcel, command, "read the parcel", self._timeline)
         self.status, self.booking, self._exceptions = found.status, found.booking, found.exceptions
@@ -79,6 +79,16 @@ class ParcelRecord:
         self._take_over(state)
         await self.record(ParcelStatus.BOOKED, SYSTEM_ACTOR)
 
+    async def booking_cancelled(self) -> None:
+        """The carrier has cancelled it, perhaps for a workflow that died before it could record that: the next one is
+        another.
+        """
+        self._timeline.add(f"the booking {self.shipment.shipment_id or ''} is cancelled")
+        if self.status is not ParcelStatus.ON_HOLD:
+            self.booking += 1
+        if self.status is ParcelStatus.BOOKED:
+            await self.record(ParcelStatus.ON_HOLD, SYSTEM_ACTOR)
+
     async def apply(self, report: CarrierEvent | ShipmentState) -> None:
         """Record what moves the parcel on; what is late, repeated or unknown is noted and moves nothing."""
         status, newer = report.status, self._is_newer(report)
@@ -89,7 +99,7 @@ class ParcelRecord:
             self._note("unknown status", report)
         elif status is ParcelStatus.REFUSED and self.status.was_dispatched and not self.status.is_final:
             await self._refused_at_the_door(report)
-        elif status.is_stopped and self.status in _NO_BOOKING:
+        elif status.is_stopped and self.status.is_without_booking:
             self._note("without a booking", report)
         elif newer if interrupts(self.status, status) else moves_forward(self.status, status):
             self._timeline.needs_operator([], about=_DOOR)
@@ -145,7 +155,7 @@ class ParcelRecord:
         if self._concerns_the_order(before):
             await self.signal_order()
 
-    async def signal_order(self, unknown: str | None = None) -> None:
+    async def signal_order(self, unknown: str | None = None, reduction: Reduction | None = None) -> None:
         """Signal the order what became of the parcel, or why that is unknown. An order that has ended is left alone."""
         parent = workflow.info().parent
         if parent is None and not self._job.adopt:  # run alone, for instance in a test of this workflow
@@ -157,13 +167,10 @@ class ParcelRecord:
             tracking_number=self.shipment.tracking_number,
             code=self.shipment.code,
             message=unknown or self.shipment.message,
+            reduction=reduction,
         )
-        order = workflow.get_external_workflow_handle(
-            parent.workflow_id if parent else order_workflow_id(self._job.order_id)
-        )
-        try:
-            await shielded(order.signal(PARCEL_UPDATED, update))
-        except FailureError:
+        order = parent.workflow_id if parent else order_workflow_id(self._job.order_id)
+        if not await signal_if_open(order, PARCEL_UPDATED, update):
             self._timeline.add(f"the order has ended and does not learn of this: {self.status}")
 
     def needs_operator(

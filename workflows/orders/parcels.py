@@ -1,35 +1,31 @@
 """The order's parcels: starts one FulfilmentWorkflow each, signals them, and knows their state."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import TypeAlias
+from collections import Counter
+from collections.abc import Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
-from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 from domain.fulfilment import ParcelStatus
-from schemas.base import Payload
 from schemas.checkout import CheckoutInput
 from schemas.fulfilment import (
-    FulfilmentInput,
     HoldParcel,
     ParcelOutcome,
-    ParcelResult,
     ParcelSettlement,
     ParcelUpdated,
+    ReduceParcel,
+    Reduction,
 )
 from schemas.order_requests import SettleParcel
 from schemas.orders import AdoptedOrder, OrderPlaced, ParcelPlan
-from schemas.stock import StockAllocated
-from workflows.names import FULFILMENT_QUEUE, fulfilment_workflow_id
+from workflows.names import fulfilment_workflow_id
 from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.orders.parcel_children import Child, start_parcel, why_ended
 from workflows.reasons import CANCELLED, reason_of
 from workflows.running import RunningChild
-from workflows.waiting import run_all, shielded
-
-Child: TypeAlias = ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult] | RunningChild
+from workflows.signals import signal_child
+from workflows.waiting import run_all
 
 
 class OrderParcels:
@@ -44,6 +40,7 @@ class OrderParcels:
         self._plans: dict[int, ParcelPlan] = {}
         self._updates: dict[int, ParcelUpdated] = {}
         self._unknown: dict[int, str] = {}
+        self._reductions: dict[str, Reduction] = {}
         self._starting: dict[int, asyncio.Task[Child]] = {}
         self._children: dict[int, Child] = {}
         self._backordered: set[int] = set()
@@ -53,7 +50,10 @@ class OrderParcels:
         self.on_hold = False
 
     def apply(self, update: ParcelUpdated) -> None:
-        """A parcel was booked, dispatched, delivered, stopped, or cannot be said to be either."""
+        """A parcel was booked, dispatched, delivered, stopped, reduced, or cannot be said to be any of these."""
+        if update.reduction:
+            self._apply_reduction(update.number, update.reduction)
+            return
         if update.unknown:
             self._unknown[update.number] = update.message or "the carrier does not say whether it was dispatched"
             return
@@ -97,6 +97,22 @@ class OrderParcels:
     def any_is_decided(self) -> bool:
         """Whether one can no longer be stopped."""
         return bool(self._updates)
+
+    def is_decided(self, number: int) -> bool:
+        """Whether it was dispatched or stopped."""
+        return number in self._updates
+
+    def amount(self, number: int) -> int:
+        """What the parcel carries of the order's total, without what was taken out of it."""
+        return self._plans[number].amount
+
+    def undecided(self) -> dict[int, Counter[str]]:
+        """The parcels that may still be stopped, with the units of each SKU in them; those booked last come first."""
+        return {
+            number: Counter({line.sku: line.quantity for line in self._plans[number].lines})
+            for number in sorted(self._plans, reverse=True)
+            if number not in self._updates and number not in self._unknown
+        }
 
     async def until_decided(self, number: int) -> bool:
         """Wait until the parcel is dispatched (True) or stopped; raises the reason when its workflow has failed."""
@@ -163,15 +179,29 @@ class OrderParcels:
         for number, starting in self._starting.items():
             child = await asyncio.shield(starting)
             if number not in self._updates:
-                await _signal(child, FulfilmentWorkflow.hold, HoldParcel(on=on))
+                await signal_child(child, FulfilmentWorkflow.hold, HoldParcel(on=on))
 
     async def request_stop(self) -> None:
         """Have every parcel stopped that can still be stopped; `until_decided` says what became of each."""
         self._stop_requested = True
-        for number, starting in self._starting.items():
-            child = await asyncio.shield(starting)
-            if number not in self._updates:
-                await _signal(child, FulfilmentWorkflow.cancel)
+        for number in self._starting:
+            await self.request_stop_of(number)
+
+    async def request_stop_of(self, number: int) -> None:
+        """Have this parcel stopped, if it still can be."""
+        child = await asyncio.shield(self._starting[number])
+        if number not in self._updates:
+            await signal_child(child, FulfilmentWorkflow.cancel)
+
+    async def reduce(self, command: ReduceParcel) -> Reduction | None:
+        """Have units taken out of a parcel, if they still can be; None when it was decided or failed meanwhile."""
+        number = command.number
+        child = await asyncio.shield(self._starting[number])
+        await signal_child(child, FulfilmentWorkflow.reduce, command)
+        await workflow.wait_condition(
+            lambda: command.step in self._reductions or number in self._updates or self._ended(number)
+        )
+        return self._reductions.get(command.step)
 
     async def stop_all(self) -> None:
         """Stop each parcel by itself; returns when every one is decided, or unknown. The compensation of `start`.
@@ -192,7 +222,7 @@ class OrderParcels:
         answer = ParcelSettlement(outcome=settlement.outcome, actor=settlement.actor, reason=settlement.reason)
         if number not in self._children or self._ended(number):
             await self._replace(number)
-        await _signal(self._children[number], FulfilmentWorkflow.settle_parcel, answer)
+        await signal_child(self._children[number], FulfilmentWorkflow.settle_parcel, answer)
         if settlement.outcome is not ParcelOutcome.RETRY:
             await workflow.wait_condition(lambda: number in self._updates or self._ended(number))
 
@@ -214,10 +244,10 @@ class OrderParcels:
             return
         if child.done():
             child = await self._replace(number)
-        await _signal(child, FulfilmentWorkflow.cancel)
+        await signal_child(child, FulfilmentWorkflow.cancel)
         await workflow.wait_condition(lambda: number in self._updates or number in self._unknown or child.done())
         if not (number in self._updates or number in self._unknown):
-            self._unknown[number] = f"its workflow has ended: {_why(child)}"
+            self._unknown[number] = f"its workflow has ended: {why_ended(child)}"
 
     async def _replace(self, number: int) -> Child:
         """A workflow of the same id for one that has failed or was terminated: it asks the carrier by reference."""
@@ -234,29 +264,16 @@ class OrderParcels:
             return RunningChild(workflow_id, lambda: self._is_final(number))
 
     async def _start(self, number: int, *, adopt: bool = False) -> Child:
-        parcel = self._plans[number]
-        return await workflow.start_child_workflow(
-            FulfilmentWorkflow.run,
-            FulfilmentInput(
-                order_id=self._order.order_id,
-                parcel=parcel,
-                parcels_in_order=len(self._plans),
-                address=self._order.shipping_address,
-                shipping_method=self._order.shipping_method,
-                on_hold=self.on_hold,
-                adopt=adopt,
-            ),
-            id=fulfilment_workflow_id(self._order.order_id, parcel.number),
-            task_queue=FULFILMENT_QUEUE,
-            # A parcel is cancelled by signal, so that its shipment is cancelled at the carrier; see `stop_all`.
-            parent_close_policy=ParentClosePolicy.ABANDON,
-            cancellation_type=ChildWorkflowCancellationType.ABANDON,
-            static_summary=f"parcel {parcel.number} of {len(self._plans)} from {parcel.warehouse}",
-        )
+        return await start_parcel(self._order, self._plans[number], len(self._plans), on_hold=self.on_hold, adopt=adopt)
+
+    def _apply_reduction(self, number: int, reduction: Reduction) -> None:
+        self._reductions[reduction.step] = reduction
+        if reduction.reduced:
+            self._plans[number] = reduction.reduced.plan
 
     async def _signal_backordered(self, signal: Callable[[FulfilmentWorkflow], None]) -> None:
         for number in sorted(self._backordered & self._children.keys()):
-            await _signal(self._children[number], signal)
+            await signal_child(self._children[number], signal)
 
     def _is_stopped(self, number: int) -> bool:
         return ParcelStatus(self._updates[number].status).is_stopped
@@ -266,22 +283,3 @@ class OrderParcels:
 
     def _ended(self, number: int) -> bool:
         return number in self._children and self._children[number].done()
-
-
-async def _signal(child: Child, signal: Callable[..., None], *arguments: Payload) -> None:
-    if not child.done():
-        with suppress(FailureError):  # it has ended this very moment
-            await shielded(child.signal(signal, args=arguments))
-
-
-def _why(child: Child) -> str:
-    failure = child.exception()
-    return reason_of(failure).message if failure is not None else "without an answer"
-
-
-async def signal_allocations(allocations: Sequence[StockAllocated]) -> None:
-    """Wake the parcels, of any order, whose backorder is allocated; one that cannot be signalled checks by itself."""
-    for allocated in allocations:
-        parcel = workflow.get_external_workflow_handle(fulfilment_workflow_id(allocated.order_id, allocated.parcel))
-        with suppress(FailureError):
-            await shielded(parcel.signal(FulfilmentWorkflow.stock_allocated))

@@ -23,6 +23,7 @@ from workflows.names import PAYMENTS_QUEUE, authorization_void_workflow_id, paym
 from workflows.payments.authorization_void import AuthorizationVoidWorkflow
 from workflows.payments.payment import PaymentWorkflow
 from workflows.running import RunningChild
+from workflows.signals import signal_child
 from workflows.timeline import money
 from workflows.waiting import shielded
 
@@ -129,10 +130,8 @@ class OrderPayment:
             names = ", ".join(map(str, sorted(self._unpaid)))
             message = f"Parcel {names} was dispatched and is not captured: the authorization is kept."
             raise ApplicationError(message, type="parcel_unpaid", non_retryable=True)
-        if not self._ended():
-            command = VoidAuthorization(reason="the order was cancelled or failed")
-            with suppress(FailureError):  # it has ended this very moment
-                await shielded(self._child.signal(PaymentWorkflow.void, command))
+        reason = "the order was cancelled or failed"
+        await signal_child(self._child, PaymentWorkflow.void, VoidAuthorization(reason=reason))
         try:
             await self._child  # it ends when nothing is authorized
         except FailureError:
@@ -158,9 +157,7 @@ class OrderPayment:
         """Wait for its update; False when an adopted order's payment is gone: it captures while it voids the rest."""
         assert self._child is not None
         step = f"capture-{share.parcel}"
-        if not self._ended():
-            with suppress(FailureError):  # it has ended this very moment
-                await shielded(self._child.signal(PaymentWorkflow.capture, share))
+        await signal_child(self._child, PaymentWorkflow.capture, share)
         await workflow.wait_condition(lambda: step in self._updates or self._ended())
         if step not in self._updates and not self._adopted:
             raise await self._no_update()

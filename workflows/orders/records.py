@@ -34,7 +34,7 @@ class OrderRecorder:
     async def record(
         self,
         step: str,
-        status: OrderStatus,
+        status: OrderStatus | None,
         event_type: EventType,
         *,
         actor: str = SYSTEM_ACTOR,
@@ -42,7 +42,7 @@ class OrderRecorder:
         payment_status: PaymentStatus | None = None,
         awaiting: Awaiting | None = None,
     ) -> None:
-        """Move the order to a status, with its event."""
+        """Move the order to a status, with its event; without one it keeps its own."""
         command = RecordStatus(
             order_id=self.order_id,
             step=step if step == _END else f"{step}{self.adoption}",
@@ -56,7 +56,7 @@ class OrderRecorder:
         text = event_type.removeprefix("order.").replace("_", " ")
         recorded = await on_store(OrderActivities.record_status, command, text, self.timeline)
         self.payment_status = recorded.payment_status or self.payment_status
-        self.show(status, text)
+        self.show(status or recorded.status, text)
 
     async def record_if_placed(
         self, step: str, status: OrderStatus, event_type: EventType, actor: str, data: Mapping[str, object]

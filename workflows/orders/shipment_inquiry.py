@@ -16,6 +16,8 @@ from workflows.reasons import reason_of
 from workflows.timeline import Timeline
 
 _SUMMARY = "ask the carrier about the parcel"
+_FIRST, _LONGEST = timedelta(hours=6), timedelta(days=1)
+_FIRST_URGENT, _LONGEST_URGENT = timedelta(minutes=1), timedelta(hours=1)
 
 
 class ShipmentInquiry:
@@ -30,10 +32,13 @@ class ShipmentInquiry:
         self._changed = False
         self._pause = self._longest = timedelta(hours=1)
 
-    def begin(self, first: timedelta, longest: timedelta) -> None:
-        """Ask after `first`, then after twice that and so on, up to `longest`."""
-        self._pause, self._longest = first, longest
-        self._ask_at(workflow.now() + first)
+    def begin(self) -> None:
+        """Ask from now on: the carrier's events say everything, unless one got lost for good."""
+        self._begin(_FIRST, _LONGEST)
+
+    def begin_urgently(self) -> None:
+        """The same while somebody waits for the answer."""
+        self._begin(_FIRST_URGENT, _LONGEST_URGENT)
 
     def ask_now(self) -> None:
         """Do not wait for the next time."""
@@ -43,6 +48,11 @@ class ShipmentInquiry:
         """There is nothing to ask about."""
         self._due = None
         self.answers.clear()
+
+    def _begin(self, first: timedelta, longest: timedelta) -> None:
+        """Ask after `first`, then after twice that and so on, up to `longest`."""
+        self._pause, self._longest = first, longest
+        self._ask_at(workflow.now() + first)
 
     def _ask_at(self, moment: datetime) -> None:
         # A timer that fires too early is set again; only one that would fire too late is replaced at once.

@@ -1,7 +1,7 @@
 """Booking and cancelling a shipment: calls that may stay unanswered, that a person or an event may overtake."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
@@ -16,6 +16,7 @@ from workflows.orders.parcel_record import ParcelRecord
 from workflows.outage import retry_until_answered
 from workflows.reasons import reason_of
 from workflows.timeline import Timeline
+from workflows.waiting import wait_until
 
 UNKNOWN_AFTER = timedelta(seconds=15)
 R = TypeVar("R")
@@ -31,7 +32,7 @@ class Waiting(Protocol):
         """Whether the order waits for the parcel to stop, and has not been signalled that this is unknown."""
 
     async def unknown(self, why: str) -> None:
-        """Tell it so."""
+        """Signal it so."""
 
 
 class Shipments:
@@ -50,7 +51,7 @@ class Shipments:
 
     async def book(self) -> ShipmentBooked | None:
         """Ask the carrier to take the parcel."""
-        parcel = self._job.parcel
+        parcel = self._parcel.plan
         command = BookShipment(
             order_id=self._job.order_id,
             parcel=parcel,
@@ -100,15 +101,7 @@ class Shipments:
 
         await workflow.wait_condition(lambda: over() or self._beside.order_waits())
         while not over():
-            if await _in_time(over, UNKNOWN_AFTER):
+            if await wait_until(workflow.now() + UNKNOWN_AFTER, over, "no answer of the carrier"):
                 return
             await self._beside.unknown(f"{text}: the carrier does not answer")
             await workflow.wait_condition(lambda: over() or self._beside.order_waits())
-
-
-async def _in_time(condition: Callable[[], bool], limit: timedelta) -> bool:
-    try:
-        await workflow.wait_condition(condition, timeout=limit, timeout_summary="no answer of the carrier")
-    except TimeoutError:
-        return False
-    return True

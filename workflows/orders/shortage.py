@@ -13,7 +13,7 @@ from schemas.base import Money, Open
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, OrderLineInput, PricedOrder
 from schemas.order_requests import Choice, Decision
 from schemas.orders import Awaiting, OrderPlaced, Shortage, ShortLine, TakeAvailable
-from workflows.orders.parcels import signal_allocations
+from workflows.orders.allocations import signal_allocations
 from workflows.orders.records import OrderRecorder, rfc3339
 from workflows.reasons import CANCELLED, reason_of
 from workflows.stores import on_store

@@ -6,13 +6,15 @@ import sqlalchemy as sa
 
 from adapters.mysql.clock import now
 from adapters.mysql.history import Change, append, lock_order, recorded
+from adapters.mysql.orders.reducing import reduce_parcel
 from adapters.mysql.orders.reservations import ship
 from adapters.mysql.tables.orders import order_events, parcels
+from adapters.mysql.transactions import in_transaction
 from domain.errors import NotFound, UnknownReservation
 from domain.events import parcel_event
 from domain.fulfilment import ParcelStatus, may_become
 from domain.orders import fulfilment_status, status_after_parcels
-from schemas.fulfilment import ParcelRecorded, RecordedParcel, RecordParcel
+from schemas.fulfilment import ParcelRecorded, ParcelReduced, RecordedParcel, RecordParcel, ReduceParcel
 
 
 class Parcels:
@@ -74,6 +76,13 @@ class Parcels:
             )
             append(connection, order, change)
             return ParcelRecorded(number=command.number, status=command.status, not_reserved=not_reserved)
+
+    def reduce(self, command: ReduceParcel) -> ParcelReduced:
+        """Take cancelled units out of a parcel without a booking; a repeat changes nothing.
+
+        Raises NotFound, and IllegalMove for a parcel that is booked, or further.
+        """
+        return in_transaction(self._engine, lambda connection: reduce_parcel(connection, command))
 
 
 def _shipped(connection: sa.Connection, command: RecordParcel) -> bool:

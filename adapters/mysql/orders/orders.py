@@ -200,8 +200,8 @@ def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:
     return [ShortLine.model_validate(line) for line in (connection.scalar(reserved) or {}).get("short", [])]
 
 
-def _target(connection: sa.Connection, command: RecordStatus) -> OrderStatus:
-    if command.event_type is not EventType.ORDER_PARTLY_CANCELLED:
+def _target(connection: sa.Connection, command: RecordStatus) -> OrderStatus | None:
+    if command.status is None or command.event_type is not EventType.ORDER_PARTLY_CANCELLED:
         return command.status
     statuses = connection.scalars(sa.select(parcels.c.status).where(parcels.c.order_id == command.order_id))
     return status_after_parcels(command.status, [ParcelStatus(status) for status in statuses])

@@ -136,6 +136,21 @@ def drop(connection: sa.Connection, sheet: StockSheet, lines: Sequence[Line], ca
         sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), line.allocated, cause)
 
 
+def release_units(connection: sa.Connection, sheet: StockSheet, line: Line, units: int, cause: Cause) -> int:
+    """Release some units of a line, those on backorder first; the caller holds the order's lock. Answers how many of
+    them were in stock.
+    """
+    units = min(units, line.quantity)
+    waited = min(units, line.backordered)
+    columns = reservation_lines.c
+    this = sa.and_(columns.order_id == line.order_id, columns.parcel == line.parcel, columns.sku == line.sku)
+    left = {"quantity": line.quantity - units, "backordered": line.backordered - waited}
+    values = left if left["quantity"] else {"state": RELEASED}
+    connection.execute(sa.update(reservation_lines).where(this).values(**values, updated_at=now()))
+    sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), units - waited, cause)
+    return units - waited
+
+
 def ship(connection: sa.Connection, order_id: str, parcel: int, actor: str) -> None:
     """Take the units of a dispatched parcel off the stock on hand. The caller holds the order's lock.
 

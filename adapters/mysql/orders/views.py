@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from adapters.mysql.clock import aware
 from domain.credit import OrderCredit
+from domain.fulfilment import ParcelStatus
 from domain.ledger import Account
 from schemas.base import Address, Money
 from schemas.checkout import Adoption, CheckoutInput, OrderLineInput, PricedOrder
@@ -60,6 +61,7 @@ def order_view(
     by_sku = Counter[str]()
     for (_, sku), units in backordered.items():
         by_sku[sku] += units
+    cancelled = _cancelled(lines, parcels)
     return OrderView(
         **order_summary(row).model_dump(),
         customer_id=row.customer_id,
@@ -72,7 +74,7 @@ def order_view(
         payment=payment,
         voucher_code=row.voucher_code,
         **(row.awaiting or {}),
-        lines=[_line_view(line, money, by_sku[line.sku]) for line in lines],
+        lines=[_line_view(line, money, by_sku[line.sku], units) for line, units in zip(lines, cancelled, strict=True)],
         parcels=[_parcel_view(parcel, backordered) for parcel in parcels],
         shipping_address=Address.model_validate(row.shipping_address),
         shipping_method=row.shipping_method,
@@ -144,11 +146,26 @@ def parcel_plan(row: Row) -> ParcelPlan:
     )
 
 
-def _line_view(row: Row, currency: str, backordered: int) -> OrderLineView:
+def _cancelled(lines: Sequence[Row], parcels: Sequence[Row]) -> list[int]:
+    """Units of each line that no parcel is to deliver any more."""
+    to_deliver = Counter[str]()
+    for parcel in parcels:
+        if not ParcelStatus(parcel.status).is_stopped:
+            to_deliver.update({line["sku"]: line["quantity"] for line in parcel.lines})
+    cancelled = []
+    for line in lines:
+        delivered = min(line.quantity, to_deliver[line.sku])
+        to_deliver[line.sku] -= delivered
+        cancelled.append(line.quantity - delivered)
+    return cancelled
+
+
+def _line_view(row: Row, currency: str, backordered: int, cancelled: int) -> OrderLineView:
     return OrderLineView(
         sku=row.sku,
         name=row.name,
         quantity=row.quantity,
+        cancelled=cancelled,
         unit_price=Money(amount=row.unit_price, currency=currency),
         discount=Money(amount=row.discount, currency=currency),
         tax=Money(amount=row.tax, currency=currency),

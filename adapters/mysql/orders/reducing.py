@@ -1,0 +1,88 @@
+"""Taking cancelled units out of a parcel: less to ship, a smaller share of the total, and the stock is released."""
+
+from collections import Counter
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.mysql.clock import now
+from adapters.mysql.history import Change, append, lock_orders, recorded
+from adapters.mysql.orders import views
+from adapters.mysql.orders.backorders import Line, active_lines, allocate_backorders, orders_waiting
+from adapters.mysql.orders.reservations import release_units
+from adapters.mysql.orders.stock_ledger import Cause, Place, stock_sheet
+from adapters.mysql.tables.orders import order_lines, orders, parcels
+from adapters.mysql.tables.stock import warehouses
+from domain.errors import IllegalMove, NotFound
+from domain.events import EventType
+from domain.fulfilment import ParcelStatus
+from domain.parcels import Goods, without
+from schemas.base import Money
+from schemas.fulfilment import ParcelReduced, ReduceParcel
+
+
+def reduce_parcel(connection: sa.Connection, command: ReduceParcel) -> ParcelReduced:
+    """Take the units out, in this transaction; a repeat changes nothing. Raises NotFound and IllegalMove."""
+    order_id, units = command.order_id, _units(command)
+    lines = [line for line in active_lines(connection, order_id, command.number) if line.sku in units]
+    freed = Counter[Place]({(line.sku, line.warehouse): _freed(line, units[line.sku]) for line in lines})
+    locked = lock_orders(connection, {order_id, *orders_waiting(connection, freed, exclude=order_id)})
+    row = _parcel(connection, command)
+    step = f"reduce-{command.number}:{command.step}"
+    if recorded(connection, order_id, step) is not None:
+        return ParcelReduced(plan=views.parcel_plan(row))
+    if not ParcelStatus(row.status).is_without_booking:
+        message = f"Parcel {row.number} is {row.status}: nothing can be taken out of it."
+        raise IllegalMove(message, parcel=row.number, current=row.status)
+    before = views.parcel_plan(row)
+    after = before.without(units, without(before.demands, units, _goods(connection, order_id), before.amount))
+    this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == command.number)
+    values = after.model_dump(include={"lines", "amount", "weight_grams"})
+    connection.execute(sa.update(parcels).where(this).values(**values, updated_at=now()))
+    lines = [line for line in active_lines(connection, order_id, command.number) if line.sku in units]
+    with stock_sheet(connection, units) as sheet:
+        cause = Cause(command.actor, order_id, command.reason)
+        released = sum(release_units(connection, sheet, line, units[line.sku], cause) for line in lines)
+        data = {
+            "parcel": command.number,
+            "lines": [line.model_dump() for line in command.lines],
+            "not_charged": _money(connection, order_id, before.amount - after.amount),
+            "units": released,
+            "reason": command.reason,
+        }
+        append(connection, locked[order_id], Change(step, EventType.PARCEL_REDUCED, command.actor, data))
+        allocated = allocate_backorders(connection, sheet, locked, freed.keys())
+    return ParcelReduced(plan=after, allocated=allocated)
+
+
+def _units(command: ReduceParcel) -> Counter[str]:
+    units = Counter[str]()
+    for line in command.lines:
+        units[line.sku] += line.quantity
+    return units
+
+
+def _freed(line: Line, units: int) -> int:
+    """Units that become free: what is on backorder goes first."""
+    return max(0, min(units, line.quantity) - line.backordered)
+
+
+def _parcel(connection: sa.Connection, command: ReduceParcel) -> sa.Row[Any]:
+    row = connection.execute(
+        sa.select(parcels, warehouses.c.country)
+        .join(warehouses, warehouses.c.code == parcels.c.warehouse)
+        .where(parcels.c.order_id == command.order_id, parcels.c.number == command.number)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"The order {command.order_id} has no parcel {command.number}.")
+    return row
+
+
+def _goods(connection: sa.Connection, order_id: str) -> dict[str, Goods]:
+    rows = connection.execute(sa.select(order_lines).where(order_lines.c.order_id == order_id))
+    return {row.sku: Goods(row.unit_price, row.weight_grams) for row in rows}
+
+
+def _money(connection: sa.Connection, order_id: str, amount: int) -> dict[str, object]:
+    currency = connection.scalar(sa.select(orders.c.currency).where(orders.c.id == order_id))
+    return Money(amount=amount, currency=str(currency)).model_dump()

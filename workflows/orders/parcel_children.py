@@ -1,0 +1,44 @@
+"""How an order starts the FulfilmentWorkflow of a parcel."""
+
+from typing import TypeAlias
+
+from temporalio import workflow
+from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
+
+from schemas.checkout import CheckoutInput
+from schemas.fulfilment import FulfilmentInput, ParcelResult
+from schemas.orders import ParcelPlan
+from workflows.names import FULFILMENT_QUEUE, fulfilment_workflow_id
+from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.reasons import reason_of
+from workflows.running import RunningChild
+
+Child: TypeAlias = ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult] | RunningChild
+
+
+async def start_parcel(order: CheckoutInput, plan: ParcelPlan, parcels: int, *, on_hold: bool, adopt: bool) -> Child:
+    """Start it. Raises WorkflowAlreadyStartedError when it runs."""
+    return await workflow.start_child_workflow(
+        FulfilmentWorkflow.run,
+        FulfilmentInput(
+            order_id=order.order_id,
+            parcel=plan,
+            parcels_in_order=parcels,
+            address=order.shipping_address,
+            shipping_method=order.shipping_method,
+            on_hold=on_hold,
+            adopt=adopt,
+        ),
+        id=fulfilment_workflow_id(order.order_id, plan.number),
+        task_queue=FULFILMENT_QUEUE,
+        # A parcel is cancelled by signal, so that its shipment is cancelled at the carrier; see `OrderParcels`.
+        parent_close_policy=ParentClosePolicy.ABANDON,
+        cancellation_type=ChildWorkflowCancellationType.ABANDON,
+        static_summary=f"parcel {plan.number} of {parcels} from {plan.warehouse}",
+    )
+
+
+def why_ended(child: Child) -> str:
+    """The reason of one that has failed."""
+    failure = child.exception()
+    return reason_of(failure).message if failure is not None else "without an answer"
