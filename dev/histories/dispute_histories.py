@@ -1,7 +1,6 @@
 """The paths of an order whose payment is disputed, most of them before it is dispatched."""
 
 import time
-from typing import Any
 
 import httpx2
 
@@ -19,10 +18,7 @@ class DisputePaths(RecordedOrders):
         def deliver(order_id: str) -> None:
             self._dispute(order_id, "won")
             wait_for(lambda: self._parcel(order_id)["status"] == "booked")
-            advance = {"to": "delivered"}
-            carrier = self._bed.url("CARRIER_SIMULATOR_PORT")
-            newest = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-1"}).json()["data"][0]
-            httpx2.post(f"{carrier}/_control/shipments/{newest['id']}/advance", json=advance).raise_for_status()
+            self._deliver(order_id)
 
         return self._order({sku_in("BER"): 1}, postal_code=WAITING_POSTAL_CODE, then=deliver)
 
@@ -55,7 +51,3 @@ class DisputePaths(RecordedOrders):
 
     def _payment_status(self, order_id: str) -> str:
         return str(self._client.get(f"/v1/orders/{order_id}").json()["payment_status"])
-
-    def _parcel(self, order_id: str) -> dict[str, Any]:
-        parcels: list[dict[str, Any]] = self._client.get(f"/v1/orders/{order_id}").json()["parcels"]
-        return parcels[0]

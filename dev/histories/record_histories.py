@@ -57,6 +57,7 @@ PATHS = (
     "voucher",
     "refused",
     "cancelled",
+    "lines_cancelled",
     "partly_available",
     "backordered",
     "store_credit",

@@ -79,6 +79,17 @@ class RecordedOrders:
         """The order's status."""
         return str(self._client.get(f"/v1/orders/{order_id}").json()["status"])
 
+    def _parcel(self, order_id: str) -> dict[str, Any]:
+        parcels: list[dict[str, Any]] = self._client.get(f"/v1/orders/{order_id}").json()["parcels"]
+        return parcels[0]
+
+    def _deliver(self, order_id: str) -> None:
+        """The carrier delivers the parcel, which waits for that."""
+        carrier = self._bed.url("CARRIER_SIMULATOR_PORT")
+        newest = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-1"}).json()["data"][0]
+        advance = f"{carrier}/_control/shipments/{newest['id']}/advance"
+        httpx2.post(advance, json={"to": "delivered"}).raise_for_status()
+
     def _newest_at(self, event_type: EventType) -> str:
         def find() -> str | None:
             newest = self._client.get("/v1/orders", params={"limit": 1}).json()["items"][0]

@@ -12,7 +12,7 @@ from dev.carrier_simulator.wire import UNDELIVERABLE_POSTAL_CODE, WAITING_POSTAL
 from dev.histories.dispute_histories import DisputePaths
 from dev.histories.record_failed_refund import FailedRefundPaths
 from dev.histories.record_orphaned_payment import OrphanedPaymentPaths
-from dev.histories.recorded_orders import VISA, sku_in
+from dev.histories.recorded_orders import VISA, sku_in, wait_for
 from domain.actors import staff_actor
 from domain.events import EventType
 from domain.vouchers import VoucherKind
@@ -91,6 +91,19 @@ class Recorder(DisputePaths, OrphanedPaymentPaths, FailedRefundPaths):
         self._client.post(f"/v1/orders/{order_id}/cancel", json={}).raise_for_status()
         placing.join()
         return order_id
+
+    def lines_cancelled(self) -> str:
+        """The customer cancels one of two units in a booked parcel, and gets the other."""
+        sku = sku_in("BER")
+
+        def cancel(order_id: str) -> None:
+            wait_for(lambda: self._parcel(order_id)["status"] == "booked")
+            body = {"lines": [{"sku": sku, "quantity": 1}]}
+            self._client.post(f"/v1/orders/{order_id}/cancel", json=body).raise_for_status()
+            wait_for(lambda: self._parcel(order_id)["status"] == "booked")
+            self._deliver(order_id)
+
+        return self._order({sku: 2}, postal_code=WAITING_POSTAL_CODE, then=cancel)
 
     def outcome_unknown(self) -> str:
         """The provider stores failures under our keys, once after it acted and once before."""

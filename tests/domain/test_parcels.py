@@ -1,7 +1,12 @@
 """Parcels: one per warehouse, what has yet to arrive apart, and shares that lose no cent."""
 
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from domain.fulfilment import Allocation, Demand
-from domain.parcels import Goods, Share, plan_parcels, shares
+from domain.parcels import Goods, Share, plan_parcels, shares, without
 
 GOODS = {"A": Goods(1000, 200), "B": Goods(500, 50), "FREE": Goods(0, 10)}
 
@@ -33,3 +38,26 @@ def test_the_shares_add_up_to_the_total() -> None:
 
 def test_goods_that_cost_nothing_leave_the_total_to_the_others() -> None:
     assert shares([[Demand("FREE", 2)], [Demand("B", 1)]], GOODS, 700) == [Share(0, 20), Share(700, 50)]
+
+
+@given(
+    st.integers(min_value=0, max_value=10**7),
+    st.lists(st.tuples(st.integers(1, 10**5), st.integers(1, 9)), min_size=1, max_size=5),
+    st.randoms(use_true_random=False),
+)
+def test_what_is_left_keeps_its_part_however_often_units_are_taken_out(
+    amount: int, lines: list[tuple[int, int]], random: Random
+) -> None:
+    """Each time is rounded once, so the part is never further off than a cent a time."""
+    goods = {f"SKU-{number}": Goods(price, 100) for number, (price, _) in enumerate(lines)}
+    contents = {f"SKU-{number}": quantity for number, (_, quantity) in enumerate(lines)}
+    whole = sum(goods[sku].unit_price * units for sku, units in contents.items())
+    left, times = amount, 0
+    while sum(contents.values()) > 1:
+        sku = random.choice([sku for sku, quantity in contents.items() if quantity])
+        share = without([Demand(one, units) for one, units in contents.items()], {sku: 1}, goods, left)
+        contents[sku] -= 1
+        left, times = share.amount, times + 1
+        value = sum(goods[one].unit_price * units for one, units in contents.items())
+        assert abs(left * whole - amount * value) <= times * whole
+        assert share.weight_grams == 100 * sum(contents.values())

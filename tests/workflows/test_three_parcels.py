@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from temporalio.client import Client
 
 from adapters.connections import Connections
@@ -11,6 +12,7 @@ from adapters.mysql.payments.ledger import Ledger
 from domain.fulfilment import ParcelStatus
 from domain.ledger import Account
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
+from schemas.checkout import CancelledLine
 from schemas.notifications import NotificationInput
 from schemas.order_requests import CancelOrder
 from tests.fixture_types import MakeProduct
@@ -30,8 +32,10 @@ GOODS = {"BER": 1000, "AMS": 3001, "ROT": 2345}
 TOTAL, KEPT, LOST, CANCELLED = 8135, 1282, 3847, 3006
 
 
+@pytest.mark.parametrize("by_line", [False, True], ids=["order", "line"])
 async def test_one_delivered_one_lost_one_cancelled(
     *,
+    by_line: bool,
     place: Place,
     make_product: MakeProduct,
     carrier: CarrierControl,
@@ -42,12 +46,17 @@ async def test_one_delivered_one_lost_one_cancelled(
     order = await place({make_product(stock={at: IN_STOCK}, price=price): 1 for at, price in GOODS.items()})
     await until(order.recorded)
     await until(lambda: order.event_types().count("parcel.booked") == 3)
+    if by_line:  # while the others could be cancelled as well
+        lines = [CancelledLine(sku=order.input.lines[2].sku, quantity=1)]
+        answer = await order.handle.execute_update(CheckoutWorkflow.cancel, CANCEL.model_copy(update={"lines": lines}))
+        assert (answer.cancelled_lines, answer.cancelled, answer.not_charged) == (lines, [3], CANCELLED)
     for parcel in (1, 2):
         await order.carrier_event(P.DISPATCHED, parcel)
         carrier.advance(order.id, P.DISPATCHED, parcel)
     await until(lambda: order.event_types().count("payment.captured") == 2)
-    answer = await order.handle.execute_update(CheckoutWorkflow.cancel, CANCEL)
-    assert (answer.dispatched, answer.cancelled) == ([1, 2], [3])
+    if not by_line:
+        answer = await order.handle.execute_update(CheckoutWorkflow.cancel, CANCEL)
+        assert (answer.dispatched, answer.cancelled) == ([1, 2], [3])
     await order.carrier_event(P.LOST, 2)
     await order.carrier_event(P.DELIVERED, 1)
     await order.handle.result()
@@ -86,6 +95,7 @@ def check_money(order: Order, journal: Journal, connections: Connections) -> Non
 def check_view(order: Order) -> None:
     view = order.view()
     assert [parcel.status for parcel in view.parcels] == [P.DELIVERED, P.LOST, P.CANCELLED]
+    assert [line.cancelled for line in view.lines] == [0, 0, 1]
     statuses = (view.status, view.payment_status, view.fulfilment_status)
     assert statuses == (
         OrderStatus.DELIVERED,
