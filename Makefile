@@ -15,7 +15,7 @@ SIDE_BY_SIDE = $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dis
 STAMP := $(VENV)/.setup-stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: help setup up down status logs restart reset seed demo test fault-matrix soak rotate-keys conformance histories check format lock bench-import bench-token bench-cart bench-checkout bench-stock bench-search judgements
+.PHONY: help setup up down status logs restart reset seed demo test fault-matrix stories soak rotate-keys conformance histories check format lock bench-import bench-token bench-cart bench-checkout bench-stock bench-search judgements
 
 help: ## list what can be done
 	@echo "make <target>:"
@@ -129,6 +129,12 @@ bench-stock: setup ## measure checkouts in a rush on scarce stock, beside the ba
 fault-matrix: setup ## play every failure of every activity of an order on real servers, and write docs/fault-matrix.md
 	@echo "playing the fault matrix"
 	@$(BIN)/python -m dev.fault_matrix
+
+stories: setup ## play 300 orders to which anything happens in any sequence (STORIES=n for another number); a failure prints the shortest story
+	@echo "bringing the servers up"
+	@$(BIN)/python -m dev.stack up --only-servers
+	@echo "playing stories"
+	@STORIES=$(or $(STORIES),300) $(BIN)/pytest tests/workflows/test_stories.py
 
 soak: setup ## play a hundred rounds of everything that can happen at once at a checkout, and a storm of outages
 	@echo "playing a hundred rounds of each interleaving; a failure shows its seed"

@@ -22,9 +22,11 @@ from adapters.mysql.tables.orders import order_events, parcels
 from adapters.mysql.tables.payments import credit_entries, ledger_postings, payment_entries, refund_parts
 from domain.credit import CreditAccount
 from domain.errors import IllegalMove
+from domain.events import EventType
 from domain.fulfilment import ParcelStatus
 from domain.ledger import Account, EntryKind
 from domain.orders import FINAL_STATUSES, OrderStatus, check_move
+from schemas.base import Money
 from schemas.orders import OrderEvent, OrderView
 from schemas.refunds import RefundStatus
 
@@ -169,8 +171,9 @@ def _money(
     due, captured = _dispatched_amount(sides.stores, order_id), done[EntryKind.CAPTURE] + credit.captured
     if captured != due:
         yield f"money: {captured} was captured for goods worth {due}"
-    if order is not None and order.status is OrderStatus.DELIVERED and due != order.total.amount:
-        yield f"money: goods worth {due} were dispatched of an order of {order.total.amount}"
+    wanted = order.total.amount - _not_charged(sides.stores, order_id) if order is not None else 0
+    if order is not None and order.status is OrderStatus.DELIVERED and due != wanted:
+        yield f"money: goods worth {due} were dispatched of an order of {wanted}"
     repaid = done[EntryKind.REFUND] - done[EntryKind.REFUND_REVERSAL] + credit.refunded
     if repaid != refunded:
         yield f"money: {repaid} was refunded, {refunded} was requested"
@@ -234,6 +237,13 @@ def _dispatched_amount(stores: Connections, order_id: str) -> int:
     dispatched = sa.and_(parcels.c.order_id == order_id, parcels.c.status.in_(_DISPATCHED))
     with stores.engine.connect() as connection:
         return int(connection.scalar(sa.select(sa.func.sum(parcels.c.amount)).where(dispatched)) or 0)
+
+
+def _not_charged(stores: Connections, order_id: str) -> int:
+    """What was cancelled of the order, as its customer was answered."""
+    events = OrderStore(stores.engine).history(order_id).items
+    amounts = [event.data["not_charged"] for event in events if event.type == EventType.ORDER_LINES_CANCELLED]
+    return sum(Money.model_validate(amount).amount for amount in amounts)
 
 
 def _history(order: OrderView, history: list[OrderEvent]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+import sqlalchemy as sa
 import uuid_utils
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 
@@ -11,6 +12,7 @@ from adapters.connections import Connections
 from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.orders.stock import Stock
 from adapters.mysql.payments.ledger import Ledger
+from adapters.mysql.tables.orders import parcels
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus
@@ -127,6 +129,13 @@ class Order:
         for entry in Ledger(self.connections.engine).entries(self.id):
             sums[entry.kind] += entry.amount
         return sums
+
+    def dispatched_amount(self) -> int:
+        """What the dispatched parcels carry of the total."""
+        query = sa.select(parcels.c.status, parcels.c.amount).where(parcels.c.order_id == self.id)
+        with self.connections.engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return sum(row.amount for row in rows if ParcelStatus(row.status).was_dispatched)
 
     def reserved(self) -> int:
         stock = Stock(self.connections.engine)

@@ -1,11 +1,13 @@
 """Temporal's time-skipping test server with production's workers, and what it takes to rely on it.
 
-Two of its weaknesses cannot be met here, and tests keep away from them:
+Three of its weaknesses cannot be met here, and tests keep away from them:
 
 - A workflow task that cancels a timer which fires meanwhile is refused ("invalid history builder state",
   temporalio/sdk-java#3088), and its workflow never goes on; an update that came with it is lost, and no time is skipped
   any more. So nothing is sent to a workflow while time passes: what races a timer is played on the real server
   (`place_in_real_time`).
+- A workflow task that cancels an activity which ends meanwhile is refused as well (`ACTIVITY_UNKNOWN`), with the same
+  consequence: an event of the carrier that overtakes a call to it is played on the real server, or once that is over.
 - A workflow that is terminated with a task in flight may keep the server from skipping time: a module whose tests
   cancel orders and skip time has a server of its own.
 """

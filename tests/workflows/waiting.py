@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -87,6 +88,17 @@ async def until_idle(handle: Handle) -> None:
 
     await until_started(handle)
     await until_async(idle)
+
+
+async def events_when_idle(handles: Sequence[Handle]) -> int:
+    """How many events those of them have that were started, as soon as each has handled everything sent to it."""
+    events = 0
+    for handle in handles:
+        with suppress(RPCError):
+            if await execution_status(handle) is WorkflowExecutionStatus.RUNNING:
+                await until_idle(handle)
+            events += len((await handle.fetch_history()).events)
+    return events
 
 
 async def until_timer(handle: Handle) -> None:
