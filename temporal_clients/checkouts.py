@@ -34,7 +34,7 @@ from workflows.orders.checkout import CheckoutWorkflow
 
 _FIRST_ANSWER = "first-answer"  # the update's id: every request for an order joins the same update
 _SUPERSEDED = "superseded"  # the same: a later checkout of the cart joins the update of the one before
-_ADOPTED_BY = "adopted_by"  # the memo that tells a repeat of the request
+_ADOPTED_BY = "adopted_by"  # the memo by which a repeat of the request is known
 _LOOKS_AT_ONCE = 4
 _START_TIMEOUT = timedelta(seconds=30)
 

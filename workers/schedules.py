@@ -40,7 +40,7 @@ from workflows.orders.order_sweep import OrderSweepWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 
-_OWNER = "made_for"  # the memo that tells our schedules from a person's or another engine's
+_OWNER = "made_for"  # the memo by which our schedules differ from a person's or another engine's
 _SHORTEST_CATCH_UP = timedelta(minutes=1)
 
 

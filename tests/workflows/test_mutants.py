@@ -133,7 +133,7 @@ async def test_a_branch_that_acts_beside_the_compensation(
     provider_fault: MakeFault,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """On the real server, because the time-skipping one does not tell an order that its parcel was terminated."""
+    """On the real server, because the time-skipping one does not show an order that its parcel was terminated."""
     mutant(monkeypatch)
     order = await place_two(place_in_real_time, make_product)
     capturing = provider_fault("latency", "capture", seconds=60)

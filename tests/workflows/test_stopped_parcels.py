@@ -28,7 +28,7 @@ async def two_parcels(place: Place, make_product: MakeProduct) -> Order:
 
 @pytest.fixture
 async def two_mortal_parcels(place_in_real_time: Place, make_product: MakeProduct) -> Order:
-    """On the real server: the time-skipping one does not tell an order that its parcel's workflow was terminated."""
+    """On the real server: the time-skipping one does not show an order that its parcel's workflow was terminated."""
     return await place_two(place_in_real_time, make_product)
 
 
