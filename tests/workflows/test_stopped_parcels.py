@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from temporalio.api.history.v1 import HistoryEvent
 
 from adapters.connections import Connections
 from adapters.mysql.payments.ledger import Ledger
@@ -15,7 +16,7 @@ from tests.fixture_types import MakeProduct
 from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import MakeFault
-from tests.workflows.waiting import current_details, until, until_details
+from tests.workflows.waiting import current_details, until, until_details, until_idle
 from workflows.orders.checkout import CheckoutWorkflow
 
 CANCEL = CancelOrder(actor="staff:test", reason="changed their mind")
@@ -183,6 +184,29 @@ async def test_a_slow_capture_beside_a_parcel_that_fails(
     assert (await order.handle.result()).status is OrderStatus.DELIVERED
     assert "order.partly_cancelled" in order.event_types()
     check_settled(order, connections, 2)
+
+
+async def test_two_parcels_dispatched_at_once(
+    two_mortal_parcels: Order, connections: Connections, provider_fault: MakeFault
+) -> None:
+    """One capture is asked for at a time: the server may deliver two signals in any sequence, and the final one ends
+    the authorization.
+    """
+    order = two_mortal_parcels
+    capturing = provider_fault("latency", "capture", seconds=20)
+    await asyncio.gather(*(order.carrier_event(ParcelStatus.DISPATCHED, parcel) for parcel in (1, 2)))
+    await until(lambda: order.event_types().count("parcel.dispatched") == 2)
+    await until(capturing.struck)
+    await until_idle(order.handle)
+    signals = [event for event in (await order.payment.fetch_history()).events if signal_of(event) == "capture"]
+    assert len(signals) == 1
+    capturing.end()
+    await order.delivered_all()
+    check_settled(order, connections, 1, 2)
+
+
+def signal_of(event: HistoryEvent) -> str:
+    return str(event.workflow_execution_signaled_event_attributes.signal_name)
 
 
 async def test_a_cancellation_of_a_delivered_order_that_is_still_open(

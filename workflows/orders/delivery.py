@@ -1,5 +1,6 @@
 """How an order's parcels are delivered: each share of the payment is captured once its parcel was dispatched."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -36,6 +37,7 @@ class Delivery:
         self._timeline = timeline
         self._decided = 0
         self._paid: set[int] = set()
+        self._one_capture_at_a_time = asyncio.Lock()
         self._captured_finally = False
 
     async def deliver(self, placed: OrderPlaced, keep_paid: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -97,18 +99,28 @@ class Delivery:
         number = parcel.number
         was_dispatched = await self._parcels.until_decided(number)
         self._decided += 1
-        final = self._decided == parcels
         if not was_dispatched:
             self._timeline.add(f"parcel {number} is not dispatched")
             if parcels > 1:  # otherwise nothing is left of the order
                 await self._reservation.release([number])
             return
-        amount = self._parcels.amount(number)
-        self._captured_finally = final and amount > 0
-        self._recorder.show(OrderStatus.SHIPPED if final else OrderStatus.PROCESSING, f"parcel {number} dispatched")
-        await self._payment.capture(number, amount, final=final)
+        all_are_decided = self._decided == parcels
+        status = OrderStatus.SHIPPED if all_are_decided else OrderStatus.PROCESSING
+        self._recorder.show(status, f"parcel {number} dispatched")
+        await self._capture(number)
         self._timeline.add(f"parcel {number} captured")
-        self._paid.add(number)
+
+    async def _capture(self, number: int) -> None:
+        """Capture one share at a time: signals sent together arrive in any sequence, and after the final capture
+        nothing is authorized any more.
+        """
+        async with self._one_capture_at_a_time:
+            amount = self._parcels.amount(number)
+            others = set(self._parcels.dispatched) - self._paid - {number}
+            final = self._parcels.all_are_decided and not others
+            self._captured_finally = final and amount > 0
+            await self._payment.capture(number, amount, final=final)
+            self._paid.add(number)
 
     async def _follow(self, number: int) -> None:
         if await self._parcels.until_decided(number):
