@@ -1,4 +1,7 @@
-"""Signals to workflows that may have ended meanwhile."""
+"""Signals to workflows that may have ended meanwhile.
+
+Two that are sent together may arrive in either sequence: where that matters, the first is awaited before the second.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
