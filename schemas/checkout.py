@@ -1,6 +1,7 @@
 """Checkout: the customer's request, the workflow's input and its first answer."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from domain.carts import user_owner
+from domain.fulfilment import Demand, summed
 from domain.orders import OrderStatus
 from domain.parcels import Goods
 from domain.pricing import TAX_INCLUDED, Quote, QuoteLine
@@ -177,6 +179,11 @@ class CancelledLine(Payload):
 
     sku: str
     quantity: int
+
+
+def units_of(lines: Iterable[CancelledLine]) -> Counter[str]:
+    """Units by SKU."""
+    return Counter(summed([Demand(line.sku, line.quantity) for line in lines]))
 
 
 class CheckoutResult(Payload):

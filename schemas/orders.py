@@ -7,7 +7,7 @@ from typing import Self
 from domain.events import EventType
 from domain.fulfilment import Demand, ParcelStatus
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
-from domain.parcels import PlannedParcel, Share
+from domain.parcels import Goods, PlannedParcel, without
 from schemas.base import Address, Money, Open, Payload
 from schemas.checkout import CheckoutInput, PricedOrder
 from schemas.provider_calls import PaymentAction
@@ -51,13 +51,10 @@ class ParcelPlan(Payload):
         """Units on backorder when the order was placed: the parcel waits for them."""
         return sum(line.backordered for line in self.lines)
 
-    @property
-    def demands(self) -> list[Demand]:
-        """What it is to contain."""
-        return [Demand(line.sku, line.quantity) for line in self.lines]
-
-    def without(self, units: Mapping[str, int], share: Share) -> Self:
-        """The plan without these units, at most one line each, and with this share; empty lines are left out."""
+    def without(self, units: Mapping[str, int], goods: Mapping[str, Goods]) -> Self:
+        """The plan without these units, at most one line each, and its share of the total without their value."""
+        contents = [Demand(line.sku, line.quantity) for line in self.lines]
+        share = without(contents, units, goods, self.amount)
         left = [line.without(units.get(line.sku, 0)) for line in self.lines]
         lines = [line for line in left if line.quantity]
         return self.model_copy(update={"lines": lines, "amount": share.amount, "weight_grams": share.weight_grams})

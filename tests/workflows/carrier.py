@@ -28,9 +28,12 @@ class CarrierControl:
     def unclear(self, order_id: str, parcel: int = 1) -> None:
         """The carrier answers nothing about this parcel any more."""
         for operation in ("cancel", "find", "retrieve"):
-            match = {"operation": operation, "reference": f"{order_id}-{parcel}"}
-            fault = {"kind": "fail_before", "times": 100_000, "match": match}
-            httpx2.post(f"{self.address}/_control/faults", json=fault).raise_for_status()
+            self.arm("fail_before", match={"operation": operation, "reference": f"{order_id}-{parcel}"})
+
+    def arm(self, kind: str, *, match: dict[str, str], **more: object) -> None:
+        """The requests that match go wrong like this: all of them, or the first `times`."""
+        fault = {"kind": kind, "times": 100_000, "match": match, **more}
+        httpx2.post(f"{self.address}/_control/faults", json=fault).raise_for_status()
 
     async def struck(self, times: int = 1) -> None:
         """Wait until what is armed has met so many requests."""

@@ -177,8 +177,7 @@ def arm(carrier: CarrierControl) -> Iterator[Arm]:
     """A fault of the carrier, until the test is over."""
 
     def one(kind: str, operation: str, **more: object) -> None:
-        fault = {"kind": kind, "times": 100_000, "match": {"operation": operation}, **more}
-        httpx2.post(f"{carrier.address}/_control/faults", json=fault).raise_for_status()
+        carrier.arm(kind, match={"operation": operation}, **more)
 
     yield one
     carrier.end_faults()

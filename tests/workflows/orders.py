@@ -1,5 +1,6 @@
 """One order as a test of workflows drives and sees it."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -129,6 +130,11 @@ class Order:
         for entry in Ledger(self.connections.engine).entries(self.id):
             sums[entry.kind] += entry.amount
         return sums
+
+    def ledger(self) -> Counter[tuple[str, int]]:
+        """The entries of its ledger that move money, by kind and amount."""
+        entries = Ledger(self.connections.engine).entries(self.id)
+        return Counter((entry.kind.value, entry.amount) for entry in entries if entry.amount)
 
     def dispatched_amount(self) -> int:
         """What the dispatched parcels carry of the total."""

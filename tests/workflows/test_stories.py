@@ -114,13 +114,11 @@ def check_money(order: Order, journal: Journal, connections: Connections) -> Non
     at_provider = journal(order.id)
     done = Counter((entry["effect"], entry["amount"]) for entry in at_provider if entry["amount"])
     done.update(("fee", entry["fee"]) for entry in at_provider if entry["fee"])
-    ledger = Ledger(connections.engine)
-    entries = [entry for entry in ledger.entries(order.id) if entry.amount]
-    assert Counter((entry.kind.value, entry.amount) for entry in entries) == done
-    balances = ledger.balances(order.id)
+    assert order.ledger() == done
+    balances = Ledger(connections.engine).balances(order.id)
     assert sum(balances.values()) == 0
     assert balances[Account.HELD] == 0
-    captured = sum(entry.amount for entry in entries if entry.kind is EntryKind.CAPTURE)
+    captured = order.money()[EntryKind.CAPTURE]
     assert captured == order.dispatched_amount()
     assert captured == order.view().payment.captured.amount
 

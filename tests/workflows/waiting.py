@@ -19,6 +19,7 @@ Handle: TypeAlias = WorkflowHandle[Any, Any]
 
 DEADLINE_SECONDS = 90
 _PAUSE_SECONDS = 0.05
+_TRANSIT_SECONDS = 0.2  # in which a signal from one workflow to another arrives
 _OPEN = (EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
 _CLOSED = (
     EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
@@ -90,7 +91,14 @@ async def until_idle(handle: Handle) -> None:
     await until_async(idle)
 
 
-async def events_when_idle(handles: Sequence[Handle]) -> int:
+async def until_quiet(handles: Sequence[Handle]) -> None:
+    """None of them has anything to do, and nothing is under way from one to another."""
+    before = -1
+    while before != (before := await _events_when_idle(handles)):
+        await asyncio.sleep(_TRANSIT_SECONDS)
+
+
+async def _events_when_idle(handles: Sequence[Handle]) -> int:
     """How many events those of them have that were started, as soon as each has handled everything sent to it."""
     events = 0
     for handle in handles:

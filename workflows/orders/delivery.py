@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from domain.orders import OrderStatus
-from schemas.orders import OrderPlaced, ParcelPlan
+from schemas.orders import OrderPlaced
 from workflows.orders.parcels import OrderParcels
 from workflows.orders.payment import OrderPayment
 from workflows.orders.records import OrderRecorder
@@ -87,16 +87,15 @@ class Delivery:
         await run_all(*(self._until_ended(number) for number in self._parcels.dispatched))
 
     async def _dispatch_all(self, placed: OrderPlaced) -> None:
-        await run_all(*(self._dispatch(parcel, len(placed.parcels)) for parcel in placed.parcels))
+        await run_all(*(self._dispatch(parcel.number, len(placed.parcels)) for parcel in placed.parcels))
         if not self._parcels.dispatched:
             raise self._parcels.refusal()
         self._reservation.stop()
         if not self._captured_finally:
             await self._payment.void()
 
-    async def _dispatch(self, parcel: ParcelPlan, parcels: int) -> None:
+    async def _dispatch(self, number: int, parcels: int) -> None:
         """Its share of the payment is captured once it was dispatched, and only then."""
-        number = parcel.number
         was_dispatched = await self._parcels.until_decided(number)
         self._decided += 1
         if not was_dispatched:

@@ -193,7 +193,7 @@ class FulfilmentWorkflow:
                     "the carrier knows no shipment of this parcel", "shipment", OperatorTaskCode.PARCEL_UNKNOWN
                 )
         elif state.status is ParcelStatus.CANCELLED and (status.is_without_booking or self._on_hold):
-            await self._parcel.booking_cancelled()
+            await self._parcel.booking_cancelled(state.shipment_id)
         else:
             if status.is_without_booking:
                 await self._parcel.found_booked(state)
@@ -245,7 +245,7 @@ class FulfilmentWorkflow:
             self._inquiry.ask_now()
             return False
         self._inquiry.rest()
-        await self._parcel.booking_cancelled()
+        await self._parcel.booking_cancelled(self._parcel.shipment.shipment_id)
         return True
 
     async def _stop(self) -> None:

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from domain.events import EventType
 from domain.orders import OrderStatus
 from schemas.base import Money
-from schemas.checkout import CancelledLine, CheckoutResult
+from schemas.checkout import CancelledLine, CheckoutResult, units_of
 from schemas.fulfilment import ReduceParcel
 from schemas.order_requests import CancelOrder
 from workflows.orders.allocations import signal_allocations
@@ -39,19 +39,19 @@ class LineCancellation:
             message = "The order is not confirmed yet: cancel all of it, or wait until it is."
             raise ApplicationError(message, type="not_confirmed")
         left = self._cancellable()
-        if missing := {sku: left[sku] for sku, units in _units(lines).items() if units > left[sku]}:
+        if missing := {sku: left[sku] for sku, units in units_of(lines).items() if units > left[sku]}:
             message = "So many units are not in parcels that can still be stopped."
             raise ApplicationError(message, {"cancellable": missing}, type="too_late")
 
     def are_everything(self, lines: Iterable[CancelledLine]) -> bool:
         """Whether nothing would be left to dispatch: that is a cancellation of the order."""
-        return _units(lines) == self._cancellable()
+        return units_of(lines) == self._cancellable()
 
     async def cancel(self, request: CancelOrder) -> CheckoutResult:
         """Cancel them; answers what really was. Raises ApplicationError when everything was dispatched meanwhile."""
         async with self._one_at_a_time:
             self._requests += 1
-            step = f"lines-{self._requests}{self._recorder.adoption}"
+            step = f"lines-{self._requests}"
             cancelled, amounts = Counter[str](), list[int]()
 
             async def take_out(number: int, units: Counter[str]) -> None:
@@ -60,7 +60,7 @@ class LineCancellation:
                     cancelled.update(units)
                     amounts.append(amount)
 
-            await run_all(*(take_out(number, units) for number, units in self._by_parcel(_units(request.lines))))
+            await run_all(*(take_out(number, units) for number, units in self._by_parcel(units_of(request.lines))))
             if not cancelled:
                 raise ApplicationError("All of this had been dispatched already.", type="too_late")
             return await self._record(step, request, _lines(cancelled), sum(amounts))
@@ -70,19 +70,19 @@ class LineCancellation:
         before = self._parcels.amount(number)
         if units == self._parcels.undecided().get(number):
             await self._stop(number)
-            return before if number in self._parcels.stopped else None
-        command = ReduceParcel(
-            order_id=self._recorder.order_id,
-            number=number,
-            step=step,
-            lines=_lines(units),
-            actor=request.actor,
-            reason=request.reason,
-        )
-        reduction = await self._parcels.reduce(command)
-        if reduction is not None and reduction.reduced is not None:
-            await signal_allocations(reduction.reduced.allocated)
-            return before - self._parcels.amount(number)
+        else:
+            command = ReduceParcel(
+                order_id=self._recorder.order_id,
+                number=number,
+                step=step,
+                lines=_lines(units),
+                actor=request.actor,
+                reason=request.reason,
+            )
+            reduction = await self._parcels.reduce(command)
+            if reduction is not None and reduction.reduced is not None:
+                await signal_allocations(reduction.reduced.allocated)
+                return before - self._parcels.amount(number)
         return before if number in self._parcels.stopped else None
 
     async def _stop(self, number: int) -> None:
@@ -126,13 +126,6 @@ class LineCancellation:
             cancelled_lines=lines,
             not_charged=not_charged,
         )
-
-
-def _units(lines: Iterable[CancelledLine]) -> Counter[str]:
-    units = Counter[str]()
-    for line in lines:
-        units[line.sku] += line.quantity
-    return units
 
 
 def _lines(units: Counter[str]) -> list[CancelledLine]:

@@ -79,11 +79,11 @@ class ParcelRecord:
         self._take_over(state)
         await self.record(ParcelStatus.BOOKED, SYSTEM_ACTOR)
 
-    async def booking_cancelled(self) -> None:
+    async def booking_cancelled(self, shipment_id: str | None) -> None:
         """The carrier has cancelled it, perhaps for a workflow that died before it could record that: the next one is
         another.
         """
-        self._timeline.add(f"the booking {self.shipment.shipment_id or ''} is cancelled")
+        self._timeline.add(f"the booking {shipment_id} is cancelled")
         if self.status is not ParcelStatus.ON_HOLD:
             self.booking += 1
         if self.status is ParcelStatus.BOOKED:

@@ -41,6 +41,10 @@ class Line:
         """Units that are in the warehouse."""
         return self.quantity - self.backordered
 
+    def freed_by(self, units: int) -> int:
+        """Units in the warehouse that become free without so many of the line: those on backorder go first."""
+        return max(0, min(units, self.quantity) - self.backordered)
+
 
 _LINE = [reservation_lines.c[name] for name in Line.__dataclass_fields__]
 

@@ -11,14 +11,13 @@ from adapters.mysql.constraints import violated_key
 from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.orders import views
 from adapters.mysql.orders.backorders import active_lines
-from adapters.mysql.orders.placing import RESERVED_STEP, place
+from adapters.mysql.orders.placing import PLANNED_PARCELS, RESERVED_STEP, place
 from adapters.mysql.orders.reservations import RESERVED_FOR
 from adapters.mysql.orders.shortening import take_available
 from adapters.mysql.orders.vouchers import release_use
 from adapters.mysql.payments.credit_balances import credit_of_order
 from adapters.mysql.payments.ledger import balances
 from adapters.mysql.tables.orders import order_events, order_lines, orders, parcels
-from adapters.mysql.tables.stock import warehouses
 from adapters.mysql.transactions import in_transaction
 from domain.errors import CartChanged
 from domain.events import EventType
@@ -171,10 +170,7 @@ class OrderStore:
                 return None
             quote = views.quote(row, _lines(connection, order_id))
             parcel_rows = connection.execute(
-                sa.select(parcels, warehouses.c.country)
-                .join(warehouses, warehouses.c.code == parcels.c.warehouse)
-                .where(parcels.c.order_id == order_id)
-                .order_by(parcels.c.number)
+                PLANNED_PARCELS.where(parcels.c.order_id == order_id).order_by(parcels.c.number)
             ).all()
             short = _short(connection, order_id) if asking else []
         return OrderPlaced(

@@ -15,6 +15,7 @@ from adapters.mysql.orders.stock import warehouse_countries
 from adapters.mysql.orders.stock_ledger import check_shortage, stock_sheet
 from adapters.mysql.orders.vouchers import take_use
 from adapters.mysql.tables.orders import order_lines, orders, parcels
+from adapters.mysql.tables.stock import warehouses
 from domain.actors import SYSTEM_ACTOR, customer_actor
 from domain.events import EventType
 from domain.fulfilment import (
@@ -33,6 +34,8 @@ from schemas.checkout import CheckoutInput, OnShortage, PricedOrder
 from schemas.orders import ParcelPlan, PlaceOrder
 
 RESERVED_STEP = "reserve-stock"
+# The rows that `views.parcel_plan` reads.
+PLANNED_PARCELS = sa.select(parcels, warehouses.c.country).join(warehouses, warehouses.c.code == parcels.c.warehouse)
 
 
 def place(connection: sa.Connection, command: PlaceOrder, reserved_for: timedelta) -> None:

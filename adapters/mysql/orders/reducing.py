@@ -8,24 +8,25 @@ import sqlalchemy as sa
 from adapters.mysql.clock import now
 from adapters.mysql.history import Change, append, lock_orders, recorded
 from adapters.mysql.orders import views
-from adapters.mysql.orders.backorders import Line, active_lines, allocate_backorders, orders_waiting
+from adapters.mysql.orders.backorders import active_lines, allocate_backorders, orders_waiting
+from adapters.mysql.orders.placing import PLANNED_PARCELS
 from adapters.mysql.orders.reservations import release_units
 from adapters.mysql.orders.stock_ledger import Cause, Place, stock_sheet
 from adapters.mysql.tables.orders import order_lines, orders, parcels
-from adapters.mysql.tables.stock import warehouses
 from domain.errors import IllegalMove, NotFound
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
-from domain.parcels import Goods, without
+from domain.parcels import Goods
 from schemas.base import Money
+from schemas.checkout import units_of
 from schemas.fulfilment import ParcelReduced, ReduceParcel
 
 
 def reduce_parcel(connection: sa.Connection, command: ReduceParcel) -> ParcelReduced:
     """Take the units out, in this transaction; a repeat changes nothing. Raises NotFound and IllegalMove."""
-    order_id, units = command.order_id, _units(command)
+    order_id, units = command.order_id, units_of(command.lines)
     lines = [line for line in active_lines(connection, order_id, command.number) if line.sku in units]
-    freed = Counter[Place]({(line.sku, line.warehouse): _freed(line, units[line.sku]) for line in lines})
+    freed = Counter[Place]({(line.sku, line.warehouse): line.freed_by(units[line.sku]) for line in lines})
     locked = lock_orders(connection, {order_id, *orders_waiting(connection, freed, exclude=order_id)})
     row = _parcel(connection, command)
     step = f"reduce-{command.number}:{command.step}"
@@ -35,7 +36,7 @@ def reduce_parcel(connection: sa.Connection, command: ReduceParcel) -> ParcelRed
         message = f"Parcel {row.number} is {row.status}: nothing can be taken out of it."
         raise IllegalMove(message, parcel=row.number, current=row.status)
     before = views.parcel_plan(row)
-    after = before.without(units, without(before.demands, units, _goods(connection, order_id), before.amount))
+    after = before.without(units, _goods(connection, order_id))
     this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == command.number)
     values = after.model_dump(include={"lines", "amount", "weight_grams"})
     connection.execute(sa.update(parcels).where(this).values(**values, updated_at=now()))
@@ -55,24 +56,9 @@ def reduce_parcel(connection: sa.Connection, command: ReduceParcel) -> ParcelRed
     return ParcelReduced(plan=after, allocated=allocated)
 
 
-def _units(command: ReduceParcel) -> Counter[str]:
-    units = Counter[str]()
-    for line in command.lines:
-        units[line.sku] += line.quantity
-    return units
-
-
-def _freed(line: Line, units: int) -> int:
-    """Units that become free: what is on backorder goes first."""
-    return max(0, min(units, line.quantity) - line.backordered)
-
-
 def _parcel(connection: sa.Connection, command: ReduceParcel) -> sa.Row[Any]:
-    row = connection.execute(
-        sa.select(parcels, warehouses.c.country)
-        .join(warehouses, warehouses.c.code == parcels.c.warehouse)
-        .where(parcels.c.order_id == command.order_id, parcels.c.number == command.number)
-    ).one_or_none()
+    this = sa.and_(parcels.c.order_id == command.order_id, parcels.c.number == command.number)
+    row = connection.execute(PLANNED_PARCELS.where(this)).one_or_none()
     if row is None:
         raise NotFound(f"The order {command.order_id} has no parcel {command.number}.")
     return row

@@ -129,26 +129,22 @@ def reserve_parcels(
 
 def drop(connection: sa.Connection, sheet: StockSheet, lines: Sequence[Line], cause: Cause) -> None:
     """Release these lines of an order that keeps others; the caller holds the order's lock."""
-    columns = reservation_lines.c
     for line in lines:
-        this = sa.and_(columns.order_id == line.order_id, columns.parcel == line.parcel, columns.sku == line.sku)
-        connection.execute(sa.update(reservation_lines).where(this).values(state=RELEASED, updated_at=now()))
-        sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), line.allocated, cause)
+        release_units(connection, sheet, line, line.quantity, cause)
 
 
 def release_units(connection: sa.Connection, sheet: StockSheet, line: Line, units: int, cause: Cause) -> int:
     """Release some units of a line, those on backorder first; the caller holds the order's lock. Answers how many of
     them were in stock.
     """
-    units = min(units, line.quantity)
-    waited = min(units, line.backordered)
+    units, freed = min(units, line.quantity), line.freed_by(units)
     columns = reservation_lines.c
     this = sa.and_(columns.order_id == line.order_id, columns.parcel == line.parcel, columns.sku == line.sku)
-    left = {"quantity": line.quantity - units, "backordered": line.backordered - waited}
+    left = {"quantity": line.quantity - units, "backordered": line.backordered - (units - freed)}
     values = left if left["quantity"] else {"state": RELEASED}
     connection.execute(sa.update(reservation_lines).where(this).values(**values, updated_at=now()))
-    sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), units - waited, cause)
-    return units - waited
+    sheet.move(MovementKind.RELEASED, (line.sku, line.warehouse), freed, cause)
+    return freed
 
 
 def ship(connection: sa.Connection, order_id: str, parcel: int, actor: str) -> None:
