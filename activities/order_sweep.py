@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from temporalio import activity
 
-from activities.failures import typed_failures
-from schemas.operator_tasks import OperatorTask, OperatorTaskCode, RecordOperatorTasks
+from activities.found_tasks import FoundTasks
+from schemas.operator_tasks import OperatorTask, OperatorTaskCode
 from schemas.order_sweep import FindWorkflow, OrdersSwept
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class OrderSweepActivities:
 
     def __init__(self, orders: "UnfinishedOrders", tasks: "OperatorTaskStore", workflows: OrderWorkflows) -> None:
         self._orders = orders
-        self._tasks = tasks
+        self._tasks = FoundTasks(tasks, _SOURCE)
         self._workflows = workflows
 
     @activity.defn
@@ -68,7 +68,7 @@ class OrderSweepActivities:
         async for order_ids in self._workflows.order_pages(started - GRACE, _PAGE):
             found += await self._find_ended(order_ids, started - GRACE)
             activity.heartbeat(after, looked_at, found, started.isoformat())
-        mended = await self._resolve_others(set(found))
+        mended = await self._tasks.end_others(set(found))
         if found:
             activity.logger.error("needs operator: %d order(s) and their workflows do not agree", len(found))
         return OrdersSwept(
@@ -112,23 +112,4 @@ class OrderSweepActivities:
             route=f"POST /v1/ops/orders/{order_id}/adopt" if adoptable else None,
             outlasts=True,
         )
-        await self._record(order_id, [task])
-
-    async def _resolve_others(self, found: set[str]) -> int:
-        mended = 0
-        for workflow_id in await asyncio.to_thread(self._tasks.open_workflows, _SOURCE):
-            order_id = workflow_id.removeprefix(_SOURCE)
-            if order_id not in found:
-                await self._record(order_id, [])
-                mended += 1
-        return mended
-
-    async def _record(self, order_id: str, tasks: list[OperatorTask]) -> None:
-        command = RecordOperatorTasks(
-            workflow_id=f"{_SOURCE}{order_id}",
-            revision=int(datetime.now(UTC).timestamp() * 1_000_000),
-            order_id=order_id,
-            tasks=tasks,
-        )
-        with typed_failures():
-            await asyncio.to_thread(self._tasks.record, command)
+        await self._tasks.record(order_id, [task])

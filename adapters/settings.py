@@ -164,6 +164,19 @@ class Settings(BaseSettings):
     idempotency_hours: int = Field(default=24, gt=0)
     reservation_hours: float = Field(default=48, gt=0)
     """How long stock stays reserved for an order unless its workflow, which does while it lives, extends it."""
+    backorder_days: float = Field(default=30, gt=0)
+    """How long a confirmed order waits for backordered goods, unless its customer waits longer."""
+    expected_minutes: float = Field(default=15, gt=0)
+    """How long an order may be pending or cancelling, or wait past its customer's deadline, before it is overdue."""
+    operator_answer_minutes: float = Field(default=60, gt=0)
+    """How soon staff are to answer what needs an operator. They are then reminded, after twice as long it is escalated,
+    and after four times as long a rule decides where one may."""
+    operator_answer_minutes_by_code: dict[str, float] = {}
+    """The same for some codes of what needs an operator, a JSON object."""
+    operations_mail: str | None = None
+    """Where reminders of what needs an operator are mailed to; they are logged in any case."""
+    escalation_mail: str | None = None
+    """Where escalations are mailed to; the address above unless named."""
     stuck_after_hours: int = Field(default=24, gt=0)
     """An open order in which nothing has happened for so long is shown to staff as stuck."""
     dispute_reminder_hours: int = Field(default=48, gt=0)

@@ -24,6 +24,7 @@ from adapters.mysql.identity.security_events import SecurityEvents
 from adapters.mysql.identity.users import Accounts
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.orders.promises import Promises
 from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
 from adapters.mysql.orders.vouchers import Vouchers
@@ -115,6 +116,7 @@ Prices = Annotated[CartPrices, Depends(_part(lambda app: app.carts.prices))]
 
 Orders = Annotated[OrderStore, Depends(_part(lambda app: app.orders.orders))]
 OrdersFound = Annotated[OrderSearch, Depends(_part(lambda app: app.orders.search))]
+BackorderPromises = Annotated[Promises, Depends(_part(lambda app: app.orders.promises))]
 OperatorTasks = Annotated[OperatorTaskStore, Depends(_part(lambda app: app.orders.tasks))]
 StockStore = Annotated[Stock, Depends(_part(lambda app: app.orders.stock))]
 StockReconciliationStore = Annotated[StockReconciliations, Depends(_part(lambda app: app.orders.stock_reconciliations))]

@@ -23,6 +23,7 @@ from adapters.mysql.catalog.taxonomy import Taxonomy
 from adapters.mysql.idempotency import IdempotencyKeys
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.orders.promises import Promises
 from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
 from adapters.mysql.orders.vouchers import Vouchers
@@ -89,6 +90,7 @@ class OrderServices:
     orders: OrderStore
     search: OrderSearch
     tasks: OperatorTaskStore
+    promises: Promises
     stock: Stock
     running: RunningOrders
     stock_reconciliations: StockReconciliations
@@ -192,6 +194,7 @@ def _orders(connections: Connections, temporal: Client, prices: CartPrices) -> O
         orders=orders,
         search=OrderSearch(connections.elasticsearch, engine, index, stuck_after),
         tasks=OperatorTaskStore(engine),
+        promises=Promises(engine, timedelta(days=settings.backorder_days)),
         stock=stock,
         running=RunningOrders(temporal),
         stock_reconciliations=StockReconciliations(engine),

@@ -231,6 +231,12 @@ class TaskResolvesItself(Conflict):
     code = "task_resolves_itself"
 
 
+class NotBackordered(Conflict):
+    """Nothing of the order waits for goods."""
+
+    code = "not_backordered"
+
+
 class IllegalMove(Conflict):
     code = "illegal_move"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from domain.errors import UnknownShippingMethod
 from domain.money import Money
@@ -21,6 +22,7 @@ class ShippingMethod:
     """A shipping method: a tariff per zone and currency, and the heaviest order it accepts, in grams.
 
     `carrier_service` is the carrier's word for it. Without one nobody would take its parcels, so it is never sold.
+    `handling_hours` is how long a warehouse may take until it has dispatched a parcel whose goods are there.
     """
 
     code: str
@@ -28,6 +30,7 @@ class ShippingMethod:
     max_grams: int
     tariffs: Mapping[str, Mapping[str, Tariff]] = field(default_factory=dict)
     carrier_service: str | None = None
+    handling_hours: int = 48
 
     def price(self, country: str, grams: int, currency: str) -> Money | None:
         """The price, or None when the carrier, the destination or the currency is not offered, or it is too heavy."""
@@ -74,6 +77,7 @@ SHIPPING_METHODS: dict[str, ShippingMethod] = {
                 "world": {"EUR": Tariff(3990, 900), "USD": Tariff(4490, 990), "GBP": Tariff(3490, 790)},
             },
             carrier_service="express",
+            handling_hours=24,
         ),
         ShippingMethod(
             "pickup",
@@ -90,6 +94,12 @@ def carrier_service(method: str) -> str:
     """The carrier's word for a shipping method that was sold; a code without one is its own."""
     known = SHIPPING_METHODS.get(method)
     return known.carrier_service if known and known.carrier_service else method
+
+
+def handling_time(method: str) -> timedelta:
+    """How long a warehouse may take to dispatch a parcel by this method, sold still or not."""
+    known = SHIPPING_METHODS.get(method)
+    return timedelta(hours=known.handling_hours if known else ShippingMethod.handling_hours)
 
 
 def shipping_options(country: str, grams: int, currency: str) -> list[ShippingOption]:

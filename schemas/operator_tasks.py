@@ -23,6 +23,9 @@ class OperatorTaskCode(StrEnum):
     PARCEL_UNKNOWN = "parcel_unknown"
     PARCEL_EXCEPTION = "parcel_exception"
     PARCEL_LOST = "parcel_lost"
+    PARCEL_LATE = "parcel_late"
+    BACKORDER_OVERDUE = "backorder_overdue"
+    ORDER_OVERDUE = "order_overdue"
     DISPUTE_EVIDENCE = "dispute_evidence"
     DISPUTE_HOLD = "dispute_hold"
     REFUND_FAILED = "refund_failed"
@@ -59,8 +62,27 @@ class OperatorTaskView(Payload):
     text: str
     since: datetime
     until: Annotated[datetime | None, Field(description="When a rule decides instead, or it is too late.")] = None
+    escalated_at: Annotated[datetime | None, Field(description="When it was escalated, unanswered for too long.")] = (
+        None
+    )
     route: Annotated[str | None, Field(description="What acts on it; none where it ends with its cause.")] = None
     resolvable: Annotated[bool, Field(description="Whether `POST /v1/ops/tasks/{id}/resolve` ends it.")] = False
+
+
+class UnansweredTask(Payload):
+    """One that waits for longer than there was to answer it; `decided_at`: when a rule has last decided about it, which
+    has not ended it.
+    """
+
+    id: int
+    workflow_id: str
+    order_id: str | None
+    code: Open[OperatorTaskCode]
+    about: str
+    text: str
+    since: datetime
+    route: str | None
+    decided_at: datetime | None
 
 
 class OperatorTaskPage(Payload):

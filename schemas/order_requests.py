@@ -61,6 +61,12 @@ class CancelOrder(Payload):
     lines: list[CancelledLine] = []
 
 
+class BackorderRequest(Request):
+    """`POST /v1/orders/{id}/backorder`: wait longer for what has not arrived, take the rest alone, or cancel."""
+
+    choice: Choice
+
+
 class ParcelSettlementRequest(Request):
     """`POST /v1/ops/orders/{id}/parcels/{number}`; `retry` has the carrier asked again."""
 

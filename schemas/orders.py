@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from domain.events import EventType
 from domain.fulfilment import Demand, ParcelStatus
@@ -196,6 +198,11 @@ class ParcelView(Payload):
     status: Open[ParcelStatus]
     tracking_number: str | None = None
     tracking_url: str | None = None
+    ship_by: Annotated[datetime | None, Field(description="Until when it is to be dispatched.")] = None
+    late: Annotated[bool, Field(description="Whether it was not dispatched by then.")] = False
+    backordered_until: Annotated[
+        datetime | None, Field(description="Until when it waits for its goods; they are cancelled after that.")
+    ] = None
     lines: list[ParcelLine]
 
 

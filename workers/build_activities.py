@@ -61,6 +61,7 @@ from adapters.settings import Settings
 from schemas.account_mails import WITH_LINK
 from temporal_clients.account_mails import MailClient
 from temporal_clients.orders import RunningOrders
+from workers.build_watchdog import staff_mail, watchdog_activities
 from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE, ORDERS_QUEUE, PAYMENTS_QUEUE
 
 # The activities of every queue, their adapters given in.
@@ -75,14 +76,15 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
     carts = CartStore(connections.mongo, connections.redis, lifetimes=Lifetimes.of_days(settings))
     activities = {
         ORDERS_QUEUE: [
-            *_orders(OrderStore(engine, term), engine),
+            *_orders(OrderStore(engine, term, timedelta(days=settings.backorder_days)), engine),
             *_stock(reservations, engine, client),
             *_sweep(engine, client),
+            *watchdog_activities(engine, settings, client),
             CartActivities(carts, OrderStore(engine)).complete_cart,
         ],
         PAYMENTS_QUEUE: [*_money(engine, settings), *_reconciliation_activities(engine, settings, client)],
         FULFILMENT_QUEUE: _parcels(reservations, engine, settings),
-        NOTIFICATIONS_QUEUE: _mails(connections, client, carts),
+        NOTIFICATIONS_QUEUE: [*_mails(connections, client, carts), staff_mail(engine, settings)],
         CATALOG_QUEUE: [*_catalog(engine, settings), *_search(connections)],
     }
     tasks = OperatorTaskActivities(OperatorTaskStore(engine))

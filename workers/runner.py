@@ -33,6 +33,7 @@ from workflows.orders.checkout import CheckoutWorkflow
 from workflows.orders.fulfilment import FulfilmentWorkflow
 from workflows.orders.order_sweep import OrderSweepWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
+from workflows.orders.watchdog import WatchdogWorkflow
 from workflows.payments.authorization_void import AuthorizationVoidWorkflow
 from workflows.payments.disputes import DisputeWorkflow
 from workflows.payments.failed_refunds import FailedRefundWorkflow
@@ -52,6 +53,7 @@ WORKFLOWS: dict[str, list[type]] = {
         CheckoutWorkflow,
         AdoptionWorkflow,
         OrderSweepWorkflow,
+        WatchdogWorkflow,
         ReservationExpiryWorkflow,
         StockReconciliationWorkflow,
     ],

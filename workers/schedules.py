@@ -38,6 +38,7 @@ from workflows.names import (
 from workflows.notifications import CartReminderWorkflow
 from workflows.orders.order_sweep import OrderSweepWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
+from workflows.orders.watchdog import WatchdogWorkflow
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 
 _OWNER = "made_for"  # the memo by which our schedules differ from a person's or another engine's
@@ -69,6 +70,13 @@ SCHEDULES: tuple[Scheduled, ...] = (
         timedelta(minutes=15),
         ORDERS_QUEUE,
         "list orders, parcels and payments that no workflow looks after any more",
+    ),
+    Scheduled(
+        "watchdog",
+        WatchdogWorkflow.run,
+        timedelta(minutes=5),
+        ORDERS_QUEUE,
+        "list orders that take too long, remind staff of what nobody has answered, and decide where a rule may",
     ),
     Scheduled(
         "stock-reconciliation",

@@ -4,6 +4,7 @@ Blocking on purpose: the activity that sends also reads MySQL with a blocking dr
 an async client would only move the wait onto the worker's event loop.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.headerregistry import Address
@@ -12,12 +13,13 @@ from email.utils import format_datetime, parseaddr
 
 import aiosmtplib
 
-from adapters.mail import account_texts
+from adapters.mail import account_texts, staff_texts
 from adapters.mail.order_texts import MailText, write
 from adapters.settings import Settings
 from domain.errors import Misuse, Unavailable
 from schemas.account_mails import WaitingMail
 from schemas.notifications import NotificationInput
+from schemas.operator_tasks import UnansweredTask
 from schemas.orders import OrderView
 
 _SECONDS = 15.0
@@ -45,6 +47,18 @@ class Mailer:
         link = account_texts.link(self._settings, mail.kind, secret) if secret else None
         content = account_texts.write(self._settings, mail, name, link, secret)
         return self._message(_recipient(name or "", mail.email), mail.id, content)
+
+    def send_to_staff(self, tasks: Sequence[UnansweredTask], *, escalated: bool) -> None:
+        """Mail staff what they have not answered, where an address is named for that; raises as `send` does."""
+        settings = self._settings
+        address = (settings.escalation_mail if escalated else None) or settings.operations_mail
+        if address is None:
+            return
+        content = staff_texts.write(tasks, settings.public_url, escalated=escalated)
+        unique = (
+            f"{'escalation' if escalated else 'reminder'}-{tasks[0].id}-{tasks[-1].id}-{datetime.now(UTC):%H%M%S%f}"
+        )
+        self.send(self._message(_recipient("", address), unique, content))
 
     def _message(self, recipient: Address, unique: str, content: MailText) -> EmailMessage:
         message = EmailMessage()

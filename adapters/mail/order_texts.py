@@ -51,6 +51,11 @@ _TEXTS: dict[str, EventText] = {
     EventType.PARCEL_REFUSED: EventText(
         "your parcel cannot be delivered", "The carrier does not deliver to your address."
     ),
+    EventType.PARCEL_LATE: EventText(
+        "your parcel is late",
+        "Your parcel has not left our warehouse in time. We are sorry, and ship it as soon as we can. Until then you "
+        "can cancel it.",
+    ),
     EventType.PARCEL_DISPATCHED: EventText("your parcel is on its way", "Your parcel has left our warehouse."),
     EventType.PARCEL_IN_TRANSIT: EventText("your parcel is in transit", "Your parcel is on its way to you."),
     EventType.PARCEL_OUT_FOR_DELIVERY: EventText("your parcel arrives today", "Your parcel is out for delivery today."),
@@ -122,6 +127,14 @@ _TEXTS: dict[str, EventText] = {
     ),
     EventType.ORDER_BACKORDER_ALLOCATED: EventText(
         "your items have arrived", "Items you are waiting for have arrived in our warehouse."
+    ),
+    EventType.ORDER_BACKORDER_REMINDER: EventText(
+        "your items have not arrived yet",
+        "Items you are waiting for have not arrived in our warehouse yet. You can choose to wait longer; otherwise we "
+        "will cancel them, and you are not charged for them.",
+    ),
+    EventType.ORDER_BACKORDER_EXTENDED: EventText(
+        "we keep waiting for your items", "Thank you for your patience. We keep waiting for your items."
     ),
     EventType.ORDER_FAILED: EventText(
         "your order could not be completed", "We are sorry: your order could not be completed."
@@ -243,7 +256,11 @@ def _details(order: OrderView, event: NotificationInput) -> list[tuple[str, str]
         details.append(("Parcel", f"{data['parcel']} of {len(order.parcels)}"))
     if event.type == EventType.ORDER_AWAITING_CUSTOMER:
         details.extend(_shortage(order, data))
-    for name, label in (("retry_until", "Please pay by"), ("decide_until", "Please decide by")):
+    for name, label in (
+        ("retry_until", "Please pay by"),
+        ("decide_until", "Please decide by"),
+        ("wait_until", "Waiting until"),
+    ):
         if until := data.get(name):
             details.append((label, format_datetime(datetime.fromisoformat(str(until)), locale="en_IE")))
     names = {"tracking_number": "Tracking number", "location": "Location", "message": "Reason"}

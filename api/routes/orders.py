@@ -101,7 +101,7 @@ async def cancel_order(
     """
     wanted = body or CancelRequest()
     lines = [CancelledLine(sku=line.sku, quantity=line.quantity) for line in wanted.lines or []]
-    request = CancelOrder(actor=_canceller(order, asker), reason=wanted.reason, lines=lines)
+    request = CancelOrder(actor=canceller(order, asker), reason=wanted.reason, lines=lines)
 
     async def cancel(begun: Begun) -> Answer:
         await checkouts.cancel(order.id, begun.resource_id, request)
@@ -116,7 +116,7 @@ def pending(order_id: str) -> JSONResponse:
     return JSONResponse(PendingOrder(id=order_id).model_dump(), 202, headers=headers)
 
 
-def _canceller(order: OrderView, asker: Principal) -> str:
+def canceller(order: OrderView, asker: Principal) -> str:
     """The actor in the order's history; an API key acts as the person it belongs to."""
     if order.customer_id == asker.id and may(asker, "orders:cancel_own"):
         return customer_actor(asker.id)

@@ -14,15 +14,14 @@ import uuid_utils
 
 from adapters.mysql.clock import now
 from adapters.mysql.history import Change, LockedOrder, append
+from adapters.mysql.orders.promises import promise_allocated
 from adapters.mysql.orders.stock_ledger import Cause, Place, StockSheet
-from adapters.mysql.tables.stock import reservation_lines, reservations
+from adapters.mysql.tables.stock import ACTIVE, reservation_lines, reservations
 from adapters.mysql.transactions import TryAgain
 from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType
 from domain.stock import MovementKind
 from schemas.stock import StockAllocated
-
-ACTIVE = "active"
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,9 @@ def _complete(connection: sa.Connection, filled: Mapping[str, Any]) -> list[Stoc
         for line in active_lines(connection, order_id)
         if line.backordered
     }
-    return [StockAllocated(order_id=order_id, parcel=parcel) for order_id, parcel in sorted(touched - incomplete)]
+    complete = [StockAllocated(order_id=order_id, parcel=parcel) for order_id, parcel in sorted(touched - incomplete)]
+    promise_allocated(connection, complete)
+    return complete
 
 
 def orders_waiting(connection: sa.Connection, freed: Mapping[Place, int], exclude: str | None = None) -> set[str]:

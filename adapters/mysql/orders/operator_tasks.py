@@ -153,6 +153,8 @@ def _view(row: sa.Row[Any]) -> OperatorTaskView:
         text=row.text,
         since=aware(row.since),
         until=aware(row.due_at) if row.due_at else None,
+        # A mark counts for as long as the same thing waits.
+        escalated_at=aware(row.escalated_at) if row.escalated_at and row.escalated_at >= row.since else None,
         route=row.route,
         resolvable=row.outlasts,
     )

@@ -12,6 +12,7 @@ from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.orders import views
 from adapters.mysql.orders.backorders import active_lines
 from adapters.mysql.orders.placing import PLANNED_PARCELS, RESERVED_STEP, place
+from adapters.mysql.orders.promises import BACKORDERED_FOR, promise_dispatch
 from adapters.mysql.orders.reservations import RESERVED_FOR
 from adapters.mysql.orders.shortening import take_available
 from adapters.mysql.orders.vouchers import release_use
@@ -46,9 +47,15 @@ _SAME_ORDER, _SAME_CART = "uq_orders_id", "uq_orders_cart_claim"
 class OrderStore:
     """Orders with their lines, parcels and events."""
 
-    def __init__(self, engine: sa.Engine, reserved_for: timedelta = RESERVED_FOR) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        reserved_for: timedelta = RESERVED_FOR,
+        backordered_for: timedelta = BACKORDERED_FOR,
+    ) -> None:
         self._engine = engine
         self._reserved_for = reserved_for
+        self._backordered_for = backordered_for
 
     def place(self, command: PlaceOrder) -> OrderPlaced:
         """Record the order with its stock reserved, or neither. A repeat answers what the first attempt did.
@@ -86,9 +93,11 @@ class OrderStore:
     def record_status(self, command: RecordStatus) -> StatusRecorded:
         """Move the order, with its event; a repeat of the step answers the first. Raises NotFound, IllegalMove.
 
-        A failed or cancelled order releases its use of the voucher.
+        A failed or cancelled order releases its use of the voucher; a confirmed one promises when its parcels ship.
         """
-        return in_transaction(self._engine, lambda connection: _record_status(connection, command))
+        return in_transaction(
+            self._engine, lambda connection: _record_status(connection, command, self._backordered_for)
+        )
 
     def checkout_of(self, order_id: str, adoption: Adoption) -> CheckoutInput | None:
         """The order as it is handed to the workflow that adopts it; None when it is not placed."""
@@ -210,7 +219,7 @@ def _record_adoption(connection: sa.Connection, command: AdoptOrder) -> tuple[Or
     return order.status, order.payment_status
 
 
-def _record_status(connection: sa.Connection, command: RecordStatus) -> StatusRecorded:
+def _record_status(connection: sa.Connection, command: RecordStatus, backordered_for: timedelta) -> StatusRecorded:
     order = lock_order(connection, command.order_id)
     event = recorded(connection, command.order_id, command.step)
     if event is None:
@@ -225,6 +234,8 @@ def _record_status(connection: sa.Connection, command: RecordStatus) -> StatusRe
         )
         if command.status in (OrderStatus.FAILED, OrderStatus.CANCELLED):
             release_use(connection, command.order_id)
+        if command.event_type is EventType.ORDER_CONFIRMED:
+            promise_dispatch(connection, command.order_id, backordered_for)
         event = append(connection, order, change)
     return StatusRecorded(
         event_id=event.event_id, seq=event.seq, status=event.status, payment_status=event.payment_status

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from adapters.mysql.clock import now
 from adapters.mysql.history import Change, append, lock_orders
-from adapters.mysql.orders.backorders import ACTIVE, Line, active_lines, allocate_backorders, orders_waiting
+from adapters.mysql.orders.backorders import Line, active_lines, allocate_backorders, orders_waiting
 from adapters.mysql.orders.stock_ledger import Cause, Place, StockSheet, stock_sheet
 from adapters.mysql.orders.vouchers import release_use
-from adapters.mysql.tables.stock import reservation_lines, reservations
+from adapters.mysql.tables.stock import ACTIVE, reservation_lines, reservations
 from adapters.mysql.transactions import in_transaction
 from domain.actors import SYSTEM_ACTOR
 from domain.errors import NotFound, UnknownReservation

@@ -10,10 +10,10 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from adapters.mysql.clock import aware
 from adapters.mysql.constraints import violated_key
 from adapters.mysql.history import lock_orders
-from adapters.mysql.orders.backorders import ACTIVE, allocate_backorders, orders_waiting
+from adapters.mysql.orders.backorders import allocate_backorders, orders_waiting
 from adapters.mysql.orders.stock_ledger import Cause, Place, check_shortage, stock_sheet
 from adapters.mysql.tables.catalog import variants
-from adapters.mysql.tables.stock import reservation_lines, stock, stock_movements, stock_rules, warehouses
+from adapters.mysql.tables.stock import ACTIVE, reservation_lines, stock, stock_movements, stock_rules, warehouses
 from adapters.mysql.transactions import in_transaction
 from domain.errors import (
     Fault,

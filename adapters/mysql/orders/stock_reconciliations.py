@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from adapters.mysql.clock import aware, naive, now
-from adapters.mysql.orders.backorders import ACTIVE
-from adapters.mysql.tables.stock import reservation_lines, stock, stock_movements, stock_reconciliations
+from adapters.mysql.tables.stock import ACTIVE, reservation_lines, stock, stock_movements, stock_reconciliations
 from domain.stock import EFFECTS
 from schemas.stock_upkeep import Balance, Reconciliation, ReconciliationPage, StockDifference
 

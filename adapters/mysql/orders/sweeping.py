@@ -1,8 +1,9 @@
 """Which orders should have a workflow, by what MySQL says of them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,9 +12,17 @@ from adapters.mysql.tables.orders import orders, parcels
 from domain.fulfilment import ParcelStatus
 from domain.orders import FINAL_STATUSES, OrderStatus, PaymentStatus
 
+Row = sa.Row[Any]
 _FINAL = sorted(FINAL_STATUSES)
 _OPEN = sorted(status.value for status in OrderStatus if status not in FINAL_STATUSES)
 _MAY_HOLD = (PaymentStatus.AUTHORIZED, PaymentStatus.PARTIALLY_CAPTURED, PaymentStatus.PARTIALLY_REFUNDED)
+_COLUMNS: tuple[sa.Column[Any], ...] = (
+    orders.c.id,
+    orders.c.number,
+    orders.c.status,
+    orders.c.payment_status,
+    orders.c.updated_at,
+)
 _UNDER_WAY = sorted(status for status in ParcelStatus if not status.is_final and status.was_dispatched)
 
 
@@ -47,9 +56,8 @@ class UnfinishedOrders:
         under_way = sa.exists().where(parcels.c.order_id == orders.c.id, parcels.c.status.in_(_UNDER_WAY))
         rest = sa.or_(orders.c.payment_status.in_(_MAY_HOLD), under_way)
         ended = sa.and_(orders.c.status.in_(_FINAL), orders.c.updated_at >= naive(since), rest)
-        columns = orders.c.id, orders.c.number, orders.c.status, orders.c.payment_status, orders.c.updated_at
         query = (
-            sa.select(*columns)
+            sa.select(*_COLUMNS)
             .where(orders.c.number > after, orders.c.updated_at < naive(until))
             .where(sa.or_(orders.c.status.in_(_OPEN), ended))
             .order_by(orders.c.number)
@@ -58,17 +66,17 @@ class UnfinishedOrders:
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
             numbers = _under_way(connection, [row.id for row in rows])
-        return [
-            Unfinished(
-                row.id,
-                row.number,
-                OrderStatus(row.status),
-                aware(row.updated_at),
-                row.payment_status in _MAY_HOLD,
-                tuple(numbers.get(row.id, ())),
-            )
-            for row in rows
+        return [_unfinished(row, numbers.get(row.id, ())) for row in rows]
+
+    def overdue(self, moment: datetime, expected: Mapping[OrderStatus, timedelta]) -> list[Unfinished]:
+        """The orders in which nothing has happened for longer than is expected of their status."""
+        too_long = [
+            sa.and_(orders.c.status == status, orders.c.updated_at < naive(moment - time))
+            for status, time in expected.items()
         ]
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(*_COLUMNS).where(sa.or_(*too_long)).order_by(orders.c.number)).all()
+        return [_unfinished(row, ()) for row in rows]
 
     def ended(self, order_ids: Collection[str], until: datetime) -> dict[str, datetime]:
         """Those of the orders that had ended before `until`, and when they changed last."""
@@ -77,6 +85,17 @@ class UnfinishedOrders:
         )
         with self._engine.connect() as connection:
             return {row.id: aware(row.updated_at) for row in connection.execute(query)}
+
+
+def _unfinished(row: Row, parcels_under_way: Sequence[int]) -> Unfinished:
+    return Unfinished(
+        row.id,
+        row.number,
+        OrderStatus(row.status),
+        aware(row.updated_at),
+        row.payment_status in _MAY_HOLD,
+        tuple(parcels_under_way),
+    )
 
 
 def _under_way(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, list[int]]:

@@ -181,6 +181,9 @@ def _parcel_view(row: Row, backordered: Backordered) -> ParcelView:
         status=row.status,
         tracking_number=row.tracking_number,
         tracking_url=row.tracking_url,
+        ship_by=aware(row.ship_by) if row.ship_by else None,
+        late=row.late_at is not None,
+        backordered_until=aware(row.backordered_until) if row.backordered_until else None,
         lines=[
             ParcelLine(
                 sku=line["sku"], quantity=line["quantity"], backordered=backordered.get((row.number, line["sku"]), 0)

@@ -72,8 +72,16 @@ parcels = table(
     sa.Column("shipment_id", sa.String(100), unique=True),
     sa.Column("tracking_number", sa.String(100)),
     sa.Column("tracking_url", sa.String(500)),
+    sa.Column(
+        "ship_by",
+        Moment,
+        comment="until when it is to be dispatched; NULL while it waits for goods, or its order is not confirmed",
+    ),
+    sa.Column("late_at", Moment, comment="when it was recorded that this has passed"),
+    sa.Column("backordered_until", Moment, comment="until when it waits for its goods; NULL once they are allocated"),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
+    sa.Index(None, "status", "ship_by"),
 )
 
 order_events = table(
@@ -117,6 +125,9 @@ operator_tasks = table(
     sa.Column("resolved_at", Moment, comment="NULL while it needs an operator"),
     sa.Column("resolved_by", sa.String(100), comment="NULL when its workflow did"),
     sa.Column("resolution", sa.String(500)),
+    sa.Column("reminded_at", Moment, comment="when staff were reminded of it"),
+    sa.Column("escalated_at", Moment, comment="when it was escalated"),
+    sa.Column("decided_at", Moment, comment="when a rule decided about it"),
     sa.UniqueConstraint("workflow_id", "task_key"),
     sa.Index(None, "resolved_at", "since", "id"),
     sa.Index(None, "order_id", "resolved_at"),

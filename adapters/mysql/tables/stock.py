@@ -56,6 +56,9 @@ reservations = table(
     sa.Index(None, "open", "expires_at"),
 )
 
+ACTIVE = "active"
+"""The state of lines that are neither released nor shipped."""
+
 reservation_lines = table(
     "reservation_lines",
     sa.Column("order_id", Uuid, sa.ForeignKey("reservations.order_id"), primary_key=True),
