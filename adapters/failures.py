@@ -50,7 +50,7 @@ _SCHEMA = frozenset(
         1364,  # a column without a default
     }
 )
-_OUTAGES: tuple[type[BaseException], ...] = (
+OUTAGES: tuple[type[Exception], ...] = (
     sa.exc.OperationalError,
     sa.exc.InterfaceError,
     sa.exc.InternalError,
@@ -61,8 +61,8 @@ _OUTAGES: tuple[type[BaseException], ...] = (
     redis.ConnectionError,
     redis.TimeoutError,
     elastic_transport.TransportError,
-    OSError,
 )
+"""How the drivers of our stores say that one of them is away."""
 
 
 def cause_of(error: BaseException) -> Cause:
@@ -75,7 +75,7 @@ def cause_of(error: BaseException) -> Cause:
     if _is_data(error.orig if isinstance(error, sa.exc.StatementError) else error):
         return Cause.DATA
     disconnected = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
-    return Cause.OUTAGE if disconnected or isinstance(error, _OUTAGES) else Cause.MISTAKE
+    return Cause.OUTAGE if disconnected or isinstance(error, (*OUTAGES, OSError)) else Cause.MISTAKE
 
 
 def _mysql_code(error: sa.exc.StatementError) -> object:

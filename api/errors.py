@@ -3,11 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import elastic_transport
 import elasticsearch
-import pymongo.errors
-import redis
-import sqlalchemy as sa
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
@@ -16,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
+from adapters.failures import OUTAGES
 from domain import errors as business
 from schemas.base import Problem
 from schemas.problem_codes import ProblemCode
@@ -45,18 +42,6 @@ _CODES: dict[int, str] = {
     429: ProblemCode.TOO_MANY_REQUESTS,
     503: ProblemCode.UNAVAILABLE,
 }
-_OUTAGES: tuple[type[Exception], ...] = (
-    sa.exc.OperationalError,
-    sa.exc.InterfaceError,
-    sa.exc.TimeoutError,
-    pymongo.errors.ConnectionFailure,
-    pymongo.errors.ExecutionTimeout,
-    pymongo.errors.WTimeoutError,
-    redis.ConnectionError,
-    redis.TimeoutError,
-    elastic_transport.TransportError,
-    TemporalAway,
-)
 _DESCRIPTIONS = {
     400: "The request is malformed",
     401: "Not signed in",
@@ -162,7 +147,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RPCError, _on_temporal)
     app.add_exception_handler(RuntimeError, _on_temporal)
     app.add_exception_handler(elasticsearch.ApiError, _on_search)
-    for outage in _OUTAGES:
+    for outage in (*OUTAGES, TemporalAway):
         app.add_exception_handler(outage, _on_outage)
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import sqlalchemy as sa
 import structlog
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from adapters.failures import OUTAGES
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.payments.amounts_due import AmountsDue
 from schemas.operator_tasks import OperatorTaskCode
@@ -27,7 +27,7 @@ class EngineMetrics(Collector):
         """While MySQL is away only that is said."""
         try:
             found = [*self._operator_tasks(), self._amounts_due()]
-        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as outage:
+        except OUTAGES as outage:
             _log.warning("the metrics of MySQL cannot be read", error=str(outage)[:200])
             found = []
         yield GaugeMetricFamily("orders_mysql_up", "Whether MySQL answers.", value=1.0 if found else 0.0)

@@ -34,7 +34,7 @@ class RunningOrders:
         """Whether the workflow of the order, or of one of the parcels, runs; raises RPCError when Temporal is away."""
         ids = [order_workflow_id(order_id), *(fulfilment_workflow_id(order_id, number) for number in parcels)]
         for workflow_id in ids:
-            if await self._runs(workflow_id):
+            if await self.runs(workflow_id):
                 return True
         return False
 
@@ -46,22 +46,28 @@ class RunningOrders:
             *map(orphaned_payment_workflow_id, payment_ids),
         ]
         for workflow_id in ids:
-            if await self._runs(workflow_id):
+            if await self.runs(workflow_id):
                 return True
         return False
 
     async def runs(self, workflow_id: str) -> bool:
         """Whether the workflow runs; raises RPCError when Temporal is away."""
-        return await self._runs(workflow_id)
+        try:
+            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=QUICK)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return description.status is WorkflowExecutionStatus.RUNNING
 
     async def lost_parts(self, order_id: str, parcels: Iterable[int], *, may_hold: bool) -> list[str]:
         """Which of these parcels, and whether the payment, of an order that has ended no workflow looks after."""
-        if await self._runs(order_workflow_id(order_id)):
+        if await self.runs(order_workflow_id(order_id)):
             return []
         ids = {f"parcel {number}": fulfilment_workflow_id(order_id, number) for number in parcels}
         if may_hold:
             ids["the payment"] = payment_workflow_id(order_id)
-        return [part for part, workflow_id in ids.items() if not await self._runs(workflow_id)]
+        return [part for part, workflow_id in ids.items() if not await self.runs(workflow_id)]
 
     async def order_pages(self, started_before: datetime, size: int) -> AsyncIterator[list[str]]:
         """The ids of the orders whose workflow has run since before that, page by page."""
@@ -85,15 +91,6 @@ class RunningOrders:
                 await handle.signal(FulfilmentWorkflow.stock_allocated, rpc_timeout=QUICK)
             except (RPCError, RuntimeError) as error:  # a lazy client that cannot connect says so with a RuntimeError
                 _log.warning("%s could not be signalled its allocation: %s", workflow_id, error)
-
-    async def _runs(self, workflow_id: str) -> bool:
-        try:
-            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=QUICK)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            return False
-        return description.status is WorkflowExecutionStatus.RUNNING
 
 
 class CarrierEvents:

@@ -151,6 +151,8 @@ EXCLUDED = {
     "reconcile_payments": "scheduled, for all payments at once",
     "finish_reconciliation": "scheduled, for all payments at once",
     "sweep_orders": "scheduled, for all orders at once",
+    "watch_orders": "scheduled, for all orders at once: tests/workflows/test_watchdog.py",
+    "decide_overdue": "the same",
     "adopt_order": "for orders without a workflow: tests/workflows/test_adoption.py",
     "is_running": "the same",
 }
