@@ -19,18 +19,21 @@ from schemas.fulfilment import (
     ShipmentCancelled,
     ShipmentFound,
 )
+from schemas.picking import ParcelPicked, RecordPick
 
 if TYPE_CHECKING:
     from adapters.carrier import Carrier
     from adapters.mysql.orders.fulfilment import Parcels
+    from adapters.mysql.orders.picking import Picks
 
 
 class FulfilmentActivities:
     """Calls to the carrier are regular activities; parcel records are local ones."""
 
-    def __init__(self, carrier: "Carrier", parcels: "Parcels") -> None:
+    def __init__(self, carrier: "Carrier", parcels: "Parcels", picks: "Picks") -> None:
         self._carrier = carrier
         self._parcels = parcels
+        self._picks = picks
 
     @activity.defn
     def book_shipment(self, command: BookShipment) -> ShipmentBooked:
@@ -61,6 +64,12 @@ class FulfilmentActivities:
         """Take cancelled units out of the parcel, with their stock, its amount and its event."""
         with typed_failures():
             return self._parcels.reduce(command)
+
+    @activity.defn
+    def record_pick(self, command: RecordPick) -> ParcelPicked:
+        """Record what was picked of the parcel, and write off what was missing."""
+        with typed_failures():
+            return self._picks.record(command)
 
     @activity.defn
     def read_parcel(self, command: FindShipment) -> RecordedParcel:

@@ -24,6 +24,7 @@ from adapters.mysql.identity.security_events import SecurityEvents
 from adapters.mysql.identity.users import Accounts
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.orders.picking import Picks
 from adapters.mysql.orders.promises import Promises
 from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
@@ -56,7 +57,7 @@ from api.tokens import AccessTokens
 from temporal_clients.account_mails import AccountMails
 from temporal_clients.catalog import CatalogClient
 from temporal_clients.checkouts import CheckoutClient
-from temporal_clients.orders import CarrierEvents, RunningOrders
+from temporal_clients.orders import CarrierEvents, PickClient, RunningOrders
 from temporal_clients.payments import DisputeClient, PaymentRepairClient, RefundClient
 from temporal_clients.provider_events import ProviderEvents
 
@@ -118,6 +119,8 @@ Orders = Annotated[OrderStore, Depends(_part(lambda app: app.orders.orders))]
 OrdersFound = Annotated[OrderSearch, Depends(_part(lambda app: app.orders.search))]
 BackorderPromises = Annotated[Promises, Depends(_part(lambda app: app.orders.promises))]
 OperatorTasks = Annotated[OperatorTaskStore, Depends(_part(lambda app: app.orders.tasks))]
+PickStore = Annotated[Picks, Depends(_part(lambda app: app.orders.picks))]
+Picking = Annotated[PickClient, Depends(_part(lambda app: app.orders.picking))]
 StockStore = Annotated[Stock, Depends(_part(lambda app: app.orders.stock))]
 StockReconciliationStore = Annotated[StockReconciliations, Depends(_part(lambda app: app.orders.stock_reconciliations))]
 VoucherStore = Annotated[Vouchers, Depends(_part(lambda app: app.orders.vouchers))]

@@ -23,6 +23,7 @@ from adapters.mysql.catalog.taxonomy import Taxonomy
 from adapters.mysql.idempotency import IdempotencyKeys
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.orders.picking import Picks
 from adapters.mysql.orders.promises import Promises
 from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
@@ -54,7 +55,7 @@ from api.tokens import AccessTokens
 from schemas.events import PRODUCTS_TOPIC
 from temporal_clients.catalog import CatalogClient
 from temporal_clients.checkouts import CheckoutClient
-from temporal_clients.orders import CarrierEvents, RunningOrders
+from temporal_clients.orders import CarrierEvents, PickClient, RunningOrders
 from temporal_clients.payments import DisputeClient, PaymentRepairClient, RefundClient
 from temporal_clients.provider_events import ProviderEvents
 
@@ -91,6 +92,8 @@ class OrderServices:
     search: OrderSearch
     tasks: OperatorTaskStore
     promises: Promises
+    picks: Picks
+    picking: PickClient
     stock: Stock
     running: RunningOrders
     stock_reconciliations: StockReconciliations
@@ -195,6 +198,8 @@ def _orders(connections: Connections, temporal: Client, prices: CartPrices) -> O
         search=OrderSearch(connections.elasticsearch, engine, index, stuck_after),
         tasks=OperatorTaskStore(engine),
         promises=Promises(engine, timedelta(days=settings.backorder_days)),
+        picks=Picks(engine),
+        picking=PickClient(temporal, settings.checkout_answer_seconds),
         stock=stock,
         running=RunningOrders(temporal),
         stock_reconciliations=StockReconciliations(engine),

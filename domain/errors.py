@@ -241,6 +241,14 @@ class IllegalMove(Conflict):
     code = "illegal_move"
 
 
+class PickMismatch(Conflict):
+    code = "pick_mismatch"
+
+
+class AlreadyPicked(Conflict):
+    code = "already_picked"
+
+
 class Unavailable(Exception):
     """Another system is unavailable or overloaded; `retry_after` is in seconds when it is given."""
 

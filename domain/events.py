@@ -55,6 +55,7 @@ class EventType(StrEnum):
     PAYMENT_CREDIT_CAPTURED = "payment.credit_captured"
     PAYMENT_CREDIT_REFUNDED = "payment.credit_refunded"
 
+    PARCEL_PICKED = "parcel.picked"
     PARCEL_BOOKED = "parcel.booked"
     PARCEL_REFUSED = "parcel.refused"
     PARCEL_ON_HOLD = "parcel.on_hold"

@@ -3,8 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from domain.errors import PickMismatch
 from domain.fulfilment import Allocation, Demand, summed
 from domain.money import split
+
+SHORT_PICK = "short pick"
+"""The reason for which the units that a warehouse does not find are cancelled."""
 
 
 @dataclass(frozen=True)
@@ -62,3 +66,13 @@ def without(contents: Sequence[Demand], units: Mapping[str, int], goods: Mapping
     left = [Demand(sku, quantity - units.get(sku, 0)) for sku, quantity in summed(contents).items()]
     taken = [Demand(sku, quantity) for sku, quantity in units.items()]
     return shares([left, taken], goods, amount)[0]
+
+
+def check_pick(contents: Mapping[str, int], picked: Mapping[str, int]) -> None:
+    """Raise PickMismatch unless the pick names exactly the SKUs of the parcel, and of none more than it has.
+
+    One that is not there is named with 0: a line that was only forgotten would cancel what its customer has bought.
+    """
+    if contents.keys() != picked.keys() or any(picked[sku] > contents[sku] for sku in contents):
+        planned = ", ".join(f"{quantity} of {sku}" for sku, quantity in sorted(contents.items()))
+        raise PickMismatch(f"Name each SKU of the parcel, with 0 if it is not there, and no more than: {planned}.")

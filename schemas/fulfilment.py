@@ -7,6 +7,7 @@ from domain.fulfilment import ParcelStatus
 from schemas.base import Address, Open, Payload
 from schemas.checkout import CancelledLine
 from schemas.orders import ParcelPlan
+from schemas.picking import ParcelPicked, PickParcel
 from schemas.stock import StockAllocated
 
 
@@ -170,7 +171,8 @@ class ParcelUpdated(Payload):
     """The signal of FulfilmentWorkflow to the order about its parcel.
 
     With `unknown` the order has asked to stop the parcel and the carrier does not say whether it was dispatched; a
-    later signal, without it, says how that ended. With `reduction` it only answers a ReduceParcel.
+    later signal, without it, says how that ended. With `reduction` it only answers a ReduceParcel; with `short_pick` it
+    only says that not everything in it was there when it was picked.
     """
 
     number: int
@@ -180,6 +182,7 @@ class ParcelUpdated(Payload):
     code: str | None = None
     message: str | None = None
     reduction: Reduction | None = None
+    short_pick: PickParcel | None = None
 
 
 class ParcelResult(Payload):
@@ -198,7 +201,9 @@ class ParcelRecorded(Payload):
 
 
 class RecordedParcel(Payload):
-    """What is recorded of a parcel: its status and shipment, its present booking, and how often it was in trouble."""
+    """What is recorded of a parcel: its status and shipment, its present booking, how often it was in trouble, and
+    what was picked.
+    """
 
     status: ParcelStatus
     shipment_id: str | None = None
@@ -206,3 +211,4 @@ class RecordedParcel(Payload):
     tracking_url: str | None = None
     booking: int = 1
     exceptions: int = 0
+    picked: ParcelPicked | None = None

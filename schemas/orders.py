@@ -1,5 +1,6 @@
 """The order: its commands, records and views."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
@@ -13,7 +14,7 @@ from domain.parcels import Goods, PlannedParcel, without
 from schemas.base import Address, Money, Open, Payload
 from schemas.checkout import CheckoutInput, PricedOrder
 from schemas.provider_calls import PaymentAction
-from schemas.stock import StockAllocated
+from schemas.stock import StockAllocated, Warehouse
 
 
 class PlaceOrder(Payload):
@@ -24,7 +25,10 @@ class PlaceOrder(Payload):
 
 
 class ParcelPlan(Payload):
-    """The part of the order that one warehouse, in `country`, ships. `amount` is its share of the order's total."""
+    """The part of the order that one warehouse, in `country`, ships. `amount` is its share of the order's total.
+
+    With `pick_required` it is booked only once staff have confirmed what they have picked.
+    """
 
     number: int
     warehouse: str
@@ -32,21 +36,33 @@ class ParcelPlan(Payload):
     lines: list["ParcelLine"]
     amount: int
     weight_grams: int
+    pick_required: bool = False
 
     @classmethod
-    def of(cls, parcel: PlannedParcel, country: str) -> Self:
-        """The plan of a parcel that leaves from a warehouse in this country."""
+    def of(cls, parcel: PlannedParcel, warehouse: Warehouse) -> Self:
+        """The plan of a parcel that leaves from this warehouse."""
         return cls(
             number=parcel.number,
             warehouse=parcel.warehouse,
-            country=country,
+            country=warehouse.country,
             lines=[
                 ParcelLine(sku=one.sku, quantity=one.quantity, backordered=one.quantity if one.backordered else 0)
                 for one in parcel.contents
             ],
             amount=parcel.share.amount,
             weight_grams=parcel.share.weight_grams,
+            pick_required=warehouse.pick_required,
         )
+
+    @property
+    def waits_before_booking(self) -> bool:
+        """Whether it may be booked long after the order was placed: it waits for goods, or for its pick."""
+        return self.pick_required or self.backordered > 0
+
+    @property
+    def contents(self) -> Counter[str]:
+        """Units by SKU."""
+        return Counter({line.sku: line.quantity for line in self.lines})
 
     @property
     def backordered(self) -> int:

@@ -188,6 +188,15 @@ class Warehouse(Payload):
     name: str
     country: str
     preference: int
+    pick_required: Annotated[
+        bool, Field(description="Whether staff confirm what they have picked before a parcel is booked.")
+    ] = False
+
+
+class ChangeWarehouse(Request):
+    """`PATCH /v1/warehouses/{code}`."""
+
+    pick_required: Annotated[bool, Field(strict=True)]
 
 
 class WarehouseList(Payload):

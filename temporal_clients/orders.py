@@ -3,14 +3,15 @@
 import logging
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from schemas.fulfilment import CarrierEvent
+from schemas.picking import ParcelPicked, PickParcel
 from schemas.stock import StockAllocated
-from temporal_clients.updates import QUICK, signal_if_running
+from temporal_clients.updates import QUICK, WorkflowClient, signal_if_running
 from workflows.names import (
     fulfilment_workflow_id,
     order_workflow_id,
@@ -103,3 +104,14 @@ class CarrierEvents:
         """Signal the parcel's workflow; `ignored` when there is none."""
         handle = self._client.get_workflow_handle(fulfilment_workflow_id(order_id, parcel))
         return await signal_if_running(handle.signal(FulfilmentWorkflow.carrier_event, event))
+
+
+class PickClient(WorkflowClient):
+    """Passes what was picked of a parcel to its FulfilmentWorkflow."""
+
+    ended: ClassVar = ("parcel_not_waiting", "The parcel waits for no pick: it was not confirmed yet, or has ended.")
+
+    async def confirm(self, order_id: str, parcel: int, update_id: str, pick: PickParcel) -> ParcelPicked:
+        """Confirm the pick; same id, same answer. Raises UpdateRefused with the workflow's code, StillWorking."""
+        handle = self.client.get_workflow_handle_for(FulfilmentWorkflow.run, fulfilment_workflow_id(order_id, parcel))
+        return await self.update(handle, FulfilmentWorkflow.pick, pick, update_id)

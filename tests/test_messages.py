@@ -30,6 +30,7 @@ from schemas.fulfilment import BookShipment, FulfilmentInput, ParcelUpdated
 from schemas.notifications import NotificationInput
 from schemas.order_requests import Decision
 from schemas.orders import OrderView, ParcelLine, PlaceOrder, RecordStatus, ShortLine
+from schemas.picking import ParcelPicked
 from schemas.search import IndexedProduct
 from schemas.security import AccountState
 from schemas.stock_upkeep import StockDifference
@@ -37,7 +38,10 @@ from workers.runner import WORKFLOWS
 from workflows import options
 
 # What is kept as JSON in MySQL, MongoDB, Redis and Elasticsearch and read as one of these by any later release.
-STORED = (Address, ParcelLine, ShortLine, ActionTaken, StockDifference, Cart, CartOffer, AccountState, IndexedProduct)
+STORED = (
+    *(Address, ParcelLine, ParcelPicked, ShortLine, ActionTaken, StockDifference),
+    *(Cart, CartOffer, AccountState, IndexedProduct),
+)
 # Forms of browsers and of OAuth's clients, who may send parameters that we do not know (RFC 6749 §3.2).
 FORMS = ("/oauth2/", "/account/", "/login")
 NEW = "a_value_of_the_next_release"

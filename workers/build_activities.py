@@ -42,6 +42,7 @@ from adapters.mysql.notifications import SentNotifications
 from adapters.mysql.orders.fulfilment import Parcels
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.orders.picking import Picks
 from adapters.mysql.orders.prices import OrderPrices
 from adapters.mysql.orders.reservations import Reservations
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
@@ -109,7 +110,8 @@ def _sweep(engine: sa.Engine, client: Client) -> list[Callable[..., Any]]:
 
 
 def _parcels(reservations: Reservations, engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
-    stock, parcels = StockActivities(reservations), FulfilmentActivities(Carrier(settings), Parcels(engine))
+    stock = StockActivities(reservations)
+    parcels = FulfilmentActivities(Carrier(settings), Parcels(engine), Picks(engine))
     return [
         stock.check_allocation,
         parcels.book_shipment,
@@ -118,6 +120,7 @@ def _parcels(reservations: Reservations, engine: sa.Engine, settings: Settings) 
         parcels.record_parcel,
         parcels.read_parcel,
         parcels.reduce_parcel,
+        parcels.record_pick,
     ]
 
 

@@ -10,6 +10,7 @@ from babel.numbers import format_currency
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from domain.events import EventType
+from domain.parcels import SHORT_PICK
 from schemas.base import Money
 from schemas.notifications import NotificationInput
 from schemas.orders import OrderView
@@ -44,6 +45,9 @@ _TEXTS: dict[str, EventText] = {
     ),
     EventType.ORDER_CONFIRMED: EventText(
         "your order is confirmed", "Your order is confirmed. We are preparing it for shipment."
+    ),
+    EventType.PARCEL_PICKED: EventText(
+        "your items are picked", "We have taken the items of your parcel from our shelves."
     ),
     EventType.PARCEL_BOOKED: EventText(
         "your parcel is being packed", "We are packing your parcel. The carrier collects it next."
@@ -197,6 +201,11 @@ _REAUTHORIZED: dict[str, EventText] = {
         "an earlier authorisation was cancelled", "We have cancelled the earlier authorisation of your payment."
     ),
 }
+_SHORT_PICK = EventText(
+    "items of your order are missing",
+    "We are sorry: items of your order are not in our warehouse after all. We have cancelled them, and you are not "
+    "charged for them. The rest of your order continues.",
+)
 _OTHER = EventText("an update on your order", "There is an update on your order.")
 _PART_RESERVED = EventText("your items are reserved", "The available items are reserved for you.")
 _REST_BACKORDERED = EventText(
@@ -218,6 +227,8 @@ def write(order: OrderView, event: NotificationInput) -> MailText:
     text = _EXPIRED.get(str(event.data.get("code"))) if event.type == EventType.ORDER_FAILED else None
     if event.data.get("reauthorization"):
         text = _REAUTHORIZED.get(event.type)
+    if event.type == EventType.ORDER_LINES_CANCELLED and event.data.get("reason") == SHORT_PICK:
+        text = _SHORT_PICK
     text = text or _TEXTS.get(event.type, _OTHER)
     if event.type == EventType.ORDER_STOCK_RESERVED and event.data.get("backordered"):
         text = _PART_RESERVED if event.data.get("short") else _REST_BACKORDERED

@@ -12,7 +12,16 @@ from api.errors import problems
 from api.idempotency import IdempotencyKey
 from api.permissions import CurrentPrincipal, acting, require
 from domain.errors import NotFound
-from schemas.stock import Movement, MovementPage, NewMovement, SetStockRules, SkuStock, WarehouseList
+from schemas.stock import (
+    ChangeWarehouse,
+    Movement,
+    MovementPage,
+    NewMovement,
+    SetStockRules,
+    SkuStock,
+    Warehouse,
+    WarehouseList,
+)
 
 router = APIRouter(tags=["stock"])
 _MOVEMENTS = {
@@ -54,6 +63,19 @@ ThisSku = Annotated[str, Depends(_plain_sku)]
 def list_warehouses(stock: StockStore) -> WarehouseList:
     """The warehouses we ship from, the preferred one first."""
     return WarehouseList(items=stock.warehouses())
+
+
+@router.patch(
+    "/v1/warehouses/{code}", dependencies=[require("stock:move")], responses=problems(401, 403, 404, 422, 503)
+)
+def change_warehouse(code: str, body: ChangeWarehouse, stock: StockStore) -> Warehouse:
+    """Set whether the warehouse's parcels wait until staff have confirmed what they have picked.
+
+    It counts for orders placed from now on; a parcel that is planned already keeps what it was planned with.
+    """
+    if not code.isascii() or len(code) > 64:
+        raise NotFound("There is no such warehouse.")
+    return stock.change_warehouse(code, body)
 
 
 @router.get("/v1/stock/{sku}", dependencies=[require("stock:read")], responses=problems(401, 403, 404, 503))

@@ -9,8 +9,10 @@ from temporalio.exceptions import ApplicationError
 
 from domain.actors import SYSTEM_ACTOR
 from domain.orders import OrderStatus
+from domain.parcels import SHORT_PICK
 from schemas.checkout import CheckoutResult
 from schemas.order_requests import CancelOrder
+from schemas.picking import PickParcel
 from workflows.orders.line_cancellation import LineCancellation
 from workflows.orders.parcels import OrderParcels
 from workflows.orders.records import OrderRecorder
@@ -62,6 +64,16 @@ class Cancellation:
         self.begin(request)
         await workflow.wait_condition(lambda: result() is not None or self._goes_on())
         return result() or self._partly()
+
+    async def cancel_missing(self, number: int, pick: PickParcel) -> None:
+        """Cancel what was missing when the parcel was picked; the order, when nothing else is left to dispatch."""
+        if self.by is None:
+            request = CancelOrder(actor=pick.actor, reason=SHORT_PICK)
+            await self._lines.cancel_missing(number, pick, request, self._cancel_rest)
+
+    def _cancel_rest(self, request: CancelOrder) -> None:
+        if self.by is None:
+            self.begin(request)
 
     def _partly(self) -> CheckoutResult:
         """The answer about an order of which something goes on; raises ApplicationError when all of it does."""

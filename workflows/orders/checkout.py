@@ -159,9 +159,11 @@ class CheckoutWorkflow:
         self._recorder.payment_status = PaymentStatus(update.payment_status)
 
     @workflow.signal(name=PARCEL_UPDATED)
-    def parcel_updated(self, update: ParcelUpdated) -> None:
-        """A FulfilmentWorkflow reports that its parcel was dispatched, delivered, or never will be."""
+    async def parcel_updated(self, update: ParcelUpdated) -> None:
+        """A FulfilmentWorkflow reports that its parcel was dispatched, delivered, or never will be, or picked short."""
         self._parcels.apply(update)
+        if update.short_pick and not self._saga.compensating:
+            await self._cancellation.cancel_missing(update.number, update.short_pick)
 
     @workflow.signal(name=DISPUTE_UPDATED)
     async def dispute_updated(self, update: DisputeUpdated) -> None:
@@ -213,7 +215,7 @@ class CheckoutWorkflow:
             self._timeline.add("nothing to pay")
             return None
         self._saga.add_compensation("void the payment", self._delivery.void)
-        may_reauthorize = len(placed.parcels) > 1 or any(parcel.backordered for parcel in placed.parcels)
+        may_reauthorize = len(placed.parcels) > 1 or any(parcel.waits_before_booking for parcel in placed.parcels)
         paid = await self._attempts.until_authorized(quote, keep_method=may_reauthorize)
         self._timeline.add(f"{money(quote.total, quote.currency)} authorized")
         return paid

@@ -19,7 +19,9 @@ from schemas.fulfilment import (
 )
 from schemas.operator_tasks import OperatorTaskCode
 from workflows.orders.backorder import Backorder
+from workflows.orders.parcel_preparation import ParcelPreparation
 from workflows.orders.parcel_record import ParcelRecord
+from workflows.orders.picking import Picking
 from workflows.orders.reductions import Reductions
 from workflows.orders.shipment_inquiry import ShipmentInquiry
 from workflows.orders.shipments import UNKNOWN_AFTER, Shipments
@@ -28,8 +30,10 @@ from workflows.waiting import run_to_completion
 
 
 @workflow.defn
-class FulfilmentWorkflow:
-    """(wait for goods →) book → dispatched → … → delivered; facts are signals, in any order and more than once.
+class FulfilmentWorkflow(ParcelPreparation):
+    """(wait for goods →) (wait for the pick →) book → dispatched → … → delivered.
+
+    Facts are signals, in any order and more than once.
 
     The carrier may fail to say what it has done: then the parcel is unknown to an order that wants to stop it, until
     the carrier, its events, or an operator says more. Nothing of that ends this workflow.
@@ -46,6 +50,7 @@ class FulfilmentWorkflow:
         self._parcel = ParcelRecord(job, self._timeline)
         self._inquiry = ShipmentInquiry(job.order_id, parcel.number, self._timeline)
         self._backorder = Backorder(job, self._timeline)
+        self._picking = Picking(job, self._parcel, self._backorder, self._timeline)
         self._carrier_events: list[CarrierEvent] = []
         self._settlements: list[ParcelSettlement] = []
         self._cancelled = False  # the order wants it stopped, and nothing has been done about that yet
@@ -84,11 +89,6 @@ class FulfilmentWorkflow:
         self._carrier_events.append(event)
 
     @workflow.signal
-    def stock_allocated(self) -> None:
-        """The parcel's backorder was allocated; MySQL is asked before it is believed."""
-        self._backorder.signalled = True
-
-    @workflow.signal
     def cancel(self) -> None:
         """The order is being compensated: stop the parcel if it can still be stopped."""
         self._cancelled = self._order_waits = True
@@ -107,17 +107,6 @@ class FulfilmentWorkflow:
     def hold(self, request: HoldParcel) -> None:
         """The order puts the parcel on hold or releases it; a booking is cancelled meanwhile."""
         self._on_hold = request.on
-
-    @workflow.signal
-    def hold_for_payment(self) -> None:
-        """The order is not paid for at this moment: do not book, whatever is allocated."""
-        self._backorder.awaits_payment = True
-        self._timeline.add("waits for the payment of the order")
-
-    @workflow.signal
-    def release_for_payment(self) -> None:
-        """The order is paid for again."""
-        self._backorder.awaits_payment = False
 
     # --- one thing at a time, what is known first
 
@@ -145,7 +134,7 @@ class FulfilmentWorkflow:
             await self._stop()
         elif self._may_reduce():
             await self._reductions.apply_next(self._cancel_booking)
-        elif self._parcel.status is ParcelStatus.PLANNED and not self._backorder.over:
+        elif self._waits_for_goods():
             await self._backorder.wait(lambda: self._cancelled or bool(self._settlements or self._reductions.waiting))
         else:
             await (self._put_on_hold() if self._on_hold else self._book())
@@ -161,7 +150,10 @@ class FulfilmentWorkflow:
             return False
         if self._on_hold:
             return self._parcel.status in (ParcelStatus.PLANNED, ParcelStatus.BOOKED) and not self._too_late_to_hold
-        return self._parcel.status.is_without_booking
+        return self._parcel.status.is_without_booking and (self._waits_for_goods() or self._picking.over)
+
+    def _waits_for_goods(self) -> bool:
+        return self._parcel.status is ParcelStatus.PLANNED and not self._backorder.over
 
     def _follow(self) -> None:
         """It is known again where the parcel is: the next question can wait, as long as events come."""

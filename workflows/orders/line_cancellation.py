@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -13,6 +13,7 @@ from schemas.base import Money
 from schemas.checkout import CancelledLine, CheckoutResult, units_of
 from schemas.fulfilment import ReduceParcel
 from schemas.order_requests import CancelOrder
+from schemas.picking import PickParcel
 from workflows.orders.allocations import signal_allocations
 from workflows.orders.compensation import show_unknown
 from workflows.orders.parcels import OrderParcels
@@ -50,20 +51,36 @@ class LineCancellation:
     async def cancel(self, request: CancelOrder) -> CheckoutResult:
         """Cancel them; answers what really was. Raises ApplicationError when everything was dispatched meanwhile."""
         async with self._one_at_a_time:
-            self._requests += 1
-            step = f"lines-{self._requests}"
-            cancelled, amounts = Counter[str](), list[int]()
+            result = await self._cancel(request, self._by_parcel(units_of(request.lines)))
+        if result is None:
+            raise ApplicationError("All of this had been dispatched already.", type="too_late")
+        return result
 
-            async def take_out(number: int, units: Counter[str]) -> None:
-                amount = await self._take_out(number, units, step, request)
-                if amount is not None:
-                    cancelled.update(units)
-                    amounts.append(amount)
+    async def cancel_missing(
+        self, number: int, pick: PickParcel, request: CancelOrder, cancel_rest: Callable[[CancelOrder], None]
+    ) -> None:
+        """Cancel what is in the parcel and was not picked, as if its customer had; a repeat finds nothing of it."""
+        async with self._one_at_a_time:
+            missing = self._parcels.undecided().get(number, Counter()) - pick.units
+            if missing and missing == self._cancellable():
+                cancel_rest(request)
+            elif missing:
+                await self._cancel(request, [(number, missing)])
 
-            await run_all(*(take_out(number, units) for number, units in self._by_parcel(units_of(request.lines))))
-            if not cancelled:
-                raise ApplicationError("All of this had been dispatched already.", type="too_late")
-            return await self._record(step, request, _lines(cancelled), sum(amounts))
+    async def _cancel(self, request: CancelOrder, units: list[tuple[int, Counter[str]]]) -> CheckoutResult | None:
+        """Cancel units of parcels; None when all of these were dispatched meanwhile."""
+        self._requests += 1
+        step = f"lines-{self._requests}"
+        cancelled, amounts = Counter[str](), list[int]()
+
+        async def take_out(number: int, units: Counter[str]) -> None:
+            amount = await self._take_out(number, units, step, request)
+            if amount is not None:
+                cancelled.update(units)
+                amounts.append(amount)
+
+        await run_all(*(take_out(*one) for one in units))
+        return await self._record(step, request, _lines(cancelled), sum(amounts)) if cancelled else None
 
     async def _take_out(self, number: int, units: Counter[str], step: str, request: CancelOrder) -> int | None:
         """What the units would have cost; None when their parcel was dispatched."""

@@ -19,6 +19,7 @@ from schemas.fulfilment import (
     ShipmentState,
 )
 from schemas.operator_tasks import OperatorTaskCode
+from schemas.picking import ParcelPicked, PickParcel
 from workflows.names import PARCEL_UPDATED, order_workflow_id
 from workflows.signals import signal_if_open
 from workflows.stores import on_store
@@ -36,6 +37,7 @@ class ParcelRecord:
         self.plan = job.parcel
         self.shipment = ShipmentBooked(accepted=False)
         self.booking = 1
+        self.picked: ParcelPicked | None = None
         self._job = job
         self._timeline = timeline
         self._exceptions = 0
@@ -48,6 +50,7 @@ class ParcelRecord:
         command = FindShipment(order_id=self._job.order_id, number=self._job.parcel.number)
         found = await on_store(FulfilmentActivities.read_parcel, command, "read the parcel", self._timeline)
         self.status, self.booking, self._exceptions = found.status, found.booking, found.exceptions
+        self.picked = found.picked
         self.shipment = ShipmentBooked(
             accepted=found.shipment_id is not None,
             shipment_id=found.shipment_id,
@@ -155,7 +158,9 @@ class ParcelRecord:
         if self._concerns_the_order(before):
             await self.signal_order()
 
-    async def signal_order(self, unknown: str | None = None, reduction: Reduction | None = None) -> None:
+    async def signal_order(
+        self, unknown: str | None = None, reduction: Reduction | None = None, short_pick: PickParcel | None = None
+    ) -> None:
         """Signal the order what became of the parcel, or why that is unknown. An order that has ended is left alone."""
         parent = workflow.info().parent
         if parent is None and not self._job.adopt:  # run alone, for instance in a test of this workflow
@@ -168,6 +173,7 @@ class ParcelRecord:
             code=self.shipment.code,
             message=unknown or self.shipment.message,
             reduction=reduction,
+            short_pick=short_pick,
         )
         order = parent.workflow_id if parent else order_workflow_id(self._job.order_id)
         if not await signal_if_open(order, PARCEL_UPDATED, update):
@@ -222,8 +228,8 @@ class ParcelRecord:
     def _concerns_the_order(self, before: ParcelStatus) -> bool:
         """Scans on the way are the parcel's own history and cost the order nothing."""
         status = self.status
-        backorder_booked = status is ParcelStatus.BOOKED and self._job.parcel.backordered > 0
-        return status.is_final or backorder_booked or (status.was_dispatched and not before.was_dispatched)
+        booked_late = status is ParcelStatus.BOOKED and self._job.parcel.waits_before_booking
+        return status.is_final or booked_late or (status.was_dispatched and not before.was_dispatched)
 
     def _round(self, status: ParcelStatus) -> int:
         """A parcel that was released is booked again, and one whose problem is solved is scanned again."""

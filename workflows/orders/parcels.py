@@ -43,21 +43,24 @@ class OrderParcels:
         self._reductions: dict[str, Reduction] = {}
         self._starting: dict[int, asyncio.Task[Child]] = {}
         self._children: dict[int, Child] = {}
-        self._backordered: set[int] = set()
+        self._not_booked_yet: set[int] = set()
         self._replaced: set[int] = set()
         self._started = False
         self._stop_requested = False
+        self._asked_to_stop: set[int] = set()
         self.on_hold = False
 
     def apply(self, update: ParcelUpdated) -> None:
         """A parcel was booked, dispatched, delivered, stopped, reduced, or cannot be said to be any of these."""
+        if update.short_pick:
+            return
         if update.reduction:
             self._apply_reduction(update.number, update.reduction)
             return
         if update.unknown:
             self._unknown[update.number] = update.message or "the carrier does not say whether it was dispatched"
             return
-        self._backordered.discard(update.number)
+        self._not_booked_yet.discard(update.number)
         if update.status is not ParcelStatus.BOOKED:
             self._updates[update.number] = update
             self._unknown.pop(update.number, None)
@@ -109,7 +112,7 @@ class OrderParcels:
     def undecided(self) -> dict[int, Counter[str]]:
         """The parcels that may still be stopped, with the units of each SKU in them; those booked last come first."""
         return {
-            number: Counter({line.sku: line.quantity for line in self._plans[number].lines})
+            number: self._plans[number].contents
             for number in sorted(self._plans, reverse=True)
             if number not in self._updates and number not in self._unknown
         }
@@ -137,7 +140,7 @@ class OrderParcels:
 
     def refusal(self) -> ApplicationError:
         """Why none of them is dispatched."""
-        if self._stop_requested:
+        if self._stop_requested or self._asked_to_stop >= self._plans.keys():
             return ApplicationError("The order was cancelled.", type=CANCELLED, non_retryable=True)
         update = self._updates[self.stopped[-1]]
         return ApplicationError(
@@ -153,7 +156,7 @@ class OrderParcels:
         """Hand every parcel to its warehouse."""
         self._started = True
         self._plans = {parcel.number: parcel for parcel in placed.parcels}
-        self._backordered = {parcel.number for parcel in placed.parcels if parcel.backordered}
+        self._not_booked_yet = {parcel.number for parcel in placed.parcels if parcel.waits_before_booking}
         for number in self._plans:
             self._starting[number] = asyncio.create_task(self._start(number))
         for number, starting in self._starting.items():
@@ -189,6 +192,7 @@ class OrderParcels:
 
     async def request_stop_of(self, number: int) -> None:
         """Have this parcel stopped, if it still can be."""
+        self._asked_to_stop.add(number)
         child = await asyncio.shield(self._starting[number])
         if number not in self._updates:
             await signal_child(child, FulfilmentWorkflow.cancel)
@@ -227,12 +231,12 @@ class OrderParcels:
             await workflow.wait_condition(lambda: number in self._updates or self._ended(number))
 
     async def hold_for_payment(self) -> None:
-        """Have backordered parcels wait for the payment as well; what is booked already is paid for."""
-        await self._signal_backordered(FulfilmentWorkflow.hold_for_payment)
+        """Have parcels that wait for goods or their pick wait for the payment as well; what is booked is paid for."""
+        await self._signal_not_booked(FulfilmentWorkflow.hold_for_payment)
 
     async def release_for_payment(self) -> None:
         """The payment is authorized again."""
-        await self._signal_backordered(FulfilmentWorkflow.release_for_payment)
+        await self._signal_not_booked(FulfilmentWorkflow.release_for_payment)
 
     # --- its workflows
 
@@ -271,8 +275,8 @@ class OrderParcels:
         if reduction.reduced:
             self._plans[number] = reduction.reduced.plan
 
-    async def _signal_backordered(self, signal: Callable[[FulfilmentWorkflow], None]) -> None:
-        for number in sorted(self._backordered & self._children.keys()):
+    async def _signal_not_booked(self, signal: Callable[[FulfilmentWorkflow], None]) -> None:
+        for number in sorted(self._not_booked_yet & self._children.keys()):
             await signal_child(self._children[number], signal)
 
     def _is_stopped(self, number: int) -> bool:

@@ -43,6 +43,7 @@ class Parcels:
             tracking_url=row.tracking_url,
             booking=max(1, booked + ended),
             exceptions=times[ParcelStatus.EXCEPTION],
+            picked=row.picked,
         )
 
     def record(self, command: RecordParcel) -> ParcelRecorded:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from adapters.mysql.clock import now
 from adapters.mysql.history import Change, LockedOrder, append
 from adapters.mysql.orders.reservations import reserve_parcels
-from adapters.mysql.orders.stock import warehouse_countries
+from adapters.mysql.orders.stock import warehouses_by_code
 from adapters.mysql.orders.stock_ledger import check_shortage, stock_sheet
 from adapters.mysql.orders.vouchers import take_use
 from adapters.mysql.tables.orders import order_lines, orders, parcels
@@ -48,14 +48,14 @@ def place(connection: sa.Connection, command: PlaceOrder, reserved_for: timedelt
     demands = [Demand(line.sku, line.quantity) for line in order.lines]
     # Most orders for what is sold out are refused here, before they have written or locked anything.
     check_shortage(connection, demands, unless_partly=asking)
-    countries = warehouse_countries(connection)
+    shipping_from = warehouses_by_code(connection)
     _insert_order(connection, order, quote)
     with stock_sheet(connection, {demand.sku for demand in demands}) as sheet:
-        available, backorderable = sheet.available(countries), sheet.backorderable
+        available, backorderable = sheet.available(shipping_from), sheet.backorderable
         short = refuse_shortage(summed(demands), everywhere(available), backorderable, unless_partly=asking)
         allocations = allocate(demands, available, backorderable | {shortage.sku for shortage in short})
         plans = [
-            ParcelPlan.of(parcel, countries[parcel.warehouse])
+            ParcelPlan.of(parcel, shipping_from[parcel.warehouse])
             for parcel in plan_parcels(allocations, quote.goods, quote.total)
         ]
         reserve_parcels(connection, sheet, order.order_id, plans, reserved_for)

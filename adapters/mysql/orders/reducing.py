@@ -43,7 +43,10 @@ def reduce_parcel(connection: sa.Connection, command: ReduceParcel) -> ParcelRed
     lines = [line for line in active_lines(connection, order_id, command.number) if line.sku in units]
     with stock_sheet(connection, units) as sheet:
         cause = Cause(command.actor, order_id, command.reason)
-        released = sum(release_units(connection, sheet, line, units[line.sku], cause) for line in lines)
+        left = after.contents
+        # Of units that were missing when the parcel was picked nothing is reserved any more.
+        spare = [(line, max(0, line.quantity - left[line.sku])) for line in lines]
+        released = sum(release_units(connection, sheet, line, too_many, cause) for line, too_many in spare)
         data = {
             "parcel": command.number,
             "lines": [line.model_dump() for line in command.lines],

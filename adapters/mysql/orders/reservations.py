@@ -1,7 +1,7 @@
 """Reservations: stock reserved for an order, parcel by parcel, until it is dispatched, released, or expires."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -147,6 +147,19 @@ def release_units(connection: sa.Connection, sheet: StockSheet, line: Line, unit
     return freed
 
 
+def write_off(
+    connection: sa.Connection, sheet: StockSheet, lines: Sequence[Line], missing: Mapping[str, int], cause: Cause
+) -> None:
+    """Release units by SKU that are not in their warehouse, and take them off the stock on hand in the same step, so
+    that nobody can buy them. The caller holds the order's lock.
+    """
+    for line in lines:
+        freed = release_units(connection, sheet, line, missing[line.sku], cause)
+        sheet.move(MovementKind.ADJUSTED, (line.sku, line.warehouse), -freed, cause)
+    if lines:
+        _close_if_empty(connection, lines[0].order_id)
+
+
 def ship(connection: sa.Connection, order_id: str, parcel: int, actor: str) -> None:
     """Take the units of a dispatched parcel off the stock on hand. The caller holds the order's lock.
 
@@ -205,9 +218,13 @@ def _end(connection: sa.Connection, order_id: str, state: str, parcels: Sequence
     if parcels is not None:
         these = sa.and_(these, lines.parcel.in_(parcels))
     connection.execute(sa.update(reservation_lines).where(these).values(state=state, updated_at=moment))
-    rest = sa.exists().where(lines.order_id == order_id, lines.state == ACTIVE)
+    _close_if_empty(connection, order_id)
+
+
+def _close_if_empty(connection: sa.Connection, order_id: str) -> None:
+    rest = sa.exists().where(reservation_lines.c.order_id == order_id, reservation_lines.c.state == ACTIVE)
     connection.execute(
-        sa.update(reservations).where(reservations.c.order_id == order_id).values(open=rest, updated_at=moment)
+        sa.update(reservations).where(reservations.c.order_id == order_id).values(open=rest, updated_at=now())
     )
 
 

@@ -27,6 +27,7 @@ from domain.errors import (
 from domain.fulfilment import Demand
 from domain.stock import MovementKind, StockRule
 from schemas.stock import (
+    ChangeWarehouse,
     Movement,
     MovementPage,
     MovementPosted,
@@ -70,9 +71,17 @@ class Stock:
         """All of them, the preferred one first."""
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(warehouses).order_by(warehouses.c.preference, warehouses.c.code))
-            return [
-                Warehouse(code=row.code, name=row.name, country=row.country, preference=row.preference) for row in rows
-            ]
+            return [_warehouse(row) for row in rows]
+
+    def change_warehouse(self, code: str, changes: ChangeWarehouse) -> Warehouse:
+        """Have its parcels wait for their pick, or not, from the next order on; raises NotFound."""
+        this = warehouses.c.code == code
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(warehouses).where(this).values(pick_required=changes.pick_required))
+            row = connection.execute(sa.select(warehouses).where(this)).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no warehouse {code}.")
+        return _warehouse(row)
 
     def receive(self, lines: Sequence[tuple[str, str, int]], actor: str, reason: str) -> list[StockAllocated]:
         """Add units that arrived: (SKU, warehouse, quantity ≥ 1) each. Not repeat-safe: a delivery arrives once.
@@ -180,15 +189,15 @@ class Stock:
         return None if row is None else _movement(row)
 
 
-def warehouse_countries(connection: sa.Connection) -> dict[str, str]:
-    """The country of every warehouse, the preferred one first."""
-    rows = connection.execute(sa.select(warehouses.c.code, warehouses.c.country).order_by(warehouses.c.preference))
-    return {row.code: row.country for row in rows}
+def warehouses_by_code(connection: sa.Connection) -> dict[str, Warehouse]:
+    """Every warehouse, the preferred one first."""
+    rows = connection.execute(sa.select(warehouses).order_by(warehouses.c.preference))
+    return {row.code: _warehouse(row) for row in rows}
 
 
 def _post(connection: sa.Connection, sku: str, movement: NewMovement, poster: Poster) -> list[StockAllocated]:
     place, units = (sku, movement.warehouse), movement.quantity
-    if movement.warehouse not in warehouse_countries(connection):
+    if movement.warehouse not in warehouses_by_code(connection):
         detail = f"There is no warehouse {movement.warehouse}."
         raise InvalidFields([Fault(pointer="warehouse", code="unknown_warehouse", detail=detail)])
     returned = {movement.order_id} if movement.order_id else set()
@@ -261,6 +270,10 @@ def _levels(connection: sa.Connection, sku: str) -> list[StockLevel]:
         for warehouse in sorted(on_stock.keys() | backordered.keys())
         for on_hand, reserved in [on_stock.get(warehouse, (0, 0))]
     ]
+
+
+def _warehouse(row: sa.Row[tuple[object, ...]]) -> Warehouse:
+    return Warehouse.model_validate(dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's documented way
 
 
 def _movement(row: sa.Row[tuple[object, ...]]) -> Movement:

@@ -143,6 +143,7 @@ def parcel_plan(row: Row) -> ParcelPlan:
         lines=[ParcelLine.model_validate(line) for line in row.lines],
         amount=row.amount,
         weight_grams=row.weight_grams,
+        pick_required=row.pick_required,
     )
 
 

@@ -79,9 +79,18 @@ parcels = table(
     ),
     sa.Column("late_at", Moment, comment="when it was recorded that this has passed"),
     sa.Column("backordered_until", Moment, comment="until when it waits for its goods; NULL once they are allocated"),
+    sa.Column(
+        "pick_required",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="as its warehouse asked for it when the order was placed",
+    ),
+    sa.Column("picked", Json, comment="what was picked, and what was missing; NULL until then"),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
     sa.Index(None, "status", "ship_by"),
+    sa.Index(None, "pick_required", "status"),
 )
 
 order_events = table(

@@ -10,6 +10,13 @@ warehouses = table(
     sa.Column("name", sa.String(200), nullable=False),
     sa.Column("country", sa.CHAR(2), nullable=False),
     sa.Column("preference", sa.Integer, nullable=False),
+    sa.Column(
+        "pick_required",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="staff confirm what they have picked before a parcel is booked",
+    ),
 )
 
 stock_rules = table(

@@ -1,0 +1,44 @@
+"""What a parcel is signalled and asked before it is booked: that its goods are there, paid for, and picked."""
+
+from temporalio import workflow
+
+from schemas.picking import ParcelPicked, PickParcel
+from workflows.orders.backorder import Backorder
+from workflows.orders.picking import Picking
+from workflows.timeline import Timeline
+
+
+class ParcelPreparation:
+    """The part of FulfilmentWorkflow that receives these."""
+
+    _backorder: Backorder
+    _picking: Picking
+    _timeline: Timeline
+    _on_hold: bool
+    _cancelled: bool
+    _stopping: str
+
+    @workflow.signal
+    def stock_allocated(self) -> None:
+        """The parcel's backorder was allocated; MySQL is asked before it is believed."""
+        self._backorder.signalled = True
+
+    @workflow.signal
+    def hold_for_payment(self) -> None:
+        """The order is not paid for at this moment: do not book, whatever is allocated or picked."""
+        self._backorder.awaits_payment = True
+        self._timeline.add("waits for the payment of the order")
+
+    @workflow.signal
+    def release_for_payment(self) -> None:
+        """The order is paid for again."""
+        self._backorder.awaits_payment = False
+
+    @workflow.update
+    async def pick(self, pick: PickParcel) -> ParcelPicked:
+        """Warehouse staff say what they have picked; answers once that is recorded."""
+        return await self._picking.confirm(pick)
+
+    @pick.validator
+    def _may_pick(self, pick: PickParcel) -> None:
+        self._picking.check_may(pick, on_hold=self._on_hold, stopping=self._cancelled or bool(self._stopping))
