@@ -10,13 +10,20 @@ from adapters.mysql.orders.stock import Stock
 from domain.actors import staff_actor
 from domain.catalog import ProductStatus
 from schemas.catalog import Brand, Category, Price, Product, Variant
+from schemas.stock import ChangeWarehouse
 
 PRICE = 1999
+PICKING = "HAM"
+"""The warehouse whose staff confirm what they have picked."""
 
 
 def open_shop(stores: Connections) -> None:
-    """Two warehouses, the first preferred, and the brand and category of its products."""
-    Stock(stores.engine).ensure_warehouses([("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2)])
+    """Three warehouses, the first preferred, the last with its picks confirmed, and the brand and category of its
+    products.
+    """
+    stock = Stock(stores.engine)
+    stock.ensure_warehouses([("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2), (PICKING, "Hamburg", "DE", 3)])
+    stock.change_warehouse(PICKING, ChangeWarehouse(pick_required=True))
     Taxonomy(stores.engine).ensure([Brand(code="bench", name="Bench")], [Category(code="bench", name="Bench")])
 
 

@@ -70,6 +70,11 @@ async def cancel_a_unit(run: OrderUnderTest) -> None:
     with suppress(WorkflowUpdateFailedError, RPCError):  # cancelled meanwhile
         request = CancelOrder(actor=CUSTOMER, reason=REASON, lines=lines)
         await run.handle.execute_update(CheckoutWorkflow.cancel, request)
+    await deliver_once_booked(run)
+
+
+async def deliver_once_booked(run: OrderUnderTest) -> None:
+    """The carrier delivers the parcel, which waits there for that."""
     order = await run.order_when(lambda order: order.parcels[0].status is ParcelStatus.BOOKED)
     if order.status not in FINAL_STATUSES:
         with suppress(httpx2.HTTPStatusError):

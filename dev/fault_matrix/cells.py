@@ -34,6 +34,7 @@ class Scenario:
     ends: OrderStatus = OrderStatus.DELIVERED
     units: int = 1
     in_stock: int = 5
+    warehouse: str = "BER"
     fields: Mapping[str, object] = field(default_factory=dict)
     postal_code: str = "10117"
     action: Action = no_action

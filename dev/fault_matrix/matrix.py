@@ -136,7 +136,7 @@ def _product(shared: Environment, cell: Cell) -> str:
     """A product of its own for every order, so that its stock shows what that order did."""
     sku = f"FAULT-{uuid.uuid4().hex[:12].upper()}"
     units = cell.scenario.in_stock
-    put_on_sale(shared.sides.stores, [sku], [(sku, "BER", units)] if units else [])
+    put_on_sale(shared.sides.stores, [sku], [(sku, cell.scenario.warehouse, units)] if units else [])
     if cell.scenario.receives:
         shared.staff.patch(f"/v1/stock/{sku}", json={"backorderable": True}).raise_for_status()
     return sku

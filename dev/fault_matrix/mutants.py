@@ -3,17 +3,20 @@
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+import adapters.mysql.orders.picking
 import adapters.mysql.payments.credit
 import adapters.mysql.payments.refunds
 from adapters.mysql.history import LockedOrder
-from adapters.mysql.orders.reservations import Reservations
+from adapters.mysql.orders.backorders import Line
+from adapters.mysql.orders.reservations import Reservations, release_units
+from adapters.mysql.orders.stock_ledger import StockSheet
 from adapters.mysql.payments.credit import StoreCredit
 from adapters.mysql.payments.ledger import Ledger
 from adapters.payments.provider import PaymentProvider
@@ -82,6 +85,17 @@ def _credit_kept() -> None:
     StoreCredit.void = void  # type: ignore[method-assign,assignment]
 
 
+def _missing_kept() -> None:
+    """Units that were missing when a parcel was picked stay on hand, and can be bought again."""
+
+    def release(connection: sa.Connection, sheet: StockSheet, lines: Sequence[Line], *arguments: Any) -> None:
+        missing, cause = arguments
+        for line in lines:
+            release_units(connection, sheet, line, missing[line.sku], cause)
+
+    vars(adapters.mysql.orders.picking).update(write_off=release)
+
+
 def _lock_removed() -> None:
     """Orders of one customer read the same store credit before any of them authorizes its part."""
     module = vars(adapters.mysql.payments.credit)
@@ -135,6 +149,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "dedupe off": _dedupe_off,
     "a cent too little": _charge_too_little,
     "credit kept": _credit_kept,
+    "missing units kept": _missing_kept,
     "lock removed": _lock_removed,
     "refund lock removed": _refund_lock_removed,
 }

@@ -28,6 +28,7 @@ from domain.ledger import Account, EntryKind
 from domain.orders import FINAL_STATUSES, OrderStatus, check_move
 from schemas.base import Money
 from schemas.orders import OrderEvent, OrderView
+from schemas.picking import ParcelPicked
 from schemas.refunds import RefundStatus
 
 _MOVES = (EntryKind.AUTHORIZATION, EntryKind.CAPTURE, EntryKind.VOID, EntryKind.REFUND)
@@ -59,7 +60,8 @@ def violations_at_end(sides: Sides, order_id: str, expected: Expected) -> Iterat
     journal = _json(f"{sides.provider}/_ledger", order_id=order_id)
     yield from _money(sides, order_id, order, journal, expected.refunded)
     yield from _credit(sides.stores, order_id, expected.granted)
-    yield from _stock(sides, order, expected.sku, expected.in_stock)
+    missing = _missing(sides.stores, order_id)
+    yield from _stock(sides, order, expected.sku, expected.in_stock - missing)
     yield from _goods(sides, order_id, order)
     if order is not None:
         history = OrderStore(sides.stores.engine).history(order_id, 0, 500).items
@@ -222,6 +224,13 @@ def _stock(sides: Sides, order: OrderView | None, sku: str, in_stock: int) -> It
         yield f"stock: {on_hand} on hand, of {in_stock} in stock {dispatched} were dispatched"
     if reserved:
         yield f"stock: {reserved} still reserved at the end"
+
+
+def _missing(stores: Connections, order_id: str) -> int:
+    """Units that staff did not find when they picked a parcel."""
+    events = OrderStore(stores.engine).history(order_id).items
+    picks = [ParcelPicked.model_validate(one.data) for one in events if one.type == EventType.PARCEL_PICKED]
+    return sum(line.quantity for picked in picks for line in picked.missing)
 
 
 def _goods(sides: Sides, order_id: str, order: OrderView | None) -> Iterator[str]:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from itertools import product
 
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
-from dev.fault_matrix import actions
+from dev.fault_matrix import actions, picking
 from dev.fault_matrix.cells import Cell, Course, Scenario, Target
 from dev.fault_matrix.faults import CARRIER_OPERATIONS, CarrierAnswer, Fault, Kind
+from dev.shop import PICKING
 from domain.orders import OrderStatus
 from schemas.checkout import OnShortage
 
@@ -30,6 +31,13 @@ PARCEL_CANCELLED = Scenario(
 )
 UNIT_CANCELLED = Scenario(
     "one of its units cancelled", units=3, postal_code=WAITING_POSTAL_CODE, action=actions.cancel_a_unit
+)
+SHORT_PICKED = Scenario(
+    "one of its units missing",
+    units=3,
+    warehouse=PICKING,
+    postal_code=WAITING_POSTAL_CODE,
+    action=picking.pick_all_but_one,
 )
 # The events of all its moves are lost: only who asks the carrier learns of them.
 CANCELLED_TOO_LATE = Scenario(
@@ -110,6 +118,7 @@ _LEADS_TO: Mapping[str, Scenario] = {
     "retrieve_shipment": CANCELLED_TOO_LATE,
     "read_parcel": PARCEL_DIED,
     "reduce_parcel": UNIT_CANCELLED,
+    "record_pick": SHORT_PICKED,
     "record_operator_tasks": DISPUTED,
     "check_allocation": BACKORDERED,
     "authorize_credit": PAID_WITH_CREDIT,
@@ -142,6 +151,7 @@ _OTHER_CALLS = (
     ("void_payment", "", ORPHANED_PAYMENT),
     ("examine_payments", "", PAYMENT_DIED),
     ("cancel_shipment", "", CANCELLED_TOO_LATE),
+    ("reduce_parcel", "", SHORT_PICKED),
     ("retrieve_shipment", "", PARCEL_DIED_LATE),
     ("catch_up_ledger", "", REFUNDED_AT_DASHBOARD),
 )

@@ -16,6 +16,7 @@ MUTANTS = {
     "compensation skipped": ("release_stock", Kind.FAILS_BEFORE, "still reserved at the end"),
     "dedupe off": ("record_payment", Kind.FAILS_AFTER, "of which the provider has done"),
     "credit kept": ("void_credit", Kind.FAILS_BEFORE, "credit: 900 is still authorized at the end"),
+    "missing units kept": ("record_pick", Kind.FAILS_BEFORE, "stock: 5 on hand, of 4 in stock"),
     "a cent too little": ("capture_payment", Kind.FAILS_BEFORE, "was captured for goods worth"),
 }
 

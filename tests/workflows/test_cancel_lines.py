@@ -145,6 +145,17 @@ async def test_everything_is_the_order(basket: Basket, connections: Connections)
     check_stock(basket.order, connections)
 
 
+async def test_two_requests_at_once_that_are_everything_together(basket: Basket, connections: Connections) -> None:
+    """Neither is a cancellation of the order; nothing is left of it all the same."""
+    order = basket.order
+    parts: list[dict[str, int]] = [{basket.shirt: 3, basket.socks: 1}, {basket.coat: 2}]
+    await asyncio.gather(*(cancel(order, **units) for units in parts))
+    result = await order.handle.result()
+    assert (result.status, result.reason) == (OrderStatus.CANCELLED, "cancelled")
+    assert order.view().payment_status is PaymentStatus.VOIDED
+    check_stock(order, connections)
+
+
 async def test_what_is_left_of_it(basket: Basket, provider_journal: Journal, connections: Connections) -> None:
     """After one parcel was dispatched, all lines of the other are a cancellation of the rest."""
     order = basket.order
