@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import typed_failures
-from domain.errors import Misuse, Unavailable
+from domain.outside_errors import Misuse, Unavailable
 from schemas.account_mails import WITH_LINK, AccountMailInput, AccountMailKind, AccountMailSent, WaitingMail
 from schemas.users import Account
 

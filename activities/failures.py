@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from domain.errors import BusinessError, Misuse, OutcomeUnknown, Unavailable
+from domain.errors import BusinessError
+from domain.outside_errors import Misuse, OutcomeUnknown, Unavailable
 
 # The type of a failure that a mistake in our code or schema has caused: retried, because a release mends it.
 MISTAKE = "mistake"

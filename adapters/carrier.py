@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from adapters.carrier_answers import Meaning, Operation, meaning_of
 from adapters.settings import Settings
-from domain.errors import CarrierKeyRefused, CarrierUnavailable, Misuse
 from domain.fulfilment import ParcelStatus, parcel_reference
+from domain.outside_errors import CarrierKeyRefused, CarrierUnavailable, Misuse
 from domain.shipping import carrier_service
 from schemas.fulfilment import (
     BookShipment,

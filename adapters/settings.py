@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.fulfilment import ParcelStatus
 from schemas.risk import Verdict
 
 Service = Literal["user", "catalog", "cart", "order", "payment", "notification"]
@@ -161,6 +162,10 @@ class Settings(BaseSettings):
     """How far back payments are compared every hour; an authorization lasts a week."""
     reconciliation_grace_minutes: float = Field(default=60, ge=0)
     """How long a difference of an order whose workflows are running is only watched."""
+    refund_lost_days: float = Field(default=3, ge=0)
+    """A lost parcel that no operator has answered after so long is refunded by itself; 0: never."""
+    refund_returned_days: float = Field(default=7, ge=0)
+    """The same for a parcel that was returned, from the day it was back."""
     idempotency_hours: int = Field(default=24, gt=0)
     reservation_hours: float = Field(default=48, gt=0)
     """How long stock stays reserved for an order unless its workflow, which does while it lives, extends it."""
@@ -193,6 +198,12 @@ class Settings(BaseSettings):
     def reconciliation_grace(self) -> timedelta:
         """The same as a duration."""
         return timedelta(minutes=self.reconciliation_grace_minutes)
+
+    @property
+    def refund_undelivered_after(self) -> dict[ParcelStatus, timedelta]:
+        """When a parcel that was lost or returned is refunded by itself; without an entry never."""
+        days = {ParcelStatus.LOST: self.refund_lost_days, ParcelStatus.RETURNED: self.refund_returned_days}
+        return {status: timedelta(days=after) for status, after in days.items() if after}
 
     @field_validator("services", "task_queues", mode="before")
     @classmethod

@@ -57,7 +57,9 @@ from api.tokens import AccessTokens
 from temporal_clients.account_mails import AccountMails
 from temporal_clients.catalog import CatalogClient
 from temporal_clients.checkouts import CheckoutClient
+from temporal_clients.operator_answers import OperatorAnswers
 from temporal_clients.orders import CarrierEvents, PickClient, RunningOrders
+from temporal_clients.parcel_resolutions import ParcelResolutionClient
 from temporal_clients.payments import DisputeClient, PaymentRepairClient, RefundClient
 from temporal_clients.provider_events import ProviderEvents
 
@@ -118,6 +120,7 @@ Prices = Annotated[CartPrices, Depends(_part(lambda app: app.carts.prices))]
 Orders = Annotated[OrderStore, Depends(_part(lambda app: app.orders.orders))]
 OrdersFound = Annotated[OrderSearch, Depends(_part(lambda app: app.orders.search))]
 BackorderPromises = Annotated[Promises, Depends(_part(lambda app: app.orders.promises))]
+ManyAnswers = Annotated[OperatorAnswers, Depends(_part(lambda app: app.orders.many_answers))]
 OperatorTasks = Annotated[OperatorTaskStore, Depends(_part(lambda app: app.orders.tasks))]
 PickStore = Annotated[Picks, Depends(_part(lambda app: app.orders.picks))]
 Picking = Annotated[PickClient, Depends(_part(lambda app: app.orders.picking))]
@@ -128,6 +131,7 @@ Running = Annotated[RunningOrders, Depends(_part(lambda app: app.orders.running)
 Placement = Annotated[OrderPlacement, Depends(_part(lambda app: app.orders.placement))]
 Answers = Annotated[CheckoutAnswers, Depends(_part(lambda app: app.orders.answers))]
 Checkouts = Annotated[CheckoutClient, Depends(_part(lambda app: app.orders.checkouts))]
+ParcelResolutionWorkflows = Annotated[ParcelResolutionClient, Depends(_part(lambda app: app.orders.resolutions))]
 CarrierWebhooks = Annotated[CarrierEvents, Depends(_part(lambda app: app.orders.carrier_events))]
 
 CreditStore = Annotated[StoreCredit, Depends(_part(lambda app: app.payments.credit))]

@@ -55,7 +55,9 @@ from api.tokens import AccessTokens
 from schemas.events import PRODUCTS_TOPIC
 from temporal_clients.catalog import CatalogClient
 from temporal_clients.checkouts import CheckoutClient
+from temporal_clients.operator_answers import OperatorAnswers
 from temporal_clients.orders import CarrierEvents, PickClient, RunningOrders
+from temporal_clients.parcel_resolutions import ParcelResolutionClient
 from temporal_clients.payments import DisputeClient, PaymentRepairClient, RefundClient
 from temporal_clients.provider_events import ProviderEvents
 
@@ -101,6 +103,8 @@ class OrderServices:
     placement: OrderPlacement
     answers: CheckoutAnswers
     checkouts: CheckoutClient
+    many_answers: OperatorAnswers
+    resolutions: ParcelResolutionClient
     carrier_events: CarrierEvents
 
 
@@ -189,14 +193,14 @@ def _carts(connections: Connections, redis: RedisPipeline) -> CartServices:
 
 def _orders(connections: Connections, temporal: Client, prices: CartPrices) -> OrderServices:
     settings, engine = connections.settings, connections.engine
-    orders, stock = OrderStore(engine), Stock(engine)
+    orders, stock, tasks = OrderStore(engine), Stock(engine), OperatorTaskStore(engine)
     checkouts = CheckoutClient(temporal, settings.checkout_answer_seconds)
     answers, limit = CheckoutAnswers(orders, prices), ConcurrencyLimit(settings.checkouts_at_once)
     index, stuck_after = f"{settings.name_prefix}{ORDERS_ALIAS}", timedelta(hours=settings.stuck_after_hours)
     return OrderServices(
         orders=orders,
         search=OrderSearch(connections.elasticsearch, engine, index, stuck_after),
-        tasks=OperatorTaskStore(engine),
+        tasks=tasks,
         promises=Promises(engine, timedelta(days=settings.backorder_days)),
         picks=Picks(engine),
         picking=PickClient(temporal, settings.checkout_answer_seconds),
@@ -207,6 +211,8 @@ def _orders(connections: Connections, temporal: Client, prices: CartPrices) -> O
         placement=OrderPlacement(settings, orders, stock, StoreCredit(engine), prices, answers, checkouts, limit),
         answers=answers,
         checkouts=checkouts,
+        many_answers=OperatorAnswers(checkouts, orders, tasks, settings.checkout_answer_seconds),
+        resolutions=ParcelResolutionClient(temporal, settings.checkout_answer_seconds),
         carrier_events=CarrierEvents(temporal),
     )
 

@@ -69,6 +69,7 @@ class EventType(StrEnum):
     PARCEL_LOST = "parcel.lost"
     PARCEL_CANCELLED = "parcel.cancelled"
     PARCEL_REDUCED = "parcel.reduced"
+    PARCEL_RESOLVED = "parcel.resolved"
 
     PRODUCT_CREATED = "product.created"
     PRODUCT_CHANGED = "product.changed"

@@ -193,11 +193,15 @@ class ParcelResult(Payload):
 
 
 class ParcelRecorded(Payload):
-    """The parcel's status now; `not_reserved` when it was dispatched and nothing was reserved for it any more."""
+    """The parcel's status now; `not_reserved` when it was dispatched and nothing was reserved for it any more.
+
+    `refunded_at`: when a parcel that was lost or returned is refunded by itself, unless somebody decides before.
+    """
 
     number: int
     status: ParcelStatus
     not_reserved: bool = False
+    refunded_at: datetime | None = None
 
 
 class RecordedParcel(Payload):
@@ -212,3 +216,4 @@ class RecordedParcel(Payload):
     booking: int = 1
     exceptions: int = 0
     picked: ParcelPicked | None = None
+    refunded_at: datetime | None = None

@@ -26,6 +26,7 @@ class OperatorTaskCode(StrEnum):
     PARCEL_LATE = "parcel_late"
     BACKORDER_OVERDUE = "backorder_overdue"
     ORDER_OVERDUE = "order_overdue"
+    DELIVERY_FAILED = "delivery_failed"
     DISPUTE_EVIDENCE = "dispute_evidence"
     DISPUTE_HOLD = "dispute_hold"
     REFUND_FAILED = "refund_failed"
@@ -40,11 +41,12 @@ class OperatorTask(Payload):
 
     `until`: when a rule decides instead, or it is too late. `route`: the route or update that acts on it; without one
     it ends by itself once its cause is gone. `outlasts`: it goes on waiting when its workflow has ended, until somebody
-    resolves it.
+    resolves it. `parcel`: the number of the parcel that it is about, of an order.
     """
 
     code: Open[OperatorTaskCode]
     about: str = ""
+    parcel: int | None = None
     text: str
     since: datetime
     until: datetime | None = None
@@ -57,6 +59,7 @@ class OperatorTaskView(Payload):
 
     id: int
     order_id: str | None
+    parcel: Annotated[int | None, Field(description="The parcel of the order that it is about.")] = None
     workflow_id: str
     code: Open[OperatorTaskCode]
     text: str

@@ -13,6 +13,7 @@ from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from domain.parcels import Goods, PlannedParcel, without
 from schemas.base import Address, Money, Open, Payload
 from schemas.checkout import CheckoutInput, PricedOrder
+from schemas.parcel_resolutions import ParcelResolution
 from schemas.provider_calls import PaymentAction
 from schemas.stock import StockAllocated, Warehouse
 
@@ -207,7 +208,7 @@ class OrderLineView(Payload):
 
 
 class ParcelView(Payload):
-    """A parcel of an order."""
+    """A parcel of an order; `resolution` says what was done about one that could not be delivered."""
 
     number: int
     warehouse: str
@@ -220,6 +221,7 @@ class ParcelView(Payload):
         datetime | None, Field(description="Until when it waits for its goods; they are cancelled after that.")
     ] = None
     lines: list[ParcelLine]
+    resolution: ParcelResolution | None = None
 
 
 class OrderSummary(Payload):

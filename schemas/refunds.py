@@ -22,6 +22,9 @@ class RefundRequest(Request):
     """`POST /v1/ops/orders/{id}/refunds`: refund this amount, or all that is left when there is none."""
 
     amount: RefundAmount | None = None
+    parcel: Annotated[
+        int | None, Field(ge=1, le=10_000, description="What the refund is for: at most what is left of its share.")
+    ] = None
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
@@ -36,13 +39,15 @@ class RefundStatus(StrEnum):
 class RefundInput(Payload):
     """The input of RefundWorkflow; `actor` is who decided it.
 
-    The order's own payment is refunded unless `payment_id` names another; `event_type` likewise overrides the event's.
+    With `parcel` it is for that parcel: at most what is left of its share, and all of that without an amount. The
+    order's own payment is refunded unless `payment_id` names another; `event_type` likewise overrides the event's.
     """
 
     refund_id: str
     order_id: str
     amount: int | None = None
     currency: str | None = None
+    parcel: int | None = None
     reason: str
     actor: str
     payment_id: str | None = None
@@ -58,6 +63,7 @@ class RefundView(Payload):
 
     id: str
     order_id: str
+    parcel: int | None = None
     amount: Money
     card: Money | None = None
     store_credit: Money | None = None

@@ -113,5 +113,5 @@ class PickClient(WorkflowClient):
 
     async def confirm(self, order_id: str, parcel: int, update_id: str, pick: PickParcel) -> ParcelPicked:
         """Confirm the pick; same id, same answer. Raises UpdateRefused with the workflow's code, StillWorking."""
-        handle = self.client.get_workflow_handle_for(FulfilmentWorkflow.run, fulfilment_workflow_id(order_id, parcel))
+        handle = self.client.get_workflow_handle(fulfilment_workflow_id(order_id, parcel))
         return await self.update(handle, FulfilmentWorkflow.pick, pick, update_id)

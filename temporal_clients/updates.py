@@ -23,6 +23,7 @@ from temporalio.workflow import UpdateMethodMultiParam
 from temporal_clients.errors import StillWorking, TemporalAway, UpdateRefused
 
 QUICK = timedelta(seconds=5)
+_REUSE = {False: WorkflowIDReusePolicy.REJECT_DUPLICATE, True: WorkflowIDReusePolicy.ALLOW_DUPLICATE}
 
 P = TypeVar("P")
 S = TypeVar("S")
@@ -48,8 +49,9 @@ class WorkflowClient:
         *,
         summary: str,
         details: str | None = None,
+        again: bool = False,
     ) -> T:
-        """The result of a workflow that is started once, however often it is asked for.
+        """The result of a workflow that is started once, however often it is asked for; with `again` once at a time.
 
         Raises StillWorking once it is started, and TemporalAway when that is not known.
         """
@@ -64,7 +66,7 @@ class WorkflowClient:
                         id=workflow_id,
                         task_queue=queue,
                         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                        id_reuse_policy=_REUSE[again],
                         static_summary=summary,
                         static_details=details,
                     )

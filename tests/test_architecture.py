@@ -74,6 +74,7 @@ WRITERS = {
         "orders/picking",
         "orders/promises",
     },
+    "parcel_resolutions": {"orders/parcel_resolutions"},
     "order_events": {"history", "outbox"},
     "operator_tasks": {"orders/operator_tasks", "orders/unanswered"},
     "vouchers": {"orders/vouchers"},

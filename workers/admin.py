@@ -24,8 +24,9 @@ from adapters.settings import Settings
 from adapters.token_versions import LIFETIME_SECONDS
 from domain.actors import ORDER_ADMIN_ACTOR
 from domain.events import SecurityEventType
+from schemas.operator_answers import OperatorAnswer
 from schemas.users import Role
-from workers.admin_orders import adopt_step
+from workers.admin_orders import adopt_step, answer_step
 from workers.admin_payments import reconcile_payments_step
 from workers.admin_products import app as products_app
 from workers.admin_search import index_steps, outdated_step, reindex_step
@@ -117,6 +118,25 @@ def adopt(
     The sweep lists such orders, see `GET /v1/ops/tasks`. An order whose workflow runs is left alone.
     """
     _run(lambda stores: [adopt_step(stores, order, reason)], wait)
+
+
+@app.command()
+def answer(
+    what: Annotated[OperatorAnswer, typer.Argument(help="Of what waits with a code, retry alone.")],
+    reason: Annotated[str, typer.Option(help="Stands in the workflows' timelines.")],
+    order: Annotated[list[str] | None, typer.Option(help="An order's id; may be given again.")] = None,
+    parcel: Annotated[list[str] | None, typer.Option(help="ORDER/NUMBER; may be given again.")] = None,
+    code: Annotated[str | None, typer.Option(help="compensation_blocked or parcel_unknown.")] = None,
+    limit: Annotated[int, typer.Option(help="With --code: so many, the oldest first.")] = 50,
+    wait: WaitSeconds = 90,
+) -> None:
+    """Give one answer to many orders or parcels that wait for an operator; none fails the others.
+
+    As `POST /v1/ops/orders/answers`; `GET /v1/ops/tasks` lists what waits.
+    """
+    named = [dict(zip(("order_id", "parcel"), one.rsplit("/", 1), strict=False)) for one in parcel or ()]
+    fields = {"answer": what, "reason": reason, "orders": order or None, "parcels": named or None, "code": code}
+    _run(lambda stores: [answer_step(stores, fields | {"limit": limit}, console)], wait)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from activities.notifications import NotificationActivities
 from activities.operator_tasks import OperatorTaskActivities
 from activities.order_sweep import OrderSweepActivities
 from activities.orders import OrderActivities
+from activities.parcel_resolutions import ParcelResolutionActivities
 from activities.payment_reconciliation import PaymentReconciliationActivities
 from activities.payment_repair import PaymentRepairActivities
 from activities.payments import PaymentActivities
@@ -42,6 +43,7 @@ from adapters.mysql.notifications import SentNotifications
 from adapters.mysql.orders.fulfilment import Parcels
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.orders.parcel_resolutions import ParcelResolutions
 from adapters.mysql.orders.picking import Picks
 from adapters.mysql.orders.prices import OrderPrices
 from adapters.mysql.orders.reservations import Reservations
@@ -81,6 +83,7 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
             *_stock(reservations, engine, client),
             *_sweep(engine, client),
             *watchdog_activities(engine, settings, client),
+            *_resolutions(engine),
             CartActivities(carts, OrderStore(engine)).complete_cart,
         ],
         PAYMENTS_QUEUE: [*_money(engine, settings), *_reconciliation_activities(engine, settings, client)],
@@ -109,9 +112,15 @@ def _sweep(engine: sa.Engine, client: Client) -> list[Callable[..., Any]]:
     return [sweep.is_running, sweep.sweep_orders]
 
 
+def _resolutions(engine: sa.Engine) -> list[Callable[..., Any]]:
+    resolutions = ParcelResolutionActivities(ParcelResolutions(engine))
+    return [resolutions.open_resolution, resolutions.withdraw_resolution, resolutions.close_resolution]
+
+
 def _parcels(reservations: Reservations, engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
     stock = StockActivities(reservations)
-    parcels = FulfilmentActivities(Carrier(settings), Parcels(engine), Picks(engine))
+    store = Parcels(engine, settings.refund_undelivered_after)
+    parcels = FulfilmentActivities(Carrier(settings), store, Picks(engine))
     return [
         stock.check_allocation,
         parcels.book_shipment,

@@ -32,6 +32,7 @@ from workflows.orders.adoption import AdoptionWorkflow
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.orders.fulfilment import FulfilmentWorkflow
 from workflows.orders.order_sweep import OrderSweepWorkflow
+from workflows.orders.parcel_resolution import ParcelResolutionWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 from workflows.orders.watchdog import WatchdogWorkflow
 from workflows.payments.authorization_void import AuthorizationVoidWorkflow
@@ -52,6 +53,7 @@ WORKFLOWS: dict[str, list[type]] = {
     ORDERS_QUEUE: [
         CheckoutWorkflow,
         AdoptionWorkflow,
+        ParcelResolutionWorkflow,
         OrderSweepWorkflow,
         WatchdogWorkflow,
         ReservationExpiryWorkflow,

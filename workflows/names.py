@@ -38,6 +38,11 @@ def fulfilment_workflow_id(order_id: str, parcel: int) -> str:
     return f"fulfilment-{order_id}-{parcel}"
 
 
+def parcel_resolution_workflow_id(order_id: str, parcel: int) -> str:
+    """The id of the ParcelResolutionWorkflow about the order's parcel, which was lost or returned."""
+    return f"parcel-resolution-{order_id}-{parcel}"
+
+
 def refund_workflow_id(refund_id: str) -> str:
     """The id of the RefundWorkflow that carries the refund out."""
     return f"refund-{refund_id}"

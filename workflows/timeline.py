@@ -32,7 +32,7 @@ class Timeline:
         self._lines.append(f"- `{workflow.now():%H:%M:%S}` {text}")
         self._show()
 
-    def needs_operator(
+    def needs_operator(  # noqa: PLR0913 - all that an operator is shown of it
         self,
         texts: Sequence[str],
         about: str = "",
@@ -42,6 +42,7 @@ class Timeline:
         until: datetime | None = None,
         route: str | None = None,
         outlasts: bool = False,
+        parcel: int | None = None,
     ) -> None:
         """What needs an operator about something, all of it; an empty list says that nothing does any more.
 
@@ -57,6 +58,7 @@ class Timeline:
                 until=until,
                 route=route[:ROUTE_LENGTH] if route else None,
                 outlasts=outlasts,
+                parcel=parcel,
             )
             for text in texts
         ]

@@ -16,7 +16,7 @@ import aiosmtplib
 from adapters.mail import account_texts, staff_texts
 from adapters.mail.order_texts import MailText, write
 from adapters.settings import Settings
-from domain.errors import Misuse, Unavailable
+from domain.outside_errors import Misuse, Unavailable
 from schemas.account_mails import WaitingMail
 from schemas.notifications import NotificationInput
 from schemas.operator_tasks import UnansweredTask

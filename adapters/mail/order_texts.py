@@ -153,6 +153,9 @@ _TEXTS: dict[str, EventText] = {
         "items of your order were cancelled",
         "We have cancelled items as requested, and you are not charged for them. The rest of your order continues.",
     ),
+    EventType.PARCEL_RESOLVED: EventText(
+        "what we do about your parcel", "We have dealt with your parcel, which could not be delivered to you."
+    ),
     EventType.PARCEL_REDUCED: EventText("your parcel has changed", "We have taken cancelled items out of your parcel."),
     EventType.ORDER_AWAITING_PAYMENT: EventText(
         "please complete your payment",

@@ -6,7 +6,7 @@ import stripe
 from stripe import PaymentIntent, Refund
 
 from adapters.payments.failures import details_of, failure
-from domain.errors import Misuse
+from domain.outside_errors import Misuse
 from schemas.provider_calls import PaymentAction, PaymentOutcome, ProviderResult
 
 _OUR_WORDS = {"payment_intent_authentication_failure": "authentication_failed"}

@@ -10,8 +10,8 @@ from adapters.payments.client import one_attempt, stripe_client
 from adapters.payments.failures import failure
 from adapters.settings import Settings
 from domain.disputes import DisputeStatus
-from domain.errors import Misuse
 from domain.ledger import EntryKind
+from domain.outside_errors import Misuse
 from schemas.disputes import AcceptDispute, DisputeMovement, DisputeState, RetrieveDispute, SubmitEvidence
 from schemas.provider_calls import PaymentOutcome, ProviderResult
 

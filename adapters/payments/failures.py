@@ -9,7 +9,7 @@ import stripe
 import structlog
 from urllib3.exceptions import ConnectTimeoutError
 
-from domain.errors import KeyRefused, Misuse, NothingDone, OutcomeUnknown, ProviderUnavailable
+from domain.outside_errors import KeyRefused, Misuse, NothingDone, OutcomeUnknown, ProviderUnavailable
 
 _log = structlog.get_logger(__name__)
 

@@ -21,7 +21,7 @@ from adapters.payments.answers import (
 from adapters.payments.client import one_attempt, search_time_is_over, stripe_client
 from adapters.payments.failures import failure
 from adapters.settings import Settings
-from domain.errors import Misuse
+from domain.outside_errors import Misuse
 from schemas.provider_calls import (
     AUTHORIZATION_EXPIRED,
     AbandonPayment,

@@ -42,6 +42,7 @@ _DISPUTED_MEANWHILE = "charge_disputed"  # the provider's code
 _EXAMPLES = {
     "part": {"value": {"amount": {"amount": 1000, "currency": "EUR"}, "reason": "arrived with a scratch"}},
     "all": {"value": {"reason": "never arrived"}},
+    "a parcel": {"value": {"parcel": 2, "reason": "arrived empty"}},
 }
 
 
@@ -67,8 +68,9 @@ async def refund_order(
 ) -> Response:
     """Refund what was captured for an order, in part or all that is left.
 
-    409 `refund_exceeds_captured` says what is `refundable`, 409 `refund_refused` what the payment provider answered,
-    and 409 `payment_disputed` that the customer's bank has not decided the dispute yet.
+    With `parcel` at most what is left of that parcel's share. 409 `refund_exceeds_captured` says what is `refundable`,
+    409 `nothing_to_refund` that nothing of the parcel is, 409 `refund_refused` what the payment provider answered, and
+    409 `payment_disputed` that the customer's bank has not decided the dispute yet.
     """
     path = f"/v1/ops/orders/{order.id}/refunds"
 
@@ -78,6 +80,7 @@ async def refund_order(
             order_id=order.id,
             amount=body.amount.amount if body.amount else None,
             currency=body.amount.currency if body.amount else None,
+            parcel=body.parcel,
             reason=body.reason,
             actor=acting(asker, "orders:refund"),
         )

@@ -58,14 +58,14 @@ async def take_available(run: OrderUnderTest) -> None:
 
 async def cancel_when_booked(run: OrderUnderTest) -> None:
     """An operator cancels the order in the Web UI."""
-    await run.order_when(_is_booked)
+    await run.order_when(is_booked)
     await run.handle.cancel()
     run.cancelled = True
 
 
 async def cancel_a_unit(run: OrderUnderTest) -> None:
     """The customer cancels one of the units in a booked parcel, and gets the others."""
-    await run.order_when(_is_booked)
+    await run.order_when(is_booked)
     lines = [CancelledLine(sku=run.sku, quantity=1)]
     with suppress(WorkflowUpdateFailedError, RPCError):  # cancelled meanwhile
         request = CancelOrder(actor=CUSTOMER, reason=REASON, lines=lines)
@@ -78,34 +78,34 @@ async def deliver_once_booked(run: OrderUnderTest) -> None:
     order = await run.order_when(lambda order: order.parcels[0].status is ParcelStatus.BOOKED)
     if order.status not in FINAL_STATUSES:
         with suppress(httpx2.HTTPStatusError):
-            await _move_parcel(run, "delivered")
+            await move_parcel(run, "delivered")
 
 
 async def cancel_when_delivered_unseen(run: OrderUnderTest) -> None:
     """An operator cancels the order, whose parcel has been delivered, and every event of that got lost."""
-    await run.order_when(_is_booked)
-    await _move_parcel(run, "delivered", silent=True)
+    await run.order_when(is_booked)
+    await move_parcel(run, "delivered", silent=True)
     await run.handle.cancel()
 
 
 async def terminate_when_booked(run: OrderUnderTest) -> None:
     """Somebody terminates the workflow of the parcel."""
-    await run.order_when(_is_booked)
+    await run.order_when(is_booked)
     await _parcel(run).terminate(REASON)
 
 
 async def terminate_when_dispatched(run: OrderUnderTest) -> None:
     """The same when the parcel is on its way; what the carrier says after that is lost."""
-    await run.order_when(_is_booked)
-    await _move_parcel(run, "dispatched")
+    await run.order_when(is_booked)
+    await move_parcel(run, "dispatched")
     await run.order_when(lambda order: order.payment.captured.amount)
-    await _move_parcel(run, "delivered", silent=True)
+    await move_parcel(run, "delivered", silent=True)
     await _parcel(run).terminate(REASON)
 
 
 async def terminate_payment(run: OrderUnderTest) -> None:
     """Somebody terminates the workflow of the payment."""
-    await run.order_when(_is_booked)
+    await run.order_when(is_booked)
     await run.environment.client.get_workflow_handle(payment_workflow_id(run.order_id)).terminate(REASON)
 
 
@@ -273,7 +273,8 @@ def _intent_to_confirm(order: OrderView) -> str:
     return (secret or "").partition("_secret_")[0]
 
 
-def _is_booked(order: OrderView) -> bool:
+def is_booked(order: OrderView) -> bool:
+    """Whether the carrier has booked its first parcel."""
     return bool(order.parcels) and order.parcels[0].tracking_number is not None
 
 
@@ -281,8 +282,8 @@ def _parcel(run: OrderUnderTest) -> WorkflowHandle[Any, Any]:
     return run.environment.client.get_workflow_handle(fulfilment_workflow_id(run.order_id, 1))
 
 
-async def _move_parcel(run: OrderUnderTest, status: str, *, silent: bool = False) -> None:
-    """At the carrier, where it waits for that."""
+async def move_parcel(run: OrderUnderTest, status: str, *, silent: bool = False) -> None:
+    """Move the first parcel at the carrier, where it waits for that."""
     carrier, reference = run.environment.sides.carrier, parcel_reference(run.order_id, 1)
     found = (await asyncio.to_thread(httpx2.get, f"{carrier}/_ledger", params={"reference": reference})).json()["data"]
     standing = [one for one in found if one["status"] != ParcelStatus.CANCELLED]

@@ -263,7 +263,8 @@ def _history(order: OrderView, history: list[OrderEvent]) -> Iterator[str]:
             check_move(OrderStatus(before.status), OrderStatus(after.status))
         except IllegalMove as illegal:
             yield f"history: {illegal}"
-    dispatched = any(ParcelStatus(parcel.status).was_dispatched for parcel in order.parcels)
+    statuses = [ParcelStatus(parcel.status) for parcel in order.parcels]
+    dispatched = any(status.was_dispatched and not status.failed_delivery for status in statuses)
     blocked = any(event.status is OrderStatus.COMPENSATION_BLOCKED for event in history)
     if dispatched and order.status is not OrderStatus.DELIVERED and not blocked:
         yield f"history: goods of an order that is {order.status} were dispatched, and it never needed an operator"

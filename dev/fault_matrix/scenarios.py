@@ -6,6 +6,7 @@ from itertools import product
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.fault_matrix import actions, picking
 from dev.fault_matrix.cells import Cell, Course, Scenario, Target
+from dev.fault_matrix.failed_deliveries import lose_and_refund
 from dev.fault_matrix.faults import CARRIER_OPERATIONS, CarrierAnswer, Fault, Kind
 from dev.shop import PICKING
 from domain.orders import OrderStatus
@@ -101,6 +102,15 @@ FAILED_REFUND = Scenario(
     target=Target.LATE_EVENT,
     action=actions.refund_again_after_failure,
 )
+# All of the order: one unit, shipping and tax.
+LOST = Scenario(
+    "lost and refunded",
+    OrderStatus.FAILED,
+    postal_code=WAITING_POSTAL_CODE,
+    refunds=2962,
+    target=Target.LATE_EVENT,
+    action=lose_and_refund,
+)
 REFUNDED_AT_DASHBOARD = Scenario(
     "refunded at the dashboard", refunds=700, target=_FOLLOW_UP, action=actions.refund_at_dashboard
 )
@@ -129,6 +139,8 @@ _LEADS_TO: Mapping[str, Scenario] = {
     "retrieve_refund": PENDING_REFUND,
     "settle_refund": REFUNDED,
     "reverse_refund": FAILED_REFUND,
+    "open_resolution": LOST,
+    "close_resolution": LOST,
     "retrieve_dispute": DISPUTED,
     "record_dispute": DISPUTED,
     "submit_evidence": DISPUTED,
@@ -165,6 +177,7 @@ EXCLUDED = {
     "decide_overdue": "the same",
     "adopt_order": "for orders without a workflow: tests/workflows/test_adoption.py",
     "is_running": "the same",
+    "withdraw_resolution": "for refunds that are refused: tests/workflows/test_failed_deliveries.py",
 }
 
 

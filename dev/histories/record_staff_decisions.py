@@ -4,13 +4,20 @@ import asyncio
 
 from temporalio.client import Client
 
-from dev.histories.recorded_orders import Keep, wait_for
+from dev.histories.recorded_orders import PATIENCE_SECONDS, Keep, wait_for
 from dev.histories.recorded_paths import Recorder
 from domain.actors import staff_actor
 from schemas.disputes import OperatorDecision
 from schemas.order_requests import SettleCompensation
+from schemas.parcel_resolutions import ResolutionAction, ResolveParcel
 from schemas.risk import Review, Verdict
-from workflows.names import dispute_workflow_id, order_workflow_id, payment_workflow_id
+from temporal_clients.parcel_resolutions import ParcelResolutionClient
+from workflows.names import (
+    dispute_workflow_id,
+    order_workflow_id,
+    parcel_resolution_workflow_id,
+    payment_workflow_id,
+)
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.payments.disputes import DisputeWorkflow
 
@@ -21,6 +28,7 @@ STAFF_DECISIONS = (
     "checkout-settled_by_hand",
     "payment-approved",
     "dispute-accepted",
+    "parcel-resolution",
 )
 _STAFF, _REASON = staff_actor("1"), "recording histories"
 
@@ -38,6 +46,7 @@ async def record_staff_decisions(client: Client, recorder: Recorder, keep: Keep)
     )
     await keep(client, order.id, "checkout-settled_by_hand")
     await keep(client, await _accepted(client, recorder), "dispute-accepted")
+    await keep(client, await _resolved(client, recorder), "parcel-resolution")
 
 
 async def _reviewed(client: Client, recorder: Recorder, verdict: Verdict) -> str:
@@ -51,6 +60,16 @@ async def _reviewed(client: Client, recorder: Recorder, verdict: Verdict) -> str
         asyncio.run_coroutine_threadsafe(review, loop).result()
 
     return await asyncio.to_thread(recorder.risky, decide)
+
+
+async def _resolved(client: Client, recorder: Recorder) -> str:
+    """A parcel is returned; staff refund it and put its goods back into stock."""
+    order_id = await asyncio.to_thread(recorder.returned)
+    command = ResolveParcel(
+        order_id=order_id, parcel=1, action=ResolutionAction.REFUND, reason=_REASON, actor=_STAFF, restock=True
+    )
+    await ParcelResolutionClient(client, PATIENCE_SECONDS).resolve(command)
+    return parcel_resolution_workflow_id(order_id, 1)
 
 
 async def _accepted(client: Client, recorder: Recorder) -> str:

@@ -83,12 +83,12 @@ class RecordedOrders:
         parcels: list[dict[str, Any]] = self._client.get(f"/v1/orders/{order_id}").json()["parcels"]
         return parcels[0]
 
-    def _deliver(self, order_id: str) -> None:
-        """The carrier delivers the parcel, which waits for that."""
+    def _deliver(self, order_id: str, to: str = "delivered") -> None:
+        """The carrier delivers the parcel, which waits for that, or it comes to another end."""
         carrier = self._bed.url("CARRIER_SIMULATOR_PORT")
         newest = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-1"}).json()["data"][0]
         advance = f"{carrier}/_control/shipments/{newest['id']}/advance"
-        httpx2.post(advance, json={"to": "delivered"}).raise_for_status()
+        httpx2.post(advance, json={"to": to}).raise_for_status()
 
     def _newest_at(self, event_type: EventType) -> str:
         def find() -> str | None:

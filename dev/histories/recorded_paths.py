@@ -105,6 +105,15 @@ class Recorder(DisputePaths, OrphanedPaymentPaths, FailedRefundPaths):
 
         return self._order({sku: 2}, postal_code=WAITING_POSTAL_CODE, then=cancel)
 
+    def returned(self) -> str:
+        """The parcel cannot be delivered and comes back."""
+
+        def come_back(order_id: str) -> None:
+            wait_for(lambda: self._parcel(order_id)["status"] == "booked")
+            self._deliver(order_id, "returned")
+
+        return self._order({sku_in("BER"): 1}, postal_code=WAITING_POSTAL_CODE, then=come_back)
+
     def outcome_unknown(self) -> str:
         """The provider stores failures under our keys, once after it acted and once before."""
         self._fault("error_after", "create")

@@ -8,8 +8,8 @@ import uuid_utils
 
 from adapters.carrier import Carrier
 from adapters.settings import Settings
-from domain.errors import CarrierKeyRefused, CarrierUnavailable, Misuse
 from domain.fulfilment import parcel_of_reference
+from domain.outside_errors import CarrierKeyRefused, CarrierUnavailable, Misuse
 from schemas.base import Address
 from schemas.fulfilment import BookShipment, CancelShipment
 from schemas.orders import ParcelLine, ParcelPlan

@@ -8,8 +8,8 @@ import pytest
 
 from adapters.carrier import Carrier
 from adapters.settings import Settings
-from domain.errors import CarrierKeyRefused, CarrierUnavailable, Misuse
 from domain.fulfilment import ParcelStatus, parcel_reference
+from domain.outside_errors import CarrierKeyRefused, CarrierUnavailable, Misuse
 from domain.shipping import SHIPPING_METHODS
 from schemas.fulfilment import BookShipment
 from tests.adapters.test_carrier import booking, cancellation

@@ -8,8 +8,8 @@ from adapters.payments.disputes import DisputeProvider
 from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
 from domain.disputes import DisputeStatus
-from domain.errors import Misuse, ProviderUnavailable
 from domain.ledger import EntryKind
+from domain.outside_errors import Misuse, ProviderUnavailable
 from schemas.disputes import AcceptDispute, RetrieveDispute, SubmitEvidence
 from schemas.provider_calls import AuthorizePayment, CapturePayment, PaymentOutcome, RefundPayment
 

@@ -14,9 +14,9 @@ from adapters.mail.mailer import Mailer
 from adapters.mail.order_texts import write
 from adapters.settings import Settings
 from dev.testbed import Testbed
-from domain.errors import Misuse, Unavailable
 from domain.fulfilment import ParcelStatus
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
+from domain.outside_errors import Misuse, Unavailable
 from schemas.base import Address, Money
 from schemas.notifications import NotificationInput
 from schemas.orders import OrderLineView, OrderView, ParcelLine, ParcelView, PaymentBalance, PaymentPart

@@ -14,7 +14,7 @@ from adapters.payments.disputes import DisputeProvider
 from adapters.payments.listing import PaymentListing
 from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
-from domain.errors import ProviderUnavailable
+from domain.outside_errors import ProviderUnavailable
 from schemas.provider_calls import AuthorizePayment, PaymentOutcome, ProviderResult
 from tests.adapters.conftest import Journal, SetFault
 from tests.adapters.test_payment_outcomes import CALLS, Call

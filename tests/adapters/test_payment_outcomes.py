@@ -19,7 +19,7 @@ from adapters.payments.failures import Meaning, meaning
 from adapters.payments.listing import PaymentListing
 from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
-from domain.errors import KeyRefused, Misuse, NothingDone, OutcomeUnknown, ProviderUnavailable
+from domain.outside_errors import KeyRefused, Misuse, NothingDone, OutcomeUnknown, ProviderUnavailable
 from schemas.disputes import AcceptDispute, RetrieveDispute, SubmitEvidence
 from schemas.provider_calls import (
     AbandonPayment,

@@ -9,7 +9,7 @@ import uuid_utils
 
 from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
-from domain.errors import Misuse, OutcomeUnknown, ProviderUnavailable
+from domain.outside_errors import Misuse, OutcomeUnknown, ProviderUnavailable
 from schemas.provider_calls import (
     AUTHORIZATION_EXPIRED,
     AbandonPayment,

@@ -14,7 +14,7 @@ from adapters.payments.listing import PaymentListing
 from adapters.payments.provider import PaymentProvider
 from adapters.settings import Settings
 from dev.testbed import Testbed
-from domain.errors import Misuse
+from domain.outside_errors import Misuse
 from schemas.disputes import AcceptDispute, RetrieveDispute, SubmitEvidence
 from schemas.provider_calls import PaymentOutcome, ProviderResult, RefundPayment, RetrieveRefund
 from tests.adapters.test_payments import abandon, authorization, capture, look, void

@@ -14,7 +14,7 @@ from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.unanswered import UnansweredTasks
 from adapters.settings import Settings
 from dev.testbed import Testbed
-from domain.errors import Unavailable
+from domain.outside_errors import Unavailable
 from domain.watchdog import AnswerTimes, Level
 from schemas.operator_tasks import OperatorTask, OperatorTaskCode, RecordOperatorTasks
 

@@ -13,7 +13,11 @@ STAFF = "staff:1:support"
 
 
 async def start_refund(
-    client: Client, order_id: str, amount: int | None = None, currency: str | None = None
+    client: Client,
+    order_id: str,
+    amount: int | None = None,
+    currency: str | None = None,
+    parcel: int | None = None,
 ) -> WorkflowHandle[RefundWorkflow, RefundAnswer]:
     """All that is left where no amount is named."""
     request = RefundInput(
@@ -21,6 +25,7 @@ async def start_refund(
         order_id=order_id,
         amount=amount,
         currency=currency or ("EUR" if amount else None),
+        parcel=parcel,
         reason="arrived with a scratch",
         actor=STAFF,
     )
@@ -29,8 +34,14 @@ async def start_refund(
     )
 
 
-async def refund(client: Client, order_id: str, amount: int | None = None, currency: str | None = None) -> RefundAnswer:
-    return await (await start_refund(client, order_id, amount, currency)).result()
+async def refund(
+    client: Client,
+    order_id: str,
+    amount: int | None = None,
+    currency: str | None = None,
+    parcel: int | None = None,
+) -> RefundAnswer:
+    return await (await start_refund(client, order_id, amount, currency, parcel)).result()
 
 
 def made(answer: RefundAnswer) -> RefundView:

@@ -21,8 +21,8 @@ from adapters.connections import Connections
 from adapters.mail.mailer import Mailer
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.settings import Settings
-from domain.errors import Unavailable
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
+from domain.outside_errors import Unavailable
 from schemas.base import Address, Money
 from schemas.notifications import NotificationInput, NotificationSent
 from schemas.orders import OrderView, PaymentBalance, PaymentPart

@@ -87,4 +87,5 @@ def show_unknown(timeline: Timeline, order_id: str, number: int, why: str) -> No
         about=f"parcel {number}",
         code=OperatorTaskCode.PARCEL_UNKNOWN,
         route=f"POST /v1/ops/orders/{order_id}/parcels/{number}",
+        parcel=number,
     )

@@ -77,7 +77,7 @@ class FulfilmentWorkflow(ParcelPreparation):
             await self._until_something_to_do()
             await self._go_on()
         if self._parcel.status.failed_delivery:
-            self._parcel.needs_operator(f"it is {self._parcel.status}: ship again or refund", "end", outlasts=True)
+            self._parcel.needs_resolution()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return ParcelResult(number=job.parcel.number, status=self._parcel.status)
 

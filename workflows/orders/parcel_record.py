@@ -43,6 +43,7 @@ class ParcelRecord:
         self._exceptions = 0
         self._last_report: datetime | None = None  # by the carrier's clock
         self._last_scan = workflow.now()
+        self._refunded_at: datetime | None = None
         self._noted: set[tuple[str, datetime | None]] = set()
 
     async def load(self) -> None:
@@ -51,6 +52,7 @@ class ParcelRecord:
         found = await on_store(FulfilmentActivities.read_parcel, command, "read the parcel", self._timeline)
         self.status, self.booking, self._exceptions = found.status, found.booking, found.exceptions
         self.picked = found.picked
+        self._refunded_at = found.refunded_at
         self.shipment = ShipmentBooked(
             accepted=found.shipment_id is not None,
             shipment_id=found.shipment_id,
@@ -150,6 +152,7 @@ class ParcelRecord:
         )
         recorded = await on_store(FulfilmentActivities.record_parcel, command, text, self._timeline)
         self.status, self._last_scan = recorded.status, workflow.now()
+        self._refunded_at = recorded.refunded_at
         self._timeline.add(text if recorded.status is status else f"{text}: but it is {recorded.status} already")
         if recorded.not_reserved:
             self.needs_operator(
@@ -178,6 +181,20 @@ class ParcelRecord:
         order = parent.workflow_id if parent else order_workflow_id(self._job.order_id)
         if not await signal_if_open(order, PARCEL_UPDATED, update):
             self._timeline.add(f"the order has ended and does not learn of this: {self.status}")
+
+    def needs_resolution(self) -> None:
+        """It was lost or returned: somebody decides what its customer gets instead, or a rule does."""
+        order_id, number = self._job.order_id, self._job.parcel.number
+        self._timeline.needs_operator(
+            [f"parcel {number} is {self.status}: refund it"],
+            about="end",
+            code=OperatorTaskCode.DELIVERY_FAILED,
+            until=self._refunded_at,
+            route=f"POST /v1/ops/orders/{order_id}/parcels/{number}/resolution",
+            outlasts=True,
+            parcel=number,
+        )
+        workflow.logger.error("needs operator: a delivery has failed", extra={"parcel": number, "status": self.status})
 
     def needs_operator(
         self,

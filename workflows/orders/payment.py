@@ -19,9 +19,16 @@ from schemas.payments import (
     VoidAuthorizations,
 )
 from schemas.provider_calls import PaymentOutcome
-from workflows.names import PAYMENTS_QUEUE, authorization_void_workflow_id, payment_workflow_id
+from schemas.refunds import RefundAnswer, RefundInput
+from workflows.names import (
+    PAYMENTS_QUEUE,
+    authorization_void_workflow_id,
+    payment_workflow_id,
+    refund_workflow_id,
+)
 from workflows.payments.authorization_void import AuthorizationVoidWorkflow
 from workflows.payments.payment import PaymentWorkflow
+from workflows.payments.refunds import RefundWorkflow
 from workflows.running import RunningChild
 from workflows.signals import signal_child
 from workflows.timeline import money
@@ -196,6 +203,18 @@ class OrderPayment:
 
     def _ended(self) -> bool:
         return self._child is not None and self._child.done()
+
+
+async def refund_parcel(refund: RefundInput) -> RefundAnswer:
+    """Refund what is left of a parcel's share; a refusal is an answer."""
+    return await workflow.execute_child_workflow(
+        RefundWorkflow.run,
+        refund,
+        id=refund_workflow_id(refund.refund_id),
+        task_queue=PAYMENTS_QUEUE,
+        parent_close_policy=ParentClosePolicy.ABANDON,
+        static_summary=f"refund of parcel {refund.parcel} by {refund.actor}",
+    )
 
 
 async def _ready(child: Child) -> Child:

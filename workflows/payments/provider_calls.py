@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from domain.errors import OutcomeUnknown
+from domain.outside_errors import OutcomeUnknown
 from schemas.provider_calls import ProviderCommand, ProviderResult
 from workflows.options import PROVIDER
 from workflows.outage import OPERATOR_AFTER, Outage, unanswered

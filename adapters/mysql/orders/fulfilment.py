@@ -1,10 +1,12 @@
 """Parcels: a change of status with the order's derived status, the shipped stock and one event, in one transaction."""
 
 from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from adapters.mysql.clock import now
+from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.orders.reducing import reduce_parcel
 from adapters.mysql.orders.reservations import ship
@@ -20,8 +22,9 @@ from schemas.fulfilment import ParcelRecorded, ParcelReduced, RecordedParcel, Re
 class Parcels:
     """The parcels of orders."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, refund_after: Mapping[ParcelStatus, timedelta] | None = None) -> None:
         self._engine = engine
+        self._refund_after = refund_after or {}
 
     def read(self, order_id: str, number: int) -> RecordedParcel:
         """What is recorded of the parcel; raises NotFound."""
@@ -44,6 +47,7 @@ class Parcels:
             booking=max(1, booked + ended),
             exceptions=times[ParcelStatus.EXCEPTION],
             picked=row.picked,
+            refunded_at=self._refunded_at(ParcelStatus(row.status), row.updated_at),
         )
 
     def record(self, command: RecordParcel) -> ParcelRecorded:
@@ -59,7 +63,10 @@ class Parcels:
                 raise NotFound(f"The order {command.order_id} has no parcel {command.number}.")
             step = f"parcel-{command.number}:{command.status}{f':{command.round}' if command.round > 1 else ''}"
             if not may_become(before, command.status) or recorded(connection, command.order_id, step):
-                return ParcelRecorded(number=command.number, status=before)
+                changed = next(row.updated_at for row in rows if row.number == command.number)
+                return ParcelRecorded(
+                    number=command.number, status=before, refunded_at=self._refunded_at(before, changed)
+                )
             statuses[command.number] = command.status
             _write(connection, command)
             leaves = command.status.was_dispatched and not before.was_dispatched
@@ -76,7 +83,12 @@ class Parcels:
                 occurred_at=command.occurred_at,
             )
             append(connection, order, change)
-            return ParcelRecorded(number=command.number, status=command.status, not_reserved=not_reserved)
+            return ParcelRecorded(
+                number=command.number,
+                status=command.status,
+                not_reserved=not_reserved,
+                refunded_at=self._refunded_at(command.status, now()),
+            )
 
     def reduce(self, command: ReduceParcel) -> ParcelReduced:
         """Take cancelled units out of a parcel without a booking; a repeat changes nothing.
@@ -84,6 +96,10 @@ class Parcels:
         Raises NotFound, and IllegalMove for a parcel that is booked, or further.
         """
         return in_transaction(self._engine, lambda connection: reduce_parcel(connection, command))
+
+    def _refunded_at(self, status: ParcelStatus, since: datetime) -> datetime | None:
+        after = self._refund_after.get(status)
+        return aware(since) + after if after is not None else None
 
 
 def _shipped(connection: sa.Connection, command: RecordParcel) -> bool:

@@ -10,11 +10,19 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import Insert, insert
 
 from adapters.mysql.clock import aware, naive, now
-from adapters.mysql.tables.orders import operator_tasks
+from adapters.mysql.history import lock_order
+from adapters.mysql.tables.orders import operator_tasks, parcel_resolutions
 from adapters.mysql.transactions import in_transaction
 from domain.errors import NotFound, TaskResolvesItself
-from schemas.operator_tasks import OperatorTaskPage, OperatorTasksRecorded, OperatorTaskView, RecordOperatorTasks
+from schemas.operator_tasks import (
+    OperatorTaskCode,
+    OperatorTaskPage,
+    OperatorTasksRecorded,
+    OperatorTaskView,
+    RecordOperatorTasks,
+)
 
+_DELIVERY_FAILED = OperatorTaskCode.DELIVERY_FAILED.value
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -52,6 +60,22 @@ class OperatorTaskStore:
         with self._engine.connect() as connection:
             return {code: (count, aware(oldest)) for code, count, oldest in connection.execute(query)}
 
+    def waiting_orders(self, code: str, limit: int) -> list[tuple[str, int | None]]:
+        """The orders, with the parcel where a task names one, in which such a task waits for an answer by its route.
+
+        The oldest first.
+        """
+        columns = operator_tasks.c.order_id, operator_tasks.c.parcel
+        query = (
+            sa.select(*columns)
+            .where(operator_tasks.c.resolved_at.is_(None), operator_tasks.c.code == code)
+            .where(operator_tasks.c.order_id.is_not(None), operator_tasks.c.route.is_not(None))
+            .group_by(*columns)
+            .order_by(sa.func.min(operator_tasks.c.since), *columns)
+        )
+        with self._engine.connect() as connection:
+            return [(row.order_id, row.parcel) for row in connection.execute(query.limit(limit))]
+
     def open_workflows(self, prefix: str) -> list[str]:
         """The workflow ids with this prefix of which something is open."""
         workflow_id = operator_tasks.c.workflow_id
@@ -87,7 +111,16 @@ def open_tasks(connection: sa.Connection, order_ids: Collection[str]) -> dict[st
     return found
 
 
+def resolve_delivery(connection: sa.Connection, order_id: str, parcel: int, actor: str, reason: str) -> None:
+    """Something was done about a parcel that was lost or returned; the caller holds the order's lock."""
+    columns, moment = operator_tasks.c, now()
+    of_parcel = sa.and_(columns.order_id == order_id, columns.parcel == parcel, columns.code == _DELIVERY_FAILED)
+    values = {"resolved_at": moment, "updated_at": moment, "resolved_by": actor, "resolution": reason}
+    connection.execute(sa.update(operator_tasks).where(of_parcel, columns.resolved_at.is_(None)).values(values))
+
+
 def _record(connection: sa.Connection, command: RecordOperatorTasks) -> OperatorTasksRecorded:
+    resolved = _resolved_deliveries(connection, command)
     of_workflow = operator_tasks.c.workflow_id == command.workflow_id
     newest = connection.scalars(
         sa.select(operator_tasks.c.revision)
@@ -99,6 +132,8 @@ def _record(connection: sa.Connection, command: RecordOperatorTasks) -> Operator
         moment = now()
         for values in _rows(command, moment):
             fresh = {"resolved_at": None, "resolved_by": None, "resolution": None, **values}
+            if values["code"] == _DELIVERY_FAILED:
+                fresh |= resolved.get(values["parcel"], {})
             connection.execute(_upsert(fresh))
         # What is not among them any more has got their revision too: it is the newest that the workflow has sent.
         waits = sa.and_(of_workflow, operator_tasks.c.revision < command.revision)
@@ -109,6 +144,21 @@ def _record(connection: sa.Connection, command: RecordOperatorTasks) -> Operator
             .values(revision=command.revision, resolved_at=still_open, updated_at=moment)
         )
     return OperatorTasksRecorded(open=len(command.tasks))
+
+
+def _resolved_deliveries(connection: sa.Connection, command: RecordOperatorTasks) -> dict[int | None, dict[str, Any]]:
+    """What was done about parcels of the order before their tasks were recorded: those are recorded as resolved.
+
+    The order's lock decides which of the two comes first, and is taken before any row of a task.
+    """
+    if command.order_id is None or all(task.code != _DELIVERY_FAILED for task in command.tasks):
+        return {}
+    lock_order(connection, command.order_id)
+    done = sa.and_(parcel_resolutions.c.order_id == command.order_id, parcel_resolutions.c.resolved_at.is_not(None))
+    return {
+        row.parcel: {"resolved_at": row.resolved_at, "resolved_by": row.actor, "resolution": row.reason}
+        for row in connection.execute(sa.select(parcel_resolutions).where(done))
+    }
 
 
 def _upsert(fresh: dict[str, Any]) -> Insert:
@@ -132,6 +182,7 @@ def _rows(command: RecordOperatorTasks, moment: datetime) -> Iterator[dict[str, 
             "workflow_id": command.workflow_id,
             "task_key": sha256("\0".join((*kind, str(number))).encode()).hexdigest(),
             "order_id": order_id,
+            "parcel": task.parcel,
             "code": str(task.code),
             "about": task.about,
             "text": task.text,
@@ -148,6 +199,7 @@ def _view(row: sa.Row[Any]) -> OperatorTaskView:
     return OperatorTaskView(
         id=row.id,
         order_id=row.order_id,
+        parcel=row.parcel,
         workflow_id=row.workflow_id,
         code=row.code,
         text=row.text,

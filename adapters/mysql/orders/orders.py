@@ -1,6 +1,6 @@
 """Orders: recorded with their stock in one transaction, moved with one event each, read for the customer."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from adapters.mysql.constraints import violated_key
 from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.orders import views
 from adapters.mysql.orders.backorders import active_lines
+from adapters.mysql.orders.parcel_resolutions import resolutions_of
 from adapters.mysql.orders.placing import PLANNED_PARCELS, RESERVED_STEP, place
 from adapters.mysql.orders.promises import BACKORDERED_FOR, promise_dispatch
 from adapters.mysql.orders.reservations import RESERVED_FOR
@@ -133,7 +134,14 @@ class OrderStore:
             money = views.payment_balance(
                 balances(connection, order_id), credit_of_order(connection, order_id), row.currency
             )
-        return views.order_view(row, lines, parcel_rows, backordered, money)
+            done = resolutions_of(connection, order_id)
+        shown = [views.parcel_view(parcel, backordered, done.get(parcel.number)) for parcel in parcel_rows]
+        return views.order_view(row, lines, shown, backordered, money)
+
+    def existing(self, order_ids: Collection[str]) -> set[str]:
+        """Those of these ids that are orders."""
+        with self._engine.connect() as connection:
+            return set(connection.scalars(sa.select(orders.c.id).where(orders.c.id.in_(order_ids))))
 
     def page(self, customer_id: str, before_number: int | None, limit: int) -> OrderPage:
         """A customer's orders, newest first; `next_cursor` is the number to continue before."""

@@ -220,16 +220,21 @@ def _check_return(connection: sa.Connection, sku: str, units: int, order_id: str
     )
     if connection.execute(shipped).first() is None:
         raise _never_shipped(sku, order_id)
+    returnable = units_to_return(connection, sku, order_id)
+    if units > returnable:
+        detail = f"{returnable} unit(s) of {sku} can come back from this order."
+        raise MoreThanShipped(detail, returnable=returnable, errors=_fault("quantity", MoreThanShipped.code, detail))
+
+
+def units_to_return(connection: sa.Connection, sku: str, order_id: str) -> int:
+    """Units that were shipped to the order and have not come back; its row is locked against other returns."""
     rows = connection.execute(
         sa.select(stock_movements.c.kind, sa.func.sum(stock_movements.c.quantity))
         .where(stock_movements.c.order_id == order_id, stock_movements.c.sku == sku)
         .group_by(stock_movements.c.kind)
     )
     sums = {kind: int(total) for kind, total in rows}
-    returnable = sums.get(MovementKind.SHIPPED, 0) - sums.get(MovementKind.RESTOCKED, 0)
-    if units > returnable:
-        detail = f"{returnable} unit(s) of {sku} can come back from this order."
-        raise MoreThanShipped(detail, returnable=returnable, errors=_fault("quantity", MoreThanShipped.code, detail))
+    return sums.get(MovementKind.SHIPPED, 0) - sums.get(MovementKind.RESTOCKED, 0)
 
 
 def _never_shipped(sku: str, order_id: str | None) -> UnknownReservation:

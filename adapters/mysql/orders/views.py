@@ -23,6 +23,7 @@ from schemas.orders import (
     PaymentBalance,
     PaymentPart,
 )
+from schemas.parcel_resolutions import ParcelResolution
 
 Row = sa.Row[Any]
 _SAME_IN_CHECKOUT = (
@@ -54,7 +55,7 @@ Backordered = Mapping[tuple[int, str], int]  # parcel and SKU → units that are
 
 
 def order_view(
-    row: Row, lines: Sequence[Row], parcels: Sequence[Row], backordered: Backordered, payment: PaymentBalance
+    row: Row, lines: Sequence[Row], parcels: Sequence[ParcelView], backordered: Backordered, payment: PaymentBalance
 ) -> OrderView:
     """An order in full."""
     money = row.currency
@@ -75,7 +76,7 @@ def order_view(
         voucher_code=row.voucher_code,
         **(row.awaiting or {}),
         lines=[_line_view(line, money, by_sku[line.sku], units) for line, units in zip(lines, cancelled, strict=True)],
-        parcels=[_parcel_view(parcel, backordered) for parcel in parcels],
+        parcels=list(parcels),
         shipping_address=Address.model_validate(row.shipping_address),
         shipping_method=row.shipping_method,
         failure_code=row.failure_code,
@@ -147,12 +148,12 @@ def parcel_plan(row: Row) -> ParcelPlan:
     )
 
 
-def _cancelled(lines: Sequence[Row], parcels: Sequence[Row]) -> list[int]:
+def _cancelled(lines: Sequence[Row], parcels: Sequence[ParcelView]) -> list[int]:
     """Units of each line that no parcel is to deliver any more."""
     to_deliver = Counter[str]()
     for parcel in parcels:
         if not ParcelStatus(parcel.status).is_stopped:
-            to_deliver.update({line["sku"]: line["quantity"] for line in parcel.lines})
+            to_deliver.update({line.sku: line.quantity for line in parcel.lines})
     cancelled = []
     for line in lines:
         delivered = min(line.quantity, to_deliver[line.sku])
@@ -175,7 +176,8 @@ def _line_view(row: Row, currency: str, backordered: int, cancelled: int) -> Ord
     )
 
 
-def _parcel_view(row: Row, backordered: Backordered) -> ParcelView:
+def parcel_view(row: Row, backordered: Backordered, resolution: ParcelResolution | None) -> ParcelView:
+    """A parcel, with what was done about it when it could not be delivered."""
     return ParcelView(
         number=row.number,
         warehouse=row.warehouse,
@@ -191,4 +193,5 @@ def _parcel_view(row: Row, backordered: Backordered) -> ParcelView:
             )
             for line in row.lines
         ],
+        resolution=resolution,
     )

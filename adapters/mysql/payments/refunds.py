@@ -11,6 +11,7 @@ from adapters.mysql.history import lock_order
 from adapters.mysql.payments.credit import refund_as_credit
 from adapters.mysql.payments.credit_balances import credit_of_order
 from adapters.mysql.payments.ledger import balances, is_disputed, write_entry
+from adapters.mysql.payments.parcel_shares import left_of_parcel
 from adapters.mysql.payments.refund_reversals import reverse
 from adapters.mysql.tables.orders import orders
 from adapters.mysql.tables.payments import payment_entries, refund_parts, refunds
@@ -42,7 +43,10 @@ class Refunds:
         self._engine = engine
 
     def open(self, command: RefundInput) -> RefundOpened:
-        """Record the refund, once per id; raises RefundExceedsCaptured with what is left, PaymentDisputed, NotFound."""
+        """Record the refund, once per id; raises RefundExceedsCaptured with what is left, PaymentDisputed, NotFound.
+
+        Of a parcel also NothingToRefund, when nothing of it was captured, or everything has been refunded.
+        """
         return in_transaction(self._engine, lambda connection: _open(connection, command))
 
     def settle(self, command: SettleRefund) -> RefundView:
@@ -70,12 +74,17 @@ def _open(connection: sa.Connection, command: RefundInput) -> RefundOpened:
         if is_disputed(connection, command.order_id):
             raise PaymentDisputed("The payment is disputed; nothing can be refunded until the dispute is decided.")
         left = _refundable(connection, command.order_id)
+        if command.parcel is not None:
+            left = left.model_copy(
+                update={"amount": left_of_parcel(connection, command.order_id, command.parcel, left)}
+            )
         amount = left.amount if command.amount is None else command.amount
         _check(amount, command.currency or left.currency, left)
         connection.execute(
             sa.insert(refunds).values(
                 id=command.refund_id,
                 order_id=command.order_id,
+                parcel=command.parcel,
                 amount=amount,
                 currency=left.currency,
                 reason=command.reason,
@@ -229,6 +238,7 @@ def _view(row: sa.Row[Any], parts: Sequence[sa.Row[Any]]) -> RefundView:
     return RefundView(
         id=row.id,
         order_id=row.order_id,
+        parcel=row.parcel,
         amount=money(part.amount for part in counted),
         card=money(part.amount for part in counted if part.provider_id),
         store_credit=money(part.amount for part in counted if not part.provider_id),

@@ -93,6 +93,21 @@ parcels = table(
     sa.Index(None, "pick_required", "status"),
 )
 
+parcel_resolutions = table(
+    "parcel_resolutions",
+    sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), primary_key=True),
+    sa.Column("parcel", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("action", Code, nullable=False, comment="what is done about a parcel that was lost or returned"),
+    sa.Column("reason", sa.String(500), nullable=False),
+    sa.Column("actor", sa.String(100), nullable=False),
+    sa.Column("restock", sa.Boolean, nullable=False),
+    sa.Column("refund_id", Uuid, comment="NULL while it is under way, and when nothing was left to refund"),
+    sa.Column("amount", Amount),
+    sa.Column("currency", sa.CHAR(3)),
+    sa.Column("requested_at", Moment, nullable=False),
+    sa.Column("resolved_at", Moment, comment="NULL while it is under way"),
+)
+
 order_events = table(
     "order_events",
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=True),
@@ -122,6 +137,7 @@ operator_tasks = table(
     sa.Column("workflow_id", key(255), nullable=False),
     sa.Column("task_key", Digest, nullable=False, comment="digest of code, about and number, within the workflow"),
     sa.Column("order_id", Uuid, comment="NULL when it is about no order of ours"),
+    sa.Column("parcel", sa.Integer, comment="the number of the order's parcel that it is about"),
     sa.Column("code", Code, nullable=False),
     sa.Column("about", sa.String(200), nullable=False),
     sa.Column("text", sa.String(1000), nullable=False),

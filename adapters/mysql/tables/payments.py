@@ -32,6 +32,7 @@ refunds = table(
     "refunds",
     sa.Column("id", Uuid, primary_key=True),
     sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), nullable=False, index=True),
+    sa.Column("parcel", sa.Integer, comment="the parcel of the order that it is for"),
     sa.Column("amount", Amount, nullable=False),
     sa.Column("currency", sa.CHAR(3), nullable=False),
     sa.Column("reason", sa.String(500), nullable=False),

@@ -1,0 +1,108 @@
+"""ParcelResolutionWorkflow does what was decided about a parcel that was lost or returned, once."""
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from activities.parcel_resolutions import ParcelResolutionActivities
+from domain.errors import NothingToRefund
+from schemas.parcel_resolutions import (
+    CloseResolution,
+    ParcelResolutionAnswer,
+    ResolutionOpened,
+    ResolveParcel,
+    WithdrawResolution,
+)
+from schemas.problem_codes import ProblemCode
+from schemas.refunds import RefundAnswer, RefundInput, RefundStatus, RefundView
+from workflows.orders.allocations import signal_allocations
+from workflows.orders.payment import refund_parcel
+from workflows.reasons import reason_of
+from workflows.stores import on_store
+from workflows.timeline import Timeline, money
+from workflows.waiting import run_to_completion
+
+
+@workflow.defn
+class ParcelResolutionWorkflow:
+    """note the answer → refund the parcel's share → record it, with the goods that are back in stock.
+
+    One runs for a parcel at a time. What the refund is refused for is an answer and no failure: the parcel then waits
+    for an operator as before. A repeat after its end finds that it was done.
+    """
+
+    @workflow.init
+    def __init__(self, command: ResolveParcel) -> None:
+        self._command = command
+        self._timeline = Timeline(f"Parcel {command.parcel}: {command.action}", command.order_id)
+
+    @workflow.run
+    async def run(self, command: ResolveParcel) -> ParcelResolutionAnswer:
+        """Do it, or answer why not; a refund that was promised is completed."""
+        return await run_to_completion(self._resolve(command), self._timeline.add)
+
+    async def _resolve(self, command: ResolveParcel) -> ParcelResolutionAnswer:
+        try:
+            call, text = ParcelResolutionActivities.open_resolution, "note what is to be done"
+            opened = await on_store(call, command, text, self._timeline)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            refusal = reason_of(error)
+            return ParcelResolutionAnswer(code=refusal.code, message=refusal.message, details=dict(refusal.details))
+        if opened.is_closed:
+            return ParcelResolutionAnswer()
+        self._timeline.add(f"{opened.actor}: {opened.reason}")
+        return await self._refund(opened)
+
+    async def _refund(self, opened: ResolutionOpened) -> ParcelResolutionAnswer:
+        command = self._command
+        answer = await refund_parcel(
+            RefundInput(
+                refund_id=str(workflow.uuid4()),
+                order_id=command.order_id,
+                parcel=command.parcel,
+                reason=opened.reason,
+                actor=opened.actor,
+            )
+        )
+        if (refused := _refusal(answer)) is not None:
+            await self._withdraw()
+            self._timeline.add(f"refused: `{refused.code}` {refused.message}")
+            return refused
+        await self._close(answer.refund)
+        return ParcelResolutionAnswer()
+
+    async def _withdraw(self) -> None:
+        command = WithdrawResolution(order_id=self._command.order_id, parcel=self._command.parcel)
+        call = ParcelResolutionActivities.withdraw_resolution
+        await on_store(call, command, "withdraw what cannot be done", self._timeline)
+
+    async def _close(self, refund: RefundView | None) -> None:
+        amount = refund.amount if refund is not None else None
+        text = f"{money(amount.amount, amount.currency)} refunded" if amount is not None else "nothing to refund"
+        command = CloseResolution(
+            order_id=self._command.order_id,
+            parcel=self._command.parcel,
+            refund_id=refund.id if refund is not None else None,
+            amount=amount,
+        )
+        closed = await on_store(ParcelResolutionActivities.close_resolution, command, text, self._timeline)
+        self._timeline.add(text)
+        await signal_allocations(closed.allocated)
+
+
+def _refusal(answer: RefundAnswer) -> ParcelResolutionAnswer | None:
+    """Why the share is not refunded, or not all of it; that nothing of it is left is no reason."""
+    refund = answer.refund
+    if refund is None:
+        if answer.code == NothingToRefund.code:
+            return None
+        details = {"refundable": answer.refundable.model_dump()} if answer.refundable is not None else {}
+        return ParcelResolutionAnswer(code=answer.code, message=answer.message, details=dict(details))
+    if refund.status is not RefundStatus.FAILED and refund.failure_code is None:
+        return None
+    return ParcelResolutionAnswer(
+        code=ProblemCode.REFUND_REFUSED,
+        message="The payment provider refused the refund.",
+        details={"refund_id": refund.id, "provider_code": refund.failure_code},
+    )
