@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.failures import typed_failures
 from domain.watchdog import Level
 from schemas.operator_tasks import OperatorTaskCode, UnansweredTask
-from schemas.watchdog import DECIDED_ONCE, SAFE_DECISIONS, OverdueDecided, SafeDecision, StaffReminded
+from schemas.watchdog import RULES, OverdueDecided, SafeDecision, StaffReminded
 
 if TYPE_CHECKING:
     from adapters.mail.mailer import Mailer
@@ -61,10 +61,8 @@ class OverdueDecisionActivities:
     async def decide_overdue(self) -> OverdueDecided:
         """Decide what nobody has answered and a rule may; what is refused goes on waiting for a person."""
         moment, decided, refused = datetime.now(UTC), 0, 0
-        for task in await asyncio.to_thread(
-            self._tasks.to_decide, SAFE_DECISIONS.keys(), DECIDED_ONCE, moment, _AT_ONCE
-        ):
-            decision = SAFE_DECISIONS[OperatorTaskCode(task.code)]
+        for task in await asyncio.to_thread(self._tasks.to_decide, RULES, moment, _AT_ONCE):
+            decision = RULES[OperatorTaskCode(task.code)].decision
             code = await self._decisions.decide(decision, task)
             if code == UNAVAILABLE:
                 continue  # the next run decides

@@ -72,7 +72,7 @@ class WatchdogActivities:
                 await asyncio.to_thread(self._promises.record_late, late)
             activity.heartbeat()
             text = f"parcel {late.parcel} of order {late.number} was not dispatched by {late.until:%d.%m. %H:%M} UTC"
-            tasks.append((late, _task(OperatorTaskCode.PARCEL_LATE, late.until, text, about=f"parcel {late.parcel}")))
+            tasks.append((late, _task(OperatorTaskCode.PARCEL_LATE, late.until, text, late.parcel)))
         return tasks
 
     async def _backorders(self, moment: datetime) -> "list[tuple[Promised, OperatorTask]]":
@@ -83,12 +83,13 @@ class WatchdogActivities:
                     await asyncio.to_thread(self._promises.remind, waiting)
                 continue
             text = f"the goods of parcel {waiting.parcel} of order {waiting.number} have not arrived in time"
-            task = _task(OperatorTaskCode.BACKORDER_OVERDUE, waiting.until, text, about=f"parcel {waiting.parcel}")
+            task = _task(OperatorTaskCode.BACKORDER_OVERDUE, waiting.until, text, waiting.parcel)
             route = f"POST /v1/orders/{waiting.order_id}/backorder"
             tasks.append((waiting, task.model_copy(update={"route": route})))
             activity.heartbeat()
         return tasks
 
 
-def _task(code: OperatorTaskCode, since: datetime, text: str, about: str = "") -> OperatorTask:
-    return OperatorTask(code=code, about=about, text=text, since=since)
+def _task(code: OperatorTaskCode, since: datetime, text: str, parcel: int | None = None) -> OperatorTask:
+    about = f"parcel {parcel}" if parcel else ""
+    return OperatorTask(code=code, about=about, parcel=parcel, text=text, since=since)

@@ -1,5 +1,5 @@
-"""Errors of other people's systems. Unavailable: it is away, so retry. OutcomeUnknown: it will never say what it did, so
-ask how things stand, then decide. Misuse: it does not understand us, which is our bug.
+"""Errors of other people's systems. Unavailable: it is away, so retry. OutcomeUnknown: it will never say what it did,
+so ask how things stand, then decide. Misuse: it does not understand us, which is our bug.
 """
 
 

@@ -81,7 +81,7 @@ class UnansweredTask(Payload):
     workflow_id: str
     order_id: str | None
     code: Open[OperatorTaskCode]
-    about: str
+    parcel: int | None
     text: str
     since: datetime
     route: str | None

@@ -1,5 +1,6 @@
 """The watchdog: orders that take longer than expected, and what needs an operator and is not answered."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from schemas.base import Payload
@@ -12,16 +13,27 @@ class SafeDecision(StrEnum):
     RETRY_COMPENSATION = "retry_compensation"
     ASK_CARRIER = "ask_carrier"
     CANCEL_BACKORDER = "cancel_backorder"
+    REFUND_PARCEL = "refund_parcel"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a rule decides: `when_due` only where the task says until when a person may; `once`, because each attempt
+    that fails is an event of the order, and a mail.
+    """
+
+    decision: SafeDecision
+    once: bool = False
+    when_due: bool = False
 
 
 # Whatever is not among them waits for a person, however long.
-SAFE_DECISIONS = {
-    OperatorTaskCode.COMPENSATION_BLOCKED: SafeDecision.RETRY_COMPENSATION,
-    OperatorTaskCode.PARCEL_UNKNOWN: SafeDecision.ASK_CARRIER,
-    OperatorTaskCode.BACKORDER_OVERDUE: SafeDecision.CANCEL_BACKORDER,
+RULES = {
+    OperatorTaskCode.COMPENSATION_BLOCKED: Rule(SafeDecision.RETRY_COMPENSATION, once=True),
+    OperatorTaskCode.PARCEL_UNKNOWN: Rule(SafeDecision.ASK_CARRIER),
+    OperatorTaskCode.BACKORDER_OVERDUE: Rule(SafeDecision.CANCEL_BACKORDER),
+    OperatorTaskCode.DELIVERY_FAILED: Rule(SafeDecision.REFUND_PARCEL, when_due=True),
 }
-# Done once: each attempt that fails is an event of its order, and a mail.
-DECIDED_ONCE = frozenset({OperatorTaskCode.COMPENSATION_BLOCKED})
 
 
 class OrdersWatched(Payload):

@@ -15,21 +15,25 @@ from schemas.order_requests import CancelOrder, SettleCompensation, SettleParcel
 from schemas.watchdog import SafeDecision
 from temporal_clients.checkouts import CheckoutClient
 from temporal_clients.errors import StillWorking, TemporalAway, UpdateRefused, is_temporal_away
+from temporal_clients.parcel_resolutions import ParcelResolutionClient
 
 _ACTOR = system_actor("watchdog")
+_NO_PARCEL = 0  # which the order refuses
 _UNANSWERED = "nobody has answered in time"
 
 
 class OverdueDecisions:
     """Each is an update under an id of its own, so that an attempt that is repeated changes nothing."""
 
-    def __init__(self, checkouts: CheckoutClient, promises: Promises) -> None:
+    def __init__(self, checkouts: CheckoutClient, resolutions: ParcelResolutionClient, promises: Promises) -> None:
         self._checkouts = checkouts
+        self._resolutions = resolutions
         self._promises = promises
         self._by_decision: dict[SafeDecision, Callable[[str, str, int], Awaitable[None]]] = {
             SafeDecision.RETRY_COMPENSATION: self._retry_compensation,
             SafeDecision.ASK_CARRIER: self._ask_carrier,
             SafeDecision.CANCEL_BACKORDER: self._cancel_backorder,
+            SafeDecision.REFUND_PARCEL: self._refund_parcel,
         }
 
     async def decide(self, decision: SafeDecision, task: UnansweredTask) -> str | None:
@@ -39,7 +43,7 @@ class OverdueDecisions:
         update_id = f"watchdog-{task.id}-{int((task.decided_at or task.since).timestamp())}"
         carry_out = self._by_decision[decision]
         try:
-            await carry_out(task.order_id, update_id, _parcel_of(task))
+            await carry_out(task.order_id, update_id, task.parcel or _NO_PARCEL)
         except UpdateRefused as refusal:
             return refusal.code
         except StillWorking:
@@ -66,8 +70,7 @@ class OverdueDecisions:
             request = CancelOrder(actor=_ACTOR, reason="its goods have not arrived in time", lines=lines)
             await self._checkouts.cancel(order_id, update_id, request)
 
-
-def _parcel_of(task: UnansweredTask) -> int:
-    """The parcel a task is about; 0, which no parcel is, for one about something else."""
-    kind, _, number = task.about.partition(" ")
-    return int(number) if kind == "parcel" and number.isdigit() else 0
+    async def _refund_parcel(self, order_id: str, _: str, parcel: int) -> None:
+        answer = await self._resolutions.refund_by_rule(order_id, parcel, _UNANSWERED)
+        if answer.code is not None:
+            raise UpdateRefused(answer.code, answer.message or "")

@@ -19,6 +19,7 @@ from domain.orders import OrderStatus
 from domain.watchdog import AnswerTimes
 from temporal_clients.checkouts import CheckoutClient
 from temporal_clients.overdue import OverdueDecisions
+from temporal_clients.parcel_resolutions import ParcelResolutionClient
 
 _PATIENCE_SECONDS = 10.0  # for the answer of one order's workflow
 
@@ -29,7 +30,8 @@ def watchdog_activities(engine: sa.Engine, settings: Settings, client: Client) -
     watchdog = WatchdogActivities(
         UnfinishedOrders(engine), promises, OperatorTaskStore(engine), expected_times(settings)
     )
-    decisions = OverdueDecisions(CheckoutClient(client, _PATIENCE_SECONDS), promises)
+    resolutions = ParcelResolutionClient(client, _PATIENCE_SECONDS)
+    decisions = OverdueDecisions(CheckoutClient(client, _PATIENCE_SECONDS), resolutions, promises)
     overdue = OverdueDecisionActivities(_unanswered(engine, settings), decisions)
     return [watchdog.watch_orders, overdue.decide_overdue]
 

@@ -17,7 +17,9 @@ from dev.testbed import Testbed
 from domain.outside_errors import Unavailable
 from domain.watchdog import AnswerTimes, Level
 from schemas.operator_tasks import OperatorTask, OperatorTaskCode, RecordOperatorTasks
+from schemas.watchdog import Rule, SafeDecision
 
+REFUND = SafeDecision.REFUND_PARCEL
 REVIEW, LOST = OperatorTaskCode.RISK_REVIEW, OperatorTaskCode.PARCEL_LOST
 TIMES = AnswerTimes(timedelta(hours=1), {REVIEW: timedelta(minutes=10)})
 
@@ -79,8 +81,8 @@ def test_a_mark_is_of_one_wait_only(tasks: UnansweredTasks, wait: Wait) -> None:
 
 
 def test_a_rule_decides_when_it_says_so_or_when_nobody_answers(tasks: UnansweredTasks, wait: Wait) -> None:
-    def to_decide(once: tuple[OperatorTaskCode, ...] = ()) -> set[str]:
-        found = tasks.to_decide([LOST], once, datetime.now(UTC), 10_000)
+    def to_decide(**rule: bool) -> set[str]:
+        found = tasks.to_decide({LOST: Rule(REFUND, **rule)}, datetime.now(UTC), 10_000)
         return {task.workflow_id for task in found}
 
     moment = datetime.now(UTC)
@@ -89,12 +91,14 @@ def test_a_rule_decides_when_it_says_so_or_when_nobody_answers(tasks: Unanswered
     now = wait(timedelta(minutes=5), until=moment - timedelta(minutes=1))
     other = wait(timedelta(hours=5), REVIEW)
     assert to_decide() & {soon, long, not_yet, now, other} == {long, now}
-    ids = [task.id for task in tasks.to_decide([LOST], (), moment, 10_000) if task.workflow_id in (long, now)]
+    assert to_decide(when_due=True) & {soon, long, not_yet, now, other} == {now}
+    due_now = tasks.to_decide({LOST: Rule(REFUND)}, moment, 10_000)
+    ids = [task.id for task in due_now if task.workflow_id in (long, now)]
     tasks.mark(Level.DECIDED, ids, moment)
     assert to_decide() & {long, now} == set()
     tasks.mark(Level.DECIDED, ids, moment - timedelta(hours=4, minutes=30))
     assert to_decide() & {long, now} == {long, now}
-    assert to_decide(once=(LOST,)) & {long, now} == set()
+    assert to_decide(once=True) & {long, now} == set()
 
 
 def test_staff_are_mailed_once_at_each_level(

@@ -17,6 +17,7 @@ from adapters.mysql.orders.stock import Stock
 from adapters.mysql.tables.orders import operator_tasks, parcels
 from domain.errors import NotBackordered
 from domain.fulfilment import ParcelStatus
+from domain.ledger import EntryKind
 from domain.orders import OrderStatus
 from schemas.operator_tasks import OperatorTaskCode, OperatorTaskView
 from schemas.order_requests import SettleCompensation
@@ -58,11 +59,11 @@ def promise(order: Order, parcel: int, **promised: timedelta) -> None:
         connection.execute(sa.update(parcels).where(this).values(moments))
 
 
-def unanswered(order: Order, hours: float) -> None:
+def unanswered(order: Order, hours: float, **more: datetime) -> None:
     """Nobody has answered for so long."""
-    since = naive(datetime.now(UTC) - timedelta(hours=hours))
+    values = {"since": naive(datetime.now(UTC) - timedelta(hours=hours)), **more}
     with order.connections.engine.begin() as connection:
-        connection.execute(sa.update(operator_tasks).where(operator_tasks.c.order_id == order.id).values(since=since))
+        connection.execute(sa.update(operator_tasks).where(operator_tasks.c.order_id == order.id).values(values))
 
 
 async def backordered(place: Place, make_product: MakeProduct, connections: Connections) -> tuple[Order, str]:
@@ -207,6 +208,26 @@ async def test_a_blocked_compensation_is_retried_once_when_nobody_answers(
     assert blocked() == 2
     by_hand = SettleCompensation(actor="staff:test", reason="paid in cash", retry=False)
     await order.handle.execute_update(CheckoutWorkflow.settle_compensation, by_hand)
+
+
+async def test_a_lost_parcel_is_refunded_by_rule_when_nobody_answers(
+    place_in_real_time: Place, make_product: MakeProduct, watch: Watch
+) -> None:
+    order = await place_in_real_time({make_product(stock=5): 1})
+    await order.first_answer()
+    for status in (ParcelStatus.DISPATCHED, ParcelStatus.LOST):
+        await order.carrier_event(status)
+    await order.handle.result()
+    await until(lambda: tasks_of(order, OperatorTaskCode.DELIVERY_FAILED))
+    await watch()
+    unanswered(order, hours=5)  # long for other tasks; about this one its own time counts
+    await watch()
+    assert order.money()[EntryKind.REFUND] == 0
+    unanswered(order, hours=100, due_at=naive(datetime.now(UTC)))
+    for _ in range(2):
+        await watch()
+    assert order.money()[EntryKind.REFUND] == order.view().total.amount
+    assert tasks_of(order, OperatorTaskCode.DELIVERY_FAILED) == []
 
 
 def parcel_amount(order: Order, number: int) -> int:

@@ -1,6 +1,6 @@
 """What needs an operator and was not answered in time, and what was done about that."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from adapters.mysql.clock import aware, naive
 from adapters.mysql.tables.orders import operator_tasks
 from domain.watchdog import AnswerTimes, Level
-from schemas.operator_tasks import UnansweredTask
+from schemas.operator_tasks import OperatorTaskCode, UnansweredTask
+from schemas.watchdog import Rule
 
 _T = operator_tasks.c
 
@@ -30,18 +31,20 @@ class UnansweredTasks:
         overdue = _T.since <= self._before(moment, level)
         return self._read(sa.and_(overdue, sa.or_(mark.is_(None), mark < _T.since)), limit)
 
-    def to_decide(
-        self, codes: Collection[str], once: Collection[str], moment: datetime, limit: int
-    ) -> list[UnansweredTask]:
-        """The tasks of these codes about which a rule is to decide: when they say so themselves, or nobody has answered
-        them. It decides once more after as long again when that has not ended them, but never again about `once`.
+    def to_decide(self, rules: Mapping[OperatorTaskCode, Rule], moment: datetime, limit: int) -> list[UnansweredTask]:
+        """The tasks about which a rule is to decide: when they say so themselves, or nobody has answered them for long;
+        once more after as long again when that has not ended them.
         """
+        when_due = sorted(code for code, rule in rules.items() if rule.when_due)
+        once = sorted(code for code, rule in rules.items() if rule.once)
+        long_ago = self._before(moment, Level.DECIDED)
         over = sa.case(
-            (_T.due_at.is_not(None), _T.due_at <= naive(moment)), else_=_T.since <= self._before(moment, Level.DECIDED)
+            (_T.due_at.is_not(None), _T.due_at <= naive(moment)),
+            else_=sa.and_(_T.since <= long_ago, _T.code.not_in(when_due)),
         )
-        earlier = sa.or_(_T.decided_at < _T.since, _T.decided_at <= self._before(moment, Level.DECIDED))
-        again = sa.or_(_T.decided_at.is_(None), sa.and_(_T.code.not_in(sorted(once)), earlier))
-        return self._read(sa.and_(_T.code.in_(sorted(codes)), over, again), limit)
+        earlier = sa.or_(_T.decided_at < _T.since, _T.decided_at <= long_ago)
+        again = sa.or_(_T.decided_at.is_(None), sa.and_(_T.code.not_in(once), earlier))
+        return self._read(sa.and_(_T.code.in_(sorted(rules)), over, again), limit)
 
     def mark(self, level: Level, ids: Collection[int], moment: datetime) -> None:
         """Note that this was done about them."""
@@ -64,7 +67,7 @@ class UnansweredTasks:
                     workflow_id=row.workflow_id,
                     order_id=row.order_id,
                     code=row.code,
-                    about=row.about,
+                    parcel=row.parcel,
                     text=row.text,
                     since=aware(row.since),
                     route=row.route,
