@@ -6,7 +6,7 @@ from enum import StrEnum
 from domain.fulfilment import ParcelStatus
 from schemas.base import Address, Open, Payload
 from schemas.checkout import CancelledLine
-from schemas.orders import ParcelPlan
+from schemas.parcels import ParcelPlan
 from schemas.picking import ParcelPicked, PickParcel
 from schemas.stock import StockAllocated
 

@@ -29,7 +29,8 @@ from schemas.events import Event, OrderStatusChanged, ProductChanged
 from schemas.fulfilment import BookShipment, FulfilmentInput, ParcelUpdated
 from schemas.notifications import NotificationInput
 from schemas.order_requests import Decision
-from schemas.orders import OrderView, ParcelLine, PlaceOrder, RecordStatus, ShortLine
+from schemas.orders import OrderView, PlaceOrder, RecordStatus, ShortLine
+from schemas.parcels import ParcelLine
 from schemas.picking import ParcelPicked
 from schemas.search import IndexedProduct
 from schemas.security import AccountState

@@ -12,7 +12,7 @@ from domain.fulfilment import parcel_of_reference
 from domain.outside_errors import CarrierKeyRefused, CarrierUnavailable, Misuse
 from schemas.base import Address
 from schemas.fulfilment import BookShipment, CancelShipment
-from schemas.orders import ParcelLine, ParcelPlan
+from schemas.parcels import ParcelLine, ParcelPlan
 
 WAITING, UNDELIVERABLE = "11111", "00000"
 SetFault = Callable[..., None]

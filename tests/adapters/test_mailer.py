@@ -19,7 +19,8 @@ from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from domain.outside_errors import Misuse, Unavailable
 from schemas.base import Address, Money
 from schemas.notifications import NotificationInput
-from schemas.orders import OrderLineView, OrderView, ParcelLine, ParcelView, PaymentBalance, PaymentPart
+from schemas.orders import OrderLineView, OrderView, PaymentBalance, PaymentPart
+from schemas.parcels import ParcelLine, ParcelView
 from tests.fixture_types import Json
 
 EVENT_TYPES = [

@@ -21,7 +21,7 @@ from domain.ledger import EntryKind
 from domain.orders import OrderStatus
 from schemas.operator_tasks import OperatorTaskCode, OperatorTaskView
 from schemas.order_requests import SettleCompensation
-from schemas.orders import ParcelView
+from schemas.parcels import ParcelView
 from schemas.stock import SetStockRules
 from schemas.watchdog import OrdersWatched
 from tests.fixture_types import MakeProduct

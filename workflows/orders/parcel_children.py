@@ -7,7 +7,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHand
 
 from schemas.checkout import CheckoutInput
 from schemas.fulfilment import FulfilmentInput, ParcelResult
-from schemas.orders import ParcelPlan
+from schemas.parcels import ParcelPlan
 from workflows.names import FULFILMENT_QUEUE, fulfilment_workflow_id
 from workflows.orders.fulfilment import FulfilmentWorkflow
 from workflows.reasons import reason_of

@@ -18,7 +18,8 @@ from schemas.fulfilment import (
     Reduction,
 )
 from schemas.order_requests import SettleParcel
-from schemas.orders import AdoptedOrder, OrderPlaced, ParcelPlan
+from schemas.orders import AdoptedOrder, OrderPlaced
+from schemas.parcels import ParcelPlan
 from workflows.names import fulfilment_workflow_id
 from workflows.orders.fulfilment import FulfilmentWorkflow
 from workflows.orders.parcel_children import Child, start_parcel, why_ended

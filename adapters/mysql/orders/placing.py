@@ -31,7 +31,8 @@ from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from domain.parcels import plan_parcels
 from schemas.base import Money
 from schemas.checkout import CheckoutInput, OnShortage, PricedOrder
-from schemas.orders import ParcelPlan, PlaceOrder
+from schemas.orders import PlaceOrder
+from schemas.parcels import ParcelPlan
 
 RESERVED_STEP = "reserve-stock"
 # The rows that `views.parcel_plan` reads.

@@ -18,7 +18,7 @@ from domain.actors import SYSTEM_ACTOR
 from domain.errors import NotFound, UnknownReservation
 from domain.events import EventType
 from domain.stock import MovementKind
-from schemas.orders import ParcelPlan
+from schemas.parcels import ParcelPlan
 from schemas.stock import ReleaseStock, StockReleased
 
 RELEASED, SHIPPED = "released", "shipped"

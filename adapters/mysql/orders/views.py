@@ -12,18 +12,9 @@ from domain.fulfilment import ParcelStatus
 from domain.ledger import Account
 from schemas.base import Address, Money
 from schemas.checkout import Adoption, CheckoutInput, OrderLineInput, PricedOrder
-from schemas.orders import (
-    OrderEvent,
-    OrderLineView,
-    OrderSummary,
-    OrderView,
-    ParcelLine,
-    ParcelPlan,
-    ParcelView,
-    PaymentBalance,
-    PaymentPart,
-)
+from schemas.orders import OrderEvent, OrderLineView, OrderSummary, OrderView, PaymentBalance, PaymentPart
 from schemas.parcel_resolutions import ParcelResolution
+from schemas.parcels import ParcelLine, ParcelPlan, ParcelView
 
 Row = sa.Row[Any]
 _SAME_IN_CHECKOUT = (
