@@ -1,4 +1,6 @@
-"""Histories of orders that staff decide about: on hold for review, settled by hand, disputed after delivery."""
+"""Histories of orders that staff decide about: on hold for review, picked short, settled by hand, disputed after
+delivery.
+"""
 
 import asyncio
 
@@ -10,10 +12,14 @@ from domain.actors import staff_actor
 from schemas.disputes import OperatorDecision
 from schemas.order_requests import SettleCompensation
 from schemas.parcel_resolutions import ResolutionAction, ResolveParcel
+from schemas.picking import PickedLine, PickParcel
 from schemas.risk import Review, Verdict
+from temporal_clients.errors import UpdateRefused
+from temporal_clients.orders import PickClient
 from temporal_clients.parcel_resolutions import ParcelResolutionClient
 from workflows.names import (
     dispute_workflow_id,
+    fulfilment_workflow_id,
     order_workflow_id,
     parcel_resolution_workflow_id,
     payment_workflow_id,
@@ -29,6 +35,8 @@ STAFF_DECISIONS = (
     "payment-approved",
     "dispute-accepted",
     "parcel-resolution",
+    "checkout-picked_short",
+    "fulfilment-picked_short",
 )
 _STAFF, _REASON = staff_actor("1"), "recording histories"
 
@@ -47,6 +55,9 @@ async def record_staff_decisions(client: Client, recorder: Recorder, keep: Keep)
     await keep(client, order.id, "checkout-settled_by_hand")
     await keep(client, await _accepted(client, recorder), "dispute-accepted")
     await keep(client, await _resolved(client, recorder), "parcel-resolution")
+    order_id = await _picked_short(client, recorder)
+    await keep(client, order_workflow_id(order_id), "checkout-picked_short")
+    await keep(client, fulfilment_workflow_id(order_id, 1), "fulfilment-picked_short")
 
 
 async def _reviewed(client: Client, recorder: Recorder, verdict: Verdict) -> str:
@@ -70,6 +81,26 @@ async def _resolved(client: Client, recorder: Recorder) -> str:
     )
     await ParcelResolutionClient(client, PATIENCE_SECONDS).resolve(command)
     return parcel_resolution_workflow_id(order_id, 1)
+
+
+async def _picked_short(client: Client, recorder: Recorder) -> str:
+    """An order of which staff find one unit less than was sold."""
+    loop, picking = asyncio.get_running_loop(), PickClient(client, PATIENCE_SECONDS)
+
+    def pick_one(order_id: str, sku: str) -> None:
+        pick = PickParcel(lines=[PickedLine(sku=sku, quantity=1)], actor=_STAFF)
+
+        def confirmed() -> bool:
+            confirming = picking.confirm(order_id, 1, order_id, pick)
+            try:
+                asyncio.run_coroutine_threadsafe(confirming, loop).result()
+            except UpdateRefused:  # the parcel's workflow has not started yet
+                return False
+            return True
+
+        wait_for(confirmed)
+
+    return await asyncio.to_thread(recorder.picked_short, pick_one)
 
 
 async def _accepted(client: Client, recorder: Recorder) -> str:

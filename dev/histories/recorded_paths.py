@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import httpx2
 
+from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.vouchers import Vouchers
 from adapters.mysql.payments.credit import Granter, StoreCredit
 from dev.carrier_simulator.wire import UNDELIVERABLE_POSTAL_CODE, WAITING_POSTAL_CODE
@@ -17,6 +18,7 @@ from domain.actors import staff_actor
 from domain.events import EventType
 from domain.vouchers import VoucherKind
 from schemas.credit import CreditAmount, GrantCredit
+from schemas.stock import ChangeWarehouse
 from schemas.vouchers import NewVoucher
 from workers.service_accounts import SUPPLIER_SIMULATOR
 from workers.service_client import ServiceClient, service_client
@@ -113,6 +115,20 @@ class Recorder(DisputePaths, OrphanedPaymentPaths, FailedRefundPaths):
             self._deliver(order_id, "returned")
 
         return self._order({sku_in("BER"): 1}, postal_code=WAITING_POSTAL_CODE, then=come_back)
+
+    def picked_short(self, pick: Callable[[str, str], None]) -> str:
+        """Staff find one of two units when they pick the parcel, and the customer gets that one."""
+        stock, sku = Stock(self._stores.engine), sku_in("AMS", not_in="BER")
+
+        def pick_and_deliver(order_id: str) -> None:
+            pick(order_id, sku)
+            wait_for(lambda: self._parcel(order_id)["status"] == "booked")
+            self._deliver(order_id)
+
+        stock.change_warehouse("AMS", ChangeWarehouse(pick_required=True))
+        order_id = self._order({sku: 2}, postal_code=WAITING_POSTAL_CODE, then=pick_and_deliver)
+        stock.change_warehouse("AMS", ChangeWarehouse(pick_required=False))
+        return order_id
 
     def outcome_unknown(self) -> str:
         """The provider stores failures under our keys, once after it acted and once before."""

@@ -30,7 +30,7 @@ EVENT_TYPES = [
     ),
     *(f"payment.{what}" for what in ("authorized", "declined", "captured", "voided", "refund_failed")),
     *(f"parcel.{what}" for what in ("booked", "refused", "dispatched", "in_transit", "out_for_delivery")),
-    *(f"parcel.{what}" for what in ("exception", "delivered", "cancelled")),
+    *(f"parcel.{what}" for what in ("exception", "delivered", "cancelled", "picked")),
     *("order.awaiting_customer", "order.decision_reminder", "order.decided"),
     *("order.awaiting_payment", "order.payment_reminder", "order.compensation_blocked"),
 ]

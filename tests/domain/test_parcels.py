@@ -2,11 +2,13 @@
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.errors import PickMismatch
 from domain.fulfilment import Allocation, Demand
-from domain.parcels import Goods, Share, plan_parcels, shares, without
+from domain.parcels import Goods, Share, check_pick, plan_parcels, shares, without
 
 GOODS = {"A": Goods(1000, 200), "B": Goods(500, 50), "FREE": Goods(0, 10)}
 
@@ -61,3 +63,14 @@ def test_what_is_left_keeps_its_part_however_often_units_are_taken_out(
         value = sum(goods[one].unit_price * units for one, units in contents.items())
         assert abs(left * whole - amount * value) <= times * whole
         assert share.weight_grams == 100 * sum(contents.values())
+
+
+@pytest.mark.parametrize("picked", [{"A": 3, "B": 1}, {"A": 2, "B": 0}, {"A": 0, "B": 0}])
+def test_a_pick_names_all_that_is_in_the_parcel(picked: dict[str, int]) -> None:
+    check_pick({"A": 3, "B": 1}, picked)
+
+
+@pytest.mark.parametrize("picked", [{}, {"A": 3}, {"A": 4, "B": 1}, {"A": 3, "B": 1, "C": 0}])
+def test_a_pick_of_anything_else_is_refused(picked: dict[str, int]) -> None:
+    with pytest.raises(PickMismatch, match="3 of A, 1 of B"):
+        check_pick({"A": 3, "B": 1}, picked)

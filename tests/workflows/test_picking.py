@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from temporalio.client import Client, WorkflowUpdateFailedError
@@ -26,14 +27,16 @@ from temporal_clients.orders import RunningOrders
 from tests.fixture_types import MakeProduct
 from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place, refusal
-from tests.workflows.provider import Journal
-from tests.workflows.waiting import until, until_details
+from tests.workflows.provider import Authenticate, Journal, effects
+from tests.workflows.time_skipping import skip
+from tests.workflows.waiting import until, until_details, until_idle
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.orders.fulfilment import FulfilmentWorkflow
 
 P = ParcelStatus
 IN_STOCK = 9
 STAFF = "staff:test:warehouse"
+FIRST_TIME_ONLY = "pm_card_authenticationRequired"  # its bank refuses a payment without the customer
 CANCEL = CancelOrder(actor="customer:test", reason="changed my mind")
 
 
@@ -348,3 +351,37 @@ async def test_goods_first_then_the_pick(
     assert carrier.statuses(order.id) == []
     await pick(order, {sku: 1})
     await until(lambda: carrier.statuses(order.id) == ["booked"])
+
+
+@pytest.mark.parametrize("method", ["pm_card_visa", FIRST_TIME_ONLY])
+async def test_a_pick_may_take_longer_than_the_authorization_lasts(
+    place: Place,
+    make_product: MakeProduct,
+    skipping: Client,
+    provider_journal: Journal,
+    authenticate: Authenticate,
+    method: str,
+) -> None:
+    """It is authorized again; where the bank refuses that, nothing is booked before the customer has paid."""
+    sku = make_product(stock={"ROT": IN_STOCK})
+    order = await place({sku: 1}, payment_method=method, authorization_seconds=7 * 86_400, payment_retry_seconds=86_400)
+    await order.first_answer()
+    if method == FIRST_TIME_ONLY:
+        authenticate(order.intent())
+        await order.provider_event()
+    await order.until(OrderStatus.CONFIRMED)
+    await until_idle(order.parcel())
+    await skip(skipping, timedelta(days=6, hours=1))
+    if method == FIRST_TIME_ONLY:
+        await order.until(OrderStatus.AWAITING_PAYMENT)
+        await pick(order, {sku: 1})
+        await until_idle(order.parcel())
+        assert order.view().parcels[0].status is P.PLANNED
+        await order.pay()
+    else:
+        await until(lambda: effects(provider_journal, order.id) == ["authorization", "authorization", "void"])
+        await pick(order, {sku: 1})
+    await until(lambda: "parcel.booked" in order.event_types())
+    view = await order.delivered()
+    assert (view.status, view.payment_status) == (OrderStatus.DELIVERED, PaymentStatus.CAPTURED)
+    assert effects(provider_journal, order.id) == ["authorization", "authorization", "void", "capture"]
