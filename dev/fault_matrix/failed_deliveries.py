@@ -4,7 +4,6 @@ from dev.fault_matrix.actions import is_booked, move_parcel
 from dev.fault_matrix.order import REASON, STAFF, OrderUnderTest
 from schemas.parcel_resolutions import ResolutionAction, ResolveParcel
 from temporal_clients.parcel_resolutions import ParcelResolutionClient
-from workflows.names import parcel_resolution_workflow_id
 
 _PATIENCE_SECONDS = 120.0
 
@@ -14,7 +13,7 @@ async def lose_and_refund(run: OrderUnderTest) -> None:
     await run.order_when(is_booked)
     await move_parcel(run, "lost")
     await run.handle.result()
-    run.arm(parcel_resolution_workflow_id(run.order_id, 1))
+    run.arm(run.order_id)
     command = ResolveParcel(order_id=run.order_id, parcel=1, action=ResolutionAction.REFUND, reason=REASON, actor=STAFF)
     for _ in range(2):
         answer = await ParcelResolutionClient(run.environment.client, _PATIENCE_SECONDS).resolve(command)

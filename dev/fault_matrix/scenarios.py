@@ -107,7 +107,7 @@ LOST = Scenario(
     "lost and refunded",
     OrderStatus.FAILED,
     postal_code=WAITING_POSTAL_CODE,
-    refunds=2962,
+    refunds=2903,
     target=Target.LATE_EVENT,
     action=lose_and_refund,
 )
