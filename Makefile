@@ -141,7 +141,7 @@ soak: setup ## play a hundred rounds of everything that can happen at once at a 
 	@ORDERS_TEST_ROUNDS=100 $(BIN)/pytest -v tests/e2e/test_interleavings.py
 	@echo "racing webhooks against answers of the payment provider in 200 orders"
 	@ORDERS_TEST_INTERLEAVINGS=200 $(BIN)/pytest -v tests/workflows/test_webhook_races.py
-	@echo "running 200 orders while five workers and the Temporal server are killed and MySQL is away for 30 s"
+	@echo "running 200 orders while five workers and the Temporal server are killed, MySQL is away for 30 s and Kafka for 45 s"
 	@ORDERS_TEST_ORDERS=200 $(BIN)/pytest -v -s tests/e2e/test_storm.py
 
 histories: setup ## record the workflow histories that are missing, for the replay tests (OVERWRITE=1 records all again)

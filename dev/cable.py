@@ -101,12 +101,16 @@ class Cable:
 
     def _copy(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
-            while data := source.recv(65536):
+            while data := self._read(source):
                 if source not in self._silent:
                     target.sendall(data)
         if source not in self._silent:  # the other end of a silent connection stays open
             self._close(target)
         self._close(source)
+
+    def _read(self, source: socket.socket) -> bytes:
+        """The next bytes to forward; none when the connection has ended."""
+        return source.recv(65536)
 
     def _break(self) -> None:
         with self._lock:

@@ -18,10 +18,12 @@ from adapters.mysql.payments.differences import PaymentDifferences
 from dev.cable import Cable
 from dev.fault_matrix.cells import Cell
 from dev.fault_matrix.faults import Faults, Kind
-from dev.fault_matrix.oracle import Sides, unpublished, violations_while_running
+from dev.fault_matrix.oracle import Sides, violations_while_running
 from dev.fault_matrix.order import Environment
 from dev.fault_matrix.play import Outcome, Play
+from dev.fault_matrix.published import all_events_published
 from dev.fault_matrix.scenarios import cells
+from dev.kafka_cable import KafkaCable
 from dev.shop import open_shop, put_on_sale
 from dev.testbed import Testbed
 from domain.reconciliation import DifferenceStatus
@@ -54,14 +56,30 @@ class Result:
         return found + self.while_running
 
 
+@dataclass(frozen=True)
+class Cables:
+    """Those through which all processes of an engine reach the servers that they share with others."""
+
+    mysql: Cable
+    kafka: KafkaCable
+
+    def addresses(self, bed: Testbed) -> dict[str, str]:
+        """The settings that lead through them."""
+        mysql, kafka = bed.environment["MYSQL_PORT"], bed.environment["KAFKA_PORT"]
+        return {
+            "ORDERS_MYSQL_URL": bed.environment["ORDERS_MYSQL_URL"].replace(f":{mysql}/", f":{self.mysql.port}/"),
+            "ORDERS_KAFKA_BOOTSTRAP": bed.environment["ORDERS_KAFKA_BOOTSTRAP"].replace(kafka, str(self.kafka.port)),
+        }
+
+
 @contextmanager
 def faulty_engine(
-    mutant: str = "none", cable: Cable | None = None, carrier_step_seconds: float = 0.2
+    mutant: str = "none", cables: Cables | None = None, carrier_step_seconds: float = 0.2
 ) -> Iterator[Testbed]:
     """A private engine whose workers fail on command, with a mistake built in when a mutant is named.
 
-    With a cable all of its processes reach MySQL through it, and its workers have production's time-outs and
-    reservations.
+    With cables all of its processes reach MySQL and Kafka through them, and its workers have production's time-outs
+    and reservations.
     """
     environment = dict(os.environ)  # which a new testbed makes its own
     bed = Testbed.create()
@@ -70,13 +88,11 @@ def faulty_engine(
     try:
         bed.start("mail", "payment-simulator")
         bed.start("carrier-simulator", CARRIER_STEP_SECONDS=str(carrier_step_seconds))
-        wired = bed.environment["ORDERS_MYSQL_URL"]
-        if cable is not None:
-            wired = wired.replace(f":{bed.environment['MYSQL_PORT']}/", f":{cable.port}/")
-        else:
+        wired = cables.addresses(bed) if cables is not None else {}
+        if cables is None:
             worker |= {"SHORT_TIMEOUTS": "yes", "ORDERS_RESERVATION_HOURS": str(_RESERVED_SECONDS / 3600)}
-        bed.start("relay", "api", ORDERS_MYSQL_URL=wired)
-        bed.start(*WORKERS, ORDERS_MYSQL_URL=wired, **worker)
+        bed.start("relay", "api", **wired)
+        bed.start(*WORKERS, **wired, **worker)
         yield bed
     finally:
         bed.close()
@@ -165,12 +181,3 @@ async def payments_reconciled(client: Client, stores: Connections) -> Sequence[s
     page = PaymentDifferences(stores.engine, timedelta(0)).page(None, 100)  # open ones come first
     unsettled = [item for item in page.items if item.status in _NOT_SETTLED]
     return [f"reconciliation: {item.kind} {item.effect} of {item.order_id} is {item.status}" for item in unsettled]
-
-
-async def all_events_published(stores: Connections) -> Sequence[str]:
-    """Waits until every event is published; a violation when one is not within half a minute."""
-    for _ in range(300):
-        if not (left := await asyncio.to_thread(unpublished, stores)):
-            return []
-        await asyncio.sleep(0.1)
-    return [f"events: {left} were never published"]

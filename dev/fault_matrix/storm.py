@@ -1,5 +1,5 @@
-"""Many orders at once while workers and the Temporal server are killed and the database is unavailable: all of them
-end as they should.
+"""Many orders at once while workers and the Temporal server are killed and MySQL and Kafka are unavailable: all of them
+end as they should, and all of their events are on Kafka.
 """
 
 import asyncio
@@ -22,16 +22,19 @@ from dev.fault_matrix.cells import Cell, Course
 from dev.fault_matrix.faults import Fault, Kind
 from dev.fault_matrix.matrix import (
     WORKERS,
+    Cables,
     Result,
-    all_events_published,
     faulty_engine,
     payments_reconciled,
     shared_environment,
     watch,
 )
+from dev.fault_matrix.oracle import unpublished
 from dev.fault_matrix.play import Outcome, Play
+from dev.fault_matrix.published import all_events_published, events_not_on_kafka
 from dev.fault_matrix.scenarios import DELIVERED
 from dev.fault_matrix.worker import KILL
+from dev.kafka_cable import KafkaCable
 from dev.shop import open_shop, put_on_sale
 from dev.stack import control
 from dev.stack.environment import settings
@@ -46,6 +49,7 @@ from workflows.names import (
 )
 
 KILLED, CUT, MENDED = "worker killed", "MySQL cut off", "MySQL back"
+KAFKA_CUT, KAFKA_MENDED = "Kafka cut off", "Kafka back"
 TEMPORAL, TEMPORAL_BACK = "Temporal killed", "Temporal back"
 _FAILED_TASKS = (EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT, EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED)
 _NO_FAULT = Cell(Fault("none", Kind.KILLED), Course.GOES_ON, DELIVERED)
@@ -53,15 +57,17 @@ _NO_FAULT = Cell(Fault("none", Kind.KILLED), Course.GOES_ON, DELIVERED)
 
 @dataclass(frozen=True)
 class StormPlan:
-    """How many orders, how often a worker is killed, for how long MySQL is unavailable, whether Temporal's server is
-    killed and started again; all of it within `within_seconds`.
+    """How many orders, how often a worker is killed, for how long MySQL and Kafka are unavailable, whether Temporal's
+    server is killed and started again; all of it within `within_seconds`. Kafka is away for longer than MySQL, so that
+    there are events meanwhile, however the two outages lie.
 
     The carrier takes `step_seconds` for each of a parcel's four steps, so that the orders run all the while.
     """
 
     orders: int
     kills: int
-    outage_seconds: float
+    mysql_seconds: float
+    kafka_seconds: float
     within_seconds: float
     step_seconds: float
     temporal: bool = False
@@ -80,13 +86,15 @@ class Aftermath(Result):
     """The outcomes, and how hard the storm was.
 
     `most_at_once` orders ran at once; `broken` connections to MySQL were cut; `repeated` attempts at activities and
-    workflow tasks were retries; `settled_after` is from the last fault to the end of the last order.
+    workflow tasks were retries; `waited_for_kafka` events were unpublished when Kafka came back; `settled_after` is
+    from the last fault to the end of the last order.
     """
 
     strikes: list[Strike] = field(default_factory=list)
     most_at_once: int = 0
     broken: int = 0
     repeated: int = 0
+    waited_for_kafka: int = 0
     settled_after: float = 0.0
 
     def of(self, what: str) -> list[Strike]:
@@ -100,18 +108,18 @@ class Aftermath(Result):
 
 
 @contextmanager
-def stormy_engine(plan: StormPlan) -> Iterator[tuple[Testbed, Cable]]:
-    """An engine all of whose processes reach MySQL through a cable."""
-    cable = Cable(int(settings()["MYSQL_PORT"]))
-    with faulty_engine(cable=cable, carrier_step_seconds=plan.step_seconds) as bed:
-        yield bed, cable
+def stormy_engine(plan: StormPlan) -> Iterator[tuple[Testbed, Cables]]:
+    """An engine all of whose processes reach MySQL and Kafka through cables."""
+    cables = Cables(Cable(int(settings()["MYSQL_PORT"])), KafkaCable(int(settings()["KAFKA_PORT"])))
+    with faulty_engine(cables=cables, carrier_step_seconds=plan.step_seconds) as bed:
+        yield bed, cables
 
 
 class Storm:
     """The orders, and the faults that strike them."""
 
-    def __init__(self, bed: Testbed, cable: Cable, plan: StormPlan, seed: int, plays: Sequence[Play]) -> None:
-        self._bed, self._cable, self._plan = bed, cable, plan
+    def __init__(self, bed: Testbed, cables: Cables, plan: StormPlan, seed: int, plays: Sequence[Play]) -> None:
+        self._bed, self._cables, self._plan = bed, cables, plan
         self._dice = random.Random(seed)  # noqa: S311 - to be played again, not a secret
         self._plays = plays
         self.result = Aftermath(seed)
@@ -122,11 +130,11 @@ class Storm:
         self._ending = [asyncio.create_task(play.to_the_end()) for play in self._plays]
         await asyncio.gather(*(play.placed.wait() for play in self._plays))
         self.result.most_at_once = self._running()
-        await asyncio.gather(self._kill(), self._cut_mysql(), self._kill_temporal())
+        await asyncio.gather(self._kill(), self._cut_mysql(), self._cut_kafka(), self._kill_temporal())
         last_fault = time.monotonic()
         ends = await asyncio.wait_for(asyncio.gather(*self._ending), 600)
         self.result.settled_after = time.monotonic() - last_fault
-        self.result.broken = self._cable.broken
+        self.result.broken = self._cables.mysql.broken
         return ends
 
     def _running(self) -> int:
@@ -143,14 +151,23 @@ class Storm:
             self._record(KILLED)
 
     async def _cut_mysql(self) -> None:
-        outage = self._plan.outage_seconds
-        if outage:
-            await asyncio.sleep(self._dice.random() * max(0.0, self._plan.within_seconds - outage))
-            self._cable.cut()
-            self._record(CUT)
-            await asyncio.sleep(outage)
-            self._cable.mend()
-            self._record(MENDED)
+        await self._cut(self._cables.mysql, self._plan.mysql_seconds, CUT)
+        self._cables.mysql.mend()
+        self._record(MENDED)
+
+    async def _cut_kafka(self) -> None:
+        await self._cut(self._cables.kafka, self._plan.kafka_seconds, KAFKA_CUT)
+        stores = self._plays[0].environment.sides.stores
+        self.result.waited_for_kafka = await asyncio.to_thread(unpublished, stores)
+        self._cables.kafka.mend()
+        self._record(KAFKA_MENDED)
+
+    async def _cut(self, cable: Cable, outage: float, what: str) -> None:
+        """At a random moment, for so long."""
+        await asyncio.sleep(self._dice.random() * max(0.0, self._plan.within_seconds - outage))
+        cable.cut()
+        self._record(what)
+        await asyncio.sleep(outage)
 
     async def _kill_temporal(self) -> None:
         """The server that every testbed on this machine shares; back within seconds."""
@@ -162,7 +179,7 @@ class Storm:
             self._record(TEMPORAL_BACK)
 
 
-async def storm(bed: Testbed, cable: Cable, plan: StormPlan, seed: int) -> Aftermath:
+async def storm(bed: Testbed, cables: Cables, plan: StormPlan, seed: int) -> Aftermath:
     """Play it, and check each of the orders."""
     async with shared_environment(bed, seed) as (shared, stores, client):
         open_shop(stores)
@@ -170,7 +187,7 @@ async def storm(bed: Testbed, cable: Cable, plan: StormPlan, seed: int) -> After
         put_on_sale(stores, skus, [(sku, "BER", DELIVERED.in_stock) for sku in skus])
         plays = [Play(shared, _NO_FAULT, sku) for sku in skus]
         await _all_workers_poll(client)
-        played = Storm(bed, cable, plan, seed, plays)
+        played = Storm(bed, cables, plan, seed, plays)
         result = played.result
         watching = asyncio.create_task(watch(shared.sides, result))
         ends = await played.run()
@@ -180,6 +197,7 @@ async def storm(bed: Testbed, cable: Cable, plan: StormPlan, seed: int) -> After
             result.outcomes.append(Outcome(_NO_FAULT, play.order_id, ended, found))
         result.repeated = await _repeated(client, [play.order_id for play in plays])
         result.while_running += await all_events_published(stores)
+        result.while_running += await asyncio.to_thread(lambda: list(events_not_on_kafka(stores)))
         result.while_running += await payments_reconciled(client, stores)
     return result
 

@@ -10,11 +10,11 @@ from typing import Protocol, TypeAlias
 
 import httpx2
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from adapters.connections import Connections
 from adapters.mysql.orders.stock import Stock
 from dev.testbed import Testbed
+from dev.topics import messages_of
 from schemas.events import ORDERS_TOPIC
 from tests.fixture_types import Json, MakeCustomer
 
@@ -158,27 +158,8 @@ def move_parcel(engine: Testbed) -> MoveParcel:
 @pytest.fixture
 def on_kafka(engine: Testbed) -> OnKafka:
     def read(aggregate_id: str, topic: str = ORDERS_TOPIC) -> list[Json]:
-        topic = f"{engine.settings.name_prefix}{topic}"
-        consumer = Consumer({"bootstrap.servers": engine.settings.kafka_bootstrap, "group.id": f"test-{uuid.uuid4()}"})
-        numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        ends = {n: consumer.get_watermark_offsets(TopicPartition(topic, n), timeout=10) for n in numbers}
-        consumer.assign([TopicPartition(topic, n, low) for n, (low, _) in ends.items()])
-        waiting = {n for n, (low, high) in ends.items() if high > low}
-        found: list[Json] = []
-        while waiting:
-            message = consumer.poll(10)
-            assert message is not None, "Kafka is silent"
-            assert message.error() is None
-            partition, offset, value = message.partition(), message.offset(), message.value()
-            assert partition is not None
-            assert offset is not None
-            if offset + 1 >= ends[partition][1]:
-                waiting.discard(partition)
-            if message.key() == aggregate_id.encode():
-                assert value is not None
-                found.append(json.loads(value))
-        consumer.close()
-        return found
+        messages = messages_of(engine.settings.kafka_bootstrap, f"{engine.settings.name_prefix}{topic}")
+        return [json.loads(m.value() or b"") for m in messages if m.key() == aggregate_id.encode()]
 
     return read
 
