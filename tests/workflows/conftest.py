@@ -128,7 +128,7 @@ def provider_fault(provider: str) -> Iterator[MakeFault]:
     """Ends with the test, so that one that fails leaves nothing to the next."""
     address = f"{provider}/_control/faults"
 
-    def make(kind: str, operation: str, times: int = 1, seconds: float = 0) -> Fault:
+    def make(kind: str, operation: str | None, times: int = 1, seconds: float = 0) -> Fault:
         return Fault(address, kind, operation, times, seconds)
 
     yield make

@@ -27,7 +27,7 @@ def effects(journal: Journal, order_id: str) -> list[str]:
 class Fault:
     """Something that goes wrong at the provider, so many times."""
 
-    def __init__(self, address: str, kind: str, operation: str, times: int, seconds: float) -> None:
+    def __init__(self, address: str, kind: str, operation: str | None, times: int, seconds: float) -> None:
         self._address, self._times = address, times
         body = {"kind": kind, "match": {"operation": operation}, "times": times, "seconds": seconds}
         self._id = httpx2.post(address, json=body).raise_for_status().json()["id"]
@@ -46,9 +46,9 @@ class Fault:
 
 
 class MakeFault(Protocol):
-    """Makes the provider misbehave for one operation."""
+    """Makes the provider misbehave for one operation, or for all."""
 
-    def __call__(self, kind: str, operation: str, times: int = 1, seconds: float = 0) -> Fault: ...
+    def __call__(self, kind: str, operation: str | None, times: int = 1, seconds: float = 0) -> Fault: ...
 
 
 class Authenticate(Protocol):

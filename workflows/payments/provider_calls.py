@@ -15,7 +15,8 @@ from workflows.outage import OPERATOR_AFTER, Outage, unanswered
 from workflows.reasons import reason_of
 from workflows.timeline import Timeline
 
-_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(minutes=10)
+# Each wait is twice the one before. The longest is as long as a round of an outage: a wait writes a dozen events.
+_FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(hours=2)
 _KEY_LASTS = timedelta(hours=20)  # the provider keeps one for a day at least
 _LAST_ATTEMPT_ENDS = timedelta(minutes=1)
 C = TypeVar("C", bound=ProviderCommand)
@@ -47,7 +48,7 @@ async def call_provider(
             continue
         timeline.add(f"{summary}: outcome unknown; the provider is asked in {wait.total_seconds():.0f} s")
         await workflow.sleep(wait, summary="before asking the provider")
-        wait = min(wait * 2, _LONGEST_WAIT)
+        wait = min(wait * 2, LONGEST_WAIT)
         command = command.asking_first(attempt, outage.began)
     raise AssertionError  # the count has no end
 
