@@ -25,9 +25,8 @@ from dev.fault_matrix.storm import (
 
 ORDERS = int(os.environ.get("ORDERS_TEST_ORDERS", "30"))
 ALONE = "PYTEST_XDIST_WORKER" not in os.environ  # Temporal's server is everybody's
-# All of it within the time in which so many orders are on their way: the outages are a part of that. Kafka is away for
-# longer than a batch of events waits for it (10 s).
-PLAN = StormPlan(ORDERS, 5, 30, 45, 60, 3, ALONE) if ORDERS >= 200 else StormPlan(ORDERS, 2, 5, 12, 14, 4, ALONE)
+# All of it within the time in which so many orders are on their way: the outages are a part of that.
+PLAN = StormPlan(ORDERS, 5, 30, 45, 60, 3, ALONE) if ORDERS >= 200 else StormPlan(ORDERS, 2, 5, 20, 22, 6, ALONE)
 
 
 @pytest.mark.alone
