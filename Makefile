@@ -15,7 +15,7 @@ SIDE_BY_SIDE = $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dis
 STAMP := $(VENV)/.setup-stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: help setup up down status logs restart reset seed demo test fault-matrix stories soak rotate-keys conformance histories check format lock bench-import bench-token bench-cart bench-checkout bench-stock bench-search judgements
+.PHONY: help setup up down status logs restart reset seed demo test fault-matrix stories soak rotate-keys conformance histories check format lock bench-import bench-token bench-cart bench-checkout bench-poison bench-stock bench-search judgements
 
 help: ## list what can be done
 	@echo "make <target>:"
@@ -103,6 +103,10 @@ bench-cart: setup ## measure reads and writes of cached carts, beside a bare rou
 bench-checkout: setup ## measure checkouts with stock reserved and payment authorized, beside a bare Temporal start
 	@echo "measuring checkouts"
 	@$(BIN)/python -m bench.checkout_speed
+
+bench-poison: setup ## measure checkouts beside orders whose own data can never be stored, and without them
+	@echo "measuring checkouts beside poison orders"
+	@$(BIN)/python -m bench.poison_orders
 
 bench-token: setup ## measure what checking a token adds to a request, with Redis and without
 	@echo "measuring the token check"
