@@ -91,6 +91,9 @@ def testbed_environment(place: Place) -> dict[str, str]:
         "ORDERS_LOGIN_FAILURES_PER_ADDRESS": "1000000",
         # Thousands of tests have a customer of their own; those about what a password costs start an API of their own.
         "ORDERS_PASSWORD_MEMORY_KIB": "64",
+        # On a busy machine a checkout takes long, and a token of one test module has to outlast it.
+        "ORDERS_CHECKOUT_ANSWER_SECONDS": "20",
+        "ORDERS_ACCESS_TOKEN_SECONDS": "3600",
         "TEMPORAL_NAMESPACE": f"orders-test{place.number}",
         "PAYMENT_SIMULATOR_DB": str(place.state / "payments.sqlite3"),
         "CARRIER_SIMULATOR_DB": str(place.state / "carrier.sqlite3"),

@@ -43,8 +43,9 @@ async def until_swept(sweep: Sweep, order: Order) -> None:
 
 
 def tasks_of(connections: Connections, order: Order) -> list[OperatorTaskView]:
+    """What the sweep lists of it: its own workflows may need an operator as well."""
     page = OperatorTaskStore(connections.engine).page(None, 1000)
-    return [task for task in page.items if task.order_id == order.id]
+    return [task for task in page.items if task.workflow_id == f"order-sweep-{order.id}"]
 
 
 async def test_the_sweep_lists_a_lost_order_once_and_ends_that_when_it_is_mended(
