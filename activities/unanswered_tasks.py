@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 UNAVAILABLE = "unavailable"
 """What is answered for a decision that could not be carried out now."""
-_AT_ONCE = 200
+_MAILED_AT_ONCE, _DECIDED_AT_ONCE = 200, 50
 
 
 class Decisions(Protocol):
@@ -42,7 +42,7 @@ class StaffMailActivities:
 
     def _mail(self, level: Level) -> int:
         moment = datetime.now(UTC)
-        due = self._tasks.due(level, moment, _AT_ONCE)
+        due = self._tasks.due(level, moment, _MAILED_AT_ONCE)
         if due:
             activity.logger.error("needs operator: %d task(s) %s", len(due), level.name.lower())
             self._mailer.send_to_staff(due, escalated=level is Level.ESCALATED)
@@ -61,7 +61,7 @@ class OverdueDecisionActivities:
     async def decide_overdue(self) -> OverdueDecided:
         """Decide what nobody has answered and a rule may; what is refused goes on waiting for a person."""
         moment, decided, refused = datetime.now(UTC), 0, 0
-        for task in await asyncio.to_thread(self._tasks.to_decide, RULES, moment, _AT_ONCE):
+        for task in await asyncio.to_thread(self._tasks.to_decide, RULES, moment, _DECIDED_AT_ONCE):
             decision = RULES[OperatorTaskCode(task.code)].decision
             code = await self._decisions.decide(decision, task)
             if code == UNAVAILABLE:

@@ -17,7 +17,7 @@ from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import Journal, MakeFault, effects
 from tests.workflows.time_skipping import skip
-from tests.workflows.waiting import Handle, until, until_async, until_started
+from tests.workflows.waiting import Handle, until, until_called
 from workflows.options import CARRIER, PROVIDER
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.payments.provider_calls import LONGEST_WAIT
@@ -34,15 +34,6 @@ def retried_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     for options in (PROVIDER, CARRIER):
         policy = replace(options["retry_policy"], initial_interval=RETRIED_EVERY, maximum_interval=RETRIED_EVERY)
         monkeypatch.setitem(options, "retry_policy", policy)
-
-
-async def until_called(handle: Handle, activity: str) -> None:
-    async def called() -> bool:
-        events = (await handle.fetch_history()).events
-        return activity in [event.activity_task_scheduled_event_attributes.activity_type.name for event in events]
-
-    await until_started(handle)
-    await until_async(called)
 
 
 async def regret(order: Order) -> WorkflowUpdateHandle[CheckoutResult]:

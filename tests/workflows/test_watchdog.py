@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -19,7 +20,7 @@ from domain.errors import NotBackordered
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import OrderStatus
-from schemas.operator_tasks import OperatorTaskCode, OperatorTaskView
+from schemas.operator_tasks import OperatorTask, OperatorTaskCode, OperatorTaskView, RecordOperatorTasks
 from schemas.order_requests import SettleCompensation
 from schemas.parcels import ParcelView
 from schemas.stock import SetStockRules
@@ -28,7 +29,8 @@ from tests.fixture_types import MakeProduct
 from tests.workflows.lost_orders import age, check_money_and_stock
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import MakeFault
-from tests.workflows.waiting import until
+from tests.workflows.time_skipping import skip, time_skipping
+from tests.workflows.waiting import current_details, until, until_called
 from workflows.names import ORDERS_QUEUE
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.orders.watchdog import WatchdogWorkflow
@@ -208,6 +210,24 @@ async def test_a_blocked_compensation_is_retried_once_when_nobody_answers(
     assert blocked() == 2
     by_hand = SettleCompensation(actor="staff:test", reason="paid in cash", retry=False)
     await order.handle.execute_update(CheckoutWorkflow.settle_compensation, by_hand)
+
+
+async def test_a_mail_server_that_is_away_keeps_no_run_waiting(connections: Connections) -> None:
+    moment = datetime.now(UTC)
+    task = OperatorTask(code=OperatorTaskCode.OTHER, text="somebody has to look", since=moment - timedelta(hours=3))
+    waiting = RecordOperatorTasks(
+        workflow_id=f"test-{uuid.uuid4()}", revision=int(moment.timestamp() * 1e6), order_id=None, tasks=[task]
+    )
+    OperatorTaskStore(connections.engine).record(waiting)
+    mail_away = connections.settings.model_copy(update={"operations_mail": "ops@shop.example", "smtp_port": 1})
+    async with time_skipping(replace(connections, settings=mail_away)) as client:
+        handle = await client.start_workflow(
+            WatchdogWorkflow.run, id=f"watchdog-{uuid.uuid4()}", task_queue=ORDERS_QUEUE
+        )
+        await until_called(handle, "remind_staff")
+        await skip(client, timedelta(minutes=5))
+        await handle.result()
+        assert "Staff could not be mailed" in await current_details(handle)
 
 
 async def test_a_lost_parcel_is_refunded_by_rule_when_nobody_answers(

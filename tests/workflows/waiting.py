@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 Handle: TypeAlias = WorkflowHandle[Any, Any]
 
-DEADLINE_SECONDS = 90
+DEADLINE_SECONDS = 150
 _PAUSE_SECONDS = 0.05
 _TRANSIT_SECONDS = 0.2  # in which a signal from one workflow to another arrives
 _OPEN = (EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
@@ -56,6 +56,15 @@ async def until_started(handle: Handle) -> None:
         return True
 
     await until_async(started)
+
+
+async def until_called(handle: Handle, activity: str) -> None:
+    async def called() -> bool:
+        events = (await handle.fetch_history()).events
+        return activity in [event.activity_task_scheduled_event_attributes.activity_type.name for event in events]
+
+    await until_started(handle)
+    await until_async(called)
 
 
 async def execution_status(handle: Handle) -> WorkflowExecutionStatus:
