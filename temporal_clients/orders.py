@@ -20,7 +20,7 @@ from workflows.names import (
 )
 from workflows.orders.adoption import AdoptionWorkflow
 from workflows.orders.checkout import CheckoutWorkflow
-from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 
 _log = logging.getLogger(__name__)
 

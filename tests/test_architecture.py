@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ DRIVERS = (
     "adapters",
 )
 MAX_LINES = 300
+MAX_FILES = 25
 MAX_FUNCTION_LINES = 40
 MAX_TEST_NAME = 75
 MAX_ANY_IN_TESTS = 49
@@ -211,6 +213,12 @@ def test_files_and_functions_stay_small(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             assert length <= MAX_FUNCTION_LINES, f"{node.name} has {length} lines: name its steps"
+
+
+def test_folders_stay_small() -> None:
+    folders = Counter(path.parent for path in sources("workflows", "adapters", "temporal_clients"))
+    full = {str(folder.relative_to(ROOT)): files for folder, files in folders.items() if files > MAX_FILES}
+    assert {name for name in full if "migrations" not in name} == set(), "split the folder by who owns what"
 
 
 def test_names_of_tests_stay_short() -> None:

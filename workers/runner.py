@@ -30,11 +30,11 @@ from workflows.names import CATALOG_QUEUE, FULFILMENT_QUEUE, NOTIFICATIONS_QUEUE
 from workflows.notifications import AccountMailWorkflow, CartReminderWorkflow, NotificationWorkflow
 from workflows.orders.adoption import AdoptionWorkflow
 from workflows.orders.checkout import CheckoutWorkflow
-from workflows.orders.fulfilment import FulfilmentWorkflow
 from workflows.orders.order_sweep import OrderSweepWorkflow
 from workflows.orders.parcel_resolution import ParcelResolutionWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 from workflows.orders.watchdog import WatchdogWorkflow
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 from workflows.payments.authorization_void import AuthorizationVoidWorkflow
 from workflows.payments.disputes import DisputeWorkflow
 from workflows.payments.failed_refunds import FailedRefundWorkflow

@@ -11,7 +11,7 @@ from dev.fault_matrix.order import STAFF, OrderUnderTest
 from domain.orders import FINAL_STATUSES, OrderStatus
 from schemas.picking import PickedLine, PickParcel
 from workflows.names import fulfilment_workflow_id
-from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 
 
 async def pick_all_but_one(run: OrderUnderTest) -> None:

@@ -28,7 +28,7 @@ from schemas.provider_events import ProviderEvent
 from tests.workflows.waiting import Handle, until, until_started
 from workflows.names import ORDERS_QUEUE, fulfilment_workflow_id, order_workflow_id, payment_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow
-from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 from workflows.payments.payment import PaymentWorkflow
 
 MOVED_BY_HAND = "11111"  # the carrier simulator leaves a parcel to this postal code where it is

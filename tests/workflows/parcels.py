@@ -23,7 +23,7 @@ from tests.fixture_types import MakeProduct
 from tests.workflows.orders import MOVED_BY_HAND
 from tests.workflows.waiting import Handle, current_details, execution_status, until_async
 from workflows.names import fulfilment_workflow_id
-from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 
 ALERT = "needs operator"
 Arm = Callable[..., None]

@@ -19,7 +19,7 @@ from tests.workflows.carrier import CarrierControl
 from tests.workflows.parcels import Arm, booking_of, event_types, job_of, report, status_of, until_closed, view
 from tests.workflows.waiting import Handle, until, until_details
 from workflows.names import FULFILMENT_QUEUE, fulfilment_workflow_id
-from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 
 P = ParcelStatus
 Adopt = Callable[..., Awaitable[Handle]]

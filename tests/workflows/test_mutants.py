@@ -25,7 +25,7 @@ from tests.workflows.time_skipping import skip
 from tests.workflows.waiting import current_details, until
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.orders.delivery import Delivery
-from workflows.orders.shipments import Shipments
+from workflows.parcels.shipments import Shipments
 
 Mutant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 CANCEL = CancelOrder(actor="customer:test", reason="changed my mind")

@@ -17,7 +17,7 @@ from tests.workflows.orders import Order, Place
 from tests.workflows.parcels import ALERT, Arm, calm, report, settle, until_closed, updates
 from tests.workflows.time_skipping import skip
 from tests.workflows.waiting import current_details, until, until_async, until_details
-from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 
 P = ParcelStatus
 

@@ -31,7 +31,7 @@ from tests.workflows.provider import Authenticate, Journal, effects
 from tests.workflows.time_skipping import skip
 from tests.workflows.waiting import until, until_details, until_idle
 from workflows.orders.checkout import CheckoutWorkflow
-from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 
 P = ParcelStatus
 IN_STOCK = 9

@@ -32,8 +32,8 @@ from tests.workflows.time_skipping import skip
 from tests.workflows.waiting import current_details, until, until_async, until_details
 from workflows.names import FULFILMENT_QUEUE, ORDERS_QUEUE, fulfilment_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow
-from workflows.orders.fulfilment import FulfilmentWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 
 DISPATCHED, DELIVERED = ParcelStatus.DISPATCHED, ParcelStatus.DELIVERED
 CANCEL = CancelOrder(actor="customer:test", reason="changed my mind")

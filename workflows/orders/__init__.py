@@ -1,1 +1,1 @@
-"""The order, its parcels and its stock."""
+"""The order, what it does with its parcels, and its stock."""

@@ -14,10 +14,10 @@ from schemas.checkout import CancelledLine, CheckoutResult, units_of
 from schemas.fulfilment import ReduceParcel
 from schemas.order_requests import CancelOrder
 from schemas.picking import PickParcel
-from workflows.orders.allocations import signal_allocations
 from workflows.orders.compensation import show_unknown
 from workflows.orders.parcels import OrderParcels
 from workflows.orders.records import OrderRecorder
+from workflows.parcels.allocations import signal_allocations
 from workflows.waiting import run_all
 
 

@@ -9,7 +9,7 @@ from schemas.checkout import CheckoutInput
 from schemas.fulfilment import FulfilmentInput, ParcelResult
 from schemas.parcels import ParcelPlan
 from workflows.names import FULFILMENT_QUEUE, fulfilment_workflow_id
-from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 from workflows.reasons import reason_of
 from workflows.running import RunningChild
 

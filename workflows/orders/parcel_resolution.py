@@ -14,8 +14,8 @@ from schemas.parcel_resolutions import (
 )
 from schemas.problem_codes import ProblemCode
 from schemas.refunds import RefundAnswer, RefundInput, RefundStatus, RefundView
-from workflows.orders.allocations import signal_allocations
 from workflows.orders.payment import refund_parcel
+from workflows.parcels.allocations import signal_allocations
 from workflows.reasons import reason_of
 from workflows.stores import on_store
 from workflows.timeline import Timeline, money

@@ -21,8 +21,8 @@ from schemas.order_requests import SettleParcel
 from schemas.orders import AdoptedOrder, OrderPlaced
 from schemas.parcels import ParcelPlan
 from workflows.names import fulfilment_workflow_id
-from workflows.orders.fulfilment import FulfilmentWorkflow
 from workflows.orders.parcel_children import Child, start_parcel, why_ended
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 from workflows.reasons import CANCELLED, reason_of
 from workflows.running import RunningChild
 from workflows.signals import signal_child

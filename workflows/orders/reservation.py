@@ -9,7 +9,7 @@ from temporalio.exceptions import FailureError
 from activities.stock import StockActivities
 from domain.actors import SYSTEM_ACTOR
 from schemas.stock import ExtendReservation, ReleaseStock
-from workflows.orders.allocations import signal_allocations
+from workflows.parcels.allocations import signal_allocations
 from workflows.reasons import reason_of
 from workflows.stores import on_store
 from workflows.timeline import Timeline

@@ -13,8 +13,8 @@ from schemas.base import Money, Open
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, OrderLineInput, PricedOrder
 from schemas.order_requests import Choice, Decision
 from schemas.orders import Awaiting, OrderPlaced, Shortage, ShortLine, TakeAvailable
-from workflows.orders.allocations import signal_allocations
 from workflows.orders.records import OrderRecorder, rfc3339
+from workflows.parcels.allocations import signal_allocations
 from workflows.reasons import CANCELLED, reason_of
 from workflows.stores import on_store
 from workflows.waiting import wait_until

@@ -9,8 +9,8 @@ from domain.errors import AlreadyPicked, PickMismatch
 from domain.parcels import check_pick
 from schemas.fulfilment import FulfilmentInput
 from schemas.picking import ParcelPicked, PickParcel, RecordPick
-from workflows.orders.backorder import Backorder
-from workflows.orders.parcel_record import ParcelRecord
+from workflows.parcels.backorder import Backorder
+from workflows.parcels.parcel_record import ParcelRecord
 from workflows.reasons import reason_of
 from workflows.stores import on_store
 from workflows.timeline import Timeline

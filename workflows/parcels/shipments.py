@@ -12,8 +12,8 @@ from temporalio.exceptions import ActivityError
 from activities.fulfilment import FulfilmentActivities
 from schemas.fulfilment import BookShipment, CancelShipment, FulfilmentInput, ShipmentBooked, ShipmentCancelled
 from workflows.options import CARRIER
-from workflows.orders.parcel_record import ParcelRecord
 from workflows.outage import retry_until_answered
+from workflows.parcels.parcel_record import ParcelRecord
 from workflows.reasons import reason_of
 from workflows.timeline import Timeline
 from workflows.waiting import wait_until

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from schemas.stock import StockAllocated
 from workflows.names import fulfilment_workflow_id
-from workflows.orders.fulfilment import FulfilmentWorkflow
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 from workflows.signals import signal_if_open
 
 

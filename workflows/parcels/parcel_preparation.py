@@ -3,8 +3,8 @@
 from temporalio import workflow
 
 from schemas.picking import ParcelPicked, PickParcel
-from workflows.orders.backorder import Backorder
-from workflows.orders.picking import Picking
+from workflows.parcels.backorder import Backorder
+from workflows.parcels.picking import Picking
 from workflows.timeline import Timeline
 
 

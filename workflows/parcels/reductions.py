@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from activities.fulfilment import FulfilmentActivities
 from domain.fulfilment import ParcelStatus
 from schemas.fulfilment import ReduceParcel, Reduction
-from workflows.orders.backorder import Backorder
-from workflows.orders.parcel_record import ParcelRecord
+from workflows.parcels.backorder import Backorder
+from workflows.parcels.parcel_record import ParcelRecord
 from workflows.stores import on_store
 from workflows.timeline import Timeline
 

@@ -18,13 +18,13 @@ from schemas.fulfilment import (
     ShipmentState,
 )
 from schemas.operator_tasks import OperatorTaskCode
-from workflows.orders.backorder import Backorder
-from workflows.orders.parcel_preparation import ParcelPreparation
-from workflows.orders.parcel_record import ParcelRecord
-from workflows.orders.picking import Picking
-from workflows.orders.reductions import Reductions
-from workflows.orders.shipment_inquiry import ShipmentInquiry
-from workflows.orders.shipments import UNKNOWN_AFTER, Shipments
+from workflows.parcels.backorder import Backorder
+from workflows.parcels.parcel_preparation import ParcelPreparation
+from workflows.parcels.parcel_record import ParcelRecord
+from workflows.parcels.picking import Picking
+from workflows.parcels.reductions import Reductions
+from workflows.parcels.shipment_inquiry import ShipmentInquiry
+from workflows.parcels.shipments import UNKNOWN_AFTER, Shipments
 from workflows.timeline import Timeline
 from workflows.waiting import run_to_completion
 

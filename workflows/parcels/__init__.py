@@ -1,0 +1,1 @@
+"""The parcels: FulfilmentWorkflow, and the pieces that it is made of."""
