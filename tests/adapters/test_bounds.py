@@ -9,6 +9,7 @@ from adapters.mysql.tables.schema import Code, Sku, Uuid
 from domain.catalog import LONGEST_NAME
 from schemas.credit import GrantCredit
 from schemas.operator_tasks import ResolutionRequest
+from schemas.parcel_resolutions import ParcelResolutionRequest
 from schemas.payment_reconciliation import DifferenceDecisionRequest
 from schemas.product_edits import NewProduct
 from schemas.refunds import RefundRequest
@@ -24,6 +25,7 @@ BY_REQUEST: dict[str, tuple[type[BaseModel], str]] = {
     "stock_movements.reason": (NewMovement, "reason"),
     "order_lines.name": (NewProduct, "name"),
     "operator_tasks.resolution": (ResolutionRequest, "reason"),
+    "parcel_resolutions.reason": (ParcelResolutionRequest, "reason"),
 }
 # Cut by who writes it: `fitted`, or a slice where it is read from outside (the note, the webhook's type) or composed.
 CUT = {
