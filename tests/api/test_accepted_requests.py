@@ -72,7 +72,12 @@ def test_a_payment_is_accepted_before_it_is_promised(engine: Testbed, buyer: Buy
 def test_what_takes_longer_once_accepted_names_its_key(engine: Testbed, buyer: Buyer, waiting_order: str) -> None:
     slow = {"kind": "latency", "seconds": 14, "times": 1, "match": {"operation": "create"}}
     httpx2.post(f"{engine.url('PAYMENT_SIMULATOR_PORT')}/_control/faults", json=slow).raise_for_status()
-    answer = buyer.pay(waiting_order, VISA, key := uuid.uuid4().hex)
+    with (
+        engine.another_api(ORDERS_CHECKOUT_ANSWER_SECONDS="5") as hasty,
+        httpx2.Client(base_url=hasty, timeout=30) as api,
+    ):
+        in_a_hurry = Buyer(api, buyer.headers, engine.url("PAYMENT_SIMULATOR_PORT"))
+        answer = in_a_hurry.pay(waiting_order, VISA, key := uuid.uuid4().hex)
     assert (answer.status_code, answer.headers["Idempotency-Key"]) == (202, key), answer.text
     assert until_answered(lambda: buyer.pay(waiting_order, VISA, key)).status_code == 200
     assert buyer.effects(waiting_order) == ["authorization"]
