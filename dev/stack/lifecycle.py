@@ -21,7 +21,7 @@ from dev.stack.paths import ROOT, STATE, VENV_BIN, StackError, is_root, socket_p
 from dev.stack.ports import is_free
 from dev.stack.provide import provide
 
-_SETUP_SECONDS = 180
+_SETUP_SECONDS = 600
 
 
 @contextmanager
