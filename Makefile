@@ -104,7 +104,7 @@ bench-checkout: setup ## measure checkouts with stock reserved and payment autho
 	@echo "measuring checkouts"
 	@$(BIN)/python -m bench.checkout_speed
 
-bench-poison: setup ## measure checkouts beside orders whose own data can never be stored, and without them
+bench-poison: setup ## measure checkouts beside orders whose own data can never be stored, beside sound ones, and alone
 	@echo "measuring checkouts beside poison orders"
 	@$(BIN)/python -m bench.poison_orders
 
