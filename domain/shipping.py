@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from domain.errors import UnknownShippingMethod
 from domain.money import Money
@@ -94,12 +93,6 @@ def carrier_service(method: str) -> str:
     """The carrier's word for a shipping method that was sold; a code without one is its own."""
     known = SHIPPING_METHODS.get(method)
     return known.carrier_service if known and known.carrier_service else method
-
-
-def handling_time(method: str) -> timedelta:
-    """How long a warehouse may take to dispatch a parcel by this method, sold still or not."""
-    known = SHIPPING_METHODS.get(method)
-    return timedelta(hours=known.handling_hours if known else ShippingMethod.handling_hours)
 
 
 def shipping_options(country: str, grams: int, currency: str) -> list[ShippingOption]:

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, append, lock_order
 from adapters.mysql.orders.backorders import active_lines
+from adapters.mysql.orders.promises import WAITING_FOR_GOODS
 from adapters.mysql.orders.reservations import write_off
 from adapters.mysql.orders.stock_ledger import Cause, stock_sheet
 from adapters.mysql.tables.orders import order_lines, orders, parcels
-from adapters.mysql.tables.stock import ACTIVE, reservation_lines
 from adapters.mysql.transactions import in_transaction
 from domain.errors import AlreadyPicked, IllegalMove, NotFound
 from domain.events import EventType
@@ -55,7 +55,7 @@ class Picks:
             sa.select(*place, orders.c.id, orders.c.created_at, parcels.c.warehouse, parcels.c.lines)
             .join(parcels, parcels.c.order_id == orders.c.id)
             .where(parcels.c.pick_required, parcels.c.status.in_(_WITHOUT_BOOKING), parcels.c.picked.is_(None))
-            .where(orders.c.status.in_(_GOES_ON), sa.not_(_incomplete()))
+            .where(orders.c.status.in_(_GOES_ON), sa.not_(WAITING_FOR_GOODS))
         )
         if warehouse is not None:
             query = query.where(parcels.c.warehouse == warehouse)
@@ -103,13 +103,6 @@ def _parcel(connection: sa.Connection, order_id: str, number: int) -> sa.Row[Any
 
 def _picked(row: sa.Row[Any]) -> ParcelPicked | None:
     return ParcelPicked.model_validate(row.picked) if row.picked is not None else None
-
-
-def _incomplete() -> sa.ColumnElement[bool]:
-    """Some of its goods have yet to arrive."""
-    lines = reservation_lines.c
-    of_parcel = lines.order_id == parcels.c.order_id, lines.parcel == parcels.c.number
-    return sa.exists().where(*of_parcel, lines.state == ACTIVE, lines.backordered > 0)
 
 
 def _waiting(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[ParcelWaiting]:

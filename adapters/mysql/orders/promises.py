@@ -17,11 +17,12 @@ from domain.errors import NotBackordered
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
 from domain.orders import SOLD_STATUSES
-from domain.shipping import handling_time
+from domain.shipping import SHIPPING_METHODS, ShippingMethod
 from schemas.stock import StockAllocated
 
 BACKORDERED_FOR = timedelta(days=30)
-_WAITING_FOR_GOODS = sa.exists().where(
+# Of a parcel: some of its goods have yet to arrive.
+WAITING_FOR_GOODS = sa.exists().where(
     reservation_lines.c.order_id == parcels.c.order_id,
     reservation_lines.c.parcel == parcels.c.number,
     reservation_lines.c.state == ACTIVE,
@@ -48,27 +49,25 @@ def promise_dispatch(connection: sa.Connection, order_id: str, backordered_for: 
     wait for goods wait no longer than that.
     """
     moment = now()
-    ship_by = moment + handling_time(_method(connection, order_id))
     connection.execute(
         sa.update(parcels)
         .where(parcels.c.order_id == order_id)
         .values(
-            ship_by=sa.case((_WAITING_FOR_GOODS, None), else_=ship_by),
-            backordered_until=sa.case((_WAITING_FOR_GOODS, moment + backordered_for), else_=None),
+            ship_by=sa.case((WAITING_FOR_GOODS, None), else_=_ship_by(moment)),
+            backordered_until=sa.case((WAITING_FOR_GOODS, moment + backordered_for), else_=None),
         )
     )
 
 
 def promise_allocated(connection: sa.Connection, allocated: Iterable[StockAllocated]) -> None:
     """The goods of these parcels are complete: counted from now they ship as any other of a confirmed order."""
-    for one in allocated:
-        waited = sa.and_(
-            parcels.c.order_id == one.order_id,
-            parcels.c.number == one.parcel,
-            parcels.c.backordered_until.is_not(None),
+    these = [(one.order_id, one.parcel) for one in allocated]
+    if these:
+        complete = sa.tuple_(parcels.c.order_id, parcels.c.number).in_(these)
+        waited = parcels.c.backordered_until.is_not(None)
+        connection.execute(
+            sa.update(parcels).where(complete, waited).values(ship_by=_ship_by(now()), backordered_until=None)
         )
-        ship_by = now() + handling_time(_method(connection, one.order_id))
-        connection.execute(sa.update(parcels).where(waited).values(ship_by=ship_by, backordered_until=None))
 
 
 class Promises:
@@ -154,7 +153,7 @@ class Promises:
         return units
 
     def _waiting_units(self, order_id: str, *which: sa.ColumnElement[bool]) -> dict[str, int]:
-        waiting = sa.and_(parcels.c.order_id == order_id, parcels.c.status == ParcelStatus.PLANNED, _WAITING_FOR_GOODS)
+        waiting = sa.and_(parcels.c.order_id == order_id, parcels.c.status == ParcelStatus.PLANNED, WAITING_FOR_GOODS)
         units = Counter[str]()
         with self._engine.connect() as connection:
             for lines in connection.scalars(sa.select(parcels.c.lines).where(waiting, *which)):
@@ -174,5 +173,8 @@ class Promises:
             ]
 
 
-def _method(connection: sa.Connection, order_id: str) -> str:
-    return str(connection.scalar(sa.select(orders.c.shipping_method).where(orders.c.id == order_id)))
+def _ship_by(moment: datetime) -> sa.ColumnElement[datetime]:
+    """By the shipping method of the parcel's order, counted from this moment."""
+    method = sa.select(orders.c.shipping_method).where(orders.c.id == parcels.c.order_id).scalar_subquery()
+    by_method = {code: moment + timedelta(hours=known.handling_hours) for code, known in SHIPPING_METHODS.items()}
+    return sa.case(by_method, value=method, else_=moment + timedelta(hours=ShippingMethod.handling_hours))
