@@ -68,9 +68,10 @@ class WatchdogActivities:
     async def _late(self, moment: datetime) -> "list[tuple[Promised, OperatorTask]]":
         tasks = []
         for late in await asyncio.to_thread(self._promises.late, moment):
-            with typed_failures():
-                await asyncio.to_thread(self._promises.record_late, late)
-            activity.heartbeat()
+            if not late.late:
+                with typed_failures():
+                    await asyncio.to_thread(self._promises.record_late, late)
+                activity.heartbeat()
             text = f"parcel {late.parcel} of order {late.number} was not dispatched by {late.until:%d.%m. %H:%M} UTC"
             tasks.append((late, _task(OperatorTaskCode.PARCEL_LATE, late.until, text, late.parcel)))
         return tasks

@@ -134,7 +134,8 @@ class OrderStore:
             money = views.payment_balance(
                 balances(connection, order_id), credit_of_order(connection, order_id), row.currency
             )
-            done = resolutions_of(connection, order_id)
+            failed = any(ParcelStatus(parcel.status).failed_delivery for parcel in parcel_rows)
+            done = resolutions_of(connection, order_id) if failed else {}
         shown = [views.parcel_view(parcel, backordered, done.get(parcel.number)) for parcel in parcel_rows]
         return views.order_view(row, lines, shown, backordered, money)
 

@@ -36,12 +36,13 @@ _BARELY = timedelta(hours=1)  # an extension by less is a repeat of the request
 
 @dataclass(frozen=True)
 class Promised:
-    """A parcel whose order was promised something about it, until this moment."""
+    """A parcel whose order was promised something about it until this moment; `late` once it is recorded as late."""
 
     order_id: str
     number: int
     parcel: int
     until: datetime
+    late: bool
 
 
 def promise_dispatch(connection: sa.Connection, order_id: str, backordered_for: timedelta) -> None:
@@ -162,14 +163,21 @@ class Promises:
 
     def _promised(self, until: sa.Column[datetime], moment: datetime, *statuses: ParcelStatus) -> list[Promised]:
         query = (
-            sa.select(parcels.c.order_id, orders.c.number.label("order"), parcels.c.number, until.label("until"))
+            sa.select(
+                parcels.c.order_id,
+                orders.c.number.label("order"),
+                parcels.c.number,
+                until.label("until"),
+                parcels.c.late_at,
+            )
             .join(orders, orders.c.id == parcels.c.order_id)
             .where(parcels.c.status.in_(statuses), until < naive(moment), orders.c.status.in_(_SOLD))
             .order_by(until, parcels.c.order_id, parcels.c.number)
         )
         with self._engine.connect() as connection:
             return [
-                Promised(row.order_id, row.order, row.number, aware(row.until)) for row in connection.execute(query)
+                Promised(row.order_id, row.order, row.number, aware(row.until), row.late_at is not None)
+                for row in connection.execute(query)
             ]
 
 
