@@ -30,6 +30,8 @@ class TemporalAway(Exception):
 
 def is_temporal_away(error: Exception) -> bool:
     """Whether Temporal cannot be reached; a lazy client raises RuntimeError when its first connection fails."""
+    if isinstance(error, TemporalAway):
+        return True
     if isinstance(error, RPCError):
         return error.status in _AWAY
     return isinstance(error, RuntimeError) and "Failed client connect" in str(error)

@@ -76,9 +76,7 @@ class OperatorAnswers:
             return subject.given(outcome, refusal.code, refusal.message)
         except StillWorking:
             return subject.given(AnswerOutcome.ACCEPTED)
-        except TemporalAway:
-            return subject.given(AnswerOutcome.NOT_ANSWERED)
-        except (RPCError, RuntimeError) as error:
+        except (TemporalAway, RPCError, RuntimeError) as error:
             if not is_temporal_away(error):
                 raise
             return subject.given(AnswerOutcome.NOT_ANSWERED)

@@ -49,7 +49,7 @@ class OverdueDecisions:
         except StillWorking:
             return None
         except (TemporalAway, RPCError, RuntimeError) as error:
-            if not isinstance(error, TemporalAway) and not is_temporal_away(error):
+            if not is_temporal_away(error):
                 raise
             return UNAVAILABLE
         return None

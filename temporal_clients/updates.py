@@ -23,7 +23,6 @@ from temporalio.workflow import UpdateMethodMultiParam
 from temporal_clients.errors import StillWorking, TemporalAway, UpdateRefused
 
 QUICK = timedelta(seconds=5)
-_REUSE = {False: WorkflowIDReusePolicy.REJECT_DUPLICATE, True: WorkflowIDReusePolicy.ALLOW_DUPLICATE}
 
 P = TypeVar("P")
 S = TypeVar("S")
@@ -56,6 +55,7 @@ class WorkflowClient:
         Raises StillWorking once it is started, and TemporalAway when that is not known.
         """
         handle = self.client.get_workflow_handle_for(run, workflow_id)
+        reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE
         started = False
         try:
             async with asyncio.timeout(self.patience_seconds):
@@ -66,7 +66,7 @@ class WorkflowClient:
                         id=workflow_id,
                         task_queue=queue,
                         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                        id_reuse_policy=_REUSE[again],
+                        id_reuse_policy=reuse,
                         static_summary=summary,
                         static_details=details,
                     )
