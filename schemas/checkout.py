@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Protocol, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -181,8 +181,17 @@ class CancelledLine(Payload):
     quantity: int
 
 
-def units_of(lines: Iterable[CancelledLine]) -> Counter[str]:
-    """Units by SKU."""
+class UnitsOfSku(Protocol):
+    """A line of whatever names a SKU and so many units of it."""
+
+    @property
+    def sku(self) -> str: ...
+    @property
+    def quantity(self) -> int: ...
+
+
+def units_of(lines: Iterable[UnitsOfSku]) -> Counter[str]:
+    """Units by SKU; one that is named with 0 is among them."""
     return Counter(summed([Demand(line.sku, line.quantity) for line in lines]))
 
 

@@ -1,13 +1,14 @@
 """Picking: what warehouse staff took from their shelves for a parcel, and what was missing there."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
 
 from schemas.base import Payload, Request, Sku
+from schemas.checkout import units_of
 
 
 class LineToPick(Request):
@@ -39,7 +40,7 @@ class PickParcel(Payload):
     @property
     def units(self) -> Counter[str]:
         """Units by SKU."""
-        return units_picked(self.lines)
+        return units_of(self.lines)
 
 
 class RecordPick(PickParcel):
@@ -64,7 +65,7 @@ class ParcelPicked(Payload):
     @property
     def units(self) -> Counter[str]:
         """Units by SKU that were picked."""
-        return units_picked(self.lines)
+        return units_of(self.lines)
 
 
 class PickPending(Payload):
@@ -98,14 +99,6 @@ class PickList(Payload):
 
     items: list[ParcelWaiting]
     next_cursor: str | None = None
-
-
-def units_picked(lines: Iterable[PickedLine]) -> Counter[str]:
-    """Units by SKU; a SKU of which there was none is named with 0."""
-    units = Counter[str]()
-    for line in lines:
-        units[line.sku] += line.quantity
-    return units
 
 
 def _lines(units: Mapping[str, int]) -> list[PickedLine]:
