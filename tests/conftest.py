@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -24,9 +25,20 @@ from schemas.catalog import Brand, Category, Price, Product, Variant
 from temporal_clients.connection import connect_temporal
 from tests.fixture_types import PASSWORD, Customer, MakeCustomer, MakeProduct
 
+
 WAREHOUSES = [("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2), ("ROT", "Rotterdam", "NL", 3)]
 _numbers = itertools.count(1)
 T = TypeVar("T")
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Writing one for each failed attempt of an activity is a quarter of what a test of an outage costs."""
+    if record.exc_info:
+        record.msg, record.args, record.exc_info = f"{record.getMessage()}: {record.exc_info[1]!r}", (), None
+    return True
+
+
+logging.getLogger("temporalio.activity").addFilter(_without_traceback)
 
 
 @pytest.fixture(scope="session")
