@@ -31,3 +31,7 @@ def service_actor(client_id: str) -> str:
 def system_actor(part: str) -> str:
     """A part of ours that works without being asked."""
     return f"{SYSTEM_ACTOR}:{part}"
+
+
+WATCHDOG_ACTOR = system_actor("watchdog")
+"""What decides by rule when nobody has answered in time."""

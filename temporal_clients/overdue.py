@@ -7,7 +7,7 @@ from temporalio.service import RPCError
 
 from activities.unanswered_tasks import UNAVAILABLE
 from adapters.mysql.orders.promises import Promises
-from domain.actors import system_actor
+from domain.actors import WATCHDOG_ACTOR
 from schemas.checkout import CancelledLine
 from schemas.fulfilment import ParcelOutcome
 from schemas.operator_tasks import UnansweredTask
@@ -17,7 +17,6 @@ from temporal_clients.checkouts import CheckoutClient
 from temporal_clients.errors import StillWorking, TemporalAway, UpdateRefused, is_temporal_away
 from temporal_clients.parcel_resolutions import ParcelResolutionClient
 
-_ACTOR = system_actor("watchdog")
 _NO_PARCEL = 0  # which the order refuses
 _UNANSWERED = "nobody has answered in time"
 
@@ -55,11 +54,11 @@ class OverdueDecisions:
         return None
 
     async def _retry_compensation(self, order_id: str, update_id: str, _: int) -> None:
-        retry = SettleCompensation(actor=_ACTOR, reason=_UNANSWERED, retry=True)
+        retry = SettleCompensation(actor=WATCHDOG_ACTOR, reason=_UNANSWERED, retry=True)
         await self._checkouts.settle(order_id, update_id, retry)
 
     async def _ask_carrier(self, order_id: str, update_id: str, parcel: int) -> None:
-        settlement = SettleParcel(parcel=parcel, outcome=ParcelOutcome.RETRY, actor=_ACTOR, reason=_UNANSWERED)
+        settlement = SettleParcel(parcel=parcel, outcome=ParcelOutcome.RETRY, actor=WATCHDOG_ACTOR, reason=_UNANSWERED)
         await self._checkouts.settle_parcel(order_id, update_id, settlement)
 
     async def _cancel_backorder(self, order_id: str, update_id: str, parcel: int) -> None:
@@ -67,7 +66,7 @@ class OverdueDecisions:
         missing = await asyncio.to_thread(self._promises.overdue_units, order_id, parcel)
         if missing:
             lines = [CancelledLine(sku=sku, quantity=quantity) for sku, quantity in missing.items()]
-            request = CancelOrder(actor=_ACTOR, reason="its goods have not arrived in time", lines=lines)
+            request = CancelOrder(actor=WATCHDOG_ACTOR, reason="its goods have not arrived in time", lines=lines)
             await self._checkouts.cancel(order_id, update_id, request)
 
     async def _refund_parcel(self, order_id: str, _: str, parcel: int) -> None:

@@ -1,6 +1,6 @@
 """Has done what was decided about a parcel that was lost or returned."""
 
-from domain.actors import SYSTEM_ACTOR
+from domain.actors import WATCHDOG_ACTOR
 from schemas.parcel_resolutions import ParcelResolutionAnswer, ResolutionAction, ResolveParcel
 from temporal_clients.updates import WorkflowClient
 from workflows.names import ORDERS_QUEUE, parcel_resolution_workflow_id
@@ -26,6 +26,6 @@ class ParcelResolutionClient(WorkflowClient):
         """Refund a parcel that no operator has answered in time; as often as it is asked, once. As `resolve`."""
         return await self.resolve(
             ResolveParcel(
-                order_id=order_id, parcel=parcel, action=ResolutionAction.REFUND, reason=reason, actor=SYSTEM_ACTOR
+                order_id=order_id, parcel=parcel, action=ResolutionAction.REFUND, reason=reason, actor=WATCHDOG_ACTOR
             )
         )

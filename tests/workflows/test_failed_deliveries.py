@@ -245,7 +245,7 @@ async def test_the_task_says_when_a_rule_refunds_and_which_route_acts(
         assert task.outlasts
         assert (await resolutions.refund_by_rule(failed.id, task.parcel, "not answered in time")).code is None
     assert tasks_of(failed) == []
-    assert {event.actor for event in failed.events() if event.type == "parcel.resolved"} == {"system"}
+    assert {event.actor for event in failed.events() if event.type == "parcel.resolved"} == {"system:watchdog"}
     assert Counter(refunded(provider_journal, failed)) == Counter([SHARES[2], SHARES[3]])
     assert levels(failed) == [(4, 0), (4, 0), (4, 0)]
 

@@ -107,9 +107,13 @@ class Promises:
         step = f"backorder-reminder-{waiting.parcel}:{waiting.until:%Y%m%dT%H%M%S}"
         data = {"parcel": waiting.parcel, "wait_until": waiting.until.isoformat()}
 
+        with self._engine.connect() as connection:
+            if recorded(connection, waiting.order_id, step):
+                return False
+
         def work(connection: sa.Connection) -> bool:
             order = lock_order(connection, waiting.order_id)
-            if recorded(connection, waiting.order_id, step) is not None:
+            if recorded(connection, waiting.order_id, step):
                 return False
             append(connection, order, Change(step, EventType.ORDER_BACKORDER_REMINDER, SYSTEM_ACTOR, data))
             return True
