@@ -208,6 +208,18 @@ class Testbed:
         process.terminate()
         return process.wait(timeout=45)
 
+    @contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """For the length of the block, this process does not run; afterwards again, if it did before."""
+        ran = name in self.processes
+        if ran:
+            self.stop(name)
+        try:
+            yield
+        finally:
+            if ran:
+                self.start(name)
+
     def close(self) -> None:
         """End everything this testbed started."""
         for process in self.processes.values():

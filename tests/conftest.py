@@ -25,7 +25,6 @@ from schemas.catalog import Brand, Category, Price, Product, Variant
 from temporal_clients.connection import connect_temporal
 from tests.fixture_types import PASSWORD, Customer, MakeCustomer, MakeProduct
 
-
 WAREHOUSES = [("BER", "Berlin", "DE", 1), ("AMS", "Amsterdam", "NL", 2), ("ROT", "Rotterdam", "NL", 3)]
 _numbers = itertools.count(1)
 T = TypeVar("T")

@@ -17,11 +17,19 @@ from adapters.mysql.history import Change, append, lock_order
 from adapters.mysql.outbox import Outbox, order_outbox, product_outbox
 from adapters.mysql.tables.catalog import product_events
 from adapters.mysql.tables.orders import order_events, orders
+from dev.testbed import Testbed
 from domain.events import EventType
 from schemas.events import OrderStatusChanged, ProductChanged
 from tests.fixture_types import MakeProduct
 
 WriteEvents = Callable[[int], str]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_other_relay(bed: Testbed) -> Iterator[None]:
+    """The engine's own relay, started by other tests, would publish what these wait to publish themselves."""
+    with bed.without("relay"):
+        yield
 
 
 @pytest.fixture

@@ -77,12 +77,8 @@ def place(skipping: Client, connections: Connections) -> Place:
 @pytest.fixture
 def no_other_worker(bed: Testbed) -> Iterator[None]:
     """The engine's own worker, started by other tests, polls the same queues and has no patch of a test."""
-    ran = "order-worker" in bed.processes
-    if ran:
-        bed.stop("order-worker")
-    yield
-    if ran:
-        bed.start("order-worker")
+    with bed.without("order-worker"):
+        yield
 
 
 @pytest_asyncio.fixture(loop_scope="session")
