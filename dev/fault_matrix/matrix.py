@@ -38,6 +38,7 @@ _CONCURRENCY, _CONCURRENT_KILLS = 12, 6
 _NOT_SETTLED = (DifferenceStatus.OPEN, DifferenceStatus.WATCHED, DifferenceStatus.REPAIRING)
 # So short that a backordered order extends its reservation more than once.
 _RESERVED_SECONDS = 20
+_SHORT = {"SHORT_TIMEOUTS": "yes", "ORDERS_RESERVATION_HOURS": str(_RESERVED_SECONDS / 3600)}
 WORKERS = ("faulty-worker", "faulty-worker#2")
 
 
@@ -73,26 +74,20 @@ class Cables:
 
 
 @contextmanager
-def faulty_engine(
-    mutant: str = "none", cables: Cables | None = None, carrier_step_seconds: float = 0.2
-) -> Iterator[Testbed]:
-    """A private engine whose workers fail on command, with a mistake built in when a mutant is named.
+def faulty_engine(cables: Cables | None = None, carrier_step_seconds: float = 0.2) -> Iterator[Testbed]:
+    """A private engine whose workers fail on command.
 
     With cables all of its processes reach MySQL and Kafka through them, and its workers have production's time-outs
     and reservations.
     """
     environment = dict(os.environ)  # which a new testbed makes its own
     bed = Testbed.create()
-    worker = {"FAULTS": str(bed.place.state / "faults"), "MUTANT": mutant}
-    shutil.rmtree(worker["FAULTS"], ignore_errors=True)  # of an earlier engine at this place
     try:
         bed.start("mail", "payment-simulator")
         bed.start("carrier-simulator", CARRIER_STEP_SECONDS=str(carrier_step_seconds))
         wired = cables.addresses(bed) if cables is not None else {}
-        if cables is None:
-            worker |= {"SHORT_TIMEOUTS": "yes", "ORDERS_RESERVATION_HOURS": str(_RESERVED_SECONDS / 3600)}
         bed.start("relay", "api", **wired)
-        bed.start(*WORKERS, **wired, **worker)
+        start_workers(bed, **wired)
         yield bed
     finally:
         bed.close()
@@ -100,14 +95,25 @@ def faulty_engine(
         os.environ.update(environment)
 
 
+def start_workers(bed: Testbed, mutant: str = "none", **environment: str) -> None:
+    """Workers that fail on command, with a mistake built in when a mutant is named; those that run end first."""
+    bed.stop_all(*(name for name in WORKERS if name in bed.processes))
+    faults = bed.place.state / "faults"
+    shutil.rmtree(faults, ignore_errors=True)  # of earlier workers at this place
+    bed.start(*WORKERS, FAULTS=str(faults), MUTANT=mutant, **(environment or _SHORT))
+
+
 async def play(
-    bed: Testbed, selects: Callable[[Cell], bool], seed: int, report: Callable[[Outcome], None] = lambda _: None
+    bed: Testbed,
+    select: Callable[[list[Cell]], list[Cell]],
+    seed: int,
+    report: Callable[[Outcome], None] = lambda _: None,
 ) -> Result:
-    """Play the selected cells and report each as it ends."""
+    """Play those of all cells that are selected, and report each as it ends."""
     result = Result(seed)
     async with shared_environment(bed, seed) as (shared, stores, client):
         open_shop(stores)
-        selected = [cell for cell in cells(activities(stores, client)) if selects(cell)]
+        selected = select(cells(activities(stores, client)))
         random.Random(seed).shuffle(selected)  # noqa: S311 - to be played again, not a secret
         watching = asyncio.create_task(watch(shared.sides, result))
         killing = [cell for cell in selected if cell.fault.kind is Kind.KILLED]
