@@ -26,6 +26,12 @@ fault among them. A cell says how the order ended; the oracle (`dev/fault_matrix
 with those of the payment provider and the carrier, stock with its ledger, and the history with the allowed moves; while
 the orders ran it checked all orders and all stock twice a second.
 
+*Invalid data*: a step of the order on our own stores meets a value that MySQL refuses. Before the order is paid for it
+is compensated; what is compensated already, or authorized and not recorded, waits for an operator, who has it tried
+again. *Order terminated*: the order's workflow is terminated once the activity is done, and staff adopt the order when
+the sweep lists it. Both are of orders that run: – where they cannot be. *Cancelled* is also an order that was never
+placed.
+
 """
 
 console = Console(highlight=False)

@@ -14,12 +14,18 @@ TIMEOUT = timedelta(seconds=3)  # of every call, in workers that fail on command
 
 
 class Kind(StrEnum):
-    """How an attempt at an activity fails."""
+    """How an attempt at an activity fails, or what it meets."""
 
     FAILS_BEFORE = "fails before"
     FAILS_AFTER = "fails after"
     TIMES_OUT = "times out after"
     KILLED = "worker killed"
+    INVALID_DATA = "invalid data"
+    ORDER_TERMINATED = "order terminated"
+
+
+RETRIED = (Kind.FAILS_BEFORE, Kind.FAILS_AFTER, Kind.TIMES_OUT, Kind.KILLED)
+"""What the next attempt mends."""
 
 
 class CarrierAnswer(StrEnum):

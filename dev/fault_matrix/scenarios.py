@@ -7,7 +7,7 @@ from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.fault_matrix import actions, picking
 from dev.fault_matrix.cells import Cell, Course, Scenario, Target
 from dev.fault_matrix.failed_deliveries import lose_and_refund
-from dev.fault_matrix.faults import CARRIER_OPERATIONS, CarrierAnswer, Fault, Kind
+from dev.fault_matrix.faults import CARRIER_OPERATIONS, RETRIED, CarrierAnswer, Fault, Kind
 from dev.shop import PICKING
 from domain.orders import OrderStatus
 from schemas.checkout import OnShortage
@@ -167,6 +167,19 @@ _OTHER_CALLS = (
     ("retrieve_shipment", "", PARCEL_DIED_LATE),
     ("catch_up_ledger", "", REFUNDED_AT_DASHBOARD),
 )
+# The outside systems that these call know nothing of our columns.
+_CALL_OUTSIDE = frozenset(
+    {
+        "authorize_payment",
+        "retrieve_payment",
+        "abandon_payment",
+        "capture_payment",
+        "void_payment",
+        "book_shipment",
+        "cancel_shipment",
+        "retrieve_shipment",
+    }
+)
 EXCLUDED = {
     "expire_reservations": "scheduled, for all orders at once",
     "reconcile_stock": "scheduled, for all stock at once",
@@ -184,13 +197,18 @@ EXCLUDED = {
 def cells(activities: list[str]) -> list[Cell]:
     """Every activity of an order × every fault × both courses; some of them at another of its calls as well.
 
-    And every answer of the carrier to every command.
+    And every answer of the carrier to every command. Only the workflow of an order that runs can be terminated, and
+    only its own steps on our stores meet an error of its own data.
     """
     names = [name for name in dict.fromkeys(activities) if name not in EXCLUDED]
     calls = [(name, "", _LEADS_TO.get(name, DELIVERED)) for name in names]
+    running = [call for call in [*calls, *_OTHER_CALLS] if call[2].target is Target.ORDER]
+    on_stores = [call for call in calls if call in running and call[0] not in _CALL_OUTSIDE]
     of_the_carrier = [call for call in calls if call[0] in CARRIER_OPERATIONS]
     faults: list[tuple[tuple[str, str, Scenario], Kind | CarrierAnswer]] = [
-        *product([*calls, *_OTHER_CALLS], Kind),
+        *product([*calls, *_OTHER_CALLS], RETRIED),
+        *product(on_stores, [Kind.INVALID_DATA]),
+        *product(running, [Kind.ORDER_TERMINATED]),
         *product(of_the_carrier, CarrierAnswer),
     ]
     return [
