@@ -159,7 +159,7 @@ class Play:
             if self.carrier.statuses(self.order.id, number)[-1] != status:
                 self.carrier.advance(self.order.id, status, number)
                 await self.order.carrier_event(status, number)
-        last = max(numbers)
+        last = max(numbers, default=0)
         await until(lambda: self.order.event_types().count(f"parcel.{status}") == last)
         if status is P.DISPATCHED:
             await until(lambda: self.order.event_types().count("payment.captured") == last)
