@@ -15,6 +15,7 @@ class FulfilmentInput(Payload):
     """The input of FulfilmentWorkflow: one parcel from one warehouse.
 
     With `adopt` it replaces one that died: what the carrier and our own record say comes before anything is booked.
+    With `stop` its order wants it stopped, so that nothing is booked any more.
     """
 
     order_id: str
@@ -24,6 +25,7 @@ class FulfilmentInput(Payload):
     shipping_method: str
     on_hold: bool = False
     adopt: bool = False
+    stop: bool = False
 
 
 class HoldParcel(Payload):

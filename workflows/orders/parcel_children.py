@@ -16,7 +16,9 @@ from workflows.running import RunningChild
 Child: TypeAlias = ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult] | RunningChild
 
 
-async def start_parcel(order: CheckoutInput, plan: ParcelPlan, parcels: int, *, on_hold: bool, adopt: bool) -> Child:
+async def start_parcel(
+    order: CheckoutInput, plan: ParcelPlan, parcels: int, *, on_hold: bool, adopt: bool, stop: bool
+) -> Child:
     """Start it. Raises WorkflowAlreadyStartedError when it runs."""
     return await workflow.start_child_workflow(
         FulfilmentWorkflow.run,
@@ -28,6 +30,7 @@ async def start_parcel(order: CheckoutInput, plan: ParcelPlan, parcels: int, *, 
             shipping_method=order.shipping_method,
             on_hold=on_hold,
             adopt=adopt,
+            stop=stop,
         ),
         id=fulfilment_workflow_id(order.order_id, plan.number),
         task_queue=FULFILMENT_QUEUE,

@@ -269,7 +269,10 @@ class OrderParcels:
             return RunningChild(workflow_id, lambda: self._is_final(number))
 
     async def _start(self, number: int, *, adopt: bool = False) -> Child:
-        return await start_parcel(self._order, self._plans[number], len(self._plans), on_hold=self.on_hold, adopt=adopt)
+        """One that replaces another stops its parcel, unless that was dispatched: it books nothing meanwhile."""
+        stop = adopt and number not in self._updates
+        plan, parcels = self._plans[number], len(self._plans)
+        return await start_parcel(self._order, plan, parcels, on_hold=self.on_hold, adopt=adopt, stop=stop)
 
     def _apply_reduction(self, number: int, reduction: Reduction) -> None:
         self._reductions[reduction.step] = reduction

@@ -53,9 +53,9 @@ class FulfilmentWorkflow(ParcelPreparation):
         self._picking = Picking(job, self._parcel, self._backorder, self._timeline)
         self._carrier_events: list[CarrierEvent] = []
         self._settlements: list[ParcelSettlement] = []
-        self._cancelled = False  # the order wants it stopped, and nothing has been done about that yet
+        self._cancelled = job.stop  # the order wants it stopped, and nothing has been done about that yet
         self._stopping = ""  # why it is not known whether it could be stopped
-        self._order_waits = False  # the order has not been signalled yet that nobody knows
+        self._order_waits = job.stop  # the order has not been signalled yet that nobody knows
         self._unclear = False  # whether the carrier has a booking
         self._on_hold = job.on_hold
         self._too_late_to_hold = False
