@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import httpx2
@@ -25,6 +26,7 @@ from workflows.orders.checkout import CheckoutWorkflow
 from workflows.orders.order_sweep import OrderSweepWorkflow
 
 _PATIENCE_SECONDS = 120.0
+_WORKFLOW_TASK_SECONDS = 10.0
 _HOLDS = {EntryKind.AUTHORIZATION: 1, EntryKind.CAPTURE: -1, EntryKind.VOID: -1}
 
 
@@ -33,11 +35,26 @@ async def adopt(run: OrderUnderTest) -> bool:
 
     Of an order that its parcel has ended meanwhile nothing may be listed: its payment asks after it, in some days.
     """
-    while (order := await asyncio.to_thread(run.order)) is not None:
-        if order.status in FINAL_STATUSES or await _is_listed(run):
-            await _adopt(run)
+    if not await _placed(run):
+        return False
+    while not (await _has_ended(run) or await _is_listed(run)):
+        pass  # something has happened in it meanwhile
+    await _adopt(run)
+    return True
+
+
+async def _placed(run: OrderUnderTest) -> bool:
+    """Whether it is; the worker learns only with its workflow task that the workflow was terminated, and goes on."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_WORKFLOW_TASK_SECONDS):
+            await run.order_when(lambda _: True)
             return True
     return False
+
+
+async def _has_ended(run: OrderUnderTest) -> bool:
+    order = await asyncio.to_thread(run.order)
+    return order is not None and order.status in FINAL_STATUSES
 
 
 async def _is_listed(run: OrderUnderTest) -> bool:

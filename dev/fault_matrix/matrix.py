@@ -6,7 +6,7 @@ import random
 import shutil
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -124,7 +124,8 @@ async def play(
         watching.cancel()
         await check(shared.sides, result)  # the last check may have been before the last mistake
         result.while_running += await all_events_published(stores)
-        result.while_running += await payments_reconciled(client, stores)
+        settled = [outcome.order_id for outcome in result.outcomes if outcome.settled]
+        result.while_running += await payments_reconciled(client, stores, settled)
     return result
 
 
@@ -178,12 +179,14 @@ async def check(sides: Sides, result: Result) -> None:
     result.checks += 1
 
 
-async def payments_reconciled(client: Client, stores: Connections) -> Sequence[str]:
-    """The differences that the product's own reconciliation of payments finds; there must be none."""
+async def payments_reconciled(client: Client, stores: Connections, settled: Collection[str] = ()) -> Sequence[str]:
+    """The differences that the product's own reconciliation of payments finds; there must be none, but those that an
+    operator has settled by hand.
+    """
     run = PaymentReconciliationWorkflow.run
     done = await client.execute_workflow(run, id=f"reconciliation-{uuid.uuid4()}", task_queue=PAYMENTS_QUEUE)
     if not done.orders:
         return ["reconciliation: it compared nothing"]
     page = PaymentDifferences(stores.engine, timedelta(0)).page(None, 100)  # open ones come first
-    unsettled = [item for item in page.items if item.status in _NOT_SETTLED]
+    unsettled = [item for item in page.items if item.status in _NOT_SETTLED and item.order_id not in settled]
     return [f"reconciliation: {item.kind} {item.effect} of {item.order_id} is {item.status}" for item in unsettled]

@@ -253,9 +253,11 @@ def _dispatched_amount(stores: Connections, order_id: str) -> int:
 
 
 def _not_charged(stores: Connections, order_id: str) -> int:
-    """What was cancelled of the order, as its customer was answered."""
+    """What was cancelled of the order, as its customer was answered; one that was adopted may not have come to that."""
     events = OrderStore(stores.engine).history(order_id).items
-    amounts = [event.data["not_charged"] for event in events if event.type == EventType.ORDER_LINES_CANCELLED]
+    adopted = any(event.type == EventType.ORDER_ADOPTED for event in events)
+    cancelled = EventType.PARCEL_REDUCED if adopted else EventType.ORDER_LINES_CANCELLED
+    amounts = [event.data["not_charged"] for event in events if event.type == cancelled]
     return sum(Money.model_validate(amount).amount for amount in amounts)
 
 

@@ -42,12 +42,13 @@ T = TypeVar("T")
 
 @dataclass
 class Outcome:
-    """How an order ended, and what is wrong with that."""
+    """How an order ended, and what is wrong with that; whether an operator has `settled` something by hand."""
 
     cell: Cell
     order_id: str
     ended: str
     violations: list[str] = field(default_factory=list)
+    settled: bool = False
 
     @property
     def title(self) -> str:
@@ -88,7 +89,7 @@ class Play(OrderUnderTest):
         except TimeoutError:
             return Outcome(self.cell, self.order_id, "nowhere", [f"liveness: no end within {PATIENCE_SECONDS:.0f} s"])
         found = self.errors + await asyncio.to_thread(self.violations)
-        outcome = Outcome(self.cell, self.order_id, ended, found)
+        outcome = Outcome(self.cell, self.order_id, ended, found, self._is_settled())
         if not self.has_struck():
             outcome.violations.append("matrix: the fault never happened")
         right = right_ends(self.cell)
@@ -126,9 +127,11 @@ class Play(OrderUnderTest):
         order = self.order()
         refunded = scenario.refunds if order is not None and order.payment.captured.amount else 0
         granted = {self.customer: scenario.credit} if scenario.credit else {}
-        settled = self._settlements > 0 and self.cell.fault.kind is Kind.INVALID_DATA
-        expected = Expected(self.sku, stock, refunded, granted, settled)
+        expected = Expected(self.sku, stock, refunded, granted, self._is_settled())
         return list(violations_at_end(self.environment.sides, self.order_id, expected))
+
+    def _is_settled(self) -> bool:
+        return self._settlements > 0 and self.cell.fault.kind is Kind.INVALID_DATA
 
     # --- what happens in every scenario
 

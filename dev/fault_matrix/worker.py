@@ -57,16 +57,23 @@ class _FaultyActivities(ActivityInboundInterceptor):
         found = _ID.search(info.workflow_id or "")
         key = getattr(input.args[0], "idempotency_key", "") if input.args else ""
         kind = self._faults.armed(found[0], info.activity_type, key) if found else None
+        if found is not None and self._has_invalid_data(kind, found[0]):
+            return await super().execute_activity(replace(input, fn=_refuse_data))
         if found is None or kind is None:
             return await super().execute_activity(input)
         if kind is Kind.FAILS_BEFORE and self._faults.strike(found[0]):
             raise RuntimeError("failed before anything was done")
-        if kind is Kind.INVALID_DATA and self._faults.strike(found[0]):
-            return await super().execute_activity(replace(input, fn=_refuse_data))
         result = await super().execute_activity(input)
         if self._faults.strike(found[0]):
             await self._fail_after(kind, found[0])
         return result
+
+    def _has_invalid_data(self, kind: Kind | None, subject: str) -> bool:
+        """No other attempt at this call can do better, while an operator may have it tried by another."""
+        info = activity.info()
+        call = f"{info.workflow_run_id} {info.activity_id}"
+        struck = kind is Kind.INVALID_DATA and self._faults.strike(subject, call)
+        return struck or self._faults.strikes_again(subject, call)
 
     async def _fail_after(self, kind: Kind, subject: str) -> None:
         """Everything was done, and nobody learns of it; the workflow of an order that is terminated least of all."""
