@@ -10,12 +10,13 @@ from temporalio.client import Client
 from adapters.connections import Connections
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from domain.fulfilment import ParcelStatus
-from domain.orders import OrderStatus
+from domain.orders import OrderStatus, PaymentStatus
 from schemas.operator_tasks import OperatorTaskCode, OperatorTaskView
 from schemas.order_sweep import OrdersSwept
 from temporal_clients.orders import RunningOrders
 from tests.workflows.lost_orders import Adopt, age, check_money_and_stock, lose
 from tests.workflows.orders import Order
+from tests.workflows.refunds import made, refund
 from tests.workflows.waiting import until, until_async
 from workflows.names import ORDERS_QUEUE
 from workflows.orders.order_sweep import OrderSweepWorkflow
@@ -84,6 +85,18 @@ async def test_the_sweep_lists_what_is_left_of_an_ended_order(
     await order.carrier_event(ParcelStatus.DELIVERED, 1)
     await order.handle.result()
     check_money_and_stock(order, connections, 1)
+
+
+async def test_the_sweep_lists_no_order_that_has_ended_and_was_refunded_in_part(
+    *, two_in_real_time: Order, sweep: Sweep, temporal_client: Client, connections: Connections
+) -> None:
+    order = two_in_real_time
+    await order.delivered_all()
+    made(await refund(temporal_client, order.id, 700))
+    assert order.view().payment_status is PaymentStatus.PARTIALLY_REFUNDED
+    age(connections, order)
+    await sweep()
+    assert tasks_of(connections, order) == []
 
 
 async def test_the_sweep_lists_a_workflow_whose_order_has_ended(
