@@ -28,7 +28,6 @@ from tests.workflows.orders import Order
 from tests.workflows.provider import Authenticate, Fault, MakeFault
 from tests.workflows.time_skipping import skip
 from tests.workflows.waiting import Handle, current_details, execution_status, until, until_quiet
-from tests.workflows.workers import Workers
 from workflows.orders.checkout import CheckoutWorkflow
 from workflows.parcels.fulfilment import FulfilmentWorkflow
 
@@ -60,7 +59,6 @@ class Story:
     carrier: CarrierControl
     provider_fault: MakeFault
     authenticate: Authenticate
-    workers: Workers
     updates: list[WorkflowUpdateHandle[Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
@@ -83,11 +81,8 @@ class Story:
         """Do it once everything is quiet, if it can be done now; nobody waits for the answer.
 
         The time-skipping server cannot do with what races a call or a timer (see `time_skipping`): that is left to the
-        fault matrix. Workers alone end in the middle of what has just begun.
+        fault matrix.
         """
-        if step.what == "restart_workers":
-            await self.workers.restart()
-            return
         if not await self._quiet() and step.what == "pass":
             return
         play: Callable[[Step], Awaitable[None]] = getattr(self, f"_{step.what}")

@@ -5,13 +5,11 @@
 
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
-from temporalio.client import Client
 
 from adapters.connections import Connections
 from adapters.mysql.orders.stock import Stock
@@ -25,8 +23,6 @@ from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import Authenticate, Journal, MakeFault
 from tests.workflows.stories import PICKED_AT, Step, Story, missing, shipped
-from tests.workflows.time_skipping import skipping_server
-from tests.workflows.workers import Workers
 
 P = ParcelStatus
 STORIES = int(os.environ.get("STORIES", "20"))
@@ -67,28 +63,7 @@ steps = st.one_of(
     st.builds(Step, st.just("pass"), detail=st.sampled_from(["1", "30", "200"])),
     st.just(Step("settle")),
     st.just(Step("cancel_in_the_web_ui")),
-    st.just(Step("restart_workers")),
 )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server() -> AsyncIterator[Client]:
-    async with skipping_server() as client:
-        yield client
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def workers(server: Client, connections: Connections) -> AsyncIterator[Workers]:
-    running = Workers(server, connections)
-    await running.start()
-    yield running
-    await running.stop()
-
-
-@pytest.fixture(scope="module")
-def skipping(server: Client, workers: Workers) -> Client:
-    """Instead of the one whose workers run all the time."""
-    return server
 
 
 @pytest.fixture(autouse=True)
@@ -118,9 +93,7 @@ def picks_are_confirmed(connections: Connections) -> Iterator[None]:
     booked=True,
     steps=[
         Step("cancel_line", line=0),
-        Step("restart_workers"),
         Step("pick", line=0, units=1),
-        Step("restart_workers"),
         Step("report", parcel=2, detail=P.DISPATCHED),
     ],
 )
@@ -141,14 +114,13 @@ async def test_any_story_ends_right(
     carrier: CarrierControl,
     provider_fault: MakeFault,
     authenticate: Authenticate,
-    workers: Workers,
     provider_journal: Journal,
     connections: Connections,
 ) -> None:
     units = {make_product(stock={at: IN_STOCK}, price=price): units for at, price, units in lines}
     order = await place(units, payment_method=method)
     note("\n".join(["", order.id, f"lines={lines!r}, method={method!r}, booked={booked}", *map(repr, steps)]))
-    story = Story(order, carrier, provider_fault, authenticate, workers)
+    story = Story(order, carrier, provider_fault, authenticate)
     await story.begin(booked=booked)
     for step in steps:
         await story.play(step)

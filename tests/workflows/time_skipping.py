@@ -47,19 +47,13 @@ async def start_server() -> WorkflowEnvironment:
 @asynccontextmanager
 async def time_skipping(connections: Connections) -> AsyncIterator[Client]:
     """A client of a new server on which production's workers poll every queue."""
-    async with skipping_server() as client, all_workers(client, connections):
-        yield client
-
-
-@asynccontextmanager
-async def skipping_server() -> AsyncIterator[Client]:
-    """A client of a new server, without workers."""
     async with await start_server() as environment, AsyncExitStack() as stack:
         # Time passes when a test says so. Waiting for the result of a workflow that has ended would let it pass as
         # well, and where nothing else is due soon, up to the ten years a server allows every workflow.
         stack.enter_context(environment.auto_time_skipping_disabled())
         client = environment.client
         await add_search_attributes(client)
+        await stack.enter_async_context(all_workers(client, connections))
         yield client
 
 

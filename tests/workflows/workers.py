@@ -19,23 +19,3 @@ async def all_workers(client: Client, connections: Connections) -> AsyncIterator
         for queue in WORKFLOWS:
             await stack.enter_async_context(build_worker(client, queue, crew, pool, connections.settings))
         yield
-
-
-class Workers:
-    """The same, to be ended at any moment."""
-
-    def __init__(self, client: Client, connections: Connections) -> None:
-        self._client, self._connections = client, connections
-        self._running = AsyncExitStack()
-
-    async def start(self) -> None:
-        await self._running.enter_async_context(all_workers(self._client, self._connections))
-
-    async def stop(self) -> None:
-        await self._running.aclose()
-
-    async def restart(self) -> None:
-        """Others go on, which know of an order what its history says."""
-        await self.stop()
-        self._running = AsyncExitStack()
-        await self.start()
