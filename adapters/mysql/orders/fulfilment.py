@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, append, lock_order, recorded
+from adapters.mysql.orders.parcel_rows import parcel_row, this_parcel
 from adapters.mysql.orders.reducing import reduce_parcel
 from adapters.mysql.orders.reservations import ship
 from adapters.mysql.tables.orders import order_events, parcels
@@ -28,14 +29,11 @@ class Parcels:
 
     def read(self, order_id: str, number: int) -> RecordedParcel:
         """What is recorded of the parcel; raises NotFound."""
-        this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == number)
         steps = sa.select(order_events.c.step).where(
             order_events.c.order_id == order_id, order_events.c.step.like(f"parcel-{number}:%")
         )
         with self._engine.connect() as connection:
-            row = connection.execute(sa.select(parcels).where(this)).one_or_none()
-            if row is None:
-                raise NotFound(f"The order {order_id} has no parcel {number}.")
+            row = parcel_row(connection, order_id, number)
             times = Counter(step.split(":")[1] for step in connection.scalars(steps))
         booked = times[ParcelStatus.BOOKED]
         ended = 1 if booked and row.status == ParcelStatus.ON_HOLD else 0  # the next booking is another
@@ -60,7 +58,7 @@ class Parcels:
             statuses = {row.number: ParcelStatus(row.status) for row in rows}
             before = statuses.get(command.number)
             if before is None:
-                raise NotFound(f"The order {command.order_id} has no parcel {command.number}.")
+                raise NotFound(f"The order has no parcel {command.number}.")
             step = f"parcel-{command.number}:{command.status}{f':{command.round}' if command.round > 1 else ''}"
             if not may_become(before, command.status) or recorded(connection, command.order_id, step):
                 changed = next(row.updated_at for row in rows if row.number == command.number)
@@ -115,7 +113,7 @@ def _write(connection: sa.Connection, command: RecordParcel) -> None:
     values = {"shipment_id": command.shipment_id, **_tracking(command)}
     connection.execute(
         sa.update(parcels)
-        .where(parcels.c.order_id == command.order_id, parcels.c.number == command.number)
+        .where(this_parcel(command.order_id, command.number))
         .values(status=command.status, updated_at=now(), **{name: value for name, value in values.items() if value})
     )
 

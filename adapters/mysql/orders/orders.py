@@ -12,7 +12,8 @@ from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.orders import views
 from adapters.mysql.orders.backorders import active_lines
 from adapters.mysql.orders.parcel_resolutions import resolutions_of
-from adapters.mysql.orders.placing import PLANNED_PARCELS, RESERVED_STEP, place
+from adapters.mysql.orders.parcel_rows import PLANNED_PARCELS
+from adapters.mysql.orders.placing import RESERVED_STEP, place
 from adapters.mysql.orders.promises import BACKORDERED_FOR, promise_dispatch
 from adapters.mysql.orders.reservations import RESERVED_FOR
 from adapters.mysql.orders.shortening import take_available

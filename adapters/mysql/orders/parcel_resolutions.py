@@ -9,9 +9,10 @@ from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, append, lock_order, lock_orders
 from adapters.mysql.orders.backorders import allocate_backorders, orders_waiting
 from adapters.mysql.orders.operator_tasks import resolve_delivery
+from adapters.mysql.orders.parcel_rows import parcel_row
 from adapters.mysql.orders.stock import units_to_return
 from adapters.mysql.orders.stock_ledger import Cause, Place, stock_sheet
-from adapters.mysql.tables.orders import parcel_resolutions, parcels
+from adapters.mysql.tables.orders import parcel_resolutions
 from adapters.mysql.transactions import in_transaction
 from domain.errors import Fault, IllegalMove, InvalidFields, NotFound, ParcelResolved
 from domain.events import EventType
@@ -68,7 +69,7 @@ def resolutions_of(connection: sa.Connection, order_id: str) -> dict[int, Parcel
 
 def _open(connection: sa.Connection, command: ResolveParcel) -> ResolutionOpened:
     lock_order(connection, command.order_id)
-    parcel = _parcel(connection, command.order_id, command.parcel)
+    parcel = parcel_row(connection, command.order_id, command.parcel)
     row = _row(connection, command.order_id, command.parcel)
     if row is None:
         _check_may(connection, parcel, command)
@@ -102,7 +103,7 @@ def _check_may(connection: sa.Connection, parcel: sa.Row[Any], command: ResolveP
 
 
 def _close(connection: sa.Connection, command: CloseResolution) -> list[StockAllocated]:
-    order_id, parcel = command.order_id, _parcel(connection, command.order_id, command.parcel)
+    order_id, parcel = command.order_id, parcel_row(connection, command.order_id, command.parcel)
     goods = _goods(parcel)
     locked = lock_orders(connection, {order_id, *orders_waiting(connection, goods)})
     row = _row(connection, order_id, command.parcel)
@@ -138,14 +139,6 @@ def _goods(parcel: sa.Row[Any]) -> Counter[Place]:
     for line in parcel.lines:
         goods[line["sku"], parcel.warehouse] += line["quantity"]
     return goods
-
-
-def _parcel(connection: sa.Connection, order_id: str, number: int) -> sa.Row[Any]:
-    this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == number)
-    row = connection.execute(sa.select(parcels).where(this)).one_or_none()
-    if row is None:
-        raise NotFound(f"The order has no parcel {number}.")
-    return row
 
 
 def _row(connection: sa.Connection, order_id: str, parcel: int) -> sa.Row[Any] | None:

@@ -15,7 +15,6 @@ from adapters.mysql.orders.stock import warehouses_by_code
 from adapters.mysql.orders.stock_ledger import check_shortage, stock_sheet
 from adapters.mysql.orders.vouchers import take_use
 from adapters.mysql.tables.orders import order_lines, orders, parcels
-from adapters.mysql.tables.stock import warehouses
 from domain.actors import SYSTEM_ACTOR, customer_actor
 from domain.events import EventType
 from domain.fulfilment import (
@@ -35,8 +34,6 @@ from schemas.orders import PlaceOrder
 from schemas.parcels import ParcelPlan
 
 RESERVED_STEP = "reserve-stock"
-# The rows that `views.parcel_plan` reads.
-PLANNED_PARCELS = sa.select(parcels, warehouses.c.country).join(warehouses, warehouses.c.code == parcels.c.warehouse)
 
 
 def place(connection: sa.Connection, command: PlaceOrder, reserved_for: timedelta) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from adapters.mysql.clock import aware, naive, now
 from adapters.mysql.history import Change, append, lock_order, recorded
+from adapters.mysql.orders.parcel_rows import this_parcel
 from adapters.mysql.tables.orders import orders, parcels
 from adapters.mysql.tables.stock import ACTIVE, reservation_lines
 from adapters.mysql.transactions import in_transaction
@@ -91,7 +92,7 @@ class Promises:
 
         def work(connection: sa.Connection) -> bool:
             order = lock_order(connection, late.order_id)
-            this = sa.and_(parcels.c.order_id == late.order_id, parcels.c.number == late.parcel)
+            this = this_parcel(late.order_id, late.parcel)
             open_still = sa.and_(this, parcels.c.status.in_(_NOT_DISPATCHED), parcels.c.late_at.is_(None))
             if not connection.execute(sa.update(parcels).where(open_still).values(late_at=now())).rowcount:
                 return False
