@@ -12,8 +12,7 @@ from schemas.parcel_resolutions import (
     ResolveParcel,
     WithdrawResolution,
 )
-from schemas.problem_codes import ProblemCode
-from schemas.refunds import RefundAnswer, RefundInput, RefundStatus, RefundView
+from schemas.refunds import RefundAnswer, RefundInput, RefundView
 from workflows.orders.payment import refund_parcel
 from workflows.parcels.allocations import signal_allocations
 from workflows.reasons import reason_of
@@ -93,16 +92,7 @@ class ParcelResolutionWorkflow:
 
 def _refusal(answer: RefundAnswer) -> ParcelResolutionAnswer | None:
     """Why the share is not refunded, or not all of it; that nothing of it is left is no reason."""
-    refund = answer.refund
-    if refund is None:
-        if answer.code == NothingToRefund.code:
-            return None
-        details = {"refundable": answer.refundable.model_dump()} if answer.refundable is not None else {}
-        return ParcelResolutionAnswer(code=answer.code, message=answer.message, details=dict(details))
-    if refund.status is not RefundStatus.FAILED and refund.failure_code is None:
+    refusal = answer.refund.refusal if answer.refund is not None else answer.refusal
+    if refusal is None or refusal.code == NothingToRefund.code:
         return None
-    return ParcelResolutionAnswer(
-        code=ProblemCode.REFUND_REFUSED,
-        message="The payment provider refused the refund.",
-        details={"refund_id": refund.id, "provider_code": refund.failure_code},
-    )
+    return ParcelResolutionAnswer(code=refusal.code, message=refusal.message, details=refusal.details)
