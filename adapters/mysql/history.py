@@ -157,8 +157,13 @@ def _awaiting(status: OrderStatus, change: Change) -> dict[str, Any]:
 
 
 def _ending(status: OrderStatus, data: Mapping[str, object]) -> dict[str, Any]:
-    """A failed or cancelled order records why, and releases its cart version so that the cart can be ordered again."""
-    if status not in FINAL_STATUSES or status is OrderStatus.DELIVERED:
+    """A failed or cancelled order records why, and releases its cart version so that the cart can be ordered again.
+
+    One that had failed and is delivered all the same has not failed any more.
+    """
+    if status is OrderStatus.DELIVERED:
+        return {"failure_code": None}
+    if status not in FINAL_STATUSES:
         return {}
     code = data.get("code")  # a bank's or a carrier's own word, among others
     return {"cart_claim": None, "failure_code": fitted(orders.c.failure_code, str(code)) if code else None}

@@ -9,7 +9,7 @@ from activities.carts import CartActivities
 from activities.orders import OrderActivities
 from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType, order_event
-from domain.orders import OrderStatus, PaymentStatus
+from domain.orders import NOT_DELIVERED, OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, CheckoutResult, PricedOrder
 from schemas.disputes import DisputeUpdated
 from schemas.fulfilment import ParcelUpdated
@@ -240,7 +240,7 @@ class CheckoutWorkflow:
         if self._parcels.any_is_delivered:
             self._recorder.show(status, text)
         else:
-            status, reason = OrderStatus.FAILED, "not_delivered"
+            status, reason = OrderStatus.FAILED, NOT_DELIVERED
             data = {"code": reason, "message": "Nothing of the order could be delivered."}
             await self._recorder.record("end", status, order_event(status), data=data)
         return CheckoutResult(order_id=self._order.order_id, status=status, reason=reason)
