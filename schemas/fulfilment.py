@@ -172,7 +172,8 @@ class ParcelUpdated(Payload):
 
     With `unknown` the order has asked to stop the parcel and the carrier does not say whether it was dispatched; a
     later signal, without it, says how that ended. With `reduction` it only answers a ReduceParcel; with `short_pick` it
-    only says that not everything in it was there when it was picked.
+    only says that not everything in it was there when it was picked. With `replaces` the order has not planned it: it
+    is shipped in the place of that parcel.
     """
 
     number: int
@@ -183,6 +184,7 @@ class ParcelUpdated(Payload):
     message: str | None = None
     reduction: Reduction | None = None
     short_pick: PickParcel | None = None
+    replaces: int | None = None
 
 
 class ParcelResult(Payload):

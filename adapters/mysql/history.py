@@ -94,10 +94,19 @@ def lock_orders(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str
 
 def recorded(connection: sa.Connection, order_id: str, step: str) -> Recorded | None:
     """The event an earlier attempt of this step left, if it got that far."""
+    return _event(connection, order_id, order_events.c.step == step)
+
+
+def latest(connection: sa.Connection, order: LockedOrder) -> Recorded | None:
+    """The order's last event."""
+    return _event(connection, order.id, order_events.c.seq == order.last_seq)
+
+
+def _event(connection: sa.Connection, order_id: str, which: sa.ColumnElement[bool]) -> Recorded | None:
     row = connection.execute(
         sa.select(
             order_events.c.event_id, order_events.c.seq, order_events.c.status, order_events.c.payment_status
-        ).where(order_events.c.order_id == order_id, order_events.c.step == step)
+        ).where(order_events.c.order_id == order_id, which)
     ).one_or_none()
     if row is None:
         return None

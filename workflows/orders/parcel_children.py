@@ -1,4 +1,4 @@
-"""How an order starts the FulfilmentWorkflow of a parcel."""
+"""How the FulfilmentWorkflow of an order's parcel is started."""
 
 from typing import TypeAlias
 
@@ -18,23 +18,30 @@ Child: TypeAlias = ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult] | Runni
 
 async def start_parcel(order: CheckoutInput, plan: ParcelPlan, parcels: int, *, on_hold: bool, adopt: bool) -> Child:
     """Start it. Raises WorkflowAlreadyStartedError when it runs."""
+    job = FulfilmentInput(
+        order_id=order.order_id,
+        parcel=plan,
+        parcels_in_order=parcels,
+        address=order.shipping_address,
+        shipping_method=order.shipping_method,
+        on_hold=on_hold,
+        adopt=adopt,
+    )
+    return await start_fulfilment(job)
+
+
+async def start_fulfilment(job: FulfilmentInput) -> Child:
+    """The same for the whole of its input."""
+    plan = job.parcel
     return await workflow.start_child_workflow(
         FulfilmentWorkflow.run,
-        FulfilmentInput(
-            order_id=order.order_id,
-            parcel=plan,
-            parcels_in_order=parcels,
-            address=order.shipping_address,
-            shipping_method=order.shipping_method,
-            on_hold=on_hold,
-            adopt=adopt,
-        ),
-        id=fulfilment_workflow_id(order.order_id, plan.number),
+        job,
+        id=fulfilment_workflow_id(job.order_id, plan.number),
         task_queue=FULFILMENT_QUEUE,
         # A parcel is cancelled by signal, so that its shipment is cancelled at the carrier; see `OrderParcels`.
         parent_close_policy=ParentClosePolicy.ABANDON,
         cancellation_type=ChildWorkflowCancellationType.ABANDON,
-        static_summary=f"parcel {plan.number} of {parcels} from {plan.warehouse}",
+        static_summary=f"parcel {plan.number} of {job.parcels_in_order} from {plan.warehouse}",
     )
 
 

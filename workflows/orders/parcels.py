@@ -53,8 +53,8 @@ class OrderParcels:
 
     def apply(self, update: ParcelUpdated) -> None:
         """A parcel was booked, dispatched, delivered, stopped, reduced, or cannot be said to be any of these."""
-        if update.short_pick:
-            return
+        if update.short_pick or (update.replaces is not None and self._order.adoption is None):
+            return  # what is shipped again belongs to no order that has planned its own parcels
         if update.reduction:
             self._apply_reduction(update.number, update.reduction)
             return

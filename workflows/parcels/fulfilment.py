@@ -23,6 +23,7 @@ from workflows.parcels.parcel_preparation import ParcelPreparation
 from workflows.parcels.parcel_record import ParcelRecord
 from workflows.parcels.picking import Picking
 from workflows.parcels.reductions import Reductions
+from workflows.parcels.replacement import release_stock_of
 from workflows.parcels.shipment_inquiry import ShipmentInquiry
 from workflows.parcels.shipments import UNKNOWN_AFTER, Shipments
 from workflows.timeline import Timeline
@@ -76,7 +77,10 @@ class FulfilmentWorkflow(ParcelPreparation):
         while not self._parcel.status.is_final:
             await self._until_something_to_do()
             await self._go_on()
-        if self._parcel.status.failed_delivery:
+        if self._parcel.status.is_stopped and job.parcel.replaces is not None:
+            await release_stock_of(job, self._timeline)
+            self._parcel.needs_resolution()
+        elif self._parcel.status.failed_delivery:
             self._parcel.needs_resolution()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return ParcelResult(number=job.parcel.number, status=self._parcel.status)

@@ -177,16 +177,19 @@ class ParcelRecord:
             message=unknown or self.shipment.message,
             reduction=reduction,
             short_pick=short_pick,
+            replaces=self.plan.replaces,
         )
-        order = parent.workflow_id if parent else order_workflow_id(self._job.order_id)
+        # What is shipped again was started by another; an order that was adopted looks after it all the same.
+        started_by_order = parent is not None and self.plan.replaces is None
+        order = parent.workflow_id if parent and started_by_order else order_workflow_id(self._job.order_id)
         if not await signal_if_open(order, PARCEL_UPDATED, update):
             self._timeline.add(f"the order has ended and does not learn of this: {self.status}")
 
     def needs_resolution(self) -> None:
-        """It was lost or returned: somebody decides what its customer gets instead, or a rule does."""
+        """Its customer will never have it: somebody decides what they get instead, or a rule does."""
         order_id, number = self._job.order_id, self._job.parcel.number
         self._timeline.needs_operator(
-            [f"parcel {number} is {self.status}: refund it"],
+            [f"parcel {number} is {self.status}: refund it or ship it again"],
             about="end",
             code=OperatorTaskCode.DELIVERY_FAILED,
             until=self._refunded_at,

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from adapters.mysql.constraints import violated_key
-from adapters.mysql.history import Change, append, lock_order, recorded
+from adapters.mysql.history import Change, append, latest, lock_order, recorded
 from adapters.mysql.orders import views
 from adapters.mysql.orders.backorders import active_lines
 from adapters.mysql.orders.parcel_resolutions import resolutions_of
-from adapters.mysql.orders.parcel_rows import PLANNED_PARCELS
+from adapters.mysql.orders.parcel_rows import PLANNED_PARCELS, parcel_states
 from adapters.mysql.orders.placing import RESERVED_STEP, place
 from adapters.mysql.orders.promises import BACKORDERED_FOR, promise_dispatch
 from adapters.mysql.orders.reservations import RESERVED_FOR
@@ -25,7 +25,8 @@ from adapters.mysql.transactions import in_transaction
 from domain.errors import CartChanged
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
-from domain.orders import WAITING_STATUSES, OrderStatus, PaymentStatus, status_after_parcels
+from domain.orders import NOT_DELIVERED, WAITING_STATUSES, OrderStatus, PaymentStatus, status_after_parcels
+from domain.replacements import of_the_order
 from schemas.checkout import Adoption, CheckoutInput, OnShortage, PricedOrder
 from schemas.orders import (
     AdoptedOrder,
@@ -218,8 +219,8 @@ def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:
 def _target(connection: sa.Connection, command: RecordStatus) -> OrderStatus | None:
     if command.status is None or command.event_type is not EventType.ORDER_PARTLY_CANCELLED:
         return command.status
-    statuses = connection.scalars(sa.select(parcels.c.status).where(parcels.c.order_id == command.order_id))
-    return status_after_parcels(command.status, [ParcelStatus(status) for status in statuses])
+    rows = connection.execute(sa.select(parcels).where(parcels.c.order_id == command.order_id))
+    return status_after_parcels(command.status, of_the_order(parcel_states(rows)))
 
 
 def _record_adoption(connection: sa.Connection, command: AdoptOrder) -> tuple[OrderStatus, PaymentStatus]:
@@ -232,6 +233,8 @@ def _record_adoption(connection: sa.Connection, command: AdoptOrder) -> tuple[Or
 def _record_status(connection: sa.Connection, command: RecordStatus, backordered_for: timedelta) -> StatusRecorded:
     order = lock_order(connection, command.order_id)
     event = recorded(connection, command.order_id, command.step)
+    if event is None and order.status is OrderStatus.DELIVERED and command.data.get("code") == NOT_DELIVERED:
+        event = latest(connection, order)  # what was shipped again has come before the order's end was recorded
     if event is None:
         change = Change(
             command.step,

@@ -1,5 +1,6 @@
 """The rows of an order's parcels."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -7,6 +8,8 @@ import sqlalchemy as sa
 from adapters.mysql.tables.orders import parcels
 from adapters.mysql.tables.stock import warehouses
 from domain.errors import NotFound
+from domain.fulfilment import ParcelStatus
+from domain.replacements import ParcelState
 
 # What `views.parcel_plan` reads.
 PLANNED_PARCELS = sa.select(parcels, warehouses.c.country).join(warehouses, warehouses.c.code == parcels.c.warehouse)
@@ -23,3 +26,8 @@ def parcel_row(connection: sa.Connection, order_id: str, number: int) -> sa.Row[
     if row is None:
         raise NotFound(f"The order has no parcel {number}.")
     return row
+
+
+def parcel_states(rows: Iterable[sa.Row[Any]]) -> list[ParcelState]:
+    """What is known of the parcels of these rows."""
+    return [ParcelState(row.number, ParcelStatus(row.status), row.replaces) for row in rows]

@@ -57,7 +57,7 @@ def place(connection: sa.Connection, command: PlaceOrder, reserved_for: timedelt
             for parcel in plan_parcels(allocations, quote.goods, quote.total)
         ]
         reserve_parcels(connection, sheet, order.order_id, plans, reserved_for)
-        _insert_parcels(connection, order.order_id, plans)
+        insert_parcels(connection, order.order_id, plans)
         if quote.voucher_code:
             take_use(connection, quote.voucher_code, order.order_id, order.customer_id)
         _append_placed(connection, order, quote, plans, short)
@@ -100,7 +100,8 @@ def insert_lines(connection: sa.Connection, order_id: str, quote: PricedOrder) -
     connection.execute(sa.insert(order_lines), rows)
 
 
-def _insert_parcels(connection: sa.Connection, order_id: str, plans: Sequence[ParcelPlan]) -> None:
+def insert_parcels(connection: sa.Connection, order_id: str, plans: Sequence[ParcelPlan]) -> None:
+    """Write the order's parcels as they are planned."""
     moment = now()
     rows: list[dict[str, Any]] = [
         {

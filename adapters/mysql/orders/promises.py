@@ -61,6 +61,11 @@ def promise_dispatch(connection: sa.Connection, order_id: str, backordered_for: 
     )
 
 
+def promise_replacement(connection: sa.Connection, order_id: str, number: int) -> None:
+    """A parcel is shipped again: counted from now it ships as any other of a confirmed order."""
+    connection.execute(sa.update(parcels).where(this_parcel(order_id, number)).values(ship_by=_ship_by(now())))
+
+
 def promise_allocated(connection: sa.Connection, allocated: Iterable[StockAllocated]) -> None:
     """The goods of these parcels are complete: counted from now they ship as any other of a confirmed order."""
     these = [(one.order_id, one.parcel) for one in allocated]
@@ -80,7 +85,7 @@ class Promises:
         self._backordered_for = backordered_for
 
     def late(self, moment: datetime) -> list[Promised]:
-        """The parcels of confirmed orders that should have been dispatched before this moment."""
+        """The parcels of confirmed orders, or shipped again, that should have been dispatched before this moment."""
         return self._promised(parcels.c.ship_by, moment, *_NOT_DISPATCHED)
 
     def backordered(self, moment: datetime) -> list[Promised]:
@@ -172,7 +177,8 @@ class Promises:
                 parcels.c.late_at,
             )
             .join(orders, orders.c.id == parcels.c.order_id)
-            .where(parcels.c.status.in_(statuses), until < naive(moment), orders.c.status.in_(_SOLD))
+            .where(parcels.c.status.in_(statuses), until < naive(moment))
+            .where(sa.or_(orders.c.status.in_(_SOLD), parcels.c.replaces.is_not(None)))
             .order_by(until, parcels.c.order_id, parcels.c.number)
         )
         with self._engine.connect() as connection:

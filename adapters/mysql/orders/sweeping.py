@@ -23,7 +23,14 @@ _COLUMNS: tuple[sa.Column[Any], ...] = (
     orders.c.payment_status,
     orders.c.updated_at,
 )
-_UNDER_WAY = sorted(status for status in ParcelStatus if not status.is_final and status.was_dispatched)
+# Of an order that has ended: what was dispatched, and whatever is shipped in the place of another.
+_UNDER_WAY = sa.or_(
+    parcels.c.status.in_(sorted(status for status in ParcelStatus if not status.is_final and status.was_dispatched)),
+    sa.and_(
+        parcels.c.replaces.is_not(None),
+        parcels.c.status.in_(sorted(status for status in ParcelStatus if not status.is_final)),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class UnfinishedOrders:
         """The next orders in which nothing has happened since `until`; of those that have ended, before `since` is too
         long ago.
         """
-        under_way = sa.exists().where(parcels.c.order_id == orders.c.id, parcels.c.status.in_(_UNDER_WAY))
+        under_way = sa.exists().where(parcels.c.order_id == orders.c.id, _UNDER_WAY)
         rest = sa.or_(orders.c.payment_status.in_(_MAY_HOLD), under_way)
         ended = sa.and_(orders.c.status.in_(_FINAL), orders.c.updated_at >= naive(since), rest)
         query = (
@@ -100,9 +107,7 @@ def _unfinished(row: Row, parcels_under_way: Sequence[int]) -> Unfinished:
 
 def _under_way(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
-    query = sa.select(parcels.c.order_id, parcels.c.number).where(
-        parcels.c.order_id.in_(order_ids), parcels.c.status.in_(_UNDER_WAY)
-    )
+    query = sa.select(parcels.c.order_id, parcels.c.number).where(parcels.c.order_id.in_(order_ids), _UNDER_WAY)
     for row in connection.execute(query.order_by(parcels.c.order_id, parcels.c.number)):
         found.setdefault(row.order_id, []).append(row.number)
     return found
