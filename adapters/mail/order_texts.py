@@ -14,6 +14,7 @@ from domain.parcels import SHORT_PICK
 from schemas.base import Money
 from schemas.notifications import NotificationInput
 from schemas.orders import OrderView
+from schemas.parcel_resolutions import ResolutionAction
 
 TEMPLATES = Environment(
     loader=PackageLoader("adapters"),
@@ -209,6 +210,14 @@ _SHORT_PICK = EventText(
     "We are sorry: items of your order are not in our warehouse after all. We have cancelled them, and you are not "
     "charged for them. The rest of your order continues.",
 )
+_SHIPPED_AGAIN = EventText(
+    "we ship your parcel again",
+    "Your parcel could not be delivered to you. We are sending its items again, and you are not charged for that.",
+)
+_REPLACEMENT_LATE = EventText(
+    "your parcel is late",
+    "The parcel that we ship again has not left our warehouse in time. We are sorry, and ship it as soon as we can.",
+)
 _OTHER = EventText("an update on your order", "There is an update on your order.")
 _PART_RESERVED = EventText("your items are reserved", "The available items are reserved for you.")
 _REST_BACKORDERED = EventText(
@@ -232,6 +241,10 @@ def write(order: OrderView, event: NotificationInput) -> MailText:
         text = _REAUTHORIZED.get(event.type)
     if event.type == EventType.ORDER_LINES_CANCELLED and event.data.get("reason") == SHORT_PICK:
         text = _SHORT_PICK
+    if event.type == EventType.PARCEL_RESOLVED and event.data.get("action") == ResolutionAction.SHIP_AGAIN:
+        text = _SHIPPED_AGAIN
+    if event.type == EventType.PARCEL_LATE and _is_replacement(order, event.data.get("parcel")):
+        text = _REPLACEMENT_LATE
     text = text or _TEXTS.get(event.type, _OTHER)
     if event.type == EventType.ORDER_STOCK_RESERVED and event.data.get("backordered"):
         text = _PART_RESERVED if event.data.get("short") else _REST_BACKORDERED
@@ -247,6 +260,10 @@ def write(order: OrderView, event: NotificationInput) -> MailText:
         text=TEMPLATES.get_template("order_event.txt").render(values),
         html=TEMPLATES.get_template("order_event.html").render(values),
     )
+
+
+def _is_replacement(order: OrderView, number: object) -> bool:
+    return any(parcel.number == number and parcel.replaces is not None for parcel in order.parcels)
 
 
 def _sums(order: OrderView) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from itertools import product
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from dev.fault_matrix import actions, picking
 from dev.fault_matrix.cells import Cell, Course, Scenario, Target
-from dev.fault_matrix.failed_deliveries import lose_and_refund
+from dev.fault_matrix.failed_deliveries import lose_and_refund, lose_and_ship_again
 from dev.fault_matrix.faults import CARRIER_OPERATIONS, CarrierAnswer, Fault, Kind
 from dev.shop import PICKING
 from domain.orders import OrderStatus
@@ -111,6 +111,12 @@ LOST = Scenario(
     target=Target.LATE_EVENT,
     action=lose_and_refund,
 )
+SHIPPED_AGAIN = Scenario(
+    "lost and shipped again",
+    postal_code=WAITING_POSTAL_CODE,
+    target=Target.LATE_EVENT,
+    action=lose_and_ship_again,
+)
 REFUNDED_AT_DASHBOARD = Scenario(
     "refunded at the dashboard", refunds=700, target=_FOLLOW_UP, action=actions.refund_at_dashboard
 )
@@ -141,6 +147,7 @@ _LEADS_TO: Mapping[str, Scenario] = {
     "reverse_refund": FAILED_REFUND,
     "open_resolution": LOST,
     "close_resolution": LOST,
+    "replace_parcel": SHIPPED_AGAIN,
     "retrieve_dispute": DISPUTED,
     "record_dispute": DISPUTED,
     "submit_evidence": DISPUTED,

@@ -116,6 +116,20 @@ class Recorder(DisputePaths, OrphanedPaymentPaths, FailedRefundPaths):
 
         return self._order({sku_in("BER"): 1}, postal_code=WAITING_POSTAL_CODE, then=come_back)
 
+    def lost(self) -> str:
+        """The carrier loses the parcel."""
+
+        def lose(order_id: str) -> None:
+            wait_for(lambda: self._parcel(order_id)["status"] == "booked")
+            self._deliver(order_id, "lost")
+
+        return self._order({sku_in("BER"): 1}, postal_code=WAITING_POSTAL_CODE, then=lose)
+
+    def deliver_again(self, order_id: str) -> None:
+        """What is shipped in the place of the first parcel is delivered."""
+        wait_for(lambda: self._client.get(f"/v1/orders/{order_id}").json()["parcels"][-1]["status"] == "booked")
+        self._deliver(order_id, parcel=2)
+
     def picked_short(self, pick: Callable[[str, str], None]) -> str:
         """Staff find one of two units when they pick the parcel, and the customer gets that one."""
         stock, sku = Stock(self._stores.engine), sku_in("AMS", not_in="BER")
