@@ -297,7 +297,7 @@ async def test_the_order_may_be_under_way_and_never_learn_of_it(
     check_books(order, connections, kept=view.total.amount)
 
 
-async def test_what_is_shipped_again_too_late_is_listed_even_of_an_order_that_has_failed(
+async def test_what_is_shipped_again_too_late_is_listed_of_a_failed_order(
     lost: Order, ship_again: Resolve, connections: Connections
 ) -> None:
     assert (await ship_again(lost, 1)).code is None

@@ -118,7 +118,7 @@ def _replace(connection: sa.Connection, command: ResolveParcel, reserved_for: ti
         _restock(sheet, back, Cause(command.actor, order_id, command.reason))
         plan = plan_replacement(connection, sheet, parcel, reserved_for)
         allocated = allocate_backorders(connection, sheet, locked, back.keys())  # what the replacement leaves
-    _record_done(connection, command, back.total(), replacement=plan.number)
+        _record_done(connection, command, back.total(), replacement=plan.number)
     job = replacement_job(connection, order_id, number, adopt=False)
     return ParcelReplaced(job=job, allocated=allocated)
 
@@ -164,12 +164,13 @@ def _close(connection: sa.Connection, command: CloseResolution) -> list[StockAll
     amount, currency = (command.amount.amount, command.amount.currency) if command.amount else (None, None)
     done = {"refund_id": command.refund_id, "amount": amount, "currency": currency, "resolved_at": now()}
     connection.execute(sa.update(parcel_resolutions).where(_of(order_id, command.parcel)).values(done))
-    allocated = list[StockAllocated]()
-    if back:
-        with stock_sheet(connection, {sku for sku, _ in back}) as sheet:
-            _restock(sheet, back, Cause(row.actor, order_id, row.reason))
-            allocated = allocate_backorders(connection, sheet, locked, back.keys())
-    _record_done(connection, row, back.total())
+    if not back:
+        _record_done(connection, row, 0)
+        return []
+    with stock_sheet(connection, {sku for sku, _ in back}) as sheet:
+        _restock(sheet, back, Cause(row.actor, order_id, row.reason))
+        allocated = allocate_backorders(connection, sheet, locked, back.keys())
+        _record_done(connection, row, back.total())
     return allocated
 
 
