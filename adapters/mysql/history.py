@@ -148,7 +148,7 @@ def append(connection: sa.Connection, order: LockedOrder, change: Change) -> Rec
             last_seq=seq,
             updated_at=moment,
             **_awaiting(status, change),
-            **_ending(status, change.data),
+            **(_ending(status, change.data) if status is not order.status else {}),
         )
     )
     return Recorded(event_id, seq, status, payment)

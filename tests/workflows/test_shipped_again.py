@@ -121,6 +121,7 @@ async def test_an_order_that_had_failed_is_delivered_with_what_is_shipped_again(
     await until_status(lost, 2, P.BOOKED)
     view = lost.view()
     assert (view.status, view.fulfilment_status) == (OrderStatus.FAILED, FulfilmentStatus.UNFULFILLED)
+    assert view.failure_code == "not_delivered"
     await lost.carrier_event(P.DISPATCHED, 2)
     await until_status(lost, 2, P.DISPATCHED)
     view = lost.view()
