@@ -236,6 +236,18 @@ class NotBackordered(Conflict):
     code = "not_backordered"
 
 
+class TooLate(Conflict):
+    """The order is past the point where this is possible."""
+
+    code = "too_late"
+
+
+class AddressRaisesTotal(Conflict):
+    """The order would cost more at this address; `details` have its total and the new one."""
+
+    code = "address_raises_total"
+
+
 class IllegalMove(Conflict):
     code = "illegal_move"
 
