@@ -167,12 +167,20 @@ class Reduction(Payload):
     reduced: ParcelReduced | None = None
 
 
+class AddressHold(Payload):
+    """The answer to HoldForAddress; not `held` is a parcel that was booked, or is being booked."""
+
+    step: str
+    held: bool
+
+
 class ParcelUpdated(Payload):
     """The signal of FulfilmentWorkflow to the order about its parcel.
 
     With `unknown` the order has asked to stop the parcel and the carrier does not say whether it was dispatched; a
-    later signal, without it, says how that ended. With `reduction` it only answers a ReduceParcel; with `short_pick` it
-    only says that not everything in it was there when it was picked.
+    later signal, without it, says how that ended. With `reduction` it only answers a ReduceParcel, and with
+    `address_hold` a HoldForAddress; with `short_pick` it only says that not everything in it was there when it was
+    picked.
     """
 
     number: int
@@ -183,6 +191,7 @@ class ParcelUpdated(Payload):
     message: str | None = None
     reduction: Reduction | None = None
     short_pick: PickParcel | None = None
+    address_hold: AddressHold | None = None
 
 
 class ParcelResult(Payload):

@@ -153,6 +153,10 @@ _TEXTS: dict[str, EventText] = {
         "items of your order were cancelled",
         "We have cancelled items as requested, and you are not charged for them. The rest of your order continues.",
     ),
+    EventType.ORDER_ADDRESS_CHANGED: EventText(
+        "your shipping address was changed",
+        "We have changed the shipping address of your order as requested. The sums below are those for this address.",
+    ),
     EventType.PARCEL_RESOLVED: EventText(
         "what we do about your parcel", "We have dealt with your parcel, which could not be delivered to you."
     ),

@@ -164,7 +164,7 @@ class Play(OrderUnderTest):
 
     def _order_input(self) -> CheckoutInput:
         scenario = self.cell.scenario
-        address = {"name": "Matrix", "line1": "Teststraße 1", "city": "Berlin", "country": "DE"}
+        address = {"name": "Matrix", "line1": "Teststraße 1", "city": "Berlin", "country": scenario.country}
         fields = {"payment_method": "pm_card_visa", **scenario.fields}
         return CheckoutInput(
             order_id=self.order_id,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import product
 
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
-from dev.fault_matrix import actions, picking
+from dev.fault_matrix import actions, addresses, picking
 from dev.fault_matrix.cells import Cell, Course, Scenario, Target
 from dev.fault_matrix.failed_deliveries import lose_and_refund
 from dev.fault_matrix.faults import CARRIER_OPERATIONS, CarrierAnswer, Fault, Kind
@@ -58,6 +58,10 @@ PAYMENT_DIED = Scenario(
     retried=True,
 )
 BACKORDERED = Scenario("backordered", in_stock=0, receives=1, action=actions.receive_goods)
+# From where tax is higher, so that less is captured than was authorized.
+ADDRESS_CHANGED = Scenario(
+    "address changed", in_stock=0, receives=1, country="DK", action=addresses.move_and_receive_goods
+)
 _FOLLOW_UP = Target.FOLLOW_UP
 DISPUTED = Scenario("disputed", target=_FOLLOW_UP, action=actions.dispute_and_accept)
 REFUNDED = Scenario("refunded", refunds=700, target=_FOLLOW_UP, action=actions.refund)
@@ -131,6 +135,7 @@ _LEADS_TO: Mapping[str, Scenario] = {
     "record_pick": SHORT_PICKED,
     "record_operator_tasks": DISPUTED,
     "check_allocation": BACKORDERED,
+    "change_address": ADDRESS_CHANGED,
     "authorize_credit": PAID_WITH_CREDIT,
     "capture_credit": PAID_WITH_CREDIT,
     "void_credit": CREDIT_VOIDED,

@@ -3,14 +3,15 @@
 from typing import TypeAlias
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 from schemas.checkout import CheckoutInput
-from schemas.fulfilment import FulfilmentInput, ParcelResult
+from schemas.fulfilment import FulfilmentInput, ParcelResult, ParcelUpdated
 from schemas.parcels import ParcelPlan
 from workflows.names import FULFILMENT_QUEUE, fulfilment_workflow_id
 from workflows.parcels.fulfilment import FulfilmentWorkflow
-from workflows.reasons import reason_of
+from workflows.reasons import CANCELLED, reason_of
 from workflows.running import RunningChild
 
 Child: TypeAlias = ChildWorkflowHandle[FulfilmentWorkflow, ParcelResult] | RunningChild
@@ -42,3 +43,15 @@ def why_ended(child: Child) -> str:
     """The reason of one that has failed."""
     failure = child.exception()
     return reason_of(failure).message if failure is not None else "without an answer"
+
+
+def why_none_is_dispatched(last: ParcelUpdated, *, cancelled: bool) -> ApplicationError:
+    """The reason of an order of which every parcel was stopped, this one last."""
+    if cancelled:
+        return ApplicationError("The order was cancelled.", type=CANCELLED, non_retryable=True)
+    return ApplicationError(
+        last.message or f"Parcel {last.number} was {last.status}.",
+        {"parcel": last.number, "carrier_code": last.code},
+        type="shipment_refused",
+        non_retryable=True,
+    )

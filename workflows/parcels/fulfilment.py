@@ -19,6 +19,7 @@ from schemas.fulfilment import (
 )
 from schemas.operator_tasks import OperatorTaskCode
 from workflows.parcels.backorder import Backorder
+from workflows.parcels.destination import Destination
 from workflows.parcels.parcel_preparation import ParcelPreparation
 from workflows.parcels.parcel_record import ParcelRecord
 from workflows.parcels.picking import Picking
@@ -50,6 +51,7 @@ class FulfilmentWorkflow(ParcelPreparation):
         self._parcel = ParcelRecord(job, self._timeline)
         self._inquiry = ShipmentInquiry(job.order_id, parcel.number, self._timeline)
         self._backorder = Backorder(job, self._timeline)
+        self._destination = Destination(self._parcel, self._timeline)
         self._picking = Picking(job, self._parcel, self._backorder, self._timeline)
         self._carrier_events: list[CarrierEvent] = []
         self._settlements: list[ParcelSettlement] = []
@@ -69,6 +71,7 @@ class FulfilmentWorkflow(ParcelPreparation):
 
     async def _fulfil(self, job: FulfilmentInput) -> ParcelResult:
         if job.adopt:
+            self._destination.settle()
             await self._parcel.load()
             self._unclear = True
             self._inquiry.begin_urgently()
@@ -136,7 +139,7 @@ class FulfilmentWorkflow(ParcelPreparation):
             await self._reductions.apply_next(self._cancel_booking)
         elif self._waits_for_goods():
             await self._backorder.wait(lambda: self._cancelled or bool(self._settlements or self._reductions.waiting))
-        else:
+        elif not self._destination.held:
             await (self._put_on_hold() if self._on_hold else self._book())
 
     def _may_apply_events(self) -> bool:
@@ -146,7 +149,7 @@ class FulfilmentWorkflow(ParcelPreparation):
         return bool(self._reductions.waiting) and not (self._unclear or self._stopping)
 
     def _may_book_or_hold(self) -> bool:
-        if self._unclear or self._stopping:
+        if self._unclear or self._stopping or self._destination.held:
             return False
         if self._on_hold:
             return self._parcel.status in (ParcelStatus.PLANNED, ParcelStatus.BOOKED) and not self._too_late_to_hold
@@ -214,6 +217,7 @@ class FulfilmentWorkflow(ParcelPreparation):
     # --- commands to the carrier
 
     async def _book(self) -> None:
+        self._destination.settle()
         shipment = await self._shipments.book()
         if shipment is None:
             self._unclear = True

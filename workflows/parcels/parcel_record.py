@@ -9,6 +9,7 @@ from activities.fulfilment import FulfilmentActivities
 from domain.actors import CARRIER_ACTOR, SYSTEM_ACTOR
 from domain.fulfilment import ParcelStatus, interrupts, moves_forward
 from schemas.fulfilment import (
+    AddressHold,
     CarrierEvent,
     FindShipment,
     FulfilmentInput,
@@ -35,6 +36,7 @@ class ParcelRecord:
     def __init__(self, job: FulfilmentInput, timeline: Timeline) -> None:
         self.status = ParcelStatus.PLANNED
         self.plan = job.parcel
+        self.address = job.address
         self.shipment = ShipmentBooked(accepted=False)
         self.booking = 1
         self.picked: ParcelPicked | None = None
@@ -162,7 +164,11 @@ class ParcelRecord:
             await self.signal_order()
 
     async def signal_order(
-        self, unknown: str | None = None, reduction: Reduction | None = None, short_pick: PickParcel | None = None
+        self,
+        unknown: str | None = None,
+        reduction: Reduction | None = None,
+        short_pick: PickParcel | None = None,
+        address_hold: AddressHold | None = None,
     ) -> None:
         """Signal the order what became of the parcel, or why that is unknown. An order that has ended is left alone."""
         parent = workflow.info().parent
@@ -177,6 +183,7 @@ class ParcelRecord:
             message=unknown or self.shipment.message,
             reduction=reduction,
             short_pick=short_pick,
+            address_hold=address_hold,
         )
         order = parent.workflow_id if parent else order_workflow_id(self._job.order_id)
         if not await signal_if_open(order, PARCEL_UPDATED, update):

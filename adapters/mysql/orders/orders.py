@@ -1,6 +1,6 @@
 """Orders: recorded with their stock in one transaction, moved with one event each, read for the customer."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from adapters.mysql.constraints import violated_key
 from adapters.mysql.history import Change, append, lock_order, recorded
 from adapters.mysql.orders import views
+from adapters.mysql.orders.address_changes import change_address
 from adapters.mysql.orders.backorders import active_lines
 from adapters.mysql.orders.parcel_resolutions import resolutions_of
 from adapters.mysql.orders.placing import PLANNED_PARCELS, RESERVED_STEP, place
@@ -21,10 +22,12 @@ from adapters.mysql.payments.credit_balances import credit_of_order
 from adapters.mysql.payments.ledger import balances
 from adapters.mysql.tables.orders import order_events, order_lines, orders, parcels
 from adapters.mysql.transactions import in_transaction
+from domain.catalog import TaxClass
 from domain.errors import CartChanged
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
 from domain.orders import WAITING_STATUSES, OrderStatus, PaymentStatus, status_after_parcels
+from schemas.address_changes import AddressRecorded, RecordAddress
 from schemas.checkout import Adoption, CheckoutInput, OnShortage, PricedOrder
 from schemas.orders import (
     AdoptedOrder,
@@ -90,6 +93,17 @@ class OrderStore:
         placed = self._placed(command.order_id, asking=False)
         assert placed is not None
         return OrderShortened(placed=placed, allocated=allocated)
+
+    def change_address(
+        self, command: RecordAddress, tax_classes: Callable[[Collection[str]], Mapping[str, TaxClass]]
+    ) -> AddressRecorded:
+        """Write another shipping address, with the shipping and the tax there; a repeat changes nothing.
+
+        Raises NotFound, TooLate, AddressRaisesTotal, and UnknownShippingMethod where it is not shipped to.
+        """
+        agreed = self.quote_of(command.order_id)
+        classes = tax_classes([line.sku for line in agreed.lines]) if agreed is not None else {}
+        return in_transaction(self._engine, lambda connection: change_address(connection, command, classes))
 
     def record_status(self, command: RecordStatus) -> StatusRecorded:
         """Move the order, with its event; a repeat of the step answers the first. Raises NotFound, IllegalMove.

@@ -24,6 +24,13 @@ _EVENT_TYPES = {
     EntryKind.REFUND_REVERSAL: EventType.PAYMENT_REFUND_FAILED,
 }
 
+_FIRST_AUTHORIZED = (
+    sa.select(payment_entries.c.amount)
+    .where(payment_entries.c.kind == EntryKind.AUTHORIZATION)
+    .order_by(payment_entries.c.id)
+    .limit(1)
+)
+
 
 class Ledger:
     """Entries and postings; balances are sums over postings, and nothing is ever updated."""
@@ -88,11 +95,14 @@ class Ledger:
                 credit_of_order(connection, order_id),
                 -balances(connection, order_id)[Account.SALES],
             )
+            first = connection.scalar(_FIRST_AUTHORIZED.where(entries.order_id == order_id))
         held, captured = sums.get(EntryKind.AUTHORIZATION), sums.get(EntryKind.CAPTURE, 0)
         settled = held is not None and held == captured + sums.get(EntryKind.VOID, 0)
         whole = order.total - credit.authorized
-        # Only what has not been captured yet is authorized again.
-        amounts = (whole, whole - captured_in_all) if held is None else (held,)
+        # As much as was authorized first is authorized again, even where the order costs less since, but no captures.
+        wholes = dict.fromkeys((whole, whole if first is None else int(first)))
+        again = [amount - captured_in_all for amount in wholes]
+        amounts = (*wholes, *again) if held is None else (held,)
         return LedgerAmounts(amounts, order.currency, captured, settled)
 
     def balances(self, order_id: str) -> dict[Account, int]:
