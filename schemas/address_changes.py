@@ -1,14 +1,23 @@
 """Changing the address of an order: the request, the update, what is recorded, and the signals to its parcels."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from schemas.addresses import ShippingAddress
 from schemas.base import Address, Payload, Request
 from schemas.parcels import ParcelPlan
+from schemas.payments import PaymentMethodToken, ReturnUrl
 
 
 class AddressChangeRequest(Request):
-    """`POST /v1/orders/{id}/address`."""
+    """`POST /v1/orders/{id}/address`; with a payment method the order may cost more there."""
 
     shipping_address: ShippingAddress
+    payment_method: Annotated[
+        PaymentMethodToken | None, Field(description="Pays for all of the order where it costs more at this address.")
+    ] = None
+    payment_return_url: ReturnUrl | None = None
 
 
 class ChangeAddress(Payload):
@@ -16,6 +25,8 @@ class ChangeAddress(Payload):
 
     address: Address
     actor: str
+    payment_method: str | None = None
+    payment_return_url: str | None = None
 
 
 class AddressAnswer(Payload):
@@ -27,12 +38,16 @@ class AddressAnswer(Payload):
 
 
 class RecordAddress(Payload):
-    """Write the address, what the order then costs, and the event, in one transaction; repeat-safe by `step`."""
+    """Write the address, what the order then costs, and the event, in one transaction; repeat-safe by `step`.
+
+    `authorized_total`, in minor units, is what the order may cost there; without it, no more than before.
+    """
 
     order_id: str
     step: str
     address: Address
     actor: str
+    authorized_total: int | None = None
 
 
 class AddressRecorded(Payload):

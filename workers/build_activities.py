@@ -98,7 +98,14 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
 
 def _orders(store: OrderStore, engine: sa.Engine) -> list[Callable[..., Any]]:
     orders = OrderActivities(store, OrderPrices(Catalog(engine), Vouchers(engine)))
-    return [orders.price_order, orders.place_order, orders.adopt_order, orders.take_available, orders.record_status]
+    return [
+        orders.price_order,
+        orders.place_order,
+        orders.adopt_order,
+        orders.take_available,
+        orders.change_address,
+        orders.record_status,
+    ]
 
 
 def _stock(reservations: Reservations, engine: sa.Engine, client: Client) -> list[Callable[..., Any]]:

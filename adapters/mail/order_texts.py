@@ -153,6 +153,8 @@ _TEXTS: dict[str, EventText] = {
         "items of your order were cancelled",
         "We have cancelled items as requested, and you are not charged for them. The rest of your order continues.",
     ),
+    EventType.ORDER_ADDRESS_REQUESTED: EventText("we check your new address", "We check your new shipping address."),
+    EventType.ORDER_ADDRESS_KEPT: EventText("your shipping address stays", "Your shipping address was not changed."),
     EventType.ORDER_ADDRESS_CHANGED: EventText(
         "your shipping address was changed",
         "We have changed the shipping address of your order as requested. The sums below are those for this address.",
@@ -274,11 +276,8 @@ def _details(order: OrderView, event: NotificationInput) -> list[tuple[str, str]
         details.append(("Parcel", f"{data['parcel']} of {len(order.parcels)}"))
     if event.type == EventType.ORDER_AWAITING_CUSTOMER:
         details.extend(_shortage(order, data))
-    for name, label in (
-        ("retry_until", "Please pay by"),
-        ("decide_until", "Please decide by"),
-        ("wait_until", "Waiting until"),
-    ):
+    until_when = {"retry_until": "Please pay by", "decide_until": "Please decide by", "wait_until": "Waiting until"}
+    for name, label in until_when.items():
         if until := data.get(name):
             details.append((label, format_datetime(datetime.fromisoformat(str(until)), locale="en_IE")))
     names = {"tracking_number": "Tracking number", "location": "Location", "message": "Reason"}

@@ -12,22 +12,33 @@ from schemas.address_changes import ChangeAddress
 from schemas.base import Address
 from workflows.orders.checkout import CheckoutWorkflow
 
-_NEW = Address(name="Matrix", line1="Teststraße 2", city="Berlin", postal_code="10117", country="DE")
+
+async def move_to_germany(run: OrderUnderTest) -> None:
+    """The order costs less there; after that a supplier delivers what is missing."""
+    await _move(run, "DE")
 
 
-async def move_and_receive_goods(run: OrderUnderTest) -> None:
-    """They move to where the order costs less; after that a supplier delivers what is missing."""
-    order = await run.order_when(lambda order: order.status is OrderStatus.CONFIRMED)
-    while order is not None and order.status not in FINAL_STATUSES and not await _changed(run):
+async def move_to_denmark(run: OrderUnderTest) -> None:
+    """The same to where it costs more, which another card pays."""
+    await _move(run, "DK", "pm_card_mastercard")
+
+
+async def _move(run: OrderUnderTest, country: str, payment_method: str | None = None) -> None:
+    address = Address(name="Matrix", line1="Teststraße 2", city="Matrix", postal_code="10117", country=country)
+    change = ChangeAddress(address=address, actor=CUSTOMER, payment_method=payment_method)
+    await run.order_when(lambda order: order.status is OrderStatus.CONFIRMED)
+    while not await _answered(run, change):  # noqa: ASYNC110 - another process answers
         await asyncio.sleep(0.1)
-        order = await asyncio.to_thread(run.order)
     await receive_goods(run)
 
 
-async def _changed(run: OrderUnderTest) -> bool:
+async def _answered(run: OrderUnderTest, change: ChangeAddress) -> bool:
     """Whether it is answered for good: at first the order has not handed its parcels to the warehouse yet."""
+    order = await asyncio.to_thread(run.order)
+    if order is None or order.status in FINAL_STATUSES:
+        return True
     try:
-        await run.handle.execute_update(CheckoutWorkflow.change_address, ChangeAddress(address=_NEW, actor=CUSTOMER))
+        await run.handle.execute_update(CheckoutWorkflow.change_address, change)
     except WorkflowUpdateFailedError as refused:
         return getattr(refused.cause, "type", None) != "not_confirmed"
     except RPCError:  # it has ended

@@ -59,9 +59,8 @@ PAYMENT_DIED = Scenario(
 )
 BACKORDERED = Scenario("backordered", in_stock=0, receives=1, action=actions.receive_goods)
 # From where tax is higher, so that less is captured than was authorized.
-ADDRESS_CHANGED = Scenario(
-    "address changed", in_stock=0, receives=1, country="DK", action=addresses.move_and_receive_goods
-)
+ADDRESS_CHANGED = Scenario("address changed", in_stock=0, receives=1, country="DK", action=addresses.move_to_germany)
+DEARER_ADDRESS = Scenario("dearer address", in_stock=0, receives=1, action=addresses.move_to_denmark)
 _FOLLOW_UP = Target.FOLLOW_UP
 DISPUTED = Scenario("disputed", target=_FOLLOW_UP, action=actions.dispute_and_accept)
 REFUNDED = Scenario("refunded", refunds=700, target=_FOLLOW_UP, action=actions.refund)
@@ -163,6 +162,8 @@ _LEADS_TO: Mapping[str, Scenario] = {
 # idempotency key that ends so, or that of another kind of order.
 _OTHER_CALLS = (
     ("authorize_payment", "reauthorize-1", REAUTHORIZED),
+    ("authorize_payment", "address-1", DEARER_ADDRESS),
+    ("void_payment", "address-1:void", DEARER_ADDRESS),
     ("record_payment", "capture-1:expired", REAUTHORIZED),
     ("capture_payment", "capture-1:reauthorize-1", REAUTHORIZED),
     ("void_payment", "", ORPHANED_PAYMENT),

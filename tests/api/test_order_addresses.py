@@ -1,17 +1,19 @@
 """A customer has an order shipped to another address, over HTTP."""
 
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
 
 from adapters.connections import Connections
 from adapters.mysql.orders.stock import Stock
+from adapters.mysql.payments.flagged_webhooks import FlaggedWebhooks
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
 from schemas.stock import ChangeWarehouse
 from schemas.users import Role
-from tests.buyer import ADDRESS, Buyer
+from tests.buyer import ADDRESS, DECLINED, SECURE, VISA, Buyer
 from tests.conftest import eventually
 from tests.fixture_types import Json, MakeCustomer, MakeProduct, MakeStaff
 
@@ -44,10 +46,20 @@ async def order(buyer: Buyer, make_product: MakeProduct) -> Json:
     return buyer.order(order_id)
 
 
-def change(buyer: Buyer, order: Json, address: Json, key: str | None = None) -> httpx2.Response:
-    key = key or uuid.uuid4().hex
+@pytest.fixture
+def flagged(connections: Connections) -> Callable[[], list[str]]:
+    """The orders of the webhooks that contradict our ledger."""
+    return lambda: [one.order_id for one in FlaggedWebhooks(connections.engine).page(None, 1000).items]
+
+
+def change(
+    buyer: Buyer, order: Json, address: Json, key: str | None = None, method: str | None = None
+) -> httpx2.Response:
+    key, body = key or uuid.uuid4().hex, {"shipping_address": address} | ({"payment_method": method} if method else {})
+    deadline = time.monotonic() + 120
     while True:  # on a busy machine the workers may take longer than one request waits for them
-        answer = buyer.post(f"/v1/orders/{order['id']}/address", {"shipping_address": address}, key)
+        answer = buyer.post(f"/v1/orders/{order['id']}/address", body, key)
+        assert time.monotonic() < deadline, answer.text
         if answer.status_code not in (202, 503):
             return answer
 
@@ -74,6 +86,35 @@ def test_where_it_costs_more(buyer: Buyer, order: Json) -> None:
     assert answer.json()["total"] == order["total"]
     assert answer.json()["new_total"]["amount"] > order["total"]["amount"]
     assert buyer.order(order["id"])["shipping_address"] == order["shipping_address"]
+
+
+def test_another_card_pays_what_it_costs_more(buyer: Buyer, order: Json, flagged: Callable[[], list[str]]) -> None:
+    declined = change(buyer, order, AMERICAN, method=DECLINED)
+    assert (declined.status_code, declined.json()["code"]) == (402, "payment_declined")
+    assert declined.json()["decline_code"] == "generic_decline"
+    assert buyer.order(order["id"])["shipping_address"] == order["shipping_address"]
+    answer = change(buyer, order, AMERICAN, method=VISA)
+    assert answer.status_code == 200, answer.text
+    changed = answer.json()
+    assert changed["payment"]["held"] == changed["total"] != order["total"]
+    assert buyer.effects(order["id"]) == ["authorization", "authorization", "void"]
+    assert order["id"] not in flagged()
+
+
+async def test_the_bank_asks_its_customer(buyer: Buyer, order: Json, flagged: Callable[[], list[str]]) -> None:
+    key = uuid.uuid4().hex
+    body = {"shipping_address": AMERICAN, "payment_method": SECURE}
+    accepted = buyer.post(f"/v1/orders/{order['id']}/address", body, key)
+    assert accepted.status_code == 202, accepted.text
+    waiting = buyer.until(order["id"], "awaiting_payment")
+    assert waiting["shipping_address"] == order["shipping_address"]
+    buyer.authenticate(waiting)
+    answer = change(buyer, order, AMERICAN, key, SECURE)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["shipping_address"]["country"], answer.json()["payment_action"]) == ("US", None)
+    assert answer.json()["payment"]["held"] == answer.json()["total"]
+    assert buyer.effects(order["id"]) == ["authorization", "authorization", "void"]
+    assert order["id"] not in flagged()
 
 
 def test_what_is_no_address(buyer: Buyer, order: Json) -> None:

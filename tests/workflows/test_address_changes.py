@@ -3,99 +3,50 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
-from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateStage
+from temporalio.client import Client, WorkflowUpdateFailedError
 
 from adapters.connections import Connections
 from adapters.mail.order_texts import write
-from adapters.mysql.orders.stock import Stock
 from adapters.mysql.payments.ledger import Ledger
 from domain.orders import OrderStatus, PaymentStatus
-from schemas.address_changes import AddressAnswer, ChangeAddress
-from schemas.base import Address
+from schemas.address_changes import AddressAnswer
 from schemas.checkout import CancelledLine
 from schemas.notifications import NotificationInput
-from schemas.order_requests import CancelOrder
-from schemas.picking import PickedLine, PickParcel
-from schemas.stock import ChangeWarehouse, SetStockRules
-from temporal_clients.orders import RunningOrders
 from tests.fixture_types import MakeProduct
+from tests.workflows.addresses import (
+    AMERICA,
+    CANCEL,
+    CUSTOMER,
+    DENMARK,
+    GERMANY,
+    PICKED,
+    PICKED_IN_GERMANY,
+    Basket,
+    address,
+    begin_to_move,
+    move,
+    order_from_denmark,
+    picks_asked_for,
+)
 from tests.workflows.carrier import CarrierControl
-from tests.workflows.orders import MOVED_BY_HAND, Order, Place, refusal
+from tests.workflows.orders import Order, Place, refusal
 from tests.workflows.parcels import Arm
 from tests.workflows.provider import Journal
 from tests.workflows.waiting import until, until_details
 from workflows.orders.checkout import CheckoutWorkflow
-from workflows.parcels.fulfilment import FulfilmentWorkflow
-
-CUSTOMER, STAFF = "customer:test", "staff:test:warehouse"
-CANCEL = CancelOrder(actor=CUSTOMER, reason="changed my mind")
-# 30.00 and 30.01 for the goods and 4.90 for shipping, with 25 % tax in Denmark and 19 % in Germany.
-DENMARK, GERMANY = 8114, 7724
-# The first parcel's share of it, by the value of the goods; the second has the rest.
-PICKED, PICKED_IN_GERMANY = 4056, 3861
-
-
-def address(country: str, line1: str = "Neue Straße 2") -> Address:
-    return Address(name="Test Customer", line1=line1, city="Anywhere", postal_code=MOVED_BY_HAND, country=country)
 
 
 @pytest.fixture(autouse=True)
 def rotterdam_asks(connections: Connections) -> Iterator[None]:
-    """Rotterdam has its picks confirmed, for the length of a test."""
-    stock = Stock(connections.engine)
-    stock.change_warehouse("ROT", ChangeWarehouse(pick_required=True))
-    yield
-    stock.change_warehouse("ROT", ChangeWarehouse(pick_required=False))
-
-
-@dataclass
-class Basket:
-    """Two parcels: from Rotterdam 3 × 10.00, which wait for their pick, and 1 × 30.01, which has yet to arrive."""
-
-    order: Order
-    shirt: str
-    coat: str
-    stock: Stock
-    client: Client
-
-    async def pick(self) -> None:
-        lines = [PickedLine(sku=line.sku, quantity=line.quantity) for line in self.order.view().parcels[0].lines]
-        await self.order.parcel(1).execute_update(FulfilmentWorkflow.pick, PickParcel(lines=lines, actor=STAFF))
-
-    async def receive(self) -> None:
-        lines = [(self.coat, self.order.view().parcels[1].warehouse, 1)]
-        arrived = await asyncio.to_thread(self.stock.receive, lines, "staff:test", "delivery")
-        await RunningOrders(self.client).signal_allocations(arrived)
-
-    async def deliver(self) -> None:
-        await self.pick()
-        await self.receive()
-        await until(lambda: self.order.event_types().count("parcel.booked") == 2)
-        await self.order.delivered_all()
+    with picks_asked_for(connections):
+        yield
 
 
 @pytest.fixture
 async def basket(place: Place, make_product: MakeProduct, connections: Connections, skipping: Client) -> Basket:
-    """Ordered from Denmark."""
-    shirt, coat = make_product(stock={"ROT": 9}, price=1000), make_product(stock=0, price=3001)
-    stock = Stock(connections.engine)
-    stock.set_rules(coat, SetStockRules(backorderable=True))
-    order = await place({shirt: 3, coat: 1}, shipping_address=address("DK", "Kanalgade 3"))
-    await order.first_answer()
-    await until_details(order.parcel(1), "is booked once its pick is confirmed")
-    await until_details(order.parcel(2), "waits for 1 backordered unit(s)")
-    return Basket(order, shirt, coat, stock, skipping)
-
-
-def change_of(country: str) -> ChangeAddress:
-    return ChangeAddress(address=address(country), actor=CUSTOMER)
-
-
-async def move(order: Order, country: str, update_id: str | None = None) -> AddressAnswer:
-    return await order.handle.execute_update(CheckoutWorkflow.change_address, change_of(country), id=update_id)
+    return await order_from_denmark(place, make_product, connections, skipping)
 
 
 async def refused(order: Order, country: str = "DE") -> object:
@@ -163,11 +114,8 @@ async def test_to_where_it_costs_more(basket: Basket, carrier: CarrierControl) -
     before = order.view()
     answer = await move(order, "US")
     assert answer.code == "address_raises_total"
-    # Without tax, but 22.90 for shipping.
-    assert answer.details == {
-        "total": {"amount": DENMARK, "currency": "EUR"},
-        "new_total": {"amount": 8291, "currency": "EUR"},
-    }
+    names = {"total": DENMARK, "new_total": AMERICA, "amount_due": AMERICA}
+    assert answer.details == {name: {"amount": amount, "currency": "EUR"} for name, amount in names.items()}
     assert order.view() == before
     assert "order.address_changed" not in order.event_types()
     await basket.deliver()
@@ -282,9 +230,7 @@ async def test_it_is_cancelled_after_that(
 
 async def test_it_is_cancelled_at_the_same_moment(basket: Basket, carrier: CarrierControl) -> None:
     order = basket.order
-    moving = await order.handle.start_update(
-        CheckoutWorkflow.change_address, change_of("DE"), wait_for_stage=WorkflowUpdateStage.ACCEPTED
-    )
+    moving = await begin_to_move(order, "DE")
     assert await order.cancel(CANCEL) is OrderStatus.CANCELLED
     assert (await moving.result()).code in (None, "too_late")
     assert (await order.handle.result()).status is OrderStatus.CANCELLED

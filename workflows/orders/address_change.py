@@ -6,6 +6,9 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
 from activities.orders import OrderActivities
+from domain.errors import AddressRaisesTotal
+from domain.events import EventType
+from domain.orders import OrderStatus
 from schemas.address_changes import (
     AddressAnswer,
     AddressRecorded,
@@ -14,7 +17,13 @@ from schemas.address_changes import (
     NewAddress,
     RecordAddress,
 )
+from schemas.base import Money
+from schemas.checkout import CheckoutInput
+from schemas.orders import Awaiting
+from schemas.payments import ChangeAmount, TryMethod
+from schemas.provider_calls import PaymentOutcome
 from workflows.orders.parcels import OrderParcels
+from workflows.orders.payment import OrderPayment
 from workflows.orders.records import OrderRecorder
 from workflows.parcels.fulfilment import FulfilmentWorkflow
 from workflows.reasons import reason_of
@@ -24,13 +33,21 @@ from workflows.stores import on_store
 class AddressChange:
     """Every parcel is held first; only when none was booked meanwhile is the address written, and each goes on with it.
 
-    What the order costs less there is not captured, see docs/decisions/0032.
+    What the order costs less there is not captured; what it costs more its customer authorizes before, see
+    docs/decisions/0032.
     """
 
     def __init__(
-        self, parcels: OrderParcels, recorder: OrderRecorder, check_not_compensating: Callable[[], None]
+        self,
+        order: CheckoutInput,
+        parcels: OrderParcels,
+        payment: OrderPayment,
+        recorder: OrderRecorder,
+        check_not_compensating: Callable[[], None],
     ) -> None:
+        self._order = order
         self._parcels = parcels
+        self._payment = payment
         self._recorder = recorder
         self._check_not_compensating = check_not_compensating
         self._changes = 0
@@ -54,7 +71,7 @@ class AddressChange:
             try:
                 await self._hold(parcels, step)
                 self.check_may()
-                recorded = await self._record(request, step)
+                recorded = await self._change(request, step)
             except FailureError as failure:
                 await self._release({number: NewAddress() for number in parcels})
                 refusal = reason_of(failure)
@@ -75,9 +92,58 @@ class AddressChange:
         if not all(holds.get((step, number)) for number in parcels):
             raise ApplicationError("A parcel of the order is being handed to the carrier.", type="too_late")
 
-    async def _record(self, request: ChangeAddress, step: str) -> AddressRecorded:
+    async def _change(self, request: ChangeAddress, step: str) -> AddressRecorded:
+        """Record it; where the order costs more, once its customer has authorized that."""
+        try:
+            return await self._record(request, step)
+        except FailureError as failure:
+            dearer = reason_of(failure)
+            can_be_paid = request.payment_method is not None and self._payment.started
+            if dearer.code != AddressRaisesTotal.code or not can_be_paid:
+                raise
+        amounts = {name: Money.model_validate(amount) for name, amount in dearer.details.items()}
+        data = {name: money.model_dump() for name, money in amounts.items()}
+        await self._recorder.record(
+            f"{step}-requested", None, EventType.ORDER_ADDRESS_REQUESTED, actor=request.actor, data=data
+        )
+        await self._authorize(request, step, amounts["amount_due"].amount)
+        return await self._record(request, step, amounts["new_total"].amount)
+
+    async def _authorize(self, request: ChangeAddress, step: str, amount: int) -> None:
+        """Authorize the amount in place of the old one; raises ApplicationError, and leaves that, when it fails."""
+        seconds = self._order.authentication_seconds
+        method = TryMethod(
+            payment_method=request.payment_method, return_url=request.payment_return_url, authentication_seconds=seconds
+        )
+        update = await self._payment.change_amount(ChangeAmount(step=step, amount=amount, method=method))
+        asked = update.action is not None
+        if update.action is not None:
+            await self._recorder.record(
+                f"{step}-awaiting-payment",
+                OrderStatus.AWAITING_PAYMENT,
+                EventType.ORDER_AWAITING_PAYMENT,
+                data={"payment_action": update.action.type},  # the rest is for the customer alone
+                awaiting=Awaiting(payment_action=update.action),
+            )
+            update = await self._payment.update_after(step, update)
+        self._check_not_compensating()
+        status = OrderStatus.PROCESSING if asked else None
+        if update.outcome is PaymentOutcome.SUCCEEDED:
+            if asked:
+                await self._recorder.record(f"{step}-paid", status, EventType.ORDER_PAYMENT_RENEWED)
+            return
+        message = update.message or "The bank declined the payment."
+        data = {"code": update.code, "message": message}
+        await self._recorder.record(f"{step}-kept", status, EventType.ORDER_ADDRESS_KEPT, data=data)
+        raise ApplicationError(message, {"decline_code": update.code or "card_declined"}, type="payment_declined")
+
+    async def _record(self, request: ChangeAddress, step: str, authorized: int | None = None) -> AddressRecorded:
         command = RecordAddress(
-            order_id=self._recorder.order_id, step=step, address=request.address, actor=request.actor
+            order_id=self._recorder.order_id,
+            step=step,
+            address=request.address,
+            actor=request.actor,
+            authorized_total=authorized,
         )
         return await on_store(OrderActivities.change_address, command, "change the address", self._recorder.timeline)
 
@@ -89,13 +155,13 @@ class AddressChange:
 class AddressUpdates:
     """The part of CheckoutWorkflow that is asked to change the address."""
 
-    _address_change: AddressChange
+    _address: AddressChange
 
     @workflow.update
     async def change_address(self, request: ChangeAddress) -> AddressAnswer:
-        """Ship the order to another address, where it costs no more; answers once its parcels know."""
-        return await self._address_change.change(request)
+        """Ship the order to another address; answers once its parcels know, or why it stays."""
+        return await self._address.change(request)
 
     @change_address.validator
     def _may_change_address(self, request: ChangeAddress) -> None:  # noqa: ARG002 - as its update
-        self._address_change.check_may()
+        self._address.check_may()

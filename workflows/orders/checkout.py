@@ -56,7 +56,7 @@ class CheckoutWorkflow(AddressUpdates):
         self._compensation = Compensation(self._saga, self._parcels, self._recorder, self._timeline)
         self._dispute_hold = DisputeHold(self._parcels, self._recorder, self._charged_back)
         self._cancellation = Cancellation(self._parcels, self._recorder, order.currency)
-        self._address_change = AddressChange(self._parcels, self._recorder, self._check_not_compensating)
+        self._address = AddressChange(order, self._parcels, self._payment, self._recorder, self._check_not_compensating)
         self._reauthorization = Reauthorization(self._payment, self._attempts, self._parcels, self._recorder)
         self._reservation = StockReservation(order.order_id, self._timeline)
         self._delivery = Delivery(self._parcels, self._payment, self._reservation, self._recorder, self._timeline)

@@ -40,11 +40,12 @@ def change_address(
         before = views.quote(row, _lines(connection, order.id))
         same_country = row.shipping_address["country"] == command.address.country
         after = before if same_country else _requoted(before, command, row.shipping_method, tax_classes)
-        if after.total > before.total:
-            details = {"total": before.total_money.model_dump(), "new_total": after.total_money.model_dump()}
-            raise AddressRaisesTotal("The order would cost more at this address.", **details)
+        shares = _shares(connection, order.id, before, after)
+        if after.total > max(before.total, command.authorized_total or 0):
+            due = Money(sum(shares.values()), before.currency)
+            raise AddressRaisesTotal("The order would cost more at this address.", **_totals(before, after, due))
         _write(connection, command, after)
-        _share(connection, order.id, before, after)
+        _write_shares(connection, order.id, shares)
         data = {"total": after.total_money.model_dump(), "previous_total": before.total_money.model_dump()}
         append(connection, order, Change(command.step, EventType.ORDER_ADDRESS_CHANGED, command.actor, data))
     return AddressRecorded(parcels=[views.parcel_plan(parcel) for parcel in _standing(connection, order.id)])
@@ -100,17 +101,29 @@ def _write(connection: sa.Connection, command: RecordAddress, quote: PricedOrder
         connection.execute(sa.update(order_lines).where(one).values(tax=line.tax, discount=line.discount))
 
 
-def _share(connection: sa.Connection, order_id: str, before: PricedOrder, after: PricedOrder) -> None:
-    """Each parcel carries its part of the new total; what costs the same is not divided again."""
-    if before.total == after.total:
-        return
+def _shares(connection: sa.Connection, order_id: str, before: PricedOrder, after: PricedOrder) -> dict[int, int]:
+    """What each parcel carries of the new total; what costs the same is not divided again."""
     standing = [views.parcel_plan(row) for row in _standing(connection, order_id)]
-    contents = [_demands(plan) for plan in standing]
     amounts = [plan.amount for plan in standing]
-    shares = shares_of_total(contents, amounts, after.goods, before.total, after.total)
-    for plan, amount in zip(standing, shares, strict=True):
-        this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == plan.number)
+    if before.total != after.total:
+        contents = [_demands(plan) for plan in standing]
+        amounts = shares_of_total(contents, amounts, after.goods, before.total, after.total)
+    return {plan.number: amount for plan, amount in zip(standing, amounts, strict=True)}
+
+
+def _write_shares(connection: sa.Connection, order_id: str, shares: Mapping[int, int]) -> None:
+    for number, amount in shares.items():
+        this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == number)
         connection.execute(sa.update(parcels).where(this).values(amount=amount, updated_at=now()))
+
+
+def _totals(before: PricedOrder, after: PricedOrder, due: Money) -> dict[str, object]:
+    """Both totals, and what of the new one is due: all of it, but for what was cancelled."""
+    return {
+        "total": before.total_money.model_dump(),
+        "new_total": after.total_money.model_dump(),
+        "amount_due": {"amount": due.amount, "currency": due.currency},
+    }
 
 
 def _demands(plan: ParcelPlan) -> list[Demand]:
