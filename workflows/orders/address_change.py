@@ -75,6 +75,7 @@ class AddressChange:
             except FailureError as failure:
                 await self._release({number: NewAddress() for number in parcels})
                 refusal = reason_of(failure)
+                self._recorder.timeline.add(f"shipping address stays: `{refusal.code}` {refusal.message}")
                 return AddressAnswer(code=refusal.code, message=refusal.message, details=dict(refusal.details))
             self._parcels.go_to(request.address, recorded.parcels)
             await self._release({one.number: NewAddress(address=request.address, plan=one) for one in recorded.parcels})
