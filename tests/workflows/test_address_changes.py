@@ -60,7 +60,7 @@ def check_paid(order: Order, journal: Journal, connections: Connections, capture
     sums = Counter[str]()
     for entry in journal(order.id):
         sums[entry["effect"]] += entry["amount"]
-    assert sums == {"authorization": DENMARK, "capture": captured, "void": DENMARK - captured}
+    assert sums == Counter({"authorization": DENMARK, "capture": captured, "void": DENMARK - captured})
     assert sum(Ledger(connections.engine).balances(order.id).values()) == 0
     view = order.view()
     assert (view.status, view.payment_status) == (OrderStatus.DELIVERED, PaymentStatus.CAPTURED)
