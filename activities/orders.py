@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import typed_failures
+from schemas.address_changes import AddressRecorded, RecordAddress
 from schemas.checkout import PricedOrder, PriceOrder
 from schemas.orders import (
     AdoptedOrder,
@@ -58,6 +59,12 @@ class OrderActivities:
         """Reduce the order to what was available."""
         with typed_failures():
             return self._orders.take_available(command)
+
+    @activity.defn
+    def change_address(self, command: RecordAddress) -> AddressRecorded:
+        """Write the order's address, with what it costs there; refuses an address where it would cost more."""
+        with typed_failures():
+            return self._orders.change_address(command, self._prices.tax_classes)
 
     @activity.defn
     def record_status(self, command: RecordStatus) -> StatusRecorded:

@@ -12,6 +12,7 @@ from schemas.parcel_resolutions import (
     ResolveParcel,
     WithdrawResolution,
 )
+from schemas.replacements import ParcelReplaced
 
 if TYPE_CHECKING:
     from adapters.mysql.orders.parcel_resolutions import ParcelResolutions
@@ -28,6 +29,12 @@ class ParcelResolutionActivities:
         """Record what is to be done, so that nothing else is done about the parcel meanwhile."""
         with typed_failures():
             return self._resolutions.open(command)
+
+    @activity.defn
+    def replace_parcel(self, command: ResolveParcel) -> ParcelReplaced:
+        """Plan another parcel with the same goods, reserved from stock, and record that this is done."""
+        with typed_failures():
+            return self._resolutions.replace(command)
 
     @activity.defn
     def withdraw_resolution(self, command: WithdrawResolution) -> None:

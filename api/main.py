@@ -44,6 +44,7 @@ from api.routes import (
     oauth_clients,
     operator_answers,
     operator_tasks,
+    order_addresses,
     order_decisions,
     order_operations,
     order_payments,
@@ -94,6 +95,7 @@ ROUTERS: dict[Service, tuple[APIRouter, ...]] = {
     "order": (
         quotes.router,
         checkouts.router,
+        order_addresses.router,
         order_decisions.router,
         backorders.router,
         order_payments.router,

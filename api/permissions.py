@@ -28,6 +28,8 @@ Permission = Literal[
     "orders:read_any",
     "orders:cancel_own",
     "orders:cancel_any",
+    "orders:change_own",
+    "orders:change_any",
     "orders:refund",
     "orders:review",
     "orders:settle",
@@ -67,6 +69,8 @@ PERMISSIONS: dict[Permission, frozenset[Role | Literal["guest"]]] = {
     "orders:read_any": frozenset({Role.SUPPORT, Role.ADMIN}),
     "orders:cancel_own": frozenset({Role.CUSTOMER}),
     "orders:cancel_any": frozenset({Role.SUPPORT, Role.ADMIN}),
+    "orders:change_own": frozenset({Role.CUSTOMER}),
+    "orders:change_any": frozenset({Role.SUPPORT, Role.ADMIN}),
     "orders:refund": frozenset({Role.SUPPORT, Role.ADMIN}),
     "orders:review": frozenset({Role.SUPPORT, Role.ADMIN}),
     "orders:settle": frozenset({Role.SUPPORT, Role.ADMIN}),
@@ -94,7 +98,7 @@ SCOPES: dict[str, frozenset[Permission]] = {
     "openid": frozenset({"userinfo:read"}),
     "profile": frozenset({"profile:read"}),
     "cart": frozenset({"cart:use", "cart:merge"}),
-    "orders": frozenset({"checkout:place", "orders:read_own", "orders:cancel_own"}),
+    "orders": frozenset({"checkout:place", "orders:read_own", "orders:cancel_own", "orders:change_own"}),
 }
 # With these a stolen key could make itself permanent.
 NOT_FOR_API_KEYS: frozenset[Permission] = frozenset(

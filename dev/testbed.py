@@ -204,9 +204,15 @@ class Testbed:
 
     def stop(self, name: str) -> int:
         """Ask a process to end, wait for it, answer its exit status."""
-        process = self.processes.pop(name)
-        process.terminate()
-        return process.wait(timeout=45)
+        (status,) = self.stop_all(name)
+        return status
+
+    def stop_all(self, *names: str) -> list[int]:
+        """The same, side by side."""
+        processes = [self.processes.pop(name) for name in names]
+        for process in processes:
+            process.terminate()
+        return [process.wait(timeout=45) for process in processes]
 
     @contextmanager
     def without(self, name: str) -> Iterator[None]:

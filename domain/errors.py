@@ -159,7 +159,9 @@ class TaxonomyInUse(Conflict):
 
 
 class InsufficientStock(Conflict):
-    """A cart cannot hold this many units; `details` name the SKU, the units requested and available."""
+    """There are fewer units than are wanted: for a cart, where `details` name the SKU with the units wanted and
+    available, or in any one warehouse for a parcel that is shipped again, where `details["lines"]` do for each.
+    """
 
     code = "insufficient_stock"
 
@@ -236,6 +238,18 @@ class NotBackordered(Conflict):
     code = "not_backordered"
 
 
+class TooLate(Conflict):
+    """The order is past the point where this is possible."""
+
+    code = "too_late"
+
+
+class AddressRaisesTotal(Conflict):
+    """The order would cost more at this address; `details` have its total and the new one."""
+
+    code = "address_raises_total"
+
+
 class IllegalMove(Conflict):
     code = "illegal_move"
 
@@ -250,6 +264,12 @@ class AlreadyPicked(Conflict):
 
 class ParcelResolved(Conflict):
     code = "parcel_resolved"
+
+
+class ParcelRefunded(Conflict):
+    """Of what was captured for the parcel something was refunded, so that it is not shipped again."""
+
+    code = "parcel_refunded"
 
 
 class NothingToRefund(Conflict):

@@ -35,6 +35,9 @@ class EventType(StrEnum):
     ORDER_FAILED = "order.failed"
     ORDER_PARTLY_CANCELLED = "order.partly_cancelled"
     ORDER_LINES_CANCELLED = "order.lines_cancelled"
+    ORDER_ADDRESS_REQUESTED = "order.address_requested"
+    ORDER_ADDRESS_KEPT = "order.address_kept"
+    ORDER_ADDRESS_CHANGED = "order.address_changed"
     ORDER_COMPENSATION_BLOCKED = "order.compensation_blocked"
     ORDER_ADOPTED = "order.adopted"
 

@@ -71,9 +71,12 @@ ALLOWED_MOVES: dict[OrderStatus, set[OrderStatus]] = {
     # Of an order that is compensated after something was dispatched, that goes on.
     _S.CANCELLING: {_S.CANCELLED, _S.FAILED, _S.COMPENSATION_BLOCKED, _S.SHIPPED, _S.DELIVERED},
     _S.CANCELLED: set(),
-    _S.FAILED: set(),
+    _S.FAILED: {_S.DELIVERED},  # nothing had reached its customer, and then what was shipped again has
     _S.COMPENSATION_BLOCKED: {_S.CANCELLING, _S.CANCELLED, _S.FAILED, _S.SHIPPED, _S.DELIVERED},
 }
+
+NOT_DELIVERED = "not_delivered"
+"""Why an order has failed of which everything was lost or came back."""
 
 FINAL_STATUSES = frozenset({_S.DELIVERED, _S.CANCELLED, _S.FAILED})
 WAITING_STATUSES = frozenset({_S.AWAITING_PAYMENT, _S.AWAITING_CUSTOMER})
@@ -146,3 +149,14 @@ def status_after_parcels(current: OrderStatus, parcels: Sequence[ParcelStatus]) 
     if current is _S.SHIPPED or (standing and all(parcel.was_dispatched for parcel in standing)):
         return _S.SHIPPED
     return current if all(parcel.is_without_booking for parcel in parcels) else _S.PROCESSING
+
+
+def status_after_replacement(
+    current: OrderStatus, replacement: ParcelStatus, parcels: Sequence[ParcelStatus]
+) -> OrderStatus:
+    """The same when a parcel that is shipped in the place of another comes to this status: it alone can still move an
+    order that has failed.
+    """
+    if current is _S.FAILED and replacement is ParcelStatus.DELIVERED:
+        return _S.DELIVERED
+    return status_after_parcels(current, parcels)

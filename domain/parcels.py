@@ -68,6 +68,18 @@ def without(contents: Sequence[Demand], units: Mapping[str, int], goods: Mapping
     return shares([left, taken], goods, amount)[0]
 
 
+def shares_of_total(
+    contents: Sequence[Sequence[Demand]], amounts: Sequence[int], goods: Mapping[str, Goods], before: int, after: int
+) -> list[int]:
+    """What the parcels, which carry these amounts of the total before, carry of the total after.
+
+    What was cancelled before carries its part of the new total, as if it were another parcel.
+    """
+    left = sum(amounts)
+    standing, _ = split(after, [left, before - left])
+    return [share.amount for share in shares(contents, goods, standing)]
+
+
 def check_pick(contents: Mapping[str, int], picked: Mapping[str, int]) -> None:
     """Raise PickMismatch unless the pick names exactly the SKUs of the parcel, and of none more than it has.
 

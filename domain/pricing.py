@@ -75,13 +75,36 @@ def quote(
     or a total above what a card can be charged.
     """
     currency = _currency(items)
-    included = TAX_INCLUDED.get(currency, False)
     amounts = [item.unit_price * item.quantity for item in items]
     subtotal = sum(amounts, Money.zero(currency))
     shipping = shipping_price(
         shipping_method, country, sum(item.weight_grams * item.quantity for item in items), currency
     )
     off_lines, off_shipping = _discounts(voucher, amounts, subtotal, shipping, at)
+    return _with_tax(items, country, off_lines, shipping, off_shipping)
+
+
+def requote(agreed: Quote, country: str, shipping_method: str) -> Quote:
+    """The same goods at the agreed prices and discounts, for another destination: shipping and tax are priced again.
+
+    A voucher that made shipping free still does. Raises UnknownShippingMethod, and InvalidRequest as `quote` does.
+    """
+    items = [line.item for line in agreed.lines]
+    off_lines = [line.discount for line in agreed.lines]
+    grams = sum(item.weight_grams * item.quantity for item in items)
+    shipping = shipping_price(shipping_method, country, grams, agreed.total.currency)
+    nothing = Money.zero(agreed.total.currency)
+    is_free = agreed.discount > sum(off_lines, nothing)
+    return _with_tax(items, country, off_lines, shipping, shipping if is_free else nothing)
+
+
+def _with_tax(
+    items: Sequence[PricedItem], country: str, off_lines: Sequence[Money], shipping: Money, off_shipping: Money
+) -> Quote:
+    currency = shipping.currency
+    included = TAX_INCLUDED.get(currency, False)
+    amounts = [item.unit_price * item.quantity for item in items]
+    subtotal = sum(amounts, Money.zero(currency))
     lines = tuple(
         QuoteLine(item, amount, off, tax_of(amount - off, tax_rate(country, item.tax_class), included=included))
         for item, amount, off in zip(items, amounts, off_lines, strict=True)

@@ -15,6 +15,7 @@ class FulfilmentInput(Payload):
     """The input of FulfilmentWorkflow: one parcel from one warehouse.
 
     With `adopt` it replaces one that died: what the carrier and our own record say comes before anything is booked.
+    With `stop` its order wants it stopped, so that nothing is booked any more.
     """
 
     order_id: str
@@ -24,6 +25,7 @@ class FulfilmentInput(Payload):
     shipping_method: str
     on_hold: bool = False
     adopt: bool = False
+    stop: bool = False
 
 
 class HoldParcel(Payload):
@@ -167,12 +169,20 @@ class Reduction(Payload):
     reduced: ParcelReduced | None = None
 
 
+class AddressHold(Payload):
+    """The answer to HoldForAddress; not `held` is a parcel that was booked, or is being booked."""
+
+    step: str
+    held: bool
+
+
 class ParcelUpdated(Payload):
     """The signal of FulfilmentWorkflow to the order about its parcel.
 
     With `unknown` the order has asked to stop the parcel and the carrier does not say whether it was dispatched; a
-    later signal, without it, says how that ended. With `reduction` it only answers a ReduceParcel; with `short_pick` it
-    only says that not everything in it was there when it was picked.
+    later signal, without it, says how that ended. With `reduction` it only answers a ReduceParcel, and with
+    `address_hold` a HoldForAddress; with `short_pick` it only says that not everything in it was there when it was
+    picked. With `replaces` the order has not planned it: it is shipped in the place of that parcel.
     """
 
     number: int
@@ -183,6 +193,8 @@ class ParcelUpdated(Payload):
     message: str | None = None
     reduction: Reduction | None = None
     short_pick: PickParcel | None = None
+    replaces: int | None = None
+    address_hold: AddressHold | None = None
 
 
 class ParcelResult(Payload):

@@ -14,6 +14,7 @@ class ResolutionAction(StrEnum):
     """What the customer gets instead of the parcel."""
 
     REFUND = "refund"
+    SHIP_AGAIN = "ship_again"
 
 
 class ParcelResolutionRequest(Request):
@@ -40,12 +41,14 @@ class ResolveParcel(Payload):
 class ParcelResolution(Payload):
     """What was done about a parcel that was lost or returned; `resolved_at` is empty while it is under way.
 
-    Without a `refund_id` nothing of the parcel was left to refund.
+    Without a `refund_id` nothing of a parcel that was to be refunded was left; `replacement` is the number of the one
+    that is shipped in its place.
     """
 
     action: Open[ResolutionAction]
     refund_id: str | None = None
     amount: Money | None = None
+    replacement: int | None = None
     restocked: bool = False
     resolved_at: datetime | None = None
 
@@ -81,8 +84,10 @@ class ResolutionClosed(Payload):
 
 
 class ParcelResolutionAnswer(Payload):
-    """The result: it is carried out, or `code` says why it is not."""
+    """The result: `action` is carried out, or `code` says why it is not."""
 
+    action: ResolutionAction | None = None
+    restock: bool = False
     code: str | None = None
     message: str | None = None
     details: dict[str, object] = {}

@@ -17,7 +17,8 @@ from schemas.stock import Warehouse
 class ParcelPlan(Payload):
     """The part of the order that one warehouse, in `country`, ships. `amount` is its share of the order's total.
 
-    With `pick_required` it is booked only once staff have confirmed what they have picked.
+    With `pick_required` it is booked only once staff have confirmed what they have picked. With `replaces` it is
+    shipped in the place of that parcel, which was lost or returned and keeps its share.
     """
 
     number: int
@@ -27,6 +28,7 @@ class ParcelPlan(Payload):
     amount: int
     weight_grams: int
     pick_required: bool = False
+    replaces: int | None = None
 
     @classmethod
     def of(cls, parcel: PlannedParcel, warehouse: Warehouse) -> Self:
@@ -95,4 +97,5 @@ class ParcelView(Payload):
         datetime | None, Field(description="Until when it waits for its goods; they are cancelled after that.")
     ] = None
     lines: list[ParcelLine]
+    replaces: Annotated[int | None, Field(description="The parcel in whose place it is shipped.")] = None
     resolution: ParcelResolution | None = None

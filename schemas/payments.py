@@ -120,6 +120,16 @@ class CaptureParcel(Payload):
     compensating: bool = False
 
 
+class ChangeAmount(Payload):
+    """The order costs more, and nothing of it is captured: authorize this amount by this method, and only then void
+    what is authorized. It is answered as `step`, twice where the customer has to act.
+    """
+
+    step: str
+    amount: int
+    method: TryMethod
+
+
 class VoidAuthorization(Payload):
     """The order will not continue: void the authorization."""
 
@@ -142,7 +152,7 @@ ORDER_CHECK = "order-check"
 
 
 class PaymentUpdated(Payload):
-    """The signal of PaymentWorkflow to the order: `step` is `authorize`, `capture-<n>` or `void`.
+    """The signal of PaymentWorkflow to the order: `step` is `authorize`, `capture-<n>`, `void`, or of a ChangeAmount.
 
     `reauthorize-<n>` is sent only when the authorization could not be renewed: the order has to be paid again.
     An attempt to authorize, counted by `attempt`, may be signalled twice: the customer has to act, and the outcome.

@@ -7,8 +7,12 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from domain.actors import SYSTEM_ACTOR
+from domain.errors import Conflict, PaymentDisputed
 from domain.events import EventType
 from schemas.base import Currency, Money, Open, Payload, Request
+from schemas.problem_codes import ProblemCode
+
+_DISPUTED_MEANWHILE = "charge_disputed"  # the provider's code
 
 
 class RefundAmount(Request):
@@ -54,6 +58,14 @@ class RefundInput(Payload):
     event_type: EventType | None = None
 
 
+class RefundRefusal(Payload):
+    """Why a refund was refused, with what a caller needs to act on it."""
+
+    code: str
+    message: str
+    details: dict[str, object] = {}
+
+
 class RefundView(Payload):
     """A refund: what is refunded to the customer's card, and what as store credit.
 
@@ -76,6 +88,17 @@ class RefundView(Payload):
     failed_at: Annotated[
         datetime | None, Field(description="It had succeeded and has failed since; refund the customer another way.")
     ] = None
+
+    @property
+    def refusal(self) -> RefundRefusal | None:
+        """Why the payment provider has refused it, or a part of it."""
+        if self.failure_code is None and self.status is not RefundStatus.FAILED:
+            return None
+        details = {"refund_id": self.id, "provider_code": self.failure_code}
+        if self.failure_code == _DISPUTED_MEANWHILE:
+            return RefundRefusal(code=PaymentDisputed.code, message="The payment has been disputed.", details=details)
+        message = "The payment provider refused the refund."
+        return RefundRefusal(code=ProblemCode.REFUND_REFUSED, message=message, details=details)
 
 
 def part_key(key: str, number: int) -> str:
@@ -131,6 +154,16 @@ class RefundAnswer(Payload):
     code: str | None = None
     message: str | None = None
     refundable: Money | None = None
+
+    @property
+    def refusal(self) -> RefundRefusal | None:
+        """Why nothing was refunded."""
+        if self.refund is not None:
+            return self.refund.refusal if self.refund.status is RefundStatus.FAILED else None
+        details = {"refundable": self.refundable.model_dump()} if self.refundable is not None else {}
+        return RefundRefusal(
+            code=self.code or Conflict.code, message=self.message or "The refund was refused.", details=dict(details)
+        )
 
 
 class RefundList(Payload):

@@ -22,6 +22,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.actors import customer_actor
+from schemas.address_changes import AddressAnswer, ChangeAddress
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutResult
 from schemas.order_requests import CancelOrder, Decision, SettleCompensation, SettleParcel
 from schemas.payments import PaymentAnswer, RetryPayment
@@ -125,6 +126,13 @@ class CheckoutClient(WorkflowClient):
         Raises UpdateRefused with the workflow's code when the order does not wait for it, StillWorking.
         """
         return await self.update(self._handle(order_id), CheckoutWorkflow.decide, decision, update_id)
+
+    async def change_address(self, order_id: str, update_id: str, change: ChangeAddress) -> AddressAnswer:
+        """Ship the order to another address; same id, same answer.
+
+        Raises UpdateRefused `not_confirmed` or `too_late`, StillWorking.
+        """
+        return await self.update(self._handle(order_id), CheckoutWorkflow.change_address, change, update_id)
 
     async def review(self, order_id: str, update_id: str, review: Review) -> None:
         """Approve or decline an order that is on hold; same id, same answer.

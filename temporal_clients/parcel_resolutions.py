@@ -12,6 +12,12 @@ class ParcelResolutionClient(WorkflowClient):
 
     async def resolve(self, command: ResolveParcel) -> ParcelResolutionAnswer:
         """Whether it was done, or why not. Raises StillWorking once it is started, TemporalAway when it may not be."""
+        answer = await self._result_of(command)
+        while answer.action is not None and (answer.action, answer.restock) != (command.action, command.restock):
+            answer = await self._result_of(command)  # the one that ran was asked for something else
+        return answer
+
+    async def _result_of(self, command: ResolveParcel) -> ParcelResolutionAnswer:
         return await self.result_of(
             ParcelResolutionWorkflow.run,
             command,

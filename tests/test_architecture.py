@@ -66,8 +66,8 @@ WRITERS = {
     "revoked_tokens": {"identity/grants"},
     "consents": {"identity/grants", "identity/account_closing"},
     "external_identities": {"identity/external_identities", "identity/account_closing"},
-    "orders": {"orders/placing", "orders/shortening", "history"},
-    "order_lines": {"orders/placing", "orders/shortening"},
+    "orders": {"orders/placing", "orders/shortening", "orders/address_changes", "history"},
+    "order_lines": {"orders/placing", "orders/shortening", "orders/address_changes"},
     "parcels": {
         "orders/placing",
         "orders/shortening",
@@ -75,6 +75,7 @@ WRITERS = {
         "orders/fulfilment",
         "orders/picking",
         "orders/promises",
+        "orders/address_changes",
     },
     "parcel_resolutions": {"orders/parcel_resolutions"},
     "order_events": {"history", "outbox"},

@@ -83,7 +83,7 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
             *_stock(reservations, engine, client),
             *_sweep(engine, client),
             *watchdog_activities(engine, settings, client),
-            *_resolutions(engine),
+            *_resolutions(engine, term),
             CartActivities(carts, OrderStore(engine)).complete_cart,
         ],
         PAYMENTS_QUEUE: [*_money(engine, settings), *_reconciliation_activities(engine, settings, client)],
@@ -98,7 +98,14 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
 
 def _orders(store: OrderStore, engine: sa.Engine) -> list[Callable[..., Any]]:
     orders = OrderActivities(store, OrderPrices(Catalog(engine), Vouchers(engine)))
-    return [orders.price_order, orders.place_order, orders.adopt_order, orders.take_available, orders.record_status]
+    return [
+        orders.price_order,
+        orders.place_order,
+        orders.adopt_order,
+        orders.take_available,
+        orders.change_address,
+        orders.record_status,
+    ]
 
 
 def _stock(reservations: Reservations, engine: sa.Engine, client: Client) -> list[Callable[..., Any]]:
@@ -112,9 +119,14 @@ def _sweep(engine: sa.Engine, client: Client) -> list[Callable[..., Any]]:
     return [sweep.is_running, sweep.sweep_orders]
 
 
-def _resolutions(engine: sa.Engine) -> list[Callable[..., Any]]:
-    resolutions = ParcelResolutionActivities(ParcelResolutions(engine))
-    return [resolutions.open_resolution, resolutions.withdraw_resolution, resolutions.close_resolution]
+def _resolutions(engine: sa.Engine, reserved_for: timedelta) -> list[Callable[..., Any]]:
+    resolutions = ParcelResolutionActivities(ParcelResolutions(engine, reserved_for))
+    return [
+        resolutions.open_resolution,
+        resolutions.replace_parcel,
+        resolutions.withdraw_resolution,
+        resolutions.close_resolution,
+    ]
 
 
 def _parcels(reservations: Reservations, engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
@@ -123,6 +135,7 @@ def _parcels(reservations: Reservations, engine: sa.Engine, settings: Settings) 
     parcels = FulfilmentActivities(Carrier(settings), store, Picks(engine))
     return [
         stock.check_allocation,
+        stock.release_stock,
         parcels.book_shipment,
         parcels.cancel_shipment,
         parcels.retrieve_shipment,

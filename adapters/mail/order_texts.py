@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from babel.dates import format_datetime
-from babel.numbers import format_currency
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from adapters.mail.order_details import amount, details, sums
 from domain.events import EventType
 from domain.parcels import SHORT_PICK
-from schemas.base import Money
 from schemas.notifications import NotificationInput
 from schemas.orders import OrderView
+from schemas.parcel_resolutions import ResolutionAction
 
 TEMPLATES = Environment(
     loader=PackageLoader("adapters"),
@@ -153,6 +150,12 @@ _TEXTS: dict[str, EventText] = {
         "items of your order were cancelled",
         "We have cancelled items as requested, and you are not charged for them. The rest of your order continues.",
     ),
+    EventType.ORDER_ADDRESS_REQUESTED: EventText("we check your new address", "We check your new shipping address."),
+    EventType.ORDER_ADDRESS_KEPT: EventText("your shipping address stays", "Your shipping address was not changed."),
+    EventType.ORDER_ADDRESS_CHANGED: EventText(
+        "your shipping address was changed",
+        "We have changed the shipping address of your order as requested. The sums below are those for this address.",
+    ),
     EventType.PARCEL_RESOLVED: EventText(
         "what we do about your parcel", "We have dealt with your parcel, which could not be delivered to you."
     ),
@@ -209,6 +212,14 @@ _SHORT_PICK = EventText(
     "We are sorry: items of your order are not in our warehouse after all. We have cancelled them, and you are not "
     "charged for them. The rest of your order continues.",
 )
+_SHIPPED_AGAIN = EventText(
+    "we ship your parcel again",
+    "Your parcel could not be delivered to you. We are sending its items again, and you are not charged for that.",
+)
+_REPLACEMENT_LATE = EventText(
+    "your parcel is late",
+    "The parcel that we ship again has not left our warehouse in time. We are sorry, and ship it as soon as we can.",
+)
 _OTHER = EventText("an update on your order", "There is an update on your order.")
 _PART_RESERVED = EventText("your items are reserved", "The available items are reserved for you.")
 _REST_BACKORDERED = EventText(
@@ -232,15 +243,19 @@ def write(order: OrderView, event: NotificationInput) -> MailText:
         text = _REAUTHORIZED.get(event.type)
     if event.type == EventType.ORDER_LINES_CANCELLED and event.data.get("reason") == SHORT_PICK:
         text = _SHORT_PICK
+    if event.type == EventType.PARCEL_RESOLVED and event.data.get("action") == ResolutionAction.SHIP_AGAIN:
+        text = _SHIPPED_AGAIN
+    if event.type == EventType.PARCEL_LATE and _is_replacement(order, event.data.get("parcel")):
+        text = _REPLACEMENT_LATE
     text = text or _TEXTS.get(event.type, _OTHER)
     if event.type == EventType.ORDER_STOCK_RESERVED and event.data.get("backordered"):
         text = _PART_RESERVED if event.data.get("short") else _REST_BACKORDERED
     values: Mapping[str, object] = {
         "order": order,
         "sentence": text.sentence,
-        "details": _details(order, event),
-        "lines": [(line.quantity, line.name, _amount(line.subtotal)) for line in order.lines],
-        "sums": _sums(order),
+        "details": details(order, event),
+        "lines": [(line.quantity, line.name, amount(line.subtotal)) for line in order.lines],
+        "sums": sums(order),
     }
     return MailText(
         subject=f"Order {order.number}: {text.subject}",
@@ -249,48 +264,5 @@ def write(order: OrderView, event: NotificationInput) -> MailText:
     )
 
 
-def _sums(order: OrderView) -> list[tuple[str, str]]:
-    off = Money(amount=-order.discount.amount, currency=order.discount.currency)
-    return [
-        ("Subtotal", _amount(order.subtotal)),
-        *([(f"Discount ({order.voucher_code})", _amount(off))] if off.amount else []),
-        ("Shipping", _amount(order.shipping)),
-        ("Tax (included)" if order.tax_included else "Tax", _amount(order.tax)),
-        ("Total", _amount(order.total)),
-    ]
-
-
-def _details(order: OrderView, event: NotificationInput) -> list[tuple[str, str]]:
-    """The event's data that customers see, with labels."""
-    data = event.data
-    details: list[tuple[str, str]] = []
-    if event.type.startswith("payment.") and data.get("amount"):
-        details.append(("Amount", _amount(Money.model_validate(data["amount"]))))
-    if "parcel" in data and len(order.parcels) > 1:
-        details.append(("Parcel", f"{data['parcel']} of {len(order.parcels)}"))
-    if event.type == EventType.ORDER_AWAITING_CUSTOMER:
-        details.extend(_shortage(order, data))
-    for name, label in (
-        ("retry_until", "Please pay by"),
-        ("decide_until", "Please decide by"),
-        ("wait_until", "Waiting until"),
-    ):
-        if until := data.get(name):
-            details.append((label, format_datetime(datetime.fromisoformat(str(until)), locale="en_IE")))
-    names = {"tracking_number": "Tracking number", "location": "Location", "message": "Reason"}
-    details.extend((label, str(data[name])) for name, label in names.items() if data.get(name))
-    return details
-
-
-def _shortage(order: OrderView, data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    names = {line.sku: line.name for line in order.lines}
-    details = [
-        (names.get(line["sku"], line["sku"]), f"{line['available']} of {line['wanted']}") for line in data["short"]
-    ]
-    if total := data.get("take_available_total"):
-        details.append(("Total of the available items", _amount(Money.model_validate(total))))
-    return details
-
-
-def _amount(money: Money) -> str:
-    return format_currency(money.amount / 100, money.currency, locale="en_IE")
+def _is_replacement(order: OrderView, number: object) -> bool:
+    return any(parcel.number == number and parcel.replaces is not None for parcel in order.parcels)

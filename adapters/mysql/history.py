@@ -94,10 +94,19 @@ def lock_orders(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str
 
 def recorded(connection: sa.Connection, order_id: str, step: str) -> Recorded | None:
     """The event an earlier attempt of this step left, if it got that far."""
+    return _event(connection, order_id, order_events.c.step == step)
+
+
+def latest(connection: sa.Connection, order: LockedOrder) -> Recorded | None:
+    """The order's last event."""
+    return _event(connection, order.id, order_events.c.seq == order.last_seq)
+
+
+def _event(connection: sa.Connection, order_id: str, which: sa.ColumnElement[bool]) -> Recorded | None:
     row = connection.execute(
         sa.select(
             order_events.c.event_id, order_events.c.seq, order_events.c.status, order_events.c.payment_status
-        ).where(order_events.c.order_id == order_id, order_events.c.step == step)
+        ).where(order_events.c.order_id == order_id, which)
     ).one_or_none()
     if row is None:
         return None
@@ -139,7 +148,7 @@ def append(connection: sa.Connection, order: LockedOrder, change: Change) -> Rec
             last_seq=seq,
             updated_at=moment,
             **_awaiting(status, change),
-            **_ending(status, change.data),
+            **(_ending(status, change.data) if status is not order.status else {}),
         )
     )
     return Recorded(event_id, seq, status, payment)
@@ -157,8 +166,13 @@ def _awaiting(status: OrderStatus, change: Change) -> dict[str, Any]:
 
 
 def _ending(status: OrderStatus, data: Mapping[str, object]) -> dict[str, Any]:
-    """A failed or cancelled order records why, and releases its cart version so that the cart can be ordered again."""
-    if status not in FINAL_STATUSES or status is OrderStatus.DELIVERED:
+    """A failed or cancelled order records why, and releases its cart version so that the cart can be ordered again.
+
+    One that had failed and is delivered all the same has not failed any more.
+    """
+    if status is OrderStatus.DELIVERED:
+        return {"failure_code": None}
+    if status not in FINAL_STATUSES:
         return {}
     code = data.get("code")  # a bank's or a carrier's own word, among others
     return {"cart_claim": None, "failure_code": fitted(orders.c.failure_code, str(code)) if code else None}

@@ -11,7 +11,7 @@ from api.deps import Checkouts, Orders
 from api.errors import problems
 from api.order_requests import CancelRequests
 from api.ownership import CurrentOrder, OwnOrder, UnrecordedOrder
-from api.permissions import CurrentPrincipal, acting, may, require
+from api.permissions import CurrentPrincipal, Permission, acting, may, require
 from api.principals import Principal
 from domain.actors import customer_actor
 from domain.errors import NotFound
@@ -117,12 +117,17 @@ def pending(order_id: str) -> JSONResponse:
 
 
 def canceller(order: OrderView, asker: Principal) -> str:
+    """Who cancels, as the order's history names them."""
+    return actor_of(order, asker, "orders:cancel_own", "orders:cancel_any")
+
+
+def actor_of(order: OrderView, asker: Principal, own: Permission, any_order: Permission) -> str:
     """The actor in the order's history; an API key acts as the person it belongs to."""
-    if order.customer_id == asker.id and may(asker, "orders:cancel_own"):
+    if order.customer_id == asker.id and may(asker, own):
         return customer_actor(asker.id)
-    if not may(asker, "orders:cancel_any"):
+    if not may(asker, any_order):
         raise NotFound("There is no such order.")
-    return acting(asker, "orders:cancel_any")
+    return acting(asker, any_order)
 
 
 async def _was_not_placed(order: UnrecordedOrder, checkouts: CheckoutClient) -> bool:

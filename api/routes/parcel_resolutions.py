@@ -14,11 +14,13 @@ from api.permissions import CurrentPrincipal, acting, require
 from domain.errors import Conflict
 from schemas.orders import OrderView
 from schemas.parcel_resolutions import ParcelResolutionAnswer, ParcelResolutionRequest, ResolveParcel
+from schemas.problem_codes import ProblemCode
 
 router = APIRouter(prefix="/v1/ops/orders", tags=["operations"])
 _EXAMPLES = {
     "lost": {"value": {"action": "refund", "reason": "the carrier has given up the search"}},
     "returned": {"value": {"action": "refund", "reason": "unopened, back in our warehouse", "restock": True}},
+    "again": {"value": {"action": "ship_again", "reason": "its customer has corrected the name on the door"}},
 }
 
 
@@ -36,11 +38,16 @@ async def resolve_parcel(
     resolutions: ParcelResolutionWorkflows,
     requests: OrderRequests,
 ) -> Response:
-    """Refund a parcel that was lost, or returned to us, which its operator task `delivery_failed` asks for.
+    """Refund a parcel that was lost, or returned to us, or ship it again: its operator task `delivery_failed` asks.
 
-    Refunded is what was captured for the parcel and not refunded since, once, however often it is asked for. `restock`
-    puts the goods of a returned parcel back into stock. The parcel shows its `resolution`. 409 `illegal_move` for a
-    parcel that may still arrive, `parcel_resolved` when it was answered otherwise, and what a refund is refused for.
+    Either is done once, however often it is asked for. `refund`: what was captured for the parcel and not refunded
+    since. `ship_again`: a parcel with the same goods, which shows what it `replaces`, is reserved from stock, shipped
+    and not charged; should it fail as well, it is answered like any other. `restock` puts the goods of a returned
+    parcel back into stock before that. The parcel shows its `resolution`.
+
+    409 `illegal_move` for a parcel that may still arrive, or an order of which nothing is shipped any more;
+    `parcel_resolved` when it was answered otherwise; what a refund is refused for; `insufficient_stock` when no
+    warehouse has all of it; `parcel_refunded` when some of it was refunded.
     """
     actor, path = acting(asker, "orders:refund"), f"/v1/ops/orders/{order.id}/parcels/{number}/resolution"
     command = ResolveParcel(order_id=order.id, parcel=number, actor=actor, **body.model_dump())
@@ -55,5 +62,6 @@ async def resolve_parcel(
 
 
 def _problem(answer: ParcelResolutionAnswer) -> HttpProblem:
-    status, code = status_of_code(answer.code), answer.code or Conflict.code
+    code = answer.code or Conflict.code
+    status = 409 if code == ProblemCode.REFUND_REFUSED else status_of_code(code)
     return HttpProblem(status, code, answer.message or "This is not possible now.", members=answer.details)

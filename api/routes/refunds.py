@@ -8,13 +8,11 @@ from fastapi.responses import JSONResponse
 from adapters.mysql.idempotency import Begun
 from api.answers import Answer
 from api.deps import RefundStore, RefundWorkflows
-from api.errors import HttpProblem, http_problem, problems, status_of_code
+from api.errors import HttpProblem, problems, status_of_code
 from api.idempotency import OnceInWorkflow
 from api.ownership import CurrentOrder
 from api.permissions import CurrentPrincipal, acting, require
-from domain.errors import Conflict, PaymentDisputed
 from schemas.base import Payload
-from schemas.problem_codes import ProblemCode
 from schemas.refunds import (
     RefundAnswer,
     RefundInput,
@@ -38,7 +36,6 @@ class PendingRefund(Payload):
 _PENDING: dict[int | str, dict[str, Any]] = {
     202: {"model": PendingRefund, "description": "Requested; the list of the order's refunds shows the result"}
 }
-_DISPUTED_MEANWHILE = "charge_disputed"  # the provider's code
 _EXAMPLES = {
     "part": {"value": {"amount": {"amount": 1000, "currency": "EUR"}, "reason": "arrived with a scratch"}},
     "all": {"value": {"reason": "never arrived"}},
@@ -94,18 +91,8 @@ async def refund_order(
 
 
 def _answer(answer: RefundAnswer, path: str) -> Answer:
-    refund = answer.refund
-    if refund is None:
-        left = {"refundable": answer.refundable} if answer.refundable else {}
-        status, code = status_of_code(answer.code), answer.code or Conflict.code
-        return Answer.refusing(
-            HttpProblem(status, code, answer.message or "The refund was refused.", members=left), path
-        )
-    if refund.status is RefundStatus.FAILED:
-        members = {"refund_id": refund.id, "provider_code": refund.failure_code}
-        if refund.failure_code == _DISPUTED_MEANWHILE:
-            disputed = PaymentDisputed("The payment has been disputed.", **members)
-            return Answer.refusing(http_problem(disputed), path)
-        message = "The payment provider refused the refund."
-        return Answer.refusing(HttpProblem(409, ProblemCode.REFUND_REFUSED, message, members=members), path)
-    return Answer.showing(refund, 201)
+    if (refusal := answer.refusal) is not None:
+        status = 409 if answer.refund is not None else status_of_code(answer.code)
+        return Answer.refusing(HttpProblem(status, refusal.code, refusal.message, members=refusal.details), path)
+    assert answer.refund is not None
+    return Answer.showing(answer.refund, 201)

@@ -282,9 +282,9 @@ def _parcel(run: OrderUnderTest) -> WorkflowHandle[Any, Any]:
     return run.environment.client.get_workflow_handle(fulfilment_workflow_id(run.order_id, 1))
 
 
-async def move_parcel(run: OrderUnderTest, status: str, *, silent: bool = False) -> None:
-    """Move the first parcel at the carrier, where it waits for that."""
-    carrier, reference = run.environment.sides.carrier, parcel_reference(run.order_id, 1)
+async def move_parcel(run: OrderUnderTest, status: str, parcel: int = 1, *, silent: bool = False) -> None:
+    """Move a parcel at the carrier, where it waits for that."""
+    carrier, reference = run.environment.sides.carrier, parcel_reference(run.order_id, parcel)
     found = (await asyncio.to_thread(httpx2.get, f"{carrier}/_ledger", params={"reference": reference})).json()["data"]
     standing = [one for one in found if one["status"] != ParcelStatus.CANCELLED]
     if not standing:  # the order was cancelled meanwhile

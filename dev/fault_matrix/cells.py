@@ -37,6 +37,7 @@ class Scenario:
     warehouse: str = "BER"
     fields: Mapping[str, object] = field(default_factory=dict)
     postal_code: str = "10117"
+    country: str = "DE"
     action: Action = no_action
     receives: int = 0
     refunds: int = 0

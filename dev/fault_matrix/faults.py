@@ -14,12 +14,18 @@ TIMEOUT = timedelta(seconds=3)  # of every call, in workers that fail on command
 
 
 class Kind(StrEnum):
-    """How an attempt at an activity fails."""
+    """How an attempt at an activity fails, or what it meets."""
 
     FAILS_BEFORE = "fails before"
     FAILS_AFTER = "fails after"
     TIMES_OUT = "times out after"
     KILLED = "worker killed"
+    INVALID_DATA = "invalid data"
+    ORDER_TERMINATED = "order terminated"
+
+
+RETRIED = (Kind.FAILS_BEFORE, Kind.FAILS_AFTER, Kind.TIMES_OUT, Kind.KILLED)
+"""What the next attempt mends."""
 
 
 class CarrierAnswer(StrEnum):
@@ -71,13 +77,21 @@ class Faults:
                 return Kind(armed["kind"])
         return None
 
-    def strike(self, subject: str) -> bool:
-        """Whether this process is the one whose attempt fails."""
+    def strike(self, subject: str, call: str = "") -> bool:
+        """Whether this process is the one whose attempt fails; `call` is named where it fails again when repeated."""
         try:
-            os.close(os.open(self._path(subject, "struck"), os.O_CREAT | os.O_EXCL))
+            struck = os.open(self._path(subject, "struck"), os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         except FileExistsError:
             return False
+        os.write(struck, call.encode())
+        os.close(struck)
         return True
+
+    def strikes_again(self, subject: str, call: str) -> bool:
+        """Whether this is the call that has failed: a workflow task that is lost repeats its local activities."""
+        with suppress(FileNotFoundError):
+            return self._path(subject, "struck").read_text() == call
+        return False
 
     def struck(self, subject: str) -> bool:
         """Whether the fault has struck."""

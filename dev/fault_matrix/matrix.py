@@ -6,7 +6,7 @@ import random
 import shutil
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -38,6 +38,7 @@ _CONCURRENCY, _CONCURRENT_KILLS = 12, 6
 _NOT_SETTLED = (DifferenceStatus.OPEN, DifferenceStatus.WATCHED, DifferenceStatus.REPAIRING)
 # So short that a backordered order extends its reservation more than once.
 _RESERVED_SECONDS = 20
+_SHORT = {"SHORT_TIMEOUTS": "yes", "ORDERS_RESERVATION_HOURS": str(_RESERVED_SECONDS / 3600)}
 WORKERS = ("faulty-worker", "faulty-worker#2")
 
 
@@ -73,26 +74,20 @@ class Cables:
 
 
 @contextmanager
-def faulty_engine(
-    mutant: str = "none", cables: Cables | None = None, carrier_step_seconds: float = 0.2
-) -> Iterator[Testbed]:
-    """A private engine whose workers fail on command, with a mistake built in when a mutant is named.
+def faulty_engine(cables: Cables | None = None, carrier_step_seconds: float = 0.2) -> Iterator[Testbed]:
+    """A private engine whose workers fail on command.
 
     With cables all of its processes reach MySQL and Kafka through them, and its workers have production's time-outs
     and reservations.
     """
     environment = dict(os.environ)  # which a new testbed makes its own
     bed = Testbed.create()
-    worker = {"FAULTS": str(bed.place.state / "faults"), "MUTANT": mutant}
-    shutil.rmtree(worker["FAULTS"], ignore_errors=True)  # of an earlier engine at this place
     try:
         bed.start("mail", "payment-simulator")
         bed.start("carrier-simulator", CARRIER_STEP_SECONDS=str(carrier_step_seconds))
         wired = cables.addresses(bed) if cables is not None else {}
-        if cables is None:
-            worker |= {"SHORT_TIMEOUTS": "yes", "ORDERS_RESERVATION_HOURS": str(_RESERVED_SECONDS / 3600)}
         bed.start("relay", "api", **wired)
-        bed.start(*WORKERS, **wired, **worker)
+        start_workers(bed, **wired)
         yield bed
     finally:
         bed.close()
@@ -100,14 +95,25 @@ def faulty_engine(
         os.environ.update(environment)
 
 
+def start_workers(bed: Testbed, mutant: str = "none", **environment: str) -> None:
+    """Workers that fail on command, with a mistake built in when a mutant is named; those that run end first."""
+    bed.stop_all(*(name for name in WORKERS if name in bed.processes))
+    faults = bed.place.state / "faults"
+    shutil.rmtree(faults, ignore_errors=True)  # of earlier workers at this place
+    bed.start(*WORKERS, FAULTS=str(faults), MUTANT=mutant, **(environment or _SHORT))
+
+
 async def play(
-    bed: Testbed, selects: Callable[[Cell], bool], seed: int, report: Callable[[Outcome], None] = lambda _: None
+    bed: Testbed,
+    select: Callable[[list[Cell]], list[Cell]],
+    seed: int,
+    report: Callable[[Outcome], None] = lambda _: None,
 ) -> Result:
-    """Play the selected cells and report each as it ends."""
+    """Play those of all cells that are selected, and report each as it ends."""
     result = Result(seed)
     async with shared_environment(bed, seed) as (shared, stores, client):
         open_shop(stores)
-        selected = [cell for cell in cells(activities(stores, client)) if selects(cell)]
+        selected = select(cells(activities(stores, client)))
         random.Random(seed).shuffle(selected)  # noqa: S311 - to be played again, not a secret
         watching = asyncio.create_task(watch(shared.sides, result))
         killing = [cell for cell in selected if cell.fault.kind is Kind.KILLED]
@@ -118,7 +124,8 @@ async def play(
         watching.cancel()
         await check(shared.sides, result)  # the last check may have been before the last mistake
         result.while_running += await all_events_published(stores)
-        result.while_running += await payments_reconciled(client, stores)
+        settled = [outcome.order_id for outcome in result.outcomes if outcome.settled]
+        result.while_running += await payments_reconciled(client, stores, settled)
     return result
 
 
@@ -172,12 +179,14 @@ async def check(sides: Sides, result: Result) -> None:
     result.checks += 1
 
 
-async def payments_reconciled(client: Client, stores: Connections) -> Sequence[str]:
-    """The differences that the product's own reconciliation of payments finds; there must be none."""
+async def payments_reconciled(client: Client, stores: Connections, settled: Collection[str] = ()) -> Sequence[str]:
+    """The differences that the product's own reconciliation of payments finds; there must be none, but those that an
+    operator has settled by hand.
+    """
     run = PaymentReconciliationWorkflow.run
     done = await client.execute_workflow(run, id=f"reconciliation-{uuid.uuid4()}", task_queue=PAYMENTS_QUEUE)
     if not done.orders:
         return ["reconciliation: it compared nothing"]
     page = PaymentDifferences(stores.engine, timedelta(0)).page(None, 100)  # open ones come first
-    unsettled = [item for item in page.items if item.status in _NOT_SETTLED]
+    unsettled = [item for item in page.items if item.status in _NOT_SETTLED and item.order_id not in settled]
     return [f"reconciliation: {item.kind} {item.effect} of {item.order_id} is {item.status}" for item in unsettled]

@@ -1,7 +1,6 @@
 """What warehouse staff do about an order whose warehouse has its picks confirmed."""
 
 import asyncio
-from contextlib import suppress
 
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -23,12 +22,13 @@ async def pick_all_but_one(run: OrderUnderTest) -> None:
 
 
 async def _confirm(run: OrderUnderTest, pick: PickParcel) -> None:
-    """Until it is answered: at first the parcel's workflow has not started yet."""
+    """Until it is recorded: at first the parcel's workflow has not started yet, and a pick may be refused."""
     parcel = run.environment.client.get_workflow_handle(fulfilment_workflow_id(run.order_id, 1))
     while (order := await asyncio.to_thread(run.order)) is None or order.status not in FINAL_STATUSES:
         try:
-            with suppress(WorkflowUpdateFailedError):  # cancelled meanwhile
-                await parcel.execute_update(FulfilmentWorkflow.pick, pick)
+            await parcel.execute_update(FulfilmentWorkflow.pick, pick)
+        except WorkflowUpdateFailedError:  # its data was, or it is being cancelled
+            await asyncio.sleep(0.1)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

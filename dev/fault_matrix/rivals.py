@@ -29,7 +29,7 @@ async def share_credit(bed: Testbed, orders: int) -> Result:
     async with shared_environment(bed, 0) as (shared, stores, _):
         open_shop(stores)
         customer = str(uuid.uuid4())
-        skus = [f"SHARED-{number}" for number in range(orders)]
+        skus = [f"SHARED-{uuid.uuid4().hex[:8].upper()}" for _ in range(orders)]
         put_on_sale(stores, skus, [(sku, "BER", PAID_WITH_CREDIT.in_stock) for sku in skus])
         await asyncio.gather(*(Play(shared, cell, sku, customer).to_the_end() for sku in skus))
         await check(shared.sides, result)
@@ -45,8 +45,9 @@ async def refund_at_once(bed: Testbed, requests: int) -> tuple[Result, list[Refu
     result = Result(0)
     async with shared_environment(bed, 0) as (shared, stores, _):
         open_shop(stores)
-        put_on_sale(stores, ["RIVALS"], [("RIVALS", "BER", PENDING_REFUND.in_stock)])
-        play = Play(shared, Cell(_NO_FAULT, Course.GOES_ON, replace(PENDING_REFUND, action=no_action)), "RIVALS")
+        sku = f"RIVALS-{uuid.uuid4().hex[:8].upper()}"
+        put_on_sale(stores, [sku], [(sku, "BER", PENDING_REFUND.in_stock)])
+        play = Play(shared, Cell(_NO_FAULT, Course.GOES_ON, replace(PENDING_REFUND, action=no_action)), sku)
         await play.to_the_end()
         order = await play.order_when(lambda order: order.payment.captured.amount)
         async with httpx2.AsyncClient(base_url=shared.sides.provider) as provider:

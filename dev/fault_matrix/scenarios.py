@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from itertools import product
 
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
-from dev.fault_matrix import actions, picking
+from dev.fault_matrix import actions, addresses, picking
 from dev.fault_matrix.cells import Cell, Course, Scenario, Target
-from dev.fault_matrix.failed_deliveries import lose_and_refund
-from dev.fault_matrix.faults import CARRIER_OPERATIONS, CarrierAnswer, Fault, Kind
+from dev.fault_matrix.failed_deliveries import lose_and_refund, lose_and_ship_again
+from dev.fault_matrix.faults import CARRIER_OPERATIONS, RETRIED, CarrierAnswer, Fault, Kind
 from dev.shop import PICKING
 from domain.orders import OrderStatus
 from schemas.checkout import OnShortage
@@ -58,6 +58,9 @@ PAYMENT_DIED = Scenario(
     retried=True,
 )
 BACKORDERED = Scenario("backordered", in_stock=0, receives=1, action=actions.receive_goods)
+# From where tax is higher, so that less is captured than was authorized.
+ADDRESS_CHANGED = Scenario("address changed", in_stock=0, receives=1, country="DK", action=addresses.move_to_germany)
+DEARER_ADDRESS = Scenario("dearer address", in_stock=0, receives=1, action=addresses.move_to_denmark)
 _FOLLOW_UP = Target.FOLLOW_UP
 DISPUTED = Scenario("disputed", target=_FOLLOW_UP, action=actions.dispute_and_accept)
 REFUNDED = Scenario("refunded", refunds=700, target=_FOLLOW_UP, action=actions.refund)
@@ -111,6 +114,12 @@ LOST = Scenario(
     target=Target.LATE_EVENT,
     action=lose_and_refund,
 )
+SHIPPED_AGAIN = Scenario(
+    "lost and shipped again",
+    postal_code=WAITING_POSTAL_CODE,
+    target=Target.LATE_EVENT,
+    action=lose_and_ship_again,
+)
 REFUNDED_AT_DASHBOARD = Scenario(
     "refunded at the dashboard", refunds=700, target=_FOLLOW_UP, action=actions.refund_at_dashboard
 )
@@ -131,6 +140,7 @@ _LEADS_TO: Mapping[str, Scenario] = {
     "record_pick": SHORT_PICKED,
     "record_operator_tasks": DISPUTED,
     "check_allocation": BACKORDERED,
+    "change_address": ADDRESS_CHANGED,
     "authorize_credit": PAID_WITH_CREDIT,
     "capture_credit": PAID_WITH_CREDIT,
     "void_credit": CREDIT_VOIDED,
@@ -141,6 +151,7 @@ _LEADS_TO: Mapping[str, Scenario] = {
     "reverse_refund": FAILED_REFUND,
     "open_resolution": LOST,
     "close_resolution": LOST,
+    "replace_parcel": SHIPPED_AGAIN,
     "retrieve_dispute": DISPUTED,
     "record_dispute": DISPUTED,
     "submit_evidence": DISPUTED,
@@ -158,6 +169,8 @@ _LEADS_TO: Mapping[str, Scenario] = {
 # idempotency key that ends so, or that of another kind of order.
 _OTHER_CALLS = (
     ("authorize_payment", "reauthorize-1", REAUTHORIZED),
+    ("authorize_payment", "address-1", DEARER_ADDRESS),
+    ("void_payment", "address-1:void", DEARER_ADDRESS),
     ("record_payment", "capture-1:expired", REAUTHORIZED),
     ("capture_payment", "capture-1:reauthorize-1", REAUTHORIZED),
     ("void_payment", "", ORPHANED_PAYMENT),
@@ -166,6 +179,19 @@ _OTHER_CALLS = (
     ("reduce_parcel", "", SHORT_PICKED),
     ("retrieve_shipment", "", PARCEL_DIED_LATE),
     ("catch_up_ledger", "", REFUNDED_AT_DASHBOARD),
+)
+# The outside systems that these call know nothing of our columns.
+_CALL_OUTSIDE = frozenset(
+    {
+        "authorize_payment",
+        "retrieve_payment",
+        "abandon_payment",
+        "capture_payment",
+        "void_payment",
+        "book_shipment",
+        "cancel_shipment",
+        "retrieve_shipment",
+    }
 )
 EXCLUDED = {
     "expire_reservations": "scheduled, for all orders at once",
@@ -184,13 +210,18 @@ EXCLUDED = {
 def cells(activities: list[str]) -> list[Cell]:
     """Every activity of an order × every fault × both courses; some of them at another of its calls as well.
 
-    And every answer of the carrier to every command.
+    And every answer of the carrier to every command. Only the workflow of an order that runs can be terminated, and
+    only its own steps on our stores meet an error of its own data.
     """
     names = [name for name in dict.fromkeys(activities) if name not in EXCLUDED]
     calls = [(name, "", _LEADS_TO.get(name, DELIVERED)) for name in names]
+    running = [call for call in [*calls, *_OTHER_CALLS] if call[2].target is Target.ORDER]
+    on_stores = [call for call in calls if call in running and call[0] not in _CALL_OUTSIDE]
     of_the_carrier = [call for call in calls if call[0] in CARRIER_OPERATIONS]
     faults: list[tuple[tuple[str, str, Scenario], Kind | CarrierAnswer]] = [
-        *product([*calls, *_OTHER_CALLS], Kind),
+        *product([*calls, *_OTHER_CALLS], RETRIED),
+        *product(on_stores, [Kind.INVALID_DATA]),
+        *product(running, [Kind.ORDER_TERMINATED]),
         *product(of_the_carrier, CarrierAnswer),
     ]
     return [

@@ -9,9 +9,12 @@ import os
 import re
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import pymysql
+import sqlalchemy as sa
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.client import Interceptor as ClientInterceptor
@@ -24,6 +27,7 @@ from dev.fault_matrix.mutants import MUTANTS
 from workers.orders import serve
 from workers.runner import reach_temporal
 from workflows import options
+from workflows.names import order_workflow_id
 
 KILL = signal.SIGUSR1  # to the parent: kill your worker as a power cut would
 # The id of an order, or of a refund, dispute or decision about it; or the provider's id of a payment or refund.
@@ -33,36 +37,59 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(pi|re)_\w+")
 class FaultInterceptor(ClientInterceptor, Interceptor):
     """Makes the first attempt at an armed activity fail; a client passes it on to its workers."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, client: Client) -> None:
         self._faults = faults
+        self._client = client
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
         """Stand between the worker and its activities."""
-        return _FaultyActivities(next, self._faults)
+        return _FaultyActivities(next, self._faults, self._client)
 
 
 class _FaultyActivities(ActivityInboundInterceptor):
-    def __init__(self, next_: ActivityInboundInterceptor, faults: Faults) -> None:
+    def __init__(self, next_: ActivityInboundInterceptor, faults: Faults, client: Client) -> None:
         super().__init__(next_)
         self._faults = faults
+        self._client = client
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
         info = activity.info()
         found = _ID.search(info.workflow_id or "")
         key = getattr(input.args[0], "idempotency_key", "") if input.args else ""
         kind = self._faults.armed(found[0], info.activity_type, key) if found else None
+        if found is not None and self._has_invalid_data(kind, found[0]):
+            return await super().execute_activity(replace(input, fn=_refuse_data))
         if found is None or kind is None:
             return await super().execute_activity(input)
         if kind is Kind.FAILS_BEFORE and self._faults.strike(found[0]):
             raise RuntimeError("failed before anything was done")
         result = await super().execute_activity(input)
         if self._faults.strike(found[0]):
-            if kind is Kind.KILLED:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if kind is Kind.TIMES_OUT:
-                await asyncio.sleep((TIMEOUT * 1.5).total_seconds())
-            raise RuntimeError("failed after everything was done")
+            await self._fail_after(kind, found[0])
         return result
+
+    def _has_invalid_data(self, kind: Kind | None, subject: str) -> bool:
+        """No other attempt at this call can do better, while an operator may have it tried by another."""
+        info = activity.info()
+        call = f"{info.workflow_run_id} {info.activity_id}"
+        struck = kind is Kind.INVALID_DATA and self._faults.strike(subject, call)
+        return struck or self._faults.strikes_again(subject, call)
+
+    async def _fail_after(self, kind: Kind, subject: str) -> None:
+        """Everything was done, and nobody learns of it; the workflow of an order that is terminated least of all."""
+        if kind is Kind.ORDER_TERMINATED:
+            await self._client.get_workflow_handle(order_workflow_id(subject)).terminate("fault matrix")
+            return
+        if kind is Kind.KILLED:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if kind is Kind.TIMES_OUT:
+            await asyncio.sleep((TIMEOUT * 1.5).total_seconds())
+        raise RuntimeError("failed after everything was done")
+
+
+async def _refuse_data(*_: object) -> NoReturn:
+    """In place of the activity: MySQL refuses a value of the order."""
+    raise sa.exc.DataError("INSERT", {}, pymysql.err.DataError(1406, "Data too long for column 'name' at row 1"))
 
 
 async def connect_with_faults(settings: Settings, stop: asyncio.Event) -> Client | None:
@@ -71,7 +98,7 @@ async def connect_with_faults(settings: Settings, stop: asyncio.Event) -> Client
     if client is None:
         return None
     config = client.config()
-    config["interceptors"] = [*config["interceptors"], FaultInterceptor(Faults(Path(os.environ["FAULTS"])))]
+    config["interceptors"] = [*config["interceptors"], FaultInterceptor(Faults(Path(os.environ["FAULTS"])), client)]
     return Client(**config)
 
 

@@ -60,6 +60,7 @@ PATHS = (
     "lines_cancelled",
     "partly_available",
     "backordered",
+    "address_changed",
     "store_credit",
     "credit_voided",
     "reauthorized",

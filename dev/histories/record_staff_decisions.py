@@ -35,6 +35,8 @@ STAFF_DECISIONS = (
     "payment-approved",
     "dispute-accepted",
     "parcel-resolution",
+    "parcel-resolution-ship_again",
+    "fulfilment-shipped_again",
     "checkout-picked_short",
     "fulfilment-picked_short",
 )
@@ -55,6 +57,9 @@ async def record_staff_decisions(client: Client, recorder: Recorder, keep: Keep)
     await keep(client, order.id, "checkout-settled_by_hand")
     await keep(client, await _accepted(client, recorder), "dispute-accepted")
     await keep(client, await _resolved(client, recorder), "parcel-resolution")
+    order_id = await _shipped_again(client, recorder)
+    await keep(client, parcel_resolution_workflow_id(order_id, 1), "parcel-resolution-ship_again")
+    await keep(client, fulfilment_workflow_id(order_id, 2), "fulfilment-shipped_again")
     order_id = await _picked_short(client, recorder)
     await keep(client, order_workflow_id(order_id), "checkout-picked_short")
     await keep(client, fulfilment_workflow_id(order_id, 1), "fulfilment-picked_short")
@@ -81,6 +86,17 @@ async def _resolved(client: Client, recorder: Recorder) -> str:
     )
     await ParcelResolutionClient(client, PATIENCE_SECONDS).resolve(command)
     return parcel_resolution_workflow_id(order_id, 1)
+
+
+async def _shipped_again(client: Client, recorder: Recorder) -> str:
+    """A parcel is lost; staff have it shipped again."""
+    order_id = await asyncio.to_thread(recorder.lost)
+    command = ResolveParcel(
+        order_id=order_id, parcel=1, action=ResolutionAction.SHIP_AGAIN, reason=_REASON, actor=_STAFF
+    )
+    await ParcelResolutionClient(client, PATIENCE_SECONDS).resolve(command)
+    await asyncio.to_thread(recorder.deliver_again, order_id)
+    return order_id
 
 
 async def _picked_short(client: Client, recorder: Recorder) -> str:

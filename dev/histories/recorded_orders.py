@@ -83,10 +83,10 @@ class RecordedOrders:
         parcels: list[dict[str, Any]] = self._client.get(f"/v1/orders/{order_id}").json()["parcels"]
         return parcels[0]
 
-    def _deliver(self, order_id: str, to: str = "delivered") -> None:
+    def _deliver(self, order_id: str, to: str = "delivered", parcel: int = 1) -> None:
         """The carrier delivers the parcel, which waits for that, or it comes to another end."""
         carrier = self._bed.url("CARRIER_SIMULATOR_PORT")
-        newest = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-1"}).json()["data"][0]
+        newest = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-{parcel}"}).json()["data"][0]
         advance = f"{carrier}/_control/shipments/{newest['id']}/advance"
         httpx2.post(advance, json={"to": to}).raise_for_status()
 

@@ -116,6 +116,20 @@ class Recorder(DisputePaths, OrphanedPaymentPaths, FailedRefundPaths):
 
         return self._order({sku_in("BER"): 1}, postal_code=WAITING_POSTAL_CODE, then=come_back)
 
+    def lost(self) -> str:
+        """The carrier loses the parcel."""
+
+        def lose(order_id: str) -> None:
+            wait_for(lambda: self._parcel(order_id)["status"] == "booked")
+            self._deliver(order_id, "lost")
+
+        return self._order({sku_in("BER"): 1}, postal_code=WAITING_POSTAL_CODE, then=lose)
+
+    def deliver_again(self, order_id: str) -> None:
+        """What is shipped in the place of the first parcel is delivered."""
+        wait_for(lambda: self._client.get(f"/v1/orders/{order_id}").json()["parcels"][-1]["status"] == "booked")
+        self._deliver(order_id, parcel=2)
+
     def picked_short(self, pick: Callable[[str, str], None]) -> str:
         """Staff find one of two units when they pick the parcel, and the customer gets that one."""
         stock, sku = Stock(self._stores.engine), sku_in("AMS", not_in="BER")
@@ -154,7 +168,13 @@ class Recorder(DisputePaths, OrphanedPaymentPaths, FailedRefundPaths):
         """The authorization expires before the goods arrive."""
         return self.backordered(EventType.PAYMENT_VOIDED)
 
-    def backordered(self, until: EventType = EventType.ORDER_CONFIRMED) -> str:
+    def address_changed(self) -> str:
+        """While the goods have yet to arrive, the customer moves to where the order costs more, and pays for that."""
+        return self.backordered(meanwhile=self._move_to_denmark)
+
+    def backordered(
+        self, until: EventType = EventType.ORDER_CONFIRMED, meanwhile: Callable[[str], None] | None = None
+    ) -> str:
         """The goods are not in stock yet when they are ordered."""
         sku = sku_in("BER", not_in="AMS")
         with service_client(self._bed.settings, SUPPLIER_SIMULATOR) as staff:
@@ -164,6 +184,8 @@ class Recorder(DisputePaths, OrphanedPaymentPaths, FailedRefundPaths):
             placing = threading.Thread(target=lambda: self._order({sku: 1}))
             placing.start()
             order_id = self._newest_at(until)
+            if meanwhile is not None:
+                meanwhile(order_id)
             _move(staff, sku, kind="received", quantity=1)
             placing.join()
         return order_id
@@ -204,6 +226,17 @@ class Recorder(DisputePaths, OrphanedPaymentPaths, FailedRefundPaths):
         key = {"Idempotency-Key": str(uuid.uuid4())}
         paid = self._client.post(f"/v1/orders/{order_id}/payment", json={"payment_method": VISA}, headers=key)
         paid.raise_for_status()
+
+    def _move_to_denmark(self, order_id: str) -> None:
+        place = {"name": "Recorder", "line1": "Kanalgade 1", "city": "Odense", "postal_code": "5000", "country": "DK"}
+        body = {"shipping_address": place, "payment_method": VISA}
+
+        def is_changed() -> bool:
+            """At first the parcel has not been handed to its warehouse."""
+            key = {"Idempotency-Key": str(uuid.uuid4())}
+            return self._client.post(f"/v1/orders/{order_id}/address", json=body, headers=key).status_code == 200
+
+        wait_for(is_changed)
 
     def _authenticate(self, order_id: str) -> None:
         order = self._client.get(f"/v1/orders/{order_id}").json()

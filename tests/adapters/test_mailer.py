@@ -129,6 +129,19 @@ def test_an_event_without_words_of_its_own_has_a_general_mail() -> None:
     assert "loyalty" not in text.text
 
 
+def test_what_is_shipped_again_has_words_of_its_own() -> None:
+    order = make_order()
+    again = write(order, make_event(order, "parcel.resolved", parcel=1, action="ship_again", replacement=2))
+    refunded = write(order, make_event(order, "parcel.resolved", parcel=1, action="refund"))
+    assert "you are not charged for that" in again.text
+    assert again.subject != refunded.subject
+    parcels = [order.parcels[0], order.parcels[1].model_copy(update={"replaces": 1})]
+    replaced = order.model_copy(update={"parcels": parcels})
+    late = write(replaced, make_event(replaced, "parcel.late", parcel=2))
+    assert "you can cancel it" not in late.text
+    assert "you can cancel it" in write(replaced, make_event(replaced, "parcel.late", parcel=1)).text
+
+
 def test_the_mail_has_details_of_the_event_and_sums_of_the_order() -> None:
     order = make_order()
     text = write(order, make_event(order, parcel=1, tracking_number="SIM42", location="Leipzig")).text

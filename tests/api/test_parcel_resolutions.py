@@ -15,8 +15,9 @@ from tests.buyer import ADDRESS, Buyer
 from tests.fixture_types import Headers, Json, MakeCustomer, MakeProduct, MakeStaff
 
 Resolve = Callable[..., httpx2.Response]
-Advance = Callable[[str, str], None]
+Advance = Callable[..., None]
 REFUND = {"action": "refund", "reason": "the carrier has given up"}
+SHIP_AGAIN = {"action": "ship_again", "reason": "the carrier has given up"}
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ def resolve(api: httpx2.Client, staff: Headers) -> Resolve:
 def advance(bed: Testbed) -> Advance:
     carrier = bed.url("CARRIER_SIMULATOR_PORT")
 
-    def move(order_id: str, status: str) -> None:
-        (shipment,) = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-1"}).json()["data"]
+    def move(order_id: str, status: str, parcel: int = 1) -> None:
+        (shipment,) = httpx2.get(f"{carrier}/_ledger", params={"reference": f"{order_id}-{parcel}"}).json()["data"]
         address = f"{carrier}/_control/shipments/{shipment['id']}/advance"
         httpx2.post(address, json={"to": status}).raise_for_status()
 
@@ -114,9 +115,56 @@ def test_a_returned_parcel_is_refunded_once_by_ten_at_once(
     assert buyer.order(booked)["parcels"][0]["resolution"]["restocked"] is True
 
 
+def test_a_lost_parcel_is_shipped_again_by_the_same_route(
+    *, api: httpx2.Client, staff: Headers, buyer: Buyer, booked: str, advance: Advance, resolve: Resolve
+) -> None:
+    assert resolve(booked, **SHIP_AGAIN).json()["code"] == "illegal_move"
+    end(booked, "lost", buyer, advance)
+    assert len(tasks(api, staff, booked, 1)) == 1
+    key = uuid.uuid4().hex
+    answer = resolve(booked, key, **SHIP_AGAIN)
+    assert answer.status_code == 200, answer.text
+    old, new = answer.json()["parcels"]
+    assert (old["status"], old["replaces"], new["replaces"], new["lines"]) == ("lost", None, 1, old["lines"])
+    assert (old["resolution"]["action"], old["resolution"]["replacement"]) == ("ship_again", 2)
+    assert tasks(api, staff, booked, 0) == []
+    assert resolve(booked, key, **SHIP_AGAIN).json() == answer.json()
+    assert [parcel["number"] for parcel in resolve(booked, **SHIP_AGAIN).json()["parcels"]] == [1, 2]
+    refused = resolve(booked)
+    assert (refused.status_code, refused.json()["code"]) == (409, "parcel_resolved")
+    assert (refused.json()["action"], refused.json()["restocked"]) == ("ship_again", False)
+    deadline = time.monotonic() + 60
+    while buyer.order(booked)["parcels"][1]["status"] != "booked":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    advance(booked, "delivered", 2)
+    order = buyer.until(booked, "delivered")
+    assert (order["fulfilment_status"], order["payment_status"]) == ("delivered", "captured")
+    assert order["failure_code"] is None
+    assert buyer.effects(booked).count("capture") == 1
+    assert "given up" not in str(order)
+
+
+def test_what_no_warehouse_has_is_not_shipped_again(
+    *, buyer: Buyer, make_product: MakeProduct, advance: Advance, resolve: Resolve
+) -> None:
+    waiting, sku = ADDRESS | {"postal_code": WAITING_POSTAL_CODE}, make_product(stock=1)
+    order_id: str = buyer.check_out(buyer.fill(sku), shipping_address=waiting).json()["id"]
+    buyer.until_event(order_id, "parcel.booked")
+    end(order_id, "returned", buyer, advance)
+    refused = resolve(order_id, **SHIP_AGAIN)
+    assert (refused.status_code, refused.json()["code"]) == (409, "insufficient_stock")
+    assert refused.json()["lines"] == [{"sku": sku, "wanted": 1, "available": 0}]
+    assert buyer.order(order_id)["parcels"][0]["resolution"] is None
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: resolve(order_id, restock=True, **SHIP_AGAIN), range(5)))
+    assert {answer.status_code for answer in answers} <= {200, 202}, [answer.text for answer in answers]
+    assert [parcel["replaces"] for parcel in buyer.order(order_id)["parcels"]] == [None, 1]
+
+
 @pytest.mark.parametrize(
     "body",
-    [{"action": "ship_again"}, {"reason": ""}, {"restock": "perhaps"}, {"amount": 500}],
+    [{"action": "send_twice"}, {"reason": ""}, {"restock": "perhaps"}, {"amount": 500}],
     ids=["unknown action", "no reason", "no boolean", "unknown field"],
 )
 def test_what_makes_no_sense_is_refused(booked: str, resolve: Resolve, body: Json) -> None:

@@ -18,6 +18,7 @@ from domain.orders import (
     fulfilment_status,
     payment_status,
     status_after_parcels,
+    status_after_replacement,
 )
 
 P = ParcelStatus
@@ -27,11 +28,22 @@ def test_every_status_is_in_the_table() -> None:
     assert set(ALLOWED_MOVES) == set(OrderStatus)
 
 
-def test_a_final_status_is_left_only_by_what_was_never_paid_for() -> None:
-    for status in FINAL_STATUSES:
+def test_a_final_status_is_left_by_what_was_never_paid_for_or_is_shipped_again() -> None:
+    left_for: dict[OrderStatus, set[OrderStatus]] = {
         # What was delivered and could not be captured is not over: it needs an operator.
-        unpaid = {OrderStatus.COMPENSATION_BLOCKED} if status is OrderStatus.DELIVERED else set()
-        assert ALLOWED_MOVES[status] == unpaid
+        OrderStatus.DELIVERED: {OrderStatus.COMPENSATION_BLOCKED},
+        OrderStatus.FAILED: {OrderStatus.DELIVERED},
+    }
+    for status in FINAL_STATUSES:
+        assert ALLOWED_MOVES[status] == left_for.get(status, set())
+
+
+@pytest.mark.parametrize("parcel", P)
+def test_only_a_replacement_that_is_delivered_moves_an_order_that_has_failed(parcel: ParcelStatus) -> None:
+    after = OrderStatus.DELIVERED if parcel is P.DELIVERED else OrderStatus.FAILED
+    assert status_after_replacement(OrderStatus.FAILED, parcel, [P.LOST]) is after
+    assert status_after_parcels(OrderStatus.FAILED, [P.LOST, parcel]) is OrderStatus.FAILED
+    assert status_after_replacement(OrderStatus.CANCELLED, parcel, [parcel]) is OrderStatus.CANCELLED
 
 
 def test_an_illegal_move_is_refused_with_a_sentence() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.errors import PickMismatch
 from domain.fulfilment import Allocation, Demand
-from domain.parcels import Goods, Share, check_pick, plan_parcels, shares, without
+from domain.parcels import Goods, Share, check_pick, plan_parcels, shares, shares_of_total, without
 
 GOODS = {"A": Goods(1000, 200), "B": Goods(500, 50), "FREE": Goods(0, 10)}
 
@@ -74,3 +74,37 @@ def test_a_pick_names_all_that_is_in_the_parcel(picked: dict[str, int]) -> None:
 def test_a_pick_of_anything_else_is_refused(picked: dict[str, int]) -> None:
     with pytest.raises(PickMismatch, match="3 of A, 1 of B"):
         check_pick({"A": 3, "B": 1}, picked)
+
+
+def test_a_new_total_is_divided_as_the_first_one_was() -> None:
+    contents = [[Demand("A", 2)], [Demand("B", 3)]]
+    assert shares_of_total(contents, [2200, 1650], GOODS, 3850, 3500) == [2000, 1500]
+    assert shares_of_total(contents, [2200, 1650], GOODS, 3850, 3500) == [
+        share.amount for share in shares(contents, GOODS, 3500)
+    ]
+
+
+def test_what_was_cancelled_keeps_its_part_of_a_new_total() -> None:
+    """Half of the first parcel, and all of another one, were cancelled before: 22.00 of 38.50."""
+    assert shares_of_total([[Demand("A", 1)], [Demand("B", 1)]], [1100, 550], GOODS, 3850, 3500) == [1000, 500]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 10**5), st.integers(1, 9)), min_size=1, max_size=5),
+    st.integers(min_value=0, max_value=10**5),
+    st.integers(min_value=1, max_value=10**6),
+    st.data(),
+)
+def test_a_lower_total_never_raises_what_is_still_due(
+    lines: list[tuple[int, int]], cancelled: int, before: int, data: st.DataObject
+) -> None:
+    goods = {f"SKU-{number}": Goods(price, 100) for number, (price, _) in enumerate(lines)}
+    contents = [[Demand(f"SKU-{number}", quantity)] for number, (_, quantity) in enumerate(lines)]
+    amounts = [
+        share.amount
+        for share in shares([*contents, [Demand("GONE", cancelled)]], goods | {"GONE": Goods(1, 1)}, before)
+    ]
+    after = data.draw(st.integers(0, before))
+    divided = shares_of_total(contents, amounts[:-1], goods, before, after)
+    assert sum(divided) <= sum(amounts[:-1])
+    assert cancelled or sum(divided) == after

@@ -20,6 +20,7 @@ from domain.pricing import (
     check_for_sale,
     check_one_payment,
     quote,
+    requote,
     unit_price,
 )
 from domain.shipping import SHIPPING_METHODS, shipping_options
@@ -170,6 +171,21 @@ def test_an_amount_never_takes_more_than_the_goods_are_worth() -> None:
 def test_free_shipping_takes_off_the_shipping_and_its_tax() -> None:
     priced = quote([item(price=1000)], "DE", "express", Voucher("FREE", VoucherKind.FREE_SHIPPING), NOW)
     assert amounts(priced) == (1000, 1110, 1110, 190, 1190)
+
+
+@given(CARTS, COUNTRIES, COUNTRIES)
+def test_another_destination_costs_what_it_would_have_cost_from_the_start(
+    cart: tuple[list[PricedItem], Voucher | None], country: str, other: str
+) -> None:
+    wanted, voucher = cart
+    moved = requote(quote(wanted, country, "standard", voucher, NOW), other, "standard")
+    assert moved == quote(wanted, other, "standard", voucher, NOW)
+    assert requote(moved, country, "standard") == quote(wanted, country, "standard", voucher, NOW)
+
+
+def test_a_method_that_does_not_go_there_is_refused() -> None:
+    with pytest.raises(UnknownShippingMethod):
+        requote(quote([item()], "DE", "pickup"), "US", "pickup")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import httpx2
 
+from tests.fixture_types import Json
 from tests.workflows.waiting import until
 
 
@@ -16,6 +17,10 @@ class CarrierControl:
     def statuses(self, order_id: str, parcel: int = 1) -> list[str]:
         """The statuses of a parcel's shipments, the oldest first."""
         return [str(one["status"]) for one in self._shipments(order_id, parcel)]
+
+    def destinations(self, order_id: str, parcel: int = 1) -> list[Json]:
+        """Where a parcel's shipments go, the oldest first."""
+        return [one["ship_to"] for one in self._shipments(order_id, parcel)]
 
     async def booked(self, order_id: str, *parcels: int) -> None:
         await until(lambda: all(self.statuses(order_id, parcel) for parcel in parcels or (1,)))
@@ -46,7 +51,7 @@ class CarrierControl:
         armed = httpx2.get(f"{self.address}/_control/faults").raise_for_status().json()
         return sum(int(fault["hits"]) for fault in armed)
 
-    def _shipments(self, order_id: str, parcel: int) -> list[dict[str, object]]:
+    def _shipments(self, order_id: str, parcel: int) -> list[Json]:
         answer = httpx2.get(f"{self.address}/_ledger", params={"reference": f"{order_id}-{parcel}"})
-        newest_first: list[dict[str, object]] = answer.raise_for_status().json()["data"]
+        newest_first: list[Json] = answer.raise_for_status().json()["data"]
         return newest_first[::-1]

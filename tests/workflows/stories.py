@@ -1,4 +1,6 @@
-"""One order's story: what customer, carrier, provider, operator and time do about it, in any sequence, and its end."""
+"""One order's story: what customer, warehouse, carrier, provider, operator and time do about it, in any sequence, and
+its end.
+"""
 
 import asyncio
 from collections import Counter
@@ -13,24 +15,28 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.client import WorkflowUpdateStage as Stage
 from temporalio.service import RPCError
 
+from domain.events import EventType
 from domain.fulfilment import ParcelStatus
 from domain.orders import FINAL_STATUSES, OrderStatus
 from schemas.checkout import CancelledLine
 from schemas.fulfilment import ParcelOutcome
 from schemas.order_requests import CancelOrder, SettleCompensation, SettleParcel
 from schemas.payments import RetryPayment
+from schemas.picking import ParcelPicked, PickedLine, PickParcel
 from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order
 from tests.workflows.provider import Authenticate, Fault, MakeFault
 from tests.workflows.time_skipping import skip
 from tests.workflows.waiting import Handle, current_details, execution_status, until, until_quiet
 from workflows.orders.checkout import CheckoutWorkflow
+from workflows.parcels.fulfilment import FulfilmentWorkflow
 
 P = ParcelStatus
 STAFF = "staff:test"
 PATIENCE_SECONDS = 240
 _QUIET_SECONDS = 3
 _WITHOUT_PARCELS = (OrderStatus.AWAITING_PAYMENT, OrderStatus.ON_HOLD)
+PICKED_AT = "ROT"  # the warehouse that has its picks confirmed
 _REFUSED = (WorkflowUpdateFailedError, RPCError)  # it was too late, or is not the moment
 
 
@@ -57,15 +63,15 @@ class Story:
     faults: list[Fault] = field(default_factory=list)
 
     async def begin(self, *, booked: bool) -> None:
-        """Until it is placed, because what comes before that is no story of an order, or until its parcels are booked,
-        unless it waits for its payment.
+        """Until it is placed, because what comes before that is no story of an order, or until its parcels are booked
+        or wait for their pick, unless it waits for its payment.
         """
         await until(self.order.recorded)
 
         def begun() -> bool:
             view = self.order.view()
             return view.status in (*_WITHOUT_PARCELS, *FINAL_STATUSES) or all(
-                parcel.status is P.BOOKED for parcel in view.parcels
+                parcel.status is P.BOOKED or parcel.warehouse == PICKED_AT for parcel in view.parcels
             )
 
         if booked:
@@ -115,6 +121,20 @@ class Story:
             await self.order.provider_event()
         else:
             await self._ask(CheckoutWorkflow.retry_payment, RetryPayment(payment_method="pm_card_visa"))
+
+    # --- the warehouse
+
+    async def _pick(self, step: Step) -> None:
+        """Staff have picked a parcel; so many units of one of its lines were missing."""
+        for parcel in self.order.view().parcels:
+            if parcel.number == step.parcel and parcel.lines:
+                short = parcel.lines[step.line % len(parcel.lines)]
+                units = {line.sku: line.quantity for line in parcel.lines}
+                units[short.sku] = max(0, short.quantity - step.units)
+                lines = [PickedLine(sku=sku, quantity=quantity) for sku, quantity in units.items()]
+                handle, pick = self.order.parcel(step.parcel), PickParcel(lines=lines, actor=STAFF)
+                update = await handle.start_update(FulfilmentWorkflow.pick, pick, wait_for_stage=Stage.ACCEPTED)
+                self.updates.append(update)
 
     # --- the carrier
 
@@ -213,8 +233,14 @@ class Story:
         elif status is OrderStatus.COMPENSATION_BLOCKED:
             await self.play(Step("settle"))
         for number in self._numbers():
+            if self._waits_for_pick(number):
+                await self.play(Step("pick", parcel=number, units=0))
             for moved in (P.DISPATCHED, P.DELIVERED):
                 await self.play(Step("report", parcel=number, detail=moved))
+
+    def _waits_for_pick(self, number: int) -> bool:
+        parcels = {parcel.number: parcel for parcel in self.order.view().parcels}
+        return parcels[number].warehouse == PICKED_AT and P(parcels[number].status).is_without_booking
 
 
 def shipped(order: Order) -> Counter[str]:
@@ -223,4 +249,13 @@ def shipped(order: Order) -> Counter[str]:
     for parcel in order.view().parcels:
         if P(parcel.status).was_dispatched:
             units.update({line.sku: line.quantity for line in parcel.lines})
+    return units
+
+
+def missing(order: Order) -> Counter[str]:
+    """Units by SKU that were not there when a parcel was picked."""
+    units = Counter[str]()
+    for event in order.events():
+        if event.type == EventType.PARCEL_PICKED:
+            units.update({line.sku: line.quantity for line in ParcelPicked.model_validate(event.data).missing})
     return units

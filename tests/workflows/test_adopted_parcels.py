@@ -43,6 +43,17 @@ def adopt(skipping: Client) -> Adopt:
 # --- a workflow that died
 
 
+async def test_an_adopted_parcel_that_is_to_be_stopped_is_never_booked(
+    *, adopt: Adopt, connections: Connections, make_product: MakeProduct, carrier: CarrierControl
+) -> None:
+    """The order need not signal it in time."""
+    job = job_of(connections, make_product).model_copy(update={"stop": True})
+    parcel = await adopt(job)
+    await until_closed(parcel)
+    assert status_of(connections, job.order_id) is P.CANCELLED
+    assert carrier.statuses(job.order_id) == []
+
+
 async def test_an_adopted_parcel_takes_over_what_the_carrier_knows(
     *, adopt: Adopt, connections: Connections, make_product: MakeProduct, carrier: CarrierControl
 ) -> None:

@@ -15,6 +15,7 @@ from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutResult
+from schemas.fulfilment import FulfilmentInput
 from schemas.order_requests import SettleCompensation
 from temporal_clients.checkouts import CheckoutClient
 from temporal_clients.errors import UpdateRefused
@@ -25,7 +26,7 @@ from tests.workflows.lost_orders import STAFF, Adopt, age, check_money_and_stock
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import Journal, effects
 from tests.workflows.test_store_credit import Wallet
-from tests.workflows.waiting import current_details, until
+from tests.workflows.waiting import Handle, current_details, until
 from workflows.names import order_workflow_id
 from workflows.orders.checkout import CheckoutWorkflow
 
@@ -176,6 +177,15 @@ async def test_an_order_that_was_only_placed(
     assert (await order.handle.result()).status is OrderStatus.FAILED
     assert (order.reserved(), order.available()) == (0, 5)
     assert order.event_types()[-1] == "order.failed"
+    assert (await input_of(order.parcel())).stop
+
+
+async def input_of(parcel: Handle) -> FulfilmentInput:
+    """What its workflow was started with."""
+    started = (await parcel.fetch_history()).events[0].workflow_execution_started_event_attributes
+    (job,) = await parcel._client.data_converter.decode(started.input.payloads, [FulfilmentInput])
+    assert isinstance(job, FulfilmentInput)
+    return job
 
 
 async def test_an_order_that_was_being_cancelled_ends_as_cancelled(

@@ -169,31 +169,9 @@ async def test_what_is_left_of_it(basket: Basket, provider_journal: Journal, con
     check_paid(order, provider_journal, connections, BERLIN)
 
 
-@pytest.mark.parametrize("dispatched", [0, 1])
-async def test_beside_parcels_that_were_dispatched(
-    basket: Basket, dispatched: int, provider_journal: Journal, connections: Connections
-) -> None:
-    order = basket.order
-    for number in range(1, dispatched + 1):
-        await order.carrier_event(P.DISPATCHED, number)
-    await until(lambda: order.event_types().count("payment.captured") == dispatched)
-    assert (await cancel(order, **{basket.coat: 1})).not_charged == 3780
-    await order.delivered_all()
-    check_paid(order, provider_journal, connections, BERLIN, AMSTERDAM - 3780)
-    check_stock(order, connections, **{basket.shirt: 3, basket.socks: 1, basket.coat: 1})
-
-
 async def test_more_than_there_is(basket: Basket) -> None:
     assert await refused(basket.order, **{basket.coat: 3}) == "too_late"
     assert await refused(basket.order, UNKNOWN=1) == "too_late"
-
-
-async def test_before_it_is_confirmed(place: Place, make_product: MakeProduct) -> None:
-    sku = make_product(stock=5)
-    order = await place({sku: 2}, payment_method="pm_card_threeDSecure2Required")
-    await until(order.recorded)
-    await order.until(OrderStatus.AWAITING_PAYMENT)
-    assert await refused(order, **{sku: 1}) == "not_confirmed"
 
 
 async def test_the_carrier_has_collected_it(

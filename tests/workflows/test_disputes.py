@@ -23,11 +23,13 @@ from domain.fulfilment import ParcelStatus
 from domain.ledger import Account, EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.disputes import DisputeAction, DisputeEnded, DisputeView, OperatorDecision, RecordDispute, RetrieveDispute
+from schemas.parcel_resolutions import ResolutionAction
 from schemas.provider_events import ProviderEvent
 from schemas.refunds import RefundStatus
 from temporal_clients.payments import DisputeClient
 from tests.conftest import eventually
 from tests.fixture_types import MakeProduct
+from tests.workflows.failed_deliveries import only_parcel_comes_to, resolve_by
 from tests.workflows.orders import Order, Place, refusal
 from tests.workflows.provider import Journal, MakeFault, effects
 from tests.workflows.refunds import made, refund, refused
@@ -332,6 +334,21 @@ async def test_no_refund_while_it_is_disputed(
     assert made(await refund(skipping, order.id)).amount.amount == total - 100
     assert order.view().payment_status is PaymentStatus.REFUNDED
     check_ledger(order)
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("won", None), ("lost", "parcel_refunded")])
+async def test_nothing_is_shipped_again_while_it_is_disputed(
+    outcome: str, code: str | None, booked: Order, bank: Bank, skipping: Client
+) -> None:
+    ship_again = resolve_by(skipping, ResolutionAction.SHIP_AGAIN)
+    await only_parcel_comes_to(booked, ParcelStatus.LOST)
+    name = await bank.dispute(booked)
+    await bank.until(name, DisputeStatus.NEEDS_RESPONSE)
+    assert (await ship_again(booked, 1)).code == "payment_disputed"
+    await bank.decide(name, outcome)
+    await bank.until(name, DisputeStatus(outcome))
+    assert (await ship_again(booked, 1)).code == code
+    assert len(booked.view().parcels) == (1 if code else 2)
 
 
 async def test_a_refund_that_raced_a_dispute_is_refused_by_the_provider(

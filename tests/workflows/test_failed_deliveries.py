@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
-from typing import Protocol
 
 import pytest
 import sqlalchemy as sa
@@ -14,15 +13,25 @@ from adapters.mysql.clock import aware
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.stock_reconciliations import StockReconciliations
-from adapters.mysql.payments.ledger import Ledger
-from adapters.mysql.tables.orders import operator_tasks, parcels
+from adapters.mysql.tables.orders import parcels
 from domain.fulfilment import ParcelStatus
-from domain.ledger import Account
 from domain.orders import PaymentStatus
 from schemas.operator_tasks import OperatorTask, OperatorTaskCode, RecordOperatorTasks
-from schemas.parcel_resolutions import ParcelResolutionAnswer, ResolutionAction, ResolveParcel
+from schemas.parcel_resolutions import ResolutionAction
 from temporal_clients.parcel_resolutions import ParcelResolutionClient
 from tests.fixture_types import MakeProduct
+from tests.workflows.failed_deliveries import (
+    SHARES,
+    STAFF,
+    TOTAL,
+    Resolve,
+    check_books,
+    levels,
+    refunded,
+    resolve_by,
+    tasks_of,
+    three_parcels_of_which_one_arrives,
+)
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import Journal, MakeFault
 from tests.workflows.refunds import made, refund, refused
@@ -30,17 +39,6 @@ from tests.workflows.waiting import until, until_async
 from workflows.names import fulfilment_workflow_id
 
 P = ParcelStatus
-STAFF = "staff:1:support"
-IN_STOCK = 5
-GOODS = {"BER": 1000, "AMS": 3001, "ROT": 2345}
-# Of 63.46 for the goods, 4.90 for shipping and 12.99 tax, by the value of the goods.
-TOTAL, SHARES = 8135, {1: 1282, 2: 3847, 3: 3006}
-
-
-class Resolve(Protocol):
-    async def __call__(
-        self, order: Order, parcel: int, *, restock: bool = False, reason: str = "the carrier has given up"
-    ) -> ParcelResolutionAnswer: ...
 
 
 @pytest.fixture
@@ -49,57 +47,13 @@ def resolutions(skipping: Client) -> ParcelResolutionClient:
 
 
 @pytest.fixture
-def resolve(resolutions: ParcelResolutionClient) -> Resolve:
-    async def ask(
-        order: Order, parcel: int, *, restock: bool = False, reason: str = "the carrier has given up"
-    ) -> ParcelResolutionAnswer:
-        command = ResolveParcel(
-            order_id=order.id,
-            parcel=parcel,
-            action=ResolutionAction.REFUND,
-            reason=reason,
-            actor=STAFF,
-            restock=restock,
-        )
-        return await resolutions.resolve(command)
-
-    return ask
+def resolve(skipping: Client) -> Resolve:
+    return resolve_by(skipping, ResolutionAction.REFUND)
 
 
 @pytest.fixture
 async def failed(place: Place, make_product: MakeProduct) -> Order:
-    """The first of three parcels was delivered, the second was lost, the third returned."""
-    order = await place({make_product(stock={at: IN_STOCK}, price=price): 1 for at, price in GOODS.items()})
-    await until(order.recorded)
-    await until(lambda: order.event_types().count("parcel.booked") == 3)
-    for parcel in SHARES:
-        await order.carrier_event(P.DISPATCHED, parcel)
-    await until(lambda: order.event_types().count("payment.captured") == 3)
-    for parcel, end in ((1, P.DELIVERED), (2, P.LOST), (3, P.RETURNED)):
-        await order.carrier_event(end, parcel)
-    await order.handle.result()
-    await until(lambda: {task.parcel for task in tasks_of(order)} == {2, 3})
-    return order
-
-
-def tasks_of(order: Order) -> list[sa.Row[tuple[object, ...]]]:
-    """Its failed deliveries that wait for an operator."""
-    columns = operator_tasks.c
-    query = sa.select(operator_tasks).where(
-        columns.order_id == order.id, columns.code == "delivery_failed", columns.resolved_at.is_(None)
-    )
-    with order.connections.engine.connect() as connection:
-        return list(connection.execute(query.order_by(columns.parcel)).all())
-
-
-def refunded(journal: Journal, order: Order) -> list[int]:
-    return [entry["amount"] for entry in journal(order.id) if entry["effect"] == "refund"]
-
-
-def levels(order: Order) -> list[tuple[int, int]]:
-    """On hand and reserved of each line, in its warehouse."""
-    stock = Stock(order.connections.engine)
-    return [(level.on_hand, level.reserved) for line in order.input.lines for level in stock.levels(line.sku)]
+    return await three_parcels_of_which_one_arrives(place, make_product)
 
 
 async def test_a_lost_parcel_is_refunded_by_its_share_and_once(
@@ -144,13 +98,6 @@ async def test_goods_that_came_back_are_in_stock_again_when_staff_say_so(
     drifted = [text for one in StockReconciliations(connections.engine).check() for text in one.differences]
     assert not [text for text in drifted if any(sku in str(text) for sku in skus)]
     check_books(failed, connections, kept=SHARES[1])
-
-
-def check_books(order: Order, connections: Connections, kept: int) -> None:
-    """We keep what the customer has, and every entry balances."""
-    balances = Ledger(connections.engine).balances(order.id)
-    assert balances[Account.PROVIDER] + balances[Account.FEES] == kept
-    assert (balances[Account.HELD], sum(balances.values())) == (0, 0)
 
 
 async def test_many_at_once_are_one_refund(

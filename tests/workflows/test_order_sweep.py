@@ -10,12 +10,16 @@ from temporalio.client import Client
 from adapters.connections import Connections
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from domain.fulfilment import ParcelStatus
-from domain.orders import OrderStatus
+from domain.orders import OrderStatus, PaymentStatus
 from schemas.operator_tasks import OperatorTaskCode, OperatorTaskView
 from schemas.order_sweep import OrdersSwept
+from schemas.parcel_resolutions import ResolutionAction
 from temporal_clients.orders import RunningOrders
+from tests.workflows.failed_deliveries import resolve_by
+from tests.workflows.failed_deliveries import tasks_of as failed_deliveries
 from tests.workflows.lost_orders import Adopt, age, check_money_and_stock, lose
 from tests.workflows.orders import Order
+from tests.workflows.refunds import made, refund
 from tests.workflows.waiting import until, until_async
 from workflows.names import ORDERS_QUEUE
 from workflows.orders.order_sweep import OrderSweepWorkflow
@@ -84,6 +88,44 @@ async def test_the_sweep_lists_what_is_left_of_an_ended_order(
     await order.carrier_event(ParcelStatus.DELIVERED, 1)
     await order.handle.result()
     check_money_and_stock(order, connections, 1)
+
+
+async def test_what_is_shipped_again_is_listed_only_when_its_workflow_is_lost(
+    *, two_in_real_time: Order, adopt: Adopt, sweep: Sweep, connections: Connections
+) -> None:
+    order = two_in_real_time
+    for parcel in (1, 2):
+        await order.carrier_event(ParcelStatus.DISPATCHED, parcel)
+    await order.carrier_event(ParcelStatus.DELIVERED, 1)
+    await order.carrier_event(ParcelStatus.LOST, 2)
+    await order.handle.result()
+    assert (await resolve_by(order.client, ResolutionAction.SHIP_AGAIN)(order, 2)).code is None
+    await until(lambda: order.view().parcels[2].status is ParcelStatus.BOOKED)
+    age(connections, order)
+    await sweep()
+    assert tasks_of(connections, order) == []
+    await order.parcel(3).terminate("by mistake")
+    await sweep()
+    (task,) = tasks_of(connections, order)
+    assert task.text.endswith("no workflow looks after parcel 3")
+    await adopt(order)
+    await order.handle.result()
+    await until(lambda: order.view().parcels[2].status is ParcelStatus.CANCELLED)
+    await until(lambda: 3 in [failed.parcel for failed in failed_deliveries(order)])
+    check_money_and_stock(order, connections, 1, 2)
+    assert order.view().status is OrderStatus.DELIVERED
+
+
+async def test_the_sweep_lists_no_order_that_has_ended_and_was_refunded_in_part(
+    *, two_in_real_time: Order, sweep: Sweep, temporal_client: Client, connections: Connections
+) -> None:
+    order = two_in_real_time
+    await order.delivered_all()
+    made(await refund(temporal_client, order.id, 700))
+    assert order.view().payment_status is PaymentStatus.PARTIALLY_REFUNDED
+    age(connections, order)
+    await sweep()
+    assert tasks_of(connections, order) == []
 
 
 async def test_the_sweep_lists_a_workflow_whose_order_has_ended(

@@ -5,6 +5,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, note, settings
@@ -16,16 +17,17 @@ from adapters.mysql.payments.ledger import Ledger
 from domain.fulfilment import ParcelStatus
 from domain.ledger import Account, EntryKind
 from domain.orders import FINAL_STATUSES, OrderStatus
+from schemas.stock import ChangeWarehouse
 from tests.fixture_types import MakeProduct
 from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import Authenticate, Journal, MakeFault
-from tests.workflows.stories import Step, Story, shipped
+from tests.workflows.stories import PICKED_AT, Step, Story, missing, shipped
 
 P = ParcelStatus
 STORIES = int(os.environ.get("STORIES", "20"))
 IN_STOCK = 9
-WAREHOUSES = ("BER", "AMS", "ROT")
+WAREHOUSES = ("BER", "AMS", PICKED_AT)
 
 lines = st.lists(
     st.tuples(st.sampled_from(WAREHOUSES), st.integers(100, 9999), st.integers(1, 3)), min_size=1, max_size=4
@@ -37,6 +39,7 @@ steps = st.one_of(
     st.just(Step("cancel")),
     st.builds(Step, st.just("cancel_line"), line=st.integers(0, 3), units=st.integers(1, 3)),
     st.builds(Step, st.just("pay"), detail=st.sampled_from(["succeeded", "failed"])),
+    st.builds(Step, st.just("pick"), parcel=parcels, line=st.integers(0, 3), units=st.integers(0, 3)),
     st.builds(Step, st.just("report"), parcel=parcels, detail=st.sampled_from(MOVES)),
     st.builds(Step, st.just("report"), parcel=parcels, detail=st.sampled_from(MOVES)),
     st.builds(Step, st.just("move_unseen"), parcel=parcels, detail=st.sampled_from(MOVES)),
@@ -63,6 +66,14 @@ steps = st.one_of(
 )
 
 
+@pytest.fixture(autouse=True)
+def picks_are_confirmed(connections: Connections) -> Iterator[None]:
+    stock = Stock(connections.engine)
+    stock.change_warehouse(PICKED_AT, ChangeWarehouse(pick_required=True))
+    yield
+    stock.change_warehouse(PICKED_AT, ChangeWarehouse(pick_required=False))
+
+
 @pytest.mark.timeout(60 * max(STORIES, 20))
 @settings(
     max_examples=STORIES,
@@ -75,6 +86,16 @@ steps = st.one_of(
     method="pm_card_visa",
     booked=True,
     steps=[Step("cancel_line", line=0), Step("report", parcel=1, detail=P.DISPATCHED), Step("cancel_line", line=1)],
+)
+@example(
+    lines=[(PICKED_AT, 1999, 3), (PICKED_AT, 333, 1), ("AMS", 250, 1)],
+    method="pm_card_visa",
+    booked=True,
+    steps=[
+        Step("cancel_line", line=0),
+        Step("pick", line=0, units=1),
+        Step("report", parcel=2, detail=P.DISPATCHED),
+    ],
 )
 @given(
     lines=lines,
@@ -124,8 +145,8 @@ def check_money(order: Order, journal: Journal, connections: Connections) -> Non
 
 
 def check_goods(order: Order, carrier: CarrierControl, connections: Connections) -> None:
-    """What was dispatched is out of stock, everything else on sale again; the carrier has no other booking."""
-    units, stock = shipped(order), Stock(connections.engine)
+    """What was dispatched or missing is out of stock, all the rest on sale again; the carrier has no other booking."""
+    units, stock = shipped(order) + missing(order), Stock(connections.engine)
     for line in order.input.lines:
         (level,) = stock.levels(line.sku)
         assert (level.on_hand, level.reserved) == (IN_STOCK - units[line.sku], 0)

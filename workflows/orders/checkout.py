@@ -9,7 +9,7 @@ from activities.carts import CartActivities
 from activities.orders import OrderActivities
 from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType, order_event
-from domain.orders import OrderStatus, PaymentStatus
+from domain.orders import NOT_DELIVERED, OrderStatus, PaymentStatus
 from schemas.checkout import CheckoutAnswer, CheckoutInput, CheckoutOutcome, CheckoutResult, PricedOrder
 from schemas.disputes import DisputeUpdated
 from schemas.fulfilment import ParcelUpdated
@@ -18,6 +18,7 @@ from schemas.orders import OrderPlaced, PlaceOrder
 from schemas.payments import PaymentAnswer, PaymentUpdated, RetryPayment
 from schemas.risk import Review
 from workflows.names import DISPUTE_UPDATED, PARCEL_UPDATED, PAYMENT_UPDATED
+from workflows.orders.address_change import AddressChange, AddressUpdates
 from workflows.orders.cancellation import Cancellation
 from workflows.orders.compensation import Compensation
 from workflows.orders.delivery import Delivery
@@ -37,7 +38,7 @@ from workflows.waiting import run_all, run_to_completion
 
 
 @workflow.defn
-class CheckoutWorkflow:
+class CheckoutWorkflow(AddressUpdates):
     """price → reserve (→ ask) → pay → confirm → fulfil → settle; each step's compensation is noted before the step."""
 
     @workflow.init
@@ -55,6 +56,7 @@ class CheckoutWorkflow:
         self._compensation = Compensation(self._saga, self._parcels, self._recorder, self._timeline)
         self._dispute_hold = DisputeHold(self._parcels, self._recorder, self._charged_back)
         self._cancellation = Cancellation(self._parcels, self._recorder, order.currency)
+        self._address = AddressChange(order, self._parcels, self._payment, self._recorder, self._check_not_compensating)
         self._reauthorization = Reauthorization(self._payment, self._attempts, self._parcels, self._recorder)
         self._reservation = StockReservation(order.order_id, self._timeline)
         self._delivery = Delivery(self._parcels, self._payment, self._reservation, self._recorder, self._timeline)
@@ -186,10 +188,9 @@ class CheckoutWorkflow:
     async def _price(self) -> PricedOrder:
         order = self._order
         command = order.price_command(order.lines, order.discount_code, order_id=order.order_id)
-        quote = await on_store(
-            OrderActivities.price_order, command, f"price {len(self._order.lines)} line(s)", self._timeline
-        )
-        approved = self._order.approved_total
+        text = f"price {len(order.lines)} line(s)"
+        quote = await on_store(OrderActivities.price_order, command, text, self._timeline)
+        approved = order.approved_total
         if approved is not None and quote.total > approved:
             details = {"approved": approved, "total": quote.total}
             message = "The price has risen since it was shown."
@@ -198,9 +199,8 @@ class CheckoutWorkflow:
 
     async def _reserve(self, quote: PricedOrder) -> OrderPlaced:
         command = PlaceOrder(order=self._order, quote=quote)
-        placed = await on_store(
-            OrderActivities.place_order, command, "place the order and reserve its stock", self._timeline
-        )
+        text = "place the order and reserve its stock"
+        placed = await on_store(OrderActivities.place_order, command, text, self._timeline)
         self._reservation.start(placed.reservation_seconds)
         warehouses = ", ".join(parcel.warehouse for parcel in placed.parcels)
         self._recorder.show(
@@ -240,7 +240,7 @@ class CheckoutWorkflow:
         if self._parcels.any_is_delivered:
             self._recorder.show(status, text)
         else:
-            status, reason = OrderStatus.FAILED, "not_delivered"
+            status, reason = OrderStatus.FAILED, NOT_DELIVERED
             data = {"code": reason, "message": "Nothing of the order could be delivered."}
             await self._recorder.record("end", status, order_event(status), data=data)
         return CheckoutResult(order_id=self._order.order_id, status=status, reason=reason)

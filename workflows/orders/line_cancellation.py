@@ -1,6 +1,5 @@
 """Cancelling some lines of an order: units are taken out of parcels that were not dispatched."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -31,7 +30,6 @@ class LineCancellation:
         self._parcels = parcels
         self._recorder = recorder
         self._currency = currency
-        self._one_at_a_time = asyncio.Lock()
         self._requests = 0
 
     def check_may(self, lines: Iterable[CancelledLine]) -> None:
@@ -50,7 +48,7 @@ class LineCancellation:
 
     async def cancel(self, request: CancelOrder) -> CheckoutResult:
         """Cancel them; answers what really was. Raises ApplicationError when everything was dispatched meanwhile."""
-        async with self._one_at_a_time:
+        async with self._parcels.one_change_at_a_time:
             result = await self._cancel(request, self._by_parcel(units_of(request.lines)))
         if result is None:
             raise ApplicationError("All of this had been dispatched already.", type="too_late")
@@ -60,7 +58,7 @@ class LineCancellation:
         self, number: int, pick: PickParcel, request: CancelOrder, cancel_rest: Callable[[CancelOrder], None]
     ) -> None:
         """Cancel what is in the parcel and was not picked, as if its customer had; a repeat finds nothing of it."""
-        async with self._one_at_a_time:
+        async with self._parcels.one_change_at_a_time:
             missing = self._parcels.undecided().get(number, Counter()) - pick.units
             if missing and missing == self._cancellable():
                 cancel_rest(request)

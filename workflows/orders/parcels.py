@@ -2,28 +2,23 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 
 from domain.fulfilment import ParcelStatus
+from schemas.base import Address, Payload
 from schemas.checkout import CheckoutInput
-from schemas.fulfilment import (
-    HoldParcel,
-    ParcelOutcome,
-    ParcelSettlement,
-    ParcelUpdated,
-    ReduceParcel,
-    Reduction,
-)
+from schemas.fulfilment import HoldParcel, ParcelOutcome, ParcelSettlement, ParcelUpdated, ReduceParcel, Reduction
 from schemas.order_requests import SettleParcel
 from schemas.orders import AdoptedOrder, OrderPlaced
 from schemas.parcels import ParcelPlan
 from workflows.names import fulfilment_workflow_id
-from workflows.orders.parcel_children import Child, start_parcel, why_ended
+from workflows.orders.parcel_children import Child, start_parcel, why_ended, why_none_is_dispatched
 from workflows.parcels.fulfilment import FulfilmentWorkflow
-from workflows.reasons import CANCELLED, reason_of
+from workflows.reasons import reason_of
 from workflows.running import RunningChild
 from workflows.signals import signal_child
 from workflows.waiting import run_all
@@ -46,14 +41,19 @@ class OrderParcels:
         self._children: dict[int, Child] = {}
         self._not_booked_yet: set[int] = set()
         self._replaced: set[int] = set()
-        self._started = False
+        self.started = False  # handed to their warehouses
         self._stop_requested = False
         self._asked_to_stop: set[int] = set()
         self.on_hold = False
+        self.one_change_at_a_time = asyncio.Lock()  # of what is in them, or of where they go
+        self.address_holds: dict[tuple[str, int], bool] = {}
 
     def apply(self, update: ParcelUpdated) -> None:
         """A parcel was booked, dispatched, delivered, stopped, reduced, or cannot be said to be any of these."""
-        if update.short_pick:
+        if update.short_pick or (update.replaces is not None and self._order.adoption is None):
+            return  # what is shipped again belongs to no order that has planned its own parcels
+        if update.address_hold:
+            self.address_holds[update.address_hold.step, update.number] = update.address_hold.held
             return
         if update.reduction:
             self._apply_reduction(update.number, update.reduction)
@@ -67,11 +67,6 @@ class OrderParcels:
             self._unknown.pop(update.number, None)
 
     # --- what is known of them
-
-    @property
-    def started(self) -> bool:
-        """Whether the parcels have been handed to their warehouses."""
-        return self._started
 
     @property
     def unknown(self) -> dict[int, str]:
@@ -96,11 +91,21 @@ class OrderParcels:
     @property
     def all_are_decided(self) -> bool:
         """Whether none can be stopped any more: each was dispatched, or has been stopped."""
-        return self._started and all(number in self._updates for number in self._plans)
+        return self.started and all(number in self._updates for number in self._plans)
+
+    @property
+    def not_booked_yet(self) -> list[int]:
+        """The parcels that are not stopped, as long as each of them waits for goods or its pick; otherwise none."""
+        standing = [number for number in sorted(self._plans) if number not in self.stopped]
+        return standing if self._not_booked_yet - self._unknown.keys() >= set(standing) else []
 
     def any_is_decided(self) -> bool:
         """Whether one can no longer be stopped."""
         return bool(self._updates)
+
+    def is_over(self, number: int) -> bool:
+        """Whether it was dispatched or stopped, or its workflow has ended."""
+        return number in self._updates or self._ended(number)
 
     def is_decided(self, number: int) -> bool:
         """Whether it was dispatched or stopped."""
@@ -120,7 +125,7 @@ class OrderParcels:
 
     async def until_decided(self, number: int) -> bool:
         """Wait until the parcel is dispatched (True) or stopped; raises the reason when its workflow has failed."""
-        await workflow.wait_condition(lambda: number in self._updates or self._ended(number))
+        await workflow.wait_condition(lambda: self.is_over(number))
         if number not in self._updates:
             await self._children[number]  # raises the reason
         return not self._is_stopped(number)
@@ -141,21 +146,14 @@ class OrderParcels:
 
     def refusal(self) -> ApplicationError:
         """Why none of them is dispatched."""
-        if self._stop_requested or self._asked_to_stop >= self._plans.keys():
-            return ApplicationError("The order was cancelled.", type=CANCELLED, non_retryable=True)
-        update = self._updates[self.stopped[-1]]
-        return ApplicationError(
-            update.message or f"Parcel {update.number} was {update.status}.",
-            {"parcel": update.number, "carrier_code": update.code},
-            type="shipment_refused",
-            non_retryable=True,
-        )
+        cancelled = self._stop_requested or self._asked_to_stop >= self._plans.keys()
+        return why_none_is_dispatched(self._updates[self.stopped[-1]], cancelled=cancelled)
 
     # --- commands
 
     async def start(self, placed: OrderPlaced) -> None:
         """Hand every parcel to its warehouse."""
-        self._started = True
+        self.started = True
         self._plans = {parcel.number: parcel for parcel in placed.parcels}
         self._not_booked_yet = {parcel.number for parcel in placed.parcels if parcel.waits_before_booking}
         for number in self._plans:
@@ -168,7 +166,7 @@ class OrderParcels:
         """Take over the parcels of an order whose workflow is gone; those of their workflows that are gone as well are
         replaced, and the others go on.
         """
-        self._started = True
+        self.started = True
         self._plans = {parcel.number: parcel for parcel in adopted.placed.parcels}
         for number, status in adopted.parcels.items():
             if status.was_dispatched or status.is_final:
@@ -203,10 +201,17 @@ class OrderParcels:
         number = command.number
         child = await asyncio.shield(self._starting[number])
         await signal_child(child, FulfilmentWorkflow.reduce, command)
-        await workflow.wait_condition(
-            lambda: command.step in self._reductions or number in self._updates or self._ended(number)
-        )
+        await workflow.wait_condition(lambda: command.step in self._reductions or self.is_over(number))
         return self._reductions.get(command.step)
+
+    async def signal(self, number: int, signal: Callable[..., Any], message: Payload) -> None:
+        """Signal a parcel, unless it has ended."""
+        await signal_child(await asyncio.shield(self._starting[number]), signal, message)
+
+    def go_to(self, address: Address, plans: Iterable[ParcelPlan]) -> None:
+        """They go to another address, and carry what the order costs there."""
+        self._order = self._order.model_copy(update={"shipping_address": address})
+        self._plans.update({plan.number: plan for plan in plans})
 
     async def stop_all(self) -> None:
         """Stop each parcel by itself; returns when every one is decided, or unknown. The compensation of `start`.
@@ -229,7 +234,7 @@ class OrderParcels:
             await self._replace(number)
         await signal_child(self._children[number], FulfilmentWorkflow.settle_parcel, answer)
         if settlement.outcome is not ParcelOutcome.RETRY:
-            await workflow.wait_condition(lambda: number in self._updates or self._ended(number))
+            await workflow.wait_condition(lambda: self.is_over(number))
 
     async def hold_for_payment(self) -> None:
         """Have parcels that wait for goods or their pick wait for the payment as well; what is booked is paid for."""
@@ -269,7 +274,10 @@ class OrderParcels:
             return RunningChild(workflow_id, lambda: self._is_final(number))
 
     async def _start(self, number: int, *, adopt: bool = False) -> Child:
-        return await start_parcel(self._order, self._plans[number], len(self._plans), on_hold=self.on_hold, adopt=adopt)
+        """One that replaces another stops its parcel, unless that was dispatched: it books nothing meanwhile."""
+        stop = adopt and number not in self._updates
+        plan, parcels = self._plans[number], len(self._plans)
+        return await start_parcel(self._order, plan, parcels, on_hold=self.on_hold, adopt=adopt, stop=stop)
 
     def _apply_reduction(self, number: int, reduction: Reduction) -> None:
         self._reductions[reduction.step] = reduction

@@ -11,6 +11,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHand
 
 from schemas.payments import (
     CaptureParcel,
+    ChangeAmount,
     PaymentInput,
     PaymentResult,
     PaymentUpdated,
@@ -72,6 +73,11 @@ class OrderPayment:
         self._child = child = RunningChild(payment_workflow_id(self._order_id), lambda: "void" in self._updates)
         self._starting = asyncio.create_task(_ready(child))
 
+    @property
+    def started(self) -> bool:
+        """Whether there is one: an order that costs nothing has none."""
+        return self._child is not None
+
     def has_attempt_update(self) -> bool:
         """Whether there is an update of an attempt that was not read, or there never will be one."""
         return bool(self._attempt_updates) or self._ended()
@@ -101,6 +107,23 @@ class OrderPayment:
         """Have another method tried."""
         assert self._child is not None
         await shielded(self._child.signal(PaymentWorkflow.try_method, method))
+
+    async def change_amount(self, request: ChangeAmount) -> PaymentUpdated:
+        """Have another amount authorized in place of what is; the answer may be that the customer has to act first.
+
+        Raises the reason when the payment has ended, or ends before.
+        """
+        assert self._child is not None
+        await signal_child(self._child, PaymentWorkflow.change_amount, request)
+        return await self.update_after(request.step)
+
+    async def update_after(self, step: str, last: PaymentUpdated | None = None) -> PaymentUpdated:
+        """The update of a step that follows the last one; raises the reason when there will be none."""
+        await workflow.wait_condition(lambda: self._updates.get(step) is not last or self._ended())
+        update = self._updates.get(step)
+        if update is None or update is last:
+            raise await self._no_update()
+        return update
 
     async def capture(self, parcel: int, amount: int, *, final: bool, compensating: bool = False) -> None:
         """Capture the parcel's share, once; waits until it is captured. A parcel that costs nothing has none.

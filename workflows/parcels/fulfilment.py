@@ -19,10 +19,12 @@ from schemas.fulfilment import (
 )
 from schemas.operator_tasks import OperatorTaskCode
 from workflows.parcels.backorder import Backorder
+from workflows.parcels.destination import Destination
 from workflows.parcels.parcel_preparation import ParcelPreparation
 from workflows.parcels.parcel_record import ParcelRecord
 from workflows.parcels.picking import Picking
 from workflows.parcels.reductions import Reductions
+from workflows.parcels.replacement import release_stock_of
 from workflows.parcels.shipment_inquiry import ShipmentInquiry
 from workflows.parcels.shipments import UNKNOWN_AFTER, Shipments
 from workflows.timeline import Timeline
@@ -50,12 +52,13 @@ class FulfilmentWorkflow(ParcelPreparation):
         self._parcel = ParcelRecord(job, self._timeline)
         self._inquiry = ShipmentInquiry(job.order_id, parcel.number, self._timeline)
         self._backorder = Backorder(job, self._timeline)
+        self._destination = Destination(self._parcel, self._timeline)
         self._picking = Picking(job, self._parcel, self._backorder, self._timeline)
         self._carrier_events: list[CarrierEvent] = []
         self._settlements: list[ParcelSettlement] = []
-        self._cancelled = False  # the order wants it stopped, and nothing has been done about that yet
+        self._cancelled = job.stop  # the order wants it stopped, and nothing has been done about that yet
         self._stopping = ""  # why it is not known whether it could be stopped
-        self._order_waits = False  # the order has not been signalled yet that nobody knows
+        self._order_waits = job.stop  # the order has not been signalled yet that nobody knows
         self._unclear = False  # whether the carrier has a booking
         self._on_hold = job.on_hold
         self._too_late_to_hold = False
@@ -69,6 +72,7 @@ class FulfilmentWorkflow(ParcelPreparation):
 
     async def _fulfil(self, job: FulfilmentInput) -> ParcelResult:
         if job.adopt:
+            self._destination.settle()
             await self._parcel.load()
             self._unclear = True
             self._inquiry.begin_urgently()
@@ -76,7 +80,10 @@ class FulfilmentWorkflow(ParcelPreparation):
         while not self._parcel.status.is_final:
             await self._until_something_to_do()
             await self._go_on()
-        if self._parcel.status.failed_delivery:
+        if self._parcel.status.is_stopped and job.parcel.replaces is not None:
+            await release_stock_of(job, self._timeline)
+            self._parcel.needs_resolution()
+        elif self._parcel.status.failed_delivery:
             self._parcel.needs_resolution()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return ParcelResult(number=job.parcel.number, status=self._parcel.status)
@@ -136,7 +143,7 @@ class FulfilmentWorkflow(ParcelPreparation):
             await self._reductions.apply_next(self._cancel_booking)
         elif self._waits_for_goods():
             await self._backorder.wait(lambda: self._cancelled or bool(self._settlements or self._reductions.waiting))
-        else:
+        elif not self._destination.held:
             await (self._put_on_hold() if self._on_hold else self._book())
 
     def _may_apply_events(self) -> bool:
@@ -146,7 +153,7 @@ class FulfilmentWorkflow(ParcelPreparation):
         return bool(self._reductions.waiting) and not (self._unclear or self._stopping)
 
     def _may_book_or_hold(self) -> bool:
-        if self._unclear or self._stopping:
+        if self._unclear or self._stopping or self._destination.held:
             return False
         if self._on_hold:
             return self._parcel.status in (ParcelStatus.PLANNED, ParcelStatus.BOOKED) and not self._too_late_to_hold
@@ -214,6 +221,7 @@ class FulfilmentWorkflow(ParcelPreparation):
     # --- commands to the carrier
 
     async def _book(self) -> None:
+        self._destination.settle()
         shipment = await self._shipments.book()
         if shipment is None:
             self._unclear = True

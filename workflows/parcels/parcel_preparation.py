@@ -1,9 +1,13 @@
-"""What a parcel is signalled and asked before it is booked: that its goods are there, paid for, and picked."""
+"""What a parcel is signalled and asked before it is booked: that its goods are there, paid for, and picked, and where
+they go.
+"""
 
 from temporalio import workflow
 
+from schemas.address_changes import HoldForAddress, NewAddress
 from schemas.picking import ParcelPicked, PickParcel
 from workflows.parcels.backorder import Backorder
+from workflows.parcels.destination import Destination
 from workflows.parcels.picking import Picking
 from workflows.timeline import Timeline
 
@@ -12,6 +16,7 @@ class ParcelPreparation:
     """The part of FulfilmentWorkflow that receives these."""
 
     _backorder: Backorder
+    _destination: Destination
     _picking: Picking
     _timeline: Timeline
     _on_hold: bool
@@ -33,6 +38,16 @@ class ParcelPreparation:
     def release_for_payment(self) -> None:
         """The order is paid for again."""
         self._backorder.awaits_payment = False
+
+    @workflow.signal
+    async def hold_for_address(self, request: HoldForAddress) -> None:
+        """The order is about to change its address: do not book; the order learns whether that came in time."""
+        await self._destination.hold(request)
+
+    @workflow.signal
+    def release_for_address(self, new: NewAddress) -> None:
+        """The order's address is changed, or stays."""
+        self._destination.release(new)
 
     @workflow.update
     async def pick(self, pick: PickParcel) -> ParcelPicked:

@@ -9,6 +9,7 @@ from activities.fulfilment import FulfilmentActivities
 from domain.actors import CARRIER_ACTOR, SYSTEM_ACTOR
 from domain.fulfilment import ParcelStatus, interrupts, moves_forward
 from schemas.fulfilment import (
+    AddressHold,
     CarrierEvent,
     FindShipment,
     FulfilmentInput,
@@ -35,6 +36,7 @@ class ParcelRecord:
     def __init__(self, job: FulfilmentInput, timeline: Timeline) -> None:
         self.status = ParcelStatus.PLANNED
         self.plan = job.parcel
+        self.address = job.address
         self.shipment = ShipmentBooked(accepted=False)
         self.booking = 1
         self.picked: ParcelPicked | None = None
@@ -162,7 +164,11 @@ class ParcelRecord:
             await self.signal_order()
 
     async def signal_order(
-        self, unknown: str | None = None, reduction: Reduction | None = None, short_pick: PickParcel | None = None
+        self,
+        unknown: str | None = None,
+        reduction: Reduction | None = None,
+        short_pick: PickParcel | None = None,
+        address_hold: AddressHold | None = None,
     ) -> None:
         """Signal the order what became of the parcel, or why that is unknown. An order that has ended is left alone."""
         parent = workflow.info().parent
@@ -177,16 +183,20 @@ class ParcelRecord:
             message=unknown or self.shipment.message,
             reduction=reduction,
             short_pick=short_pick,
+            replaces=self.plan.replaces,
+            address_hold=address_hold,
         )
-        order = parent.workflow_id if parent else order_workflow_id(self._job.order_id)
+        # What is shipped again was started by another; an order that was adopted looks after it all the same.
+        started_by_order = parent is not None and self.plan.replaces is None
+        order = parent.workflow_id if parent and started_by_order else order_workflow_id(self._job.order_id)
         if not await signal_if_open(order, PARCEL_UPDATED, update):
             self._timeline.add(f"the order has ended and does not learn of this: {self.status}")
 
     def needs_resolution(self) -> None:
-        """It was lost or returned: somebody decides what its customer gets instead, or a rule does."""
+        """Its customer will never have it: somebody decides what they get instead, or a rule does."""
         order_id, number = self._job.order_id, self._job.parcel.number
         self._timeline.needs_operator(
-            [f"parcel {number} is {self.status}: refund it"],
+            [f"parcel {number} is {self.status}: refund it or ship it again"],
             about="end",
             code=OperatorTaskCode.DELIVERY_FAILED,
             until=self._refunded_at,

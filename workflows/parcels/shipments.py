@@ -55,7 +55,7 @@ class Shipments:
         command = BookShipment(
             order_id=self._job.order_id,
             parcel=parcel,
-            address=self._job.address,
+            address=self._parcel.address,
             shipping_method=self._job.shipping_method,
             idempotency_key=self._key("book"),
         )

@@ -41,6 +41,7 @@ class CardPayment:
         self._attempted = ""
         self._reauthorizations = 0
         self._captures = Counter[str]()
+        self._due_once_authorized: int | None = None  # where the running attempt is for another amount
         self.due = payment.amount
 
     @property
@@ -71,18 +72,20 @@ class CardPayment:
 
     # --- authorization
 
-    async def authorize(self, step: str, method: TryMethod) -> ProviderResult:
-        """Try to authorize what is due by this method. The result is to be concluded, unless the bank still decides.
+    async def authorize(self, step: str, method: TryMethod, due: int | None = None) -> ProviderResult:
+        """Try to authorize what is due by this method, or what will be `due` once that has succeeded. The result is to
+        be concluded, unless the bank still decides.
 
         Without a method, because store credit covered all of it a moment ago, it is declined.
         """
+        self._due_once_authorized = due
         if method.payment_method is None:
             self._attempted = ""
             message = "Your store credit does not cover the order. Choose a payment method for the rest."
             return ProviderResult(outcome=PaymentOutcome.DECLINED, code="payment_method_required", message=message)
         command = AuthorizePayment(
             order_id=self._payment.order_id,
-            amount=self.due,
+            amount=self._asked,
             currency=self._payment.currency,
             payment_method=method.payment_method,
             return_url=method.return_url,
@@ -98,7 +101,7 @@ class CardPayment:
         command = RetrievePayment(
             order_id=self._payment.order_id,
             provider_id=self._attempted,
-            amount=self.due,
+            amount=self._asked,
             currency=self._payment.currency,
         )
         call, text = PaymentActivities.retrieve_payment, "retrieve the payment"
@@ -109,7 +112,7 @@ class CardPayment:
         command = AbandonPayment(
             order_id=self._payment.order_id,
             provider_id=self._attempted,
-            amount=self.due,
+            amount=self._asked,
             currency=self._payment.currency,
             idempotency_key=self._recorder.key(step),
         )
@@ -126,7 +129,9 @@ class CardPayment:
             await self._recorder.record(EntryKind.AUTHORIZATION, step, result.amount, self._attempted, reauthorizes)
             if old is not None and not old.expired:
                 await self._void(old, f"{step}:void", "reauthorized", reauthorizes)
+            self.due, self._due_once_authorized = self._asked, None
             return
+        self._due_once_authorized = None
         if result.amount:
             await self._recorder.record(EntryKind.AUTHORIZATION, step, result.amount, self._attempted)
             await self._recorder.record(EntryKind.VOID, f"{step}:abandon", result.amount, self._attempted)
@@ -276,6 +281,11 @@ class CardPayment:
         self._recorder.timeline.add("the authorization expired before the capture")
         self._current.expired = True
         await self._recorder.record(EntryKind.VOID, f"{step}:expired", self.due, self._current.provider_id)
+
+    @property
+    def _asked(self) -> int:
+        """What the running attempt is for."""
+        return self.due if self._due_once_authorized is None else self._due_once_authorized
 
     @property
     def _current(self) -> Authorization:

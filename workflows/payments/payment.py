@@ -1,30 +1,26 @@
 """PaymentWorkflow owns all money of one order: it authorizes, captures parcel by parcel, and voids the rest."""
 
-from collections.abc import Awaitable
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from domain.credit import spread
-from schemas.payments import CaptureParcel, PaymentInput, PaymentResult, TryMethod, VoidAuthorization
-from schemas.provider_calls import NOT_AS_REQUESTED, PaymentOutcome, ProviderResult
+from schemas.payments import CaptureParcel, ChangeAmount, PaymentInput, PaymentResult, TryMethod, VoidAuthorization
+from schemas.provider_calls import PaymentOutcome, ProviderResult
 from schemas.provider_events import ProviderEvent
 from workflows.payments.abandoned_attempts import AbandonedAttempts
 from workflows.payments.card import NOTHING_AUTHORIZED, CardPayment
+from workflows.payments.provider_calls import UNDECIDED, unless_rejected
 from workflows.payments.records import PaymentRecorder
 from workflows.payments.store_credit import StoreCreditShare
-from workflows.reasons import CANCELLED, reason_of
 from workflows.waiting import run_to_completion
 
 _SUCCEEDED, _ACTION_REQUIRED = PaymentOutcome.SUCCEEDED, PaymentOutcome.ACTION_REQUIRED
 # A bank that has not decided when its time is over is asked again, ever more seldom.
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=10), timedelta(minutes=30)
-_UNDECIDED = ProviderResult(
-    outcome=PaymentOutcome.DECLINED,
-    code="payment_processing",
-    message="Your bank is still deciding about the payment before; it cannot be paid twice.",
-)
+Request: TypeAlias = TryMethod | ChangeAmount | CaptureParcel | VoidAuthorization
 
 
 @workflow.defn
@@ -44,7 +40,8 @@ class PaymentWorkflow:
         self._bank_waits_until: datetime | None = None
         self._next_wait = _FIRST_WAIT
         self._ended = False
-        self._requests: list[TryMethod | CaptureParcel | VoidAuthorization] = []
+        self._change: ChangeAmount | None = None
+        self._requests: list[Request] = []
         self._captures: dict[int, ProviderResult] = {}
         self._seen_events: set[str] = set()
         self._unread_payments: set[str] = set()
@@ -71,6 +68,11 @@ class PaymentWorkflow:
     def try_method(self, method: TryMethod) -> None:
         """The customer tries another method, because the last one was declined or its bank takes too long."""
         self._requests.append(method)
+
+    @workflow.signal
+    def change_amount(self, request: ChangeAmount) -> None:
+        """The order costs more than is authorized; its customer has named a method for all of it."""
+        self._requests.append(request)
 
     @workflow.signal
     def capture(self, parcel: CaptureParcel) -> None:
@@ -106,11 +108,19 @@ class PaymentWorkflow:
             self._covered = True
             await self._signal_order(self._step, ProviderResult(outcome=_SUCCEEDED, amount=self._credit.authorized))
             return
-        result = await _unless_rejected(self._card.authorize(self._step, method))
-        if result.outcome is _ACTION_REQUIRED:
-            await self._wait_for_bank(result)
-        else:
-            await self._conclude(result)
+        await self._attempt(method)
+
+    async def _attempt(self, method: TryMethod, due: int | None = None) -> None:
+        result = await unless_rejected(self._card.authorize(self._step, method, due))
+        await (self._wait_for_bank(result) if result.outcome is _ACTION_REQUIRED else self._conclude(result))
+
+    async def _change_amount(self, request: ChangeAmount) -> None:
+        """Authorize the new amount, then void the old one; where that fails, what is authorized stays as it is."""
+        if self._bank_waits_until is not None or not self._covered:
+            await self._recorder.signal_order(request.step, UNDECIDED, request.method.attempt)
+            return
+        self._change, self._method = request, request.method.model_copy(update={"attempt": self._method.attempt})
+        await self._attempt(self._method, request.amount - self._credit.authorized)
 
     async def _wait_for_bank(self, result: ProviderResult) -> None:
         self._bank_waits_until = workflow.now() + timedelta(seconds=self._method.authentication_seconds)
@@ -135,15 +145,16 @@ class PaymentWorkflow:
 
     async def _conclude(self, result: ProviderResult) -> None:
         """The attempt has ended: authorized or declined."""
-        self._bank_waits_until = None
-        await self._card.conclude(self._step, result)
+        step, changes = self._step, self._change is not None
+        self._bank_waits_until = self._change = None
+        await self._card.conclude(step, result)
         self._abandoned.add(self._card.abandoned_attempt)
         if result.outcome is _SUCCEEDED:
             self._covered = True
-        elif not self._payment.may_retry:
+        elif not (self._payment.may_retry or changes):
             await self._credit.void("the payment was declined")
             self._ended = True
-        await self._signal_order(self._step, result)
+        await self._signal_order(step, result)
 
     async def _reauthorize(self) -> None:
         """The authorization expires soon, or has. Where the bank declines another, the order has to be paid again."""
@@ -201,7 +212,7 @@ class PaymentWorkflow:
     def _has_bank_event(self) -> bool:
         return self._bank_waits_until is not None and self._card.attempted in self._unread_payments
 
-    async def _serve(self, request: TryMethod | CaptureParcel | VoidAuthorization) -> None:
+    async def _serve(self, request: Request) -> None:
         self._recorder.order_has_ended = False  # it asks: where it had ended, another workflow has adopted it
         if isinstance(request, CaptureParcel):
             await self._capture(request)
@@ -210,8 +221,10 @@ class PaymentWorkflow:
             await self._follow(abandon=True)  # before anything else is authorized, so that nothing is authorized twice
         if isinstance(request, VoidAuthorization):
             await self._void(request.reason)
+        elif isinstance(request, ChangeAmount):
+            await self._change_amount(request)
         elif self._bank_waits_until is not None:
-            await self._recorder.signal_order(f"authorize-{request.attempt}", _UNDECIDED, request.attempt)
+            await self._recorder.signal_order(f"authorize-{request.attempt}", UNDECIDED, request.attempt)
         elif not (self._covered or self._ended):
             await self._authorize(request)
 
@@ -244,7 +257,7 @@ class PaymentWorkflow:
         by_card, by_credit = spread(amount, [self._card.due, self._credit.authorized])
         result = ProviderResult(outcome=_SUCCEEDED)
         if by_card:
-            result = await _unless_rejected(self._card.capture(parcel, by_card))
+            result = await unless_rejected(self._card.capture(parcel, by_card))
         if by_credit and result.outcome is _SUCCEEDED:
             await self._credit.capture(parcel.parcel, by_credit)
         return result.model_copy(update={"amount": amount}) if result.outcome is _SUCCEEDED else result
@@ -281,20 +294,6 @@ class PaymentWorkflow:
     @property
     def _step(self) -> str:
         """The running attempt: another method is another step, hence has another key."""
-        number = self._method.attempt
-        return "authorize" if number == 1 else f"authorize-{number}"
-
-
-async def _unless_rejected(call: Awaitable[ProviderResult]) -> ProviderResult:
-    """The result of a call; one that the provider rejects as invalid has no effect, so it counts as declined.
-
-    An order whose money has not moved then ends, and one whose parcel was dispatched waits for an operator.
-    """
-    try:
-        return await call
-    except FailureError as error:
-        refusal = reason_of(error)
-        if refusal.code in (CANCELLED, *NOT_AS_REQUESTED):
-            raise
-        workflow.logger.error("the provider rejected a call as invalid", extra={"code": refusal.code})
-        return ProviderResult(outcome=PaymentOutcome.DECLINED, code=refusal.code, message=refusal.message)
+        if self._change is not None:
+            return self._change.step
+        return "authorize" if self._method.attempt == 1 else f"authorize-{self._method.attempt}"

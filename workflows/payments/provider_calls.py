@@ -1,24 +1,29 @@
 """A call to the payment provider that takes effect once, whatever becomes of the provider's answers."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, FailureError
 
 from domain.outside_errors import OutcomeUnknown
-from schemas.provider_calls import ProviderCommand, ProviderResult
+from schemas.provider_calls import NOT_AS_REQUESTED, PaymentOutcome, ProviderCommand, ProviderResult
 from workflows.options import PROVIDER
 from workflows.outage import OPERATOR_AFTER, Outage, unanswered
-from workflows.reasons import reason_of
+from workflows.reasons import CANCELLED, reason_of
 from workflows.timeline import Timeline
 
 # Each wait is twice the one before. The longest is as long as a round of an outage: a wait writes a dozen events.
 _FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(hours=2)
 _KEY_LASTS = timedelta(hours=20)  # the provider keeps one for a day at least
 _LAST_ATTEMPT_ENDS = timedelta(minutes=1)
+UNDECIDED = ProviderResult(
+    outcome=PaymentOutcome.DECLINED,
+    code="payment_processing",
+    message="Your bank is still deciding about the payment before; it cannot be paid twice.",
+)
 C = TypeVar("C", bound=ProviderCommand)
 
 
@@ -64,3 +69,18 @@ def _is_unknown(error: ActivityError, outage: Outage, command: ProviderCommand) 
     if outage.lasts >= OPERATOR_AFTER:
         outage.needs_operator("outcome unknown (check the provider's dashboard)")
     return True
+
+
+async def unless_rejected(call: Awaitable[ProviderResult]) -> ProviderResult:
+    """The result of a call; one that the provider rejects as invalid has no effect, so it counts as declined.
+
+    An order whose money has not moved then ends, and one whose parcel was dispatched waits for an operator.
+    """
+    try:
+        return await call
+    except FailureError as error:
+        refusal = reason_of(error)
+        if refusal.code in (CANCELLED, *NOT_AS_REQUESTED):
+            raise
+        workflow.logger.error("the provider rejected a call as invalid", extra={"code": refusal.code})
+        return ProviderResult(outcome=PaymentOutcome.DECLINED, code=refusal.code, message=refusal.message)

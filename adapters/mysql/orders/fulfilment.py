@@ -1,13 +1,16 @@
 """Parcels: a change of status with the order's derived status, the shipped stock and one event, in one transaction."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from adapters.mysql.clock import aware, now
-from adapters.mysql.history import Change, append, lock_order, recorded
+from adapters.mysql.history import Change, LockedOrder, append, lock_order, recorded
+from adapters.mysql.orders.parcel_rows import parcel_row, parcel_states, this_parcel
 from adapters.mysql.orders.reducing import reduce_parcel
 from adapters.mysql.orders.reservations import ship
 from adapters.mysql.tables.orders import order_events, parcels
@@ -15,7 +18,8 @@ from adapters.mysql.transactions import in_transaction
 from domain.errors import NotFound, UnknownReservation
 from domain.events import parcel_event
 from domain.fulfilment import ParcelStatus, may_become
-from domain.orders import fulfilment_status, status_after_parcels
+from domain.orders import fulfilment_status, status_after_parcels, status_after_replacement
+from domain.replacements import of_the_order, standing
 from schemas.fulfilment import ParcelRecorded, ParcelReduced, RecordedParcel, RecordParcel, ReduceParcel
 
 
@@ -28,14 +32,11 @@ class Parcels:
 
     def read(self, order_id: str, number: int) -> RecordedParcel:
         """What is recorded of the parcel; raises NotFound."""
-        this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == number)
         steps = sa.select(order_events.c.step).where(
             order_events.c.order_id == order_id, order_events.c.step.like(f"parcel-{number}:%")
         )
         with self._engine.connect() as connection:
-            row = connection.execute(sa.select(parcels).where(this)).one_or_none()
-            if row is None:
-                raise NotFound(f"The order {order_id} has no parcel {number}.")
+            row = parcel_row(connection, order_id, number)
             times = Counter(step.split(":")[1] for step in connection.scalars(steps))
         booked = times[ParcelStatus.BOOKED]
         ended = 1 if booked and row.status == ParcelStatus.ON_HOLD else 0  # the next booking is another
@@ -57,29 +58,24 @@ class Parcels:
             rows = connection.execute(
                 sa.select(parcels).where(parcels.c.order_id == command.order_id).order_by(parcels.c.number)
             ).all()
-            statuses = {row.number: ParcelStatus(row.status) for row in rows}
-            before = statuses.get(command.number)
-            if before is None:
-                raise NotFound(f"The order {command.order_id} has no parcel {command.number}.")
+            row = next((row for row in rows if row.number == command.number), None)
+            if row is None:
+                raise NotFound(f"The order has no parcel {command.number}.")
+            before = ParcelStatus(row.status)
             step = f"parcel-{command.number}:{command.status}{f':{command.round}' if command.round > 1 else ''}"
             if not may_become(before, command.status) or recorded(connection, command.order_id, step):
-                changed = next(row.updated_at for row in rows if row.number == command.number)
-                return ParcelRecorded(
-                    number=command.number, status=before, refunded_at=self._refunded_at(before, changed)
-                )
-            statuses[command.number] = command.status
+                until = self._refunded_at(before, row.updated_at)
+                return ParcelRecorded(number=command.number, status=before, refunded_at=until)
             _write(connection, command)
             leaves = command.status.was_dispatched and not before.was_dispatched
             not_reserved = leaves and not _shipped(connection, command)
             missing = {"not_reserved": True} if not_reserved else {}
-            after = list(statuses.values())
             change = Change(
                 step=step,
                 type=parcel_event(command.status),
                 actor=command.actor,
                 data={"parcel": command.number, **_tracking(command), **command.data, **missing},
-                status=status_after_parcels(order.status, after),
-                fulfilment_status=fulfilment_status(after),
+                **_statuses(order, rows, command),
                 occurred_at=command.occurred_at,
             )
             append(connection, order, change)
@@ -102,6 +98,20 @@ class Parcels:
         return aware(since) + after if after is not None else None
 
 
+def _statuses(order: LockedOrder, rows: Sequence[sa.Row[Any]], command: RecordParcel) -> dict[str, Any]:
+    """The order's statuses once the parcel has come to this status."""
+    after = [
+        replace(state, status=command.status) if state.number == command.number else state
+        for state in parcel_states(rows)
+    ]
+    own, goods = of_the_order(after), fulfilment_status(standing(after))
+    if any(row.number == command.number and row.replaces is not None for row in rows):
+        status = status_after_replacement(order.status, command.status, own)
+    else:
+        status = status_after_parcels(order.status, own)
+    return {"status": status, "fulfilment_status": goods}
+
+
 def _shipped(connection: sa.Connection, command: RecordParcel) -> bool:
     """Take it off the stock; False when its stock had been released, because it has left all the same."""
     try:
@@ -115,7 +125,7 @@ def _write(connection: sa.Connection, command: RecordParcel) -> None:
     values = {"shipment_id": command.shipment_id, **_tracking(command)}
     connection.execute(
         sa.update(parcels)
-        .where(parcels.c.order_id == command.order_id, parcels.c.number == command.number)
+        .where(this_parcel(command.order_id, command.number))
         .values(status=command.status, updated_at=now(), **{name: value for name, value in values.items() if value})
     )
 

@@ -1,6 +1,6 @@
 """Orders: recorded with their stock in one transaction, moved with one event each, read for the customer."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -8,11 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from adapters.mysql.constraints import violated_key
-from adapters.mysql.history import Change, append, lock_order, recorded
+from adapters.mysql.history import Change, append, latest, lock_order, recorded
 from adapters.mysql.orders import views
+from adapters.mysql.orders.address_changes import change_address
 from adapters.mysql.orders.backorders import active_lines
 from adapters.mysql.orders.parcel_resolutions import resolutions_of
-from adapters.mysql.orders.placing import PLANNED_PARCELS, RESERVED_STEP, place
+from adapters.mysql.orders.parcel_rows import PLANNED_PARCELS, parcel_states
+from adapters.mysql.orders.placing import RESERVED_STEP, place
 from adapters.mysql.orders.promises import BACKORDERED_FOR, promise_dispatch
 from adapters.mysql.orders.reservations import RESERVED_FOR
 from adapters.mysql.orders.shortening import take_available
@@ -21,10 +23,13 @@ from adapters.mysql.payments.credit_balances import credit_of_order
 from adapters.mysql.payments.ledger import balances
 from adapters.mysql.tables.orders import order_events, order_lines, orders, parcels
 from adapters.mysql.transactions import in_transaction
+from domain.catalog import TaxClass
 from domain.errors import CartChanged
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
-from domain.orders import WAITING_STATUSES, OrderStatus, PaymentStatus, status_after_parcels
+from domain.orders import NOT_DELIVERED, WAITING_STATUSES, OrderStatus, PaymentStatus, status_after_parcels
+from domain.replacements import of_the_order
+from schemas.address_changes import AddressRecorded, RecordAddress
 from schemas.checkout import Adoption, CheckoutInput, OnShortage, PricedOrder
 from schemas.orders import (
     AdoptedOrder,
@@ -90,6 +95,17 @@ class OrderStore:
         placed = self._placed(command.order_id, asking=False)
         assert placed is not None
         return OrderShortened(placed=placed, allocated=allocated)
+
+    def change_address(
+        self, command: RecordAddress, tax_classes: Callable[[Collection[str]], Mapping[str, TaxClass]]
+    ) -> AddressRecorded:
+        """Write another shipping address, with the shipping and the tax there; a repeat changes nothing.
+
+        Raises NotFound, TooLate, AddressRaisesTotal, and UnknownShippingMethod where it is not shipped to.
+        """
+        agreed = self.quote_of(command.order_id)
+        classes = tax_classes([line.sku for line in agreed.lines]) if agreed is not None else {}
+        return in_transaction(self._engine, lambda connection: change_address(connection, command, classes))
 
     def record_status(self, command: RecordStatus) -> StatusRecorded:
         """Move the order, with its event; a repeat of the step answers the first. Raises NotFound, IllegalMove.
@@ -217,8 +233,8 @@ def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:
 def _target(connection: sa.Connection, command: RecordStatus) -> OrderStatus | None:
     if command.status is None or command.event_type is not EventType.ORDER_PARTLY_CANCELLED:
         return command.status
-    statuses = connection.scalars(sa.select(parcels.c.status).where(parcels.c.order_id == command.order_id))
-    return status_after_parcels(command.status, [ParcelStatus(status) for status in statuses])
+    rows = connection.execute(sa.select(parcels).where(parcels.c.order_id == command.order_id))
+    return status_after_parcels(command.status, of_the_order(parcel_states(rows)))
 
 
 def _record_adoption(connection: sa.Connection, command: AdoptOrder) -> tuple[OrderStatus, PaymentStatus]:
@@ -231,6 +247,8 @@ def _record_adoption(connection: sa.Connection, command: AdoptOrder) -> tuple[Or
 def _record_status(connection: sa.Connection, command: RecordStatus, backordered_for: timedelta) -> StatusRecorded:
     order = lock_order(connection, command.order_id)
     event = recorded(connection, command.order_id, command.step)
+    if event is None and order.status is OrderStatus.DELIVERED and command.data.get("code") == NOT_DELIVERED:
+        event = latest(connection, order)  # what was shipped again has come before the order's end was recorded
     if event is None:
         change = Change(
             command.step,

@@ -9,12 +9,13 @@ import sqlalchemy as sa
 from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, append, lock_order
 from adapters.mysql.orders.backorders import active_lines
+from adapters.mysql.orders.parcel_rows import parcel_row, this_parcel
 from adapters.mysql.orders.promises import WAITING_FOR_GOODS
 from adapters.mysql.orders.reservations import write_off
 from adapters.mysql.orders.stock_ledger import Cause, stock_sheet
 from adapters.mysql.tables.orders import order_lines, orders, parcels
 from adapters.mysql.transactions import in_transaction
-from domain.errors import AlreadyPicked, IllegalMove, NotFound
+from domain.errors import AlreadyPicked, IllegalMove
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
 from domain.orders import OrderStatus
@@ -43,7 +44,7 @@ class Picks:
     def get(self, order_id: str, number: int) -> ParcelPicked | None:
         """What was picked of the parcel; None when it was not. Raises NotFound."""
         with self._engine.connect() as connection:
-            return _picked(_parcel(connection, order_id, number))
+            return _picked(parcel_row(connection, order_id, number))
 
     def waiting(self, after: Place | None, limit: int, warehouse: str | None = None) -> PickList:
         """The parcels that wait for their pick, those of the oldest order first.
@@ -71,7 +72,7 @@ class Picks:
 def _record(connection: sa.Connection, command: RecordPick) -> ParcelPicked:
     order_id, number = command.order_id, command.number
     order = lock_order(connection, order_id)
-    row = _parcel(connection, order_id, number)
+    row = parcel_row(connection, order_id, number)
     if (before := _picked(row)) is not None:
         if before.units != command.units:
             raise AlreadyPicked(f"Another pick of parcel {number} is recorded already.")
@@ -81,7 +82,7 @@ def _record(connection: sa.Connection, command: RecordPick) -> ParcelPicked:
     contents = {line["sku"]: line["quantity"] for line in row.lines}
     check_pick(contents, command.units)
     picked = ParcelPicked.of(contents, command.units)
-    this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == number)
+    this = this_parcel(order_id, number)
     connection.execute(sa.update(parcels).where(this).values(picked=picked.model_dump(), updated_at=now()))
     data = {"parcel": number, **picked.model_dump(exclude_defaults=True)}
     change = Change(f"pick-{number}", EventType.PARCEL_PICKED, command.actor, data)
@@ -91,14 +92,6 @@ def _record(connection: sa.Connection, command: RecordPick) -> ParcelPicked:
         write_off(connection, sheet, lines, missing, Cause(command.actor, order_id, SHORT_PICK))
         append(connection, order, change)
     return picked
-
-
-def _parcel(connection: sa.Connection, order_id: str, number: int) -> sa.Row[Any]:
-    this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == number)
-    row = connection.execute(sa.select(parcels).where(this)).one_or_none()
-    if row is None:
-        raise NotFound("There is no such parcel.")
-    return row
 
 
 def _picked(row: sa.Row[Any]) -> ParcelPicked | None:

@@ -15,7 +15,6 @@ from adapters.mysql.orders.stock import warehouses_by_code
 from adapters.mysql.orders.stock_ledger import check_shortage, stock_sheet
 from adapters.mysql.orders.vouchers import take_use
 from adapters.mysql.tables.orders import order_lines, orders, parcels
-from adapters.mysql.tables.stock import warehouses
 from domain.actors import SYSTEM_ACTOR, customer_actor
 from domain.events import EventType
 from domain.fulfilment import (
@@ -35,8 +34,6 @@ from schemas.orders import PlaceOrder
 from schemas.parcels import ParcelPlan
 
 RESERVED_STEP = "reserve-stock"
-# The rows that `views.parcel_plan` reads.
-PLANNED_PARCELS = sa.select(parcels, warehouses.c.country).join(warehouses, warehouses.c.code == parcels.c.warehouse)
 
 
 def place(connection: sa.Connection, command: PlaceOrder, reserved_for: timedelta) -> None:
@@ -60,7 +57,7 @@ def place(connection: sa.Connection, command: PlaceOrder, reserved_for: timedelt
             for parcel in plan_parcels(allocations, quote.goods, quote.total)
         ]
         reserve_parcels(connection, sheet, order.order_id, plans, reserved_for)
-        _insert_parcels(connection, order.order_id, plans)
+        insert_parcels(connection, order.order_id, plans)
         if quote.voucher_code:
             take_use(connection, quote.voucher_code, order.order_id, order.customer_id)
         _append_placed(connection, order, quote, plans, short)
@@ -103,7 +100,8 @@ def insert_lines(connection: sa.Connection, order_id: str, quote: PricedOrder) -
     connection.execute(sa.insert(order_lines), rows)
 
 
-def _insert_parcels(connection: sa.Connection, order_id: str, plans: Sequence[ParcelPlan]) -> None:
+def insert_parcels(connection: sa.Connection, order_id: str, plans: Sequence[ParcelPlan]) -> None:
+    """Write the order's parcels as they are planned."""
     moment = now()
     rows: list[dict[str, Any]] = [
         {

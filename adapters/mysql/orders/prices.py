@@ -1,9 +1,12 @@
 """A cart's price by the catalog and the vouchers of this moment: one rule for the quote and for the order."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from adapters.mysql.catalog.products import Catalog
 from adapters.mysql.orders.vouchers import Vouchers
+from domain.catalog import TaxClass
+from domain.errors import UnknownProduct
 from domain.pricing import check_for_sale, check_one_payment, quote
 from domain.vouchers import voucher_code
 from schemas.checkout import PricedOrder, PriceOrder
@@ -30,3 +33,10 @@ class OrderPrices:
         priced = quote(items, command.country, command.shipping_method, voucher, at)
         check_one_payment(priced.total)
         return PricedOrder.of(priced, code)
+
+    def tax_classes(self, skus: Collection[str]) -> dict[str, TaxClass]:
+        """How the goods are taxed, whether they are for sale or not; raises UnknownProduct for what is gone."""
+        offers = self._catalog.offers(skus)
+        if gone := sorted(set(skus) - offers.keys()):
+            raise UnknownProduct(f"Not in the catalog: {', '.join(gone)}.", skus=gone)
+        return {sku: offer.tax_class for sku, offer in offers.items()}

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from adapters.mysql.clock import aware, naive, now
 from adapters.mysql.history import Change, append, lock_order, recorded
+from adapters.mysql.orders.parcel_rows import this_parcel
 from adapters.mysql.tables.orders import orders, parcels
 from adapters.mysql.tables.stock import ACTIVE, reservation_lines
 from adapters.mysql.transactions import in_transaction
@@ -60,6 +61,11 @@ def promise_dispatch(connection: sa.Connection, order_id: str, backordered_for: 
     )
 
 
+def promise_replacement(connection: sa.Connection, order_id: str, number: int) -> None:
+    """A parcel is shipped again: counted from now it ships as any other of a confirmed order."""
+    connection.execute(sa.update(parcels).where(this_parcel(order_id, number)).values(ship_by=_ship_by(now())))
+
+
 def promise_allocated(connection: sa.Connection, allocated: Iterable[StockAllocated]) -> None:
     """The goods of these parcels are complete: counted from now they ship as any other of a confirmed order."""
     these = [(one.order_id, one.parcel) for one in allocated]
@@ -79,7 +85,7 @@ class Promises:
         self._backordered_for = backordered_for
 
     def late(self, moment: datetime) -> list[Promised]:
-        """The parcels of confirmed orders that should have been dispatched before this moment."""
+        """The parcels of confirmed orders, or shipped again, that should have been dispatched before this moment."""
         return self._promised(parcels.c.ship_by, moment, *_NOT_DISPATCHED)
 
     def backordered(self, moment: datetime) -> list[Promised]:
@@ -91,7 +97,7 @@ class Promises:
 
         def work(connection: sa.Connection) -> bool:
             order = lock_order(connection, late.order_id)
-            this = sa.and_(parcels.c.order_id == late.order_id, parcels.c.number == late.parcel)
+            this = this_parcel(late.order_id, late.parcel)
             open_still = sa.and_(this, parcels.c.status.in_(_NOT_DISPATCHED), parcels.c.late_at.is_(None))
             if not connection.execute(sa.update(parcels).where(open_still).values(late_at=now())).rowcount:
                 return False
@@ -175,7 +181,8 @@ class Promises:
                 parcels.c.late_at,
             )
             .join(orders, orders.c.id == parcels.c.order_id)
-            .where(parcels.c.status.in_(statuses), until < naive(moment), orders.c.status.in_(_SOLD))
+            .where(parcels.c.status.in_(statuses), until < naive(moment))
+            .where(sa.or_(orders.c.status.in_(_SOLD), parcels.c.replaces.is_not(None)))
             .order_by(until, parcels.c.order_id, parcels.c.number)
         )
         with self._engine.connect() as connection:

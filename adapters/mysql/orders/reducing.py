@@ -1,7 +1,6 @@
 """Taking cancelled units out of a parcel: less to ship, a smaller share of the total, and the stock is released."""
 
 from collections import Counter
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -9,11 +8,11 @@ from adapters.mysql.clock import now
 from adapters.mysql.history import Change, append, lock_orders, recorded
 from adapters.mysql.orders import views
 from adapters.mysql.orders.backorders import active_lines, allocate_backorders, orders_waiting
-from adapters.mysql.orders.placing import PLANNED_PARCELS
+from adapters.mysql.orders.parcel_rows import parcel_row, this_parcel
 from adapters.mysql.orders.reservations import release_units
 from adapters.mysql.orders.stock_ledger import Cause, Place, stock_sheet
 from adapters.mysql.tables.orders import order_lines, orders, parcels
-from domain.errors import IllegalMove, NotFound
+from domain.errors import IllegalMove
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
 from domain.parcels import Goods
@@ -28,7 +27,7 @@ def reduce_parcel(connection: sa.Connection, command: ReduceParcel) -> ParcelRed
     lines = [line for line in active_lines(connection, order_id, command.number) if line.sku in units]
     freed = Counter[Place]({(line.sku, line.warehouse): line.freed_by(units[line.sku]) for line in lines})
     locked = lock_orders(connection, {order_id, *orders_waiting(connection, freed, exclude=order_id)})
-    row = _parcel(connection, command)
+    row = parcel_row(connection, order_id, command.number)
     step = f"reduce-{command.number}:{command.step}"
     if recorded(connection, order_id, step) is not None:
         return ParcelReduced(plan=views.parcel_plan(row))
@@ -37,8 +36,8 @@ def reduce_parcel(connection: sa.Connection, command: ReduceParcel) -> ParcelRed
         raise IllegalMove(message, parcel=row.number, current=row.status)
     before = views.parcel_plan(row)
     after = before.without(units, _goods(connection, order_id))
-    this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == command.number)
     values = after.model_dump(include={"lines", "amount", "weight_grams"})
+    this = this_parcel(order_id, command.number)
     connection.execute(sa.update(parcels).where(this).values(**values, updated_at=now()))
     lines = [line for line in active_lines(connection, order_id, command.number) if line.sku in units]
     with stock_sheet(connection, units) as sheet:
@@ -57,14 +56,6 @@ def reduce_parcel(connection: sa.Connection, command: ReduceParcel) -> ParcelRed
         append(connection, locked[order_id], Change(step, EventType.PARCEL_REDUCED, command.actor, data))
         allocated = allocate_backorders(connection, sheet, locked, freed.keys())
     return ParcelReduced(plan=after, allocated=allocated)
-
-
-def _parcel(connection: sa.Connection, command: ReduceParcel) -> sa.Row[Any]:
-    this = sa.and_(parcels.c.order_id == command.order_id, parcels.c.number == command.number)
-    row = connection.execute(PLANNED_PARCELS.where(this)).one_or_none()
-    if row is None:
-        raise NotFound(f"The order {command.order_id} has no parcel {command.number}.")
-    return row
 
 
 def _goods(connection: sa.Connection, order_id: str) -> dict[str, Goods]:

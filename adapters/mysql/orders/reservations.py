@@ -115,12 +115,27 @@ def reserve_parcels(
             order_id=order_id, expires_at=moment + reserved_for, open=True, created_at=moment, updated_at=moment
         )
     )
+    _reserve_lines(connection, sheet, order_id, plans)
+
+
+def reserve_another(
+    connection: sa.Connection, sheet: StockSheet, order_id: str, plan: ParcelPlan, reserved_for: timedelta
+) -> None:
+    """The same for one more parcel of an order that has had its reservation; the caller holds the order's lock."""
+    moment = now()
+    until = sa.func.greatest(reservations.c.expires_at, moment + reserved_for)
+    this = reservations.c.order_id == order_id
+    connection.execute(sa.update(reservations).where(this).values(expires_at=until, open=True, updated_at=moment))
+    _reserve_lines(connection, sheet, order_id, [plan])
+
+
+def _reserve_lines(connection: sa.Connection, sheet: StockSheet, order_id: str, plans: Sequence[ParcelPlan]) -> None:
     rows = [
         {"parcel": plan.number, "warehouse": plan.warehouse, **line.model_dump()}
         for plan in plans
         for line in plan.lines
     ]
-    same = {"order_id": order_id, "state": ACTIVE, "updated_at": moment}
+    same = {"order_id": order_id, "state": ACTIVE, "updated_at": now()}
     connection.execute(sa.insert(reservation_lines), [row | same for row in rows])
     for row in rows:
         allocated = row["quantity"] - row["backordered"]

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.mysql.clock import aware, naive
+from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.tables.orders import orders, parcels
 from domain.fulfilment import ParcelStatus
 from domain.orders import FINAL_STATUSES, OrderStatus, PaymentStatus
@@ -23,7 +24,14 @@ _COLUMNS: tuple[sa.Column[Any], ...] = (
     orders.c.payment_status,
     orders.c.updated_at,
 )
-_UNDER_WAY = sorted(status for status in ParcelStatus if not status.is_final and status.was_dispatched)
+# Of an order that has ended: what was dispatched, and whatever is shipped in the place of another.
+_UNDER_WAY = sa.or_(
+    parcels.c.status.in_(sorted(status for status in ParcelStatus if not status.is_final and status.was_dispatched)),
+    sa.and_(
+        parcels.c.replaces.is_not(None),
+        parcels.c.status.in_(sorted(status for status in ParcelStatus if not status.is_final)),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class UnfinishedOrders:
         """The next orders in which nothing has happened since `until`; of those that have ended, before `since` is too
         long ago.
         """
-        under_way = sa.exists().where(parcels.c.order_id == orders.c.id, parcels.c.status.in_(_UNDER_WAY))
+        under_way = sa.exists().where(parcels.c.order_id == orders.c.id, _UNDER_WAY)
         rest = sa.or_(orders.c.payment_status.in_(_MAY_HOLD), under_way)
         ended = sa.and_(orders.c.status.in_(_FINAL), orders.c.updated_at >= naive(since), rest)
         query = (
@@ -66,7 +74,14 @@ class UnfinishedOrders:
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
             numbers = _under_way(connection, [row.id for row in rows])
-        return [_unfinished(row, numbers.get(row.id, ())) for row in rows]
+        return [_unfinished(row, numbers.get(row.id, ()), may_hold=self._may_hold(row)) for row in rows]
+
+    def _may_hold(self, row: Row) -> bool:
+        """Its payment status says so; refunded in part is also one of which nothing is held any more."""
+        if row.payment_status != PaymentStatus.PARTIALLY_REFUNDED:
+            return row.payment_status in _MAY_HOLD
+        order = OrderStore(self._engine).get(row.id)
+        return order is not None and order.payment.held.amount > 0
 
     def overdue(self, moment: datetime, expected: Mapping[OrderStatus, timedelta]) -> list[Unfinished]:
         """The orders in which nothing has happened for longer than is expected of their status."""
@@ -76,7 +91,7 @@ class UnfinishedOrders:
         ]
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(*_COLUMNS).where(sa.or_(*too_long)).order_by(orders.c.number)).all()
-        return [_unfinished(row, ()) for row in rows]
+        return [_unfinished(row, (), may_hold=row.payment_status in _MAY_HOLD) for row in rows]
 
     def ended(self, order_ids: Collection[str], until: datetime) -> dict[str, datetime]:
         """Those of the orders that had ended before `until`, and when they changed last."""
@@ -87,22 +102,20 @@ class UnfinishedOrders:
             return {row.id: aware(row.updated_at) for row in connection.execute(query)}
 
 
-def _unfinished(row: Row, parcels_under_way: Sequence[int]) -> Unfinished:
+def _unfinished(row: Row, parcels_under_way: Sequence[int], *, may_hold: bool) -> Unfinished:
     return Unfinished(
         row.id,
         row.number,
         OrderStatus(row.status),
         aware(row.updated_at),
-        row.payment_status in _MAY_HOLD,
+        may_hold,
         tuple(parcels_under_way),
     )
 
 
 def _under_way(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
-    query = sa.select(parcels.c.order_id, parcels.c.number).where(
-        parcels.c.order_id.in_(order_ids), parcels.c.status.in_(_UNDER_WAY)
-    )
+    query = sa.select(parcels.c.order_id, parcels.c.number).where(parcels.c.order_id.in_(order_ids), _UNDER_WAY)
     for row in connection.execute(query.order_by(parcels.c.order_id, parcels.c.number)):
         found.setdefault(row.order_id, []).append(row.number)
     return found

@@ -136,14 +136,15 @@ def parcel_plan(row: Row) -> ParcelPlan:
         amount=row.amount,
         weight_grams=row.weight_grams,
         pick_required=row.pick_required,
+        replaces=row.replaces,
     )
 
 
 def _cancelled(lines: Sequence[Row], parcels: Sequence[ParcelView]) -> list[int]:
-    """Units of each line that no parcel is to deliver any more."""
+    """Units of each line that no parcel is to deliver any more; what is shipped again was in another before."""
     to_deliver = Counter[str]()
     for parcel in parcels:
-        if not ParcelStatus(parcel.status).is_stopped:
+        if parcel.replaces is None and not ParcelStatus(parcel.status).is_stopped:
             to_deliver.update({line.sku: line.quantity for line in parcel.lines})
     cancelled = []
     for line in lines:
@@ -184,5 +185,6 @@ def parcel_view(row: Row, backordered: Backordered, resolution: ParcelResolution
             )
             for line in row.lines
         ],
+        replaces=row.replaces,
         resolution=resolution,
     )

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, LockedOrder, append, lock_order, recorded
 from adapters.mysql.payments.credit_balances import credit_of_order
-from adapters.mysql.tables.orders import orders
+from adapters.mysql.tables.orders import order_events, orders
 from adapters.mysql.tables.payments import disputes, ledger_postings, payment_entries
 from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType
@@ -23,6 +23,20 @@ _EVENT_TYPES = {
     EntryKind.REFUND: EventType.PAYMENT_REFUNDED,
     EntryKind.REFUND_REVERSAL: EventType.PAYMENT_REFUND_FAILED,
 }
+
+_FIRST_AUTHORIZED = (
+    sa.select(payment_entries.c.amount)
+    .where(payment_entries.c.kind == EntryKind.AUTHORIZATION)
+    .order_by(payment_entries.c.id)
+    .limit(1)
+)
+
+_LAST_REQUESTED = (
+    sa.select(order_events.c.data)
+    .where(order_events.c.type == EventType.ORDER_ADDRESS_REQUESTED)
+    .order_by(order_events.c.seq.desc())
+    .limit(1)
+)
 
 
 class Ledger:
@@ -88,11 +102,17 @@ class Ledger:
                 credit_of_order(connection, order_id),
                 -balances(connection, order_id)[Account.SALES],
             )
+            first = connection.scalar(_FIRST_AUTHORIZED.where(entries.order_id == order_id))
+            requested = connection.scalar(_LAST_REQUESTED.where(order_events.c.order_id == order_id))
         held, captured = sums.get(EntryKind.AUTHORIZATION), sums.get(EntryKind.CAPTURE, 0)
         settled = held is not None and held == captured + sums.get(EntryKind.VOID, 0)
         whole = order.total - credit.authorized
-        # Only what has not been captured yet is authorized again.
-        amounts = (whole, whole - captured_in_all) if held is None else (held,)
+        # As much as was authorized first is authorized again, even where the order costs less since, but no captures.
+        wholes = dict.fromkeys((whole, whole if first is None else int(first)))
+        if requested is not None:  # by the customer, for an address where the order costs more
+            wholes[int(requested["amount_due"]["amount"]) - credit.authorized] = None
+        again = [amount - captured_in_all for amount in wholes]
+        amounts = (*wholes, *again) if held is None else (held,)
         return LedgerAmounts(amounts, order.currency, captured, settled)
 
     def balances(self, order_id: str) -> dict[Account, int]:

@@ -9,16 +9,14 @@ from adapters.mysql.bounds import fitted
 from adapters.mysql.clock import aware, now
 from adapters.mysql.history import lock_order
 from adapters.mysql.payments.credit import refund_as_credit
-from adapters.mysql.payments.credit_balances import credit_of_order
-from adapters.mysql.payments.ledger import balances, is_disputed, write_entry
-from adapters.mysql.payments.parcel_shares import left_of_parcel
+from adapters.mysql.payments.ledger import is_disputed, write_entry
+from adapters.mysql.payments.parcel_shares import left_of_parcel, refundable_of
 from adapters.mysql.payments.refund_reversals import reverse
-from adapters.mysql.tables.orders import orders
 from adapters.mysql.tables.payments import payment_entries, refund_parts, refunds
 from adapters.mysql.transactions import in_transaction
 from domain.credit import spread
 from domain.errors import PaymentDisputed, RefundExceedsCaptured
-from domain.ledger import Account, EntryKind, refundable
+from domain.ledger import EntryKind
 from schemas.base import Money
 from schemas.payments import RecordPayment
 from schemas.refunds import (
@@ -63,7 +61,7 @@ class Refunds:
             query = sa.select(refunds).where(refunds.c.order_id == order_id).order_by(refunds.c.id)
             return RefundList(
                 items=[_view(row, _parts(connection, row.id)) for row in connection.execute(query).all()],
-                refundable=_refundable(connection, order_id),
+                refundable=refundable_of(connection, order_id),
             )
 
 
@@ -73,7 +71,7 @@ def _open(connection: sa.Connection, command: RefundInput) -> RefundOpened:
     if row is None:
         if is_disputed(connection, command.order_id):
             raise PaymentDisputed("The payment is disputed; nothing can be refunded until the dispute is decided.")
-        left = _refundable(connection, command.order_id)
+        left = refundable_of(connection, command.order_id)
         if command.parcel is not None:
             left = left.model_copy(
                 update={"amount": left_of_parcel(connection, command.order_id, command.parcel, left)}
@@ -187,16 +185,6 @@ def _book(
         event_type=command.event_type,
     )
     write_entry(connection, lock_order(connection, row.order_id), entry, row.actor)
-
-
-def _refundable(connection: sa.Connection, order_id: str) -> Money:
-    balance, credit = balances(connection, order_id), credit_of_order(connection, order_id)
-    pending = sa.and_(refunds.c.order_id == order_id, refunds.c.status == RefundStatus.PENDING)
-    pending_amount = connection.scalar(sa.select(sa.func.sum(refunds.c.amount)).where(pending))
-    currency = connection.scalar(sa.select(orders.c.currency).where(orders.c.id == order_id))
-    captured, refunded = credit.captured - balance[Account.SALES], credit.refunded + balance[Account.REFUNDS]
-    left = refundable(captured, refunded, int(pending_amount or 0), balance[Account.DISPUTED])
-    return Money(amount=left, currency=str(currency))
 
 
 def _left_of_payments(connection: sa.Connection, order_id: str) -> dict[str, int]:

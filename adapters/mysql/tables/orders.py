@@ -87,10 +87,12 @@ parcels = table(
         comment="as its warehouse asked for it when the order was placed",
     ),
     sa.Column("picked", Json, comment="what was picked, and what was missing; NULL until then"),
+    sa.Column("replaces", sa.Integer, comment="the parcel in whose place it is shipped; NULL: planned with its order"),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
     sa.Index(None, "status", "ship_by"),
     sa.Index(None, "pick_required", "status"),
+    sa.UniqueConstraint("order_id", "replaces"),
 )
 
 parcel_resolutions = table(

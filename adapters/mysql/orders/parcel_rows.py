@@ -1,0 +1,33 @@
+"""The rows of an order's parcels."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.mysql.tables.orders import parcels
+from adapters.mysql.tables.stock import warehouses
+from domain.errors import NotFound
+from domain.fulfilment import ParcelStatus
+from domain.replacements import ParcelState
+
+# What `views.parcel_plan` reads.
+PLANNED_PARCELS = sa.select(parcels, warehouses.c.country).join(warehouses, warehouses.c.code == parcels.c.warehouse)
+
+
+def this_parcel(order_id: str, number: int) -> sa.ColumnElement[bool]:
+    """The one of this order and number."""
+    return sa.and_(parcels.c.order_id == order_id, parcels.c.number == number)
+
+
+def parcel_row(connection: sa.Connection, order_id: str, number: int) -> sa.Row[Any]:
+    """The parcel, with the country it leaves from; raises NotFound."""
+    row = connection.execute(PLANNED_PARCELS.where(this_parcel(order_id, number))).one_or_none()
+    if row is None:
+        raise NotFound(f"The order has no parcel {number}.")
+    return row
+
+
+def parcel_states(rows: Iterable[sa.Row[Any]]) -> list[ParcelState]:
+    """What is known of the parcels of these rows."""
+    return [ParcelState(row.number, ParcelStatus(row.status), row.replaces) for row in rows]
