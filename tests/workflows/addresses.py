@@ -1,19 +1,18 @@
 """An order whose parcels all wait, so that its address can be changed, as tests drive and see it."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from temporalio.client import Client, WorkflowUpdateHandle, WorkflowUpdateStage
 
 from adapters.connections import Connections
 from adapters.mysql.orders.stock import Stock
+from domain.fulfilment import ParcelStatus
 from schemas.address_changes import AddressAnswer, ChangeAddress
 from schemas.base import Address
 from schemas.order_requests import CancelOrder
 from schemas.picking import PickedLine, PickParcel
-from schemas.stock import ChangeWarehouse, SetStockRules
+from schemas.stock import SetStockRules
 from temporal_clients.orders import RunningOrders
 from tests.fixture_types import MakeProduct
 from tests.workflows.orders import MOVED_BY_HAND, Order, Place
@@ -33,15 +32,6 @@ PICKED, PICKED_IN_GERMANY, PICKED_IN_AMERICA = 4056, 3861, 4145
 
 def address(country: str, line1: str = "Neue Straße 2") -> Address:
     return Address(name="Test Customer", line1=line1, city="Anywhere", postal_code=MOVED_BY_HAND, country=country)
-
-
-@contextmanager
-def picks_asked_for(connections: Connections) -> Iterator[None]:
-    """Rotterdam has its picks confirmed, for the length of a test."""
-    stock = Stock(connections.engine)
-    stock.change_warehouse("ROT", ChangeWarehouse(pick_required=True))
-    yield
-    stock.change_warehouse("ROT", ChangeWarehouse(pick_required=False))
 
 
 @dataclass
@@ -67,6 +57,8 @@ class Basket:
         await self.pick()
         await self.receive()
         await until(lambda: self.order.event_types().count("parcel.booked") == 2)
+        await self.order.carrier_event(ParcelStatus.DISPATCHED, 1)
+        await until(lambda: self.order.view().payment.captured.amount > 0)  # before the other parcel's share
         await self.order.delivered_all()
 
 
