@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from dev.stack import ensure_servers
 from dev.testbed import Testbed
 from domain.catalog import ProductStatus
 from schemas.catalog import Brand, Category, Price, Product, Variant
+from schemas.stock import ChangeWarehouse
 from temporal_clients.connection import connect_temporal
 from tests.fixture_types import PASSWORD, Customer, MakeCustomer, MakeProduct
 
@@ -67,6 +69,24 @@ def connections(settings: Settings) -> Iterator[Connections]:
             [Brand(code="testbrand", name="Testbrand")], [Category(code="tests", name="Tests")]
         )
         yield connections
+
+
+@contextmanager
+def picks_asked_for(connections: Connections, warehouse: str) -> Iterator[None]:
+    """For the length of the block, this warehouse has its picks confirmed."""
+    stock = Stock(connections.engine)
+    stock.change_warehouse(warehouse, ChangeWarehouse(pick_required=True))
+    try:
+        yield
+    finally:
+        stock.change_warehouse(warehouse, ChangeWarehouse(pick_required=False))
+
+
+@pytest.fixture
+def rotterdam_asks(connections: Connections) -> Iterator[None]:
+    """Rotterdam has its picks confirmed, for the length of a test."""
+    with picks_asked_for(connections, "ROT"):
+        yield
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -21,6 +21,7 @@ from schemas.orders import OrderPlaced, RecordStatus
 from schemas.picking import PickedLine, RecordPick
 from schemas.stock import ChangeWarehouse, ReleaseStock, SetStockRules
 from tests.adapters.test_stock import order_of
+from tests.conftest import picks_asked_for
 from tests.fixture_types import MakeProduct
 
 
@@ -31,10 +32,8 @@ def picks(connections: Connections) -> Picks:
 
 @pytest.fixture(autouse=True)
 def berlin_asks(connections: Connections) -> Iterator[None]:
-    stock = Stock(connections.engine)
-    stock.change_warehouse("BER", ChangeWarehouse(pick_required=True))
-    yield
-    stock.change_warehouse("BER", ChangeWarehouse(pick_required=False))
+    with picks_asked_for(connections, "BER"):
+        yield
 
 
 def place(connections: Connections, units: dict[str, int], *, confirmed: bool = True) -> OrderPlaced:

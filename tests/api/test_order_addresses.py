@@ -2,16 +2,14 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx2
 import pytest
 
 from adapters.connections import Connections
-from adapters.mysql.orders.stock import Stock
 from adapters.mysql.payments.flagged_webhooks import FlaggedWebhooks
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
-from schemas.stock import ChangeWarehouse
 from schemas.users import Role
 from tests.buyer import ADDRESS, DECLINED, SECURE, VISA, Buyer
 from tests.conftest import eventually
@@ -22,12 +20,7 @@ GERMAN = ADDRESS | {"line1": "Neue Straße 2", "postal_code": WAITING_POSTAL_COD
 AMERICAN = GERMAN | {"country": "US"}
 
 
-@pytest.fixture(autouse=True)
-def rotterdam_asks(connections: Connections) -> Iterator[None]:
-    stock = Stock(connections.engine)
-    stock.change_warehouse("ROT", ChangeWarehouse(pick_required=True))
-    yield
-    stock.change_warehouse("ROT", ChangeWarehouse(pick_required=False))
+pytestmark = pytest.mark.usefixtures("rotterdam_asks")
 
 
 @pytest.fixture

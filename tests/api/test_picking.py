@@ -2,28 +2,18 @@
 
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Protocol
 
 import httpx2
 import pytest
 
-from adapters.connections import Connections
-from adapters.mysql.orders.stock import Stock
 from dev.carrier_simulator.wire import WAITING_POSTAL_CODE
-from schemas.stock import ChangeWarehouse
 from schemas.users import Role
 from tests.buyer import ADDRESS, Buyer
 from tests.conftest import eventually
 from tests.fixture_types import Headers, Json, MakeProduct, MakeStaff
 
-
-@pytest.fixture(autouse=True)
-def rotterdam_asks(connections: Connections) -> Iterator[None]:
-    stock = Stock(connections.engine)
-    stock.change_warehouse("ROT", ChangeWarehouse(pick_required=True))
-    yield
-    stock.change_warehouse("ROT", ChangeWarehouse(pick_required=False))
+pytestmark = pytest.mark.usefixtures("rotterdam_asks")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from temporalio.client import Client, WorkflowUpdateFailedError
@@ -28,7 +27,6 @@ from tests.workflows.addresses import (
     begin_to_move,
     move,
     order_from_denmark,
-    picks_asked_for,
 )
 from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place, refusal
@@ -37,11 +35,7 @@ from tests.workflows.provider import Journal
 from tests.workflows.waiting import until, until_details
 from workflows.orders.checkout import CheckoutWorkflow
 
-
-@pytest.fixture(autouse=True)
-def rotterdam_asks(connections: Connections) -> Iterator[None]:
-    with picks_asked_for(connections):
-        yield
+pytestmark = pytest.mark.usefixtures("rotterdam_asks")
 
 
 @pytest.fixture

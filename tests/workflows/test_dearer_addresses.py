@@ -1,7 +1,6 @@
 """An address where the order costs more: its customer authorizes all of it first, or everything stays."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -28,7 +27,6 @@ from tests.workflows.addresses import (
     begin_to_move,
     move,
     order_from_denmark,
-    picks_asked_for,
 )
 from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place
@@ -41,10 +39,7 @@ OTHER_CARD, DECLINED_CARD, SECURE_CARD = "pm_card_mastercard", "pm_card_chargeDe
 REPLACED = [("authorization", DENMARK), ("authorization", AMERICA), ("void", DENMARK)]
 
 
-@pytest.fixture(autouse=True)
-def rotterdam_asks(connections: Connections) -> Iterator[None]:
-    with picks_asked_for(connections):
-        yield
+pytestmark = pytest.mark.usefixtures("rotterdam_asks")
 
 
 @pytest.fixture

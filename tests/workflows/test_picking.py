@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -22,8 +21,9 @@ from schemas.fulfilment import HoldParcel
 from schemas.notifications import NotificationInput
 from schemas.order_requests import CancelOrder
 from schemas.picking import ParcelPicked, PickedLine, PickParcel
-from schemas.stock import ChangeWarehouse, SetStockRules
+from schemas.stock import SetStockRules
 from temporal_clients.orders import RunningOrders
+from tests.conftest import picks_asked_for
 from tests.fixture_types import MakeProduct
 from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place, refusal
@@ -40,13 +40,7 @@ FIRST_TIME_ONLY = "pm_card_authenticationRequired"  # its bank refuses a payment
 CANCEL = CancelOrder(actor="customer:test", reason="changed my mind")
 
 
-@pytest.fixture(autouse=True)
-def rotterdam_asks(connections: Connections) -> Iterator[None]:
-    """Rotterdam has its picks confirmed, for the length of a test."""
-    stock = Stock(connections.engine)
-    stock.change_warehouse("ROT", ChangeWarehouse(pick_required=True))
-    yield
-    stock.change_warehouse("ROT", ChangeWarehouse(pick_required=False))
+pytestmark = pytest.mark.usefixtures("rotterdam_asks")
 
 
 @dataclass
@@ -335,14 +329,11 @@ async def test_goods_first_then_the_pick(
 ) -> None:
     """What is on backorder waits for its goods, and after that for its pick."""
     stock = Stock(connections.engine)
-    stock.change_warehouse("BER", ChangeWarehouse(pick_required=True))  # where backorders wait
-    try:
+    with picks_asked_for(connections, "BER"):  # where backorders wait
         sku = make_product(stock=0)
         stock.set_rules(sku, SetStockRules(backorderable=True))
         order = await place({sku: 1})
         await order.first_answer()
-    finally:
-        stock.change_warehouse("BER", ChangeWarehouse(pick_required=False))
     await until_details(order.parcel(), "waits for 1 backordered unit(s)")
     assert await refused(order, {sku: 1}) == "parcel_not_waiting"
     arrived = await asyncio.to_thread(stock.receive, [(sku, "BER", 1)], "staff:test", "delivery")
