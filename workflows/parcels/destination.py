@@ -17,7 +17,7 @@ class Destination:
         self.held = False
 
     def settle(self) -> None:
-        """It is being booked, or may have been: what the carrier was told stays."""
+        """It is being booked, or may have been: what the carrier knows of it stays."""
         self._settled = True
 
     async def hold(self, request: HoldForAddress) -> None:

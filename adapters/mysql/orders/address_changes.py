@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from adapters.mysql.clock import now
 from adapters.mysql.history import Change, LockedOrder, append, lock_order, recorded
 from adapters.mysql.orders import views
-from adapters.mysql.orders.parcel_rows import PLANNED_PARCELS
+from adapters.mysql.orders.order_rows import line_rows, planned_parcels, this_parcel
 from adapters.mysql.orders.placing import sums_of
 from adapters.mysql.tables.orders import order_lines, orders, parcels
 from domain.catalog import TaxClass
@@ -37,11 +37,12 @@ def change_address(
     order = lock_order(connection, command.order_id)
     if recorded(connection, order.id, command.step) is None:
         row = connection.execute(sa.select(orders).where(orders.c.id == order.id)).one()
-        _check_may(order, _standing(connection, order.id))
-        before = views.quote(row, _lines(connection, order.id))
+        standing = _standing(connection, order.id)
+        _check_may(order, standing)
+        before = views.quote(row, line_rows(connection, order.id))
         same_country = row.shipping_address["country"] == command.address.country
         after = before if same_country else _requoted(before, command, row.shipping_method, tax_classes)
-        shares = _shares(connection, order.id, before, after)
+        shares = _shares([views.parcel_plan(parcel) for parcel in standing], before, after)
         if after.total > max(before.total, command.authorized_total or 0):
             due = Money(sum(shares.values()), before.currency)
             raise AddressRaisesTotal("The order would cost more at this address.", **_totals(before, after, due))
@@ -59,13 +60,7 @@ def _check_may(order: LockedOrder, standing: Sequence[sa.Row[Any]]) -> None:
 
 
 def _standing(connection: sa.Connection, order_id: str) -> list[sa.Row[Any]]:
-    query = PLANNED_PARCELS.where(parcels.c.order_id == order_id).order_by(parcels.c.number)
-    return [row for row in connection.execute(query) if not ParcelStatus(row.status).is_stopped]
-
-
-def _lines(connection: sa.Connection, order_id: str) -> Sequence[sa.Row[Any]]:
-    query = sa.select(order_lines).where(order_lines.c.order_id == order_id)
-    return connection.execute(query.order_by(order_lines.c.position)).all()
+    return [row for row in planned_parcels(connection, order_id) if not ParcelStatus(row.status).is_stopped]
 
 
 def _requoted(
@@ -102,20 +97,20 @@ def _write(connection: sa.Connection, command: RecordAddress, quote: PricedOrder
         connection.execute(sa.update(order_lines).where(one).values(tax=line.tax, discount=line.discount))
 
 
-def _shares(connection: sa.Connection, order_id: str, before: PricedOrder, after: PricedOrder) -> dict[int, int]:
+def _shares(standing: Sequence[ParcelPlan], before: PricedOrder, after: PricedOrder) -> dict[int, int]:
     """What each parcel carries of the new total; what costs the same is not divided again."""
-    standing = [views.parcel_plan(row) for row in _standing(connection, order_id)]
     amounts = [plan.amount for plan in standing]
     if before.total != after.total:
-        contents = [_demands(plan) for plan in standing]
+        contents = [[Demand(line.sku, line.quantity) for line in plan.lines] for plan in standing]
         amounts = shares_of_total(contents, amounts, after.goods, before.total, after.total)
     return {plan.number: amount for plan, amount in zip(standing, amounts, strict=True)}
 
 
 def _write_shares(connection: sa.Connection, order_id: str, shares: Mapping[int, int]) -> None:
     for number, amount in shares.items():
-        this = sa.and_(parcels.c.order_id == order_id, parcels.c.number == number)
-        connection.execute(sa.update(parcels).where(this).values(amount=amount, updated_at=now()))
+        connection.execute(
+            sa.update(parcels).where(this_parcel(order_id, number)).values(amount=amount, updated_at=now())
+        )
 
 
 def _totals(before: PricedOrder, after: PricedOrder, due: Money) -> dict[str, object]:
@@ -125,7 +120,3 @@ def _totals(before: PricedOrder, after: PricedOrder, due: Money) -> dict[str, ob
         "new_total": after.total_money.model_dump(),
         "amount_due": {"amount": due.amount, "currency": due.currency},
     }
-
-
-def _demands(plan: ParcelPlan) -> list[Demand]:
-    return [Demand(line.sku, line.quantity) for line in plan.lines]

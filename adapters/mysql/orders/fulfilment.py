@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, LockedOrder, append, lock_order, recorded
-from adapters.mysql.orders.parcel_rows import parcel_row, parcel_states, this_parcel
+from adapters.mysql.orders.order_rows import parcel_row, parcel_states, this_parcel
 from adapters.mysql.orders.reducing import reduce_parcel
 from adapters.mysql.orders.reservations import ship
 from adapters.mysql.tables.orders import order_events, parcels

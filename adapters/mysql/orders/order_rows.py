@@ -1,11 +1,11 @@
-"""The rows of an order's parcels."""
+"""The rows of an order's lines and parcels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.mysql.tables.orders import parcels
+from adapters.mysql.tables.orders import order_lines, parcels
 from adapters.mysql.tables.stock import warehouses
 from domain.errors import NotFound
 from domain.fulfilment import ParcelStatus
@@ -13,6 +13,17 @@ from domain.replacements import ParcelState
 
 # What `views.parcel_plan` reads.
 PLANNED_PARCELS = sa.select(parcels, warehouses.c.country).join(warehouses, warehouses.c.code == parcels.c.warehouse)
+
+
+def line_rows(connection: sa.Connection, order_id: str) -> Sequence[sa.Row[Any]]:
+    """The order's lines, as they were ordered."""
+    query = sa.select(order_lines).where(order_lines.c.order_id == order_id)
+    return connection.execute(query.order_by(order_lines.c.position)).all()
+
+
+def planned_parcels(connection: sa.Connection, order_id: str) -> Sequence[sa.Row[Any]]:
+    """The order's parcels by number, each with the country it leaves from."""
+    return connection.execute(PLANNED_PARCELS.where(parcels.c.order_id == order_id).order_by(parcels.c.number)).all()
 
 
 def this_parcel(order_id: str, number: int) -> sa.ColumnElement[bool]:

@@ -1,8 +1,7 @@
 """Orders: recorded with their stock in one transaction, moved with one event each, read for the customer."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -12,8 +11,8 @@ from adapters.mysql.history import Change, append, latest, lock_order, recorded
 from adapters.mysql.orders import views
 from adapters.mysql.orders.address_changes import change_address
 from adapters.mysql.orders.backorders import active_lines
+from adapters.mysql.orders.order_rows import line_rows, parcel_states, planned_parcels
 from adapters.mysql.orders.parcel_resolutions import resolutions_of
-from adapters.mysql.orders.parcel_rows import PLANNED_PARCELS, parcel_states
 from adapters.mysql.orders.placing import RESERVED_STEP, place
 from adapters.mysql.orders.promises import BACKORDERED_FOR, promise_dispatch
 from adapters.mysql.orders.reservations import RESERVED_FOR
@@ -21,12 +20,13 @@ from adapters.mysql.orders.shortening import take_available
 from adapters.mysql.orders.vouchers import release_use
 from adapters.mysql.payments.credit_balances import credit_of_order
 from adapters.mysql.payments.ledger import balances
-from adapters.mysql.tables.orders import order_events, order_lines, orders, parcels
+from adapters.mysql.tables.orders import order_events, orders, parcels
 from adapters.mysql.transactions import in_transaction
 from domain.catalog import TaxClass
 from domain.errors import CartChanged
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
+from domain.ledger import Account
 from domain.orders import NOT_DELIVERED, WAITING_STATUSES, OrderStatus, PaymentStatus, status_after_parcels
 from domain.replacements import of_the_order
 from schemas.address_changes import AddressRecorded, RecordAddress
@@ -120,7 +120,7 @@ class OrderStore:
         """The order as it is handed to the workflow that adopts it; None when it is not placed."""
         with self._engine.connect() as connection:
             row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
-            return views.checkout(row, _lines(connection, order_id), adoption) if row is not None else None
+            return views.checkout(row, line_rows(connection, order_id), adoption) if row is not None else None
 
     def adopt(self, command: AdoptOrder) -> AdoptedOrder:
         """Record that a new workflow takes the order over; answers what is recorded of it. Raises NotFound."""
@@ -138,7 +138,7 @@ class OrderStore:
             row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
             if row is None:
                 return None
-            lines = _lines(connection, order_id)
+            lines = line_rows(connection, order_id)
             parcel_rows = connection.execute(
                 sa.select(parcels).where(parcels.c.order_id == order_id).order_by(parcels.c.number)
             ).all()
@@ -183,7 +183,7 @@ class OrderStore:
         """What the order costs by its record; None when it is not placed."""
         with self._engine.connect() as connection:
             row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
-            return views.quote(row, _lines(connection, order_id)) if row is not None else None
+            return views.quote(row, line_rows(connection, order_id)) if row is not None else None
 
     def history(self, order_id: str, after_seq: int = 0, limit: int = 200) -> OrderHistory:
         """The order's events after `after_seq`, oldest first."""
@@ -197,15 +197,18 @@ class OrderStore:
         cursor = str(rows[limit - 1].seq) if len(rows) > limit else None
         return OrderHistory(items=[views.order_event(row) for row in rows[:limit]], next_cursor=cursor)
 
+    def holds_money(self, order_id: str) -> bool:
+        """Whether something is authorized, by card or as store credit, that is neither captured nor voided."""
+        with self._engine.connect() as connection:
+            return balances(connection, order_id)[Account.HELD] + credit_of_order(connection, order_id).held > 0
+
     def _placed(self, order_id: str, asking: bool) -> OrderPlaced | None:
         with self._engine.connect() as connection:
             row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
             if row is None:
                 return None
-            quote = views.quote(row, _lines(connection, order_id))
-            parcel_rows = connection.execute(
-                PLANNED_PARCELS.where(parcels.c.order_id == order_id).order_by(parcels.c.number)
-            ).all()
+            quote = views.quote(row, line_rows(connection, order_id))
+            parcel_rows = planned_parcels(connection, order_id)
             short = _short(connection, order_id) if asking else []
         return OrderPlaced(
             order_id=order_id,
@@ -215,11 +218,6 @@ class OrderStore:
             reservation_seconds=int(self._reserved_for.total_seconds()),
             short=short,
         )
-
-
-def _lines(connection: sa.Connection, order_id: str) -> Sequence[sa.Row[Any]]:
-    query = sa.select(order_lines).where(order_lines.c.order_id == order_id)
-    return connection.execute(query.order_by(order_lines.c.position)).all()
 
 
 def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:

@@ -10,7 +10,7 @@ from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, append, lock_order, lock_orders
 from adapters.mysql.orders.backorders import allocate_backorders, orders_waiting
 from adapters.mysql.orders.operator_tasks import resolve_delivery
-from adapters.mysql.orders.parcel_rows import parcel_row, parcel_states
+from adapters.mysql.orders.order_rows import parcel_row, parcel_states
 from adapters.mysql.orders.replacements import check_may_replace, plan_replacement, replacement_job
 from adapters.mysql.orders.reservations import RESERVED_FOR
 from adapters.mysql.orders.stock import units_to_return

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from adapters.mysql.clock import aware, now
 from adapters.mysql.history import Change, append, lock_order
 from adapters.mysql.orders.backorders import active_lines
-from adapters.mysql.orders.parcel_rows import parcel_row, this_parcel
+from adapters.mysql.orders.order_rows import parcel_row, this_parcel
 from adapters.mysql.orders.promises import WAITING_FOR_GOODS
 from adapters.mysql.orders.reservations import write_off
 from adapters.mysql.orders.stock_ledger import Cause, stock_sheet

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from adapters.mysql.clock import aware, naive, now
 from adapters.mysql.history import Change, append, lock_order, recorded
-from adapters.mysql.orders.parcel_rows import this_parcel
+from adapters.mysql.orders.order_rows import this_parcel
 from adapters.mysql.tables.orders import orders, parcels
 from adapters.mysql.tables.stock import ACTIVE, reservation_lines
 from adapters.mysql.transactions import in_transaction

@@ -8,10 +8,10 @@ from adapters.mysql.clock import now
 from adapters.mysql.history import Change, append, lock_orders, recorded
 from adapters.mysql.orders import views
 from adapters.mysql.orders.backorders import active_lines, allocate_backorders, orders_waiting
-from adapters.mysql.orders.parcel_rows import parcel_row, this_parcel
+from adapters.mysql.orders.order_rows import line_rows, parcel_row, this_parcel
 from adapters.mysql.orders.reservations import release_units
 from adapters.mysql.orders.stock_ledger import Cause, Place, stock_sheet
-from adapters.mysql.tables.orders import order_lines, orders, parcels
+from adapters.mysql.tables.orders import orders, parcels
 from domain.errors import IllegalMove
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
@@ -59,8 +59,7 @@ def reduce_parcel(connection: sa.Connection, command: ReduceParcel) -> ParcelRed
 
 
 def _goods(connection: sa.Connection, order_id: str) -> dict[str, Goods]:
-    rows = connection.execute(sa.select(order_lines).where(order_lines.c.order_id == order_id))
-    return {row.sku: Goods(row.unit_price, row.weight_grams) for row in rows}
+    return {row.sku: Goods(row.unit_price, row.weight_grams) for row in line_rows(connection, order_id)}
 
 
 def _money(connection: sa.Connection, order_id: str, amount: int) -> dict[str, object]:

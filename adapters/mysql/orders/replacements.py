@@ -1,12 +1,11 @@
 """Shipping a parcel again: another with the same goods, reserved from stock, that carries nothing of the total."""
 
-from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.mysql.orders.parcel_rows import PLANNED_PARCELS
+from adapters.mysql.orders.order_rows import PLANNED_PARCELS
 from adapters.mysql.orders.placing import insert_parcels
 from adapters.mysql.orders.promises import promise_replacement
 from adapters.mysql.orders.reservations import reserve_another
@@ -42,9 +41,7 @@ def plan_replacement(
 
     They come from the same warehouse or another that has them all; raises InsufficientStock when none has.
     """
-    order_id, units = parcel.order_id, Counter[str]()
-    for line in parcel.lines:
-        units[line["sku"]] += line["quantity"]
+    order_id, units = parcel.order_id, parcel_plan(parcel).contents
     shipping_from = warehouses_by_code(connection)
     warehouse = warehouse_with_all(units, sheet.available(shipping_from), parcel.warehouse)
     highest = sa.select(sa.func.max(parcels.c.number)).where(parcels.c.order_id == order_id)

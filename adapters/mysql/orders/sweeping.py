@@ -80,8 +80,7 @@ class UnfinishedOrders:
         """Its payment status says so; refunded in part is also one of which nothing is held any more."""
         if row.payment_status != PaymentStatus.PARTIALLY_REFUNDED:
             return row.payment_status in _MAY_HOLD
-        order = OrderStore(self._engine).get(row.id)
-        return order is not None and order.payment.held.amount > 0
+        return OrderStore(self._engine).holds_money(row.id)
 
     def overdue(self, moment: datetime, expected: Mapping[OrderStatus, timedelta]) -> list[Unfinished]:
         """The orders in which nothing has happened for longer than is expected of their status."""

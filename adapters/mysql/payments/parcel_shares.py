@@ -3,7 +3,8 @@
 A parcel that is shipped in the place of another has no share of its own: what was captured for the first is for both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -20,6 +21,7 @@ from domain.replacements import ParcelState, lineage
 from schemas.base import Money
 from schemas.refunds import RefundStatus
 
+Rows: TypeAlias = Mapping[int, sa.Row[Any]]
 _DISPATCHED = sorted(status for status in ParcelStatus if status.was_dispatched)
 
 
@@ -29,8 +31,9 @@ def left_of_parcel(connection: sa.Connection, order_id: str, parcel: int, left: 
     What refunds that name no parcel have taken of the order is not refunded twice. Raises NotFound; NothingToRefund
     when that is final; RefundExceedsCaptured while the parcel may still be captured, or a pending refund still fail.
     """
-    same = _same_share(connection, order_id, parcel)
-    share = _captured_of(connection, order_id, same[0], left) - _refunded_of(connection, order_id, same)
+    rows = _parcels_of(connection, order_id)
+    same = _same_share(rows, parcel)
+    share = _captured_of(connection, order_id, rows, same[0], left) - _refunded_of(connection, order_id, same)
     amount = min(share, left.amount)
     if (amount <= 0 or amount < share) and _any_is_pending(connection, order_id):
         message = "Another refund of the order is pending; try again when it has ended."
@@ -48,8 +51,9 @@ def check_not_refunded(connection: sa.Connection, order_id: str, parcel: int) ->
     """
     if is_disputed(connection, order_id):
         raise PaymentDisputed("The payment is disputed; nothing is shipped again until the dispute is decided.")
-    left, same = refundable_of(connection, order_id), _same_share(connection, order_id, parcel)
-    share = _captured_of(connection, order_id, same[0], left)
+    left, rows = refundable_of(connection, order_id), _parcels_of(connection, order_id)
+    same = _same_share(rows, parcel)
+    share = _captured_of(connection, order_id, rows, same[0], left)
     if _refunded_of(connection, order_id, same) or left.amount < share:
         message = f"What was paid for parcel {parcel} was refunded, or a part of it: it is not shipped again."
         raise ParcelRefunded(message, refundable=left.model_dump())
@@ -66,20 +70,21 @@ def refundable_of(connection: sa.Connection, order_id: str) -> Money:
     return Money(amount=left, currency=str(currency))
 
 
-def _same_share(connection: sa.Connection, order_id: str, parcel: int) -> list[int]:
+def _parcels_of(connection: sa.Connection, order_id: str) -> Rows:
+    return {row.number: row for row in connection.execute(sa.select(parcels).where(parcels.c.order_id == order_id))}
+
+
+def _same_share(rows: Rows, parcel: int) -> list[int]:
     """The parcels that the share is for, the first of which it was captured for."""
-    rows = connection.execute(sa.select(parcels).where(parcels.c.order_id == order_id)).all()
-    if parcel not in {row.number for row in rows}:
+    if parcel not in rows:
         raise NotFound(f"The order has no parcel {parcel}.")
-    return lineage([ParcelState(row.number, ParcelStatus(row.status), row.replaces) for row in rows], parcel)
+    return lineage([ParcelState(row.number, ParcelStatus(row.status), row.replaces) for row in rows.values()], parcel)
 
 
-def _captured_of(connection: sa.Connection, order_id: str, parcel: int, left: Money) -> int:
+def _captured_of(connection: sa.Connection, order_id: str, rows: Rows, parcel: int, left: Money) -> int:
     """The parcel's share where everything that was dispatched is captured. Where something is missing, because a
     capture was declined and settled by hand, what is known to have been captured for this one.
     """
-    query = sa.select(parcels.c.number, parcels.c.amount, parcels.c.status).where(parcels.c.order_id == order_id)
-    rows = {row.number: row for row in connection.execute(query)}
     share = int(rows[parcel].amount)
     due = sum(int(row.amount) for row in rows.values() if row.status in _DISPATCHED)
     balance, credit = balances(connection, order_id), credit_of_order(connection, order_id)
