@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
+from temporalio.service import RPCError
 
 from adapters.connections import Connections
 from adapters.mysql.clock import naive
@@ -13,6 +15,7 @@ from adapters.mysql.tables.orders import orders
 from domain.ledger import EntryKind
 from schemas.checkout import Adoption
 from tests.workflows.orders import Order
+from tests.workflows.waiting import Handle
 
 STAFF = Adoption(actor="staff:test", reason="its workflow was terminated by mistake")
 Adopt = Callable[..., Awaitable[None]]
@@ -23,7 +26,12 @@ async def lose(order: Order, *, with_children: bool) -> None:
     await order.handle.terminate("by mistake")
     if with_children:
         children = [order.payment, *(order.parcel(parcel.number) for parcel in order.view().parcels)]
-        await asyncio.gather(*(child.terminate("by mistake") for child in children))
+        await asyncio.gather(*map(_terminate, children))
+
+
+async def _terminate(child: Handle) -> None:
+    with suppress(RPCError):  # it has ended, or was not started yet
+        await child.terminate("by mistake")
 
 
 def age(connections: Connections, order: Order, **values: object) -> None:

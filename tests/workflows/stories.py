@@ -1,5 +1,5 @@
-"""One order's story: what customer, warehouse, carrier, provider, operator and time do about it, in any sequence, and
-its end.
+"""One order's story: what customer, warehouse, carrier, provider, operator and time do about it, and workers that die,
+in any sequence, and its end.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ from schemas.order_requests import CancelOrder, SettleCompensation, SettleParcel
 from schemas.payments import RetryPayment
 from schemas.picking import ParcelPicked, PickedLine, PickParcel
 from tests.workflows.carrier import CarrierControl
+from tests.workflows.deaths import Deaths, Moment
+from tests.workflows.lost_orders import Adopt, lose
 from tests.workflows.orders import Order
 from tests.workflows.provider import Authenticate, Fault, MakeFault
 from tests.workflows.time_skipping import skip
@@ -59,6 +61,8 @@ class Story:
     carrier: CarrierControl
     provider_fault: MakeFault
     authenticate: Authenticate
+    deaths: Deaths
+    adopt: Adopt
     updates: list[WorkflowUpdateHandle[Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
@@ -83,7 +87,7 @@ class Story:
         The time-skipping server cannot do with what races a call or a timer (see `time_skipping`): that is left to the
         fault matrix.
         """
-        if not await self._quiet() and step.what == "pass":
+        if not await self._quiet() and step.what in ("pass", "lose"):
             return
         play: Callable[[Step], Awaitable[None]] = getattr(self, f"_{step.what}")
         with suppress(*_REFUSED):
@@ -92,6 +96,7 @@ class Story:
     async def finish(self) -> None:
         """Nothing goes wrong any more, everybody does what is asked of them, and the order ends."""
         self.carrier.end_faults()
+        self.deaths.end()
         for fault in self.faults[-1:]:
             fault.end()
         try:
@@ -156,7 +161,7 @@ class Story:
         kind, operation = step.detail.split()
         self.carrier.arm(kind, match={"operation": operation}, times=step.units)
 
-    # --- the provider, time, and the operator
+    # --- the provider, time, workers, and the operator
 
     async def _provider_fails(self, step: Step) -> None:
         kind, operation = step.detail.split()
@@ -164,6 +169,19 @@ class Story:
 
     async def _pass(self, step: Step) -> None:
         await skip(self.order.client, timedelta(hours=int(step.detail)))
+
+    async def _die(self, step: Step) -> None:
+        moment: Moment = "before it acts" if step.detail == "before it acts" else "before it answers"
+        self.deaths.arm(moment, after=step.units)
+
+    async def _lose(self, step: Step) -> None:
+        """The order's workflow is terminated by mistake; those of its payment and parcels go on, or are as well."""
+        if await execution_status(self.order.handle) is WorkflowExecutionStatus.RUNNING:
+            await lose(self.order, with_children=step.units > 1)
+
+    async def _adopt(self, step: Step) -> None:
+        if await execution_status(self.order.handle) is WorkflowExecutionStatus.TERMINATED:
+            await self.adopt(self.order)
 
     async def _cancel_in_the_web_ui(self, step: Step) -> None:
         await self.order.handle.cancel()
@@ -211,6 +229,7 @@ class Story:
 
     async def _complete_all(self) -> None:
         rounds = 0
+        await self.play(Step("adopt"))
         while await execution_status(self.order.handle) is WorkflowExecutionStatus.RUNNING:
             await self._complete()
             rounds += 1

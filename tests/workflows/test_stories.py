@@ -5,11 +5,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
+from temporalio.client import Client
 
 from adapters.connections import Connections
 from adapters.mysql.orders.stock import Stock
@@ -18,11 +20,15 @@ from domain.fulfilment import ParcelStatus
 from domain.ledger import Account, EntryKind
 from domain.orders import FINAL_STATUSES, OrderStatus
 from schemas.stock import ChangeWarehouse
+from temporal_clients.checkouts import CheckoutClient
 from tests.fixture_types import MakeProduct
 from tests.workflows.carrier import CarrierControl
+from tests.workflows.deaths import Deaths
+from tests.workflows.lost_orders import Adopt
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import Authenticate, Journal, MakeFault
 from tests.workflows.stories import PICKED_AT, Step, Story, missing, shipped
+from tests.workflows.time_skipping import time_skipping
 
 P = ParcelStatus
 STORIES = int(os.environ.get("STORIES", "20"))
@@ -61,9 +67,31 @@ steps = st.one_of(
         ),
     ),
     st.builds(Step, st.just("pass"), detail=st.sampled_from(["1", "30", "200"])),
+    st.builds(
+        Step, st.just("die"), units=st.integers(0, 6), detail=st.sampled_from(["before it acts", "before it answers"])
+    ),
     st.just(Step("settle")),
     st.just(Step("cancel_in_the_web_ui")),
+    st.builds(Step, st.just("lose"), units=st.sampled_from([1, 2])),
+    st.just(Step("adopt")),
 )
+
+
+@pytest.fixture(scope="module")
+def deaths() -> Deaths:
+    return Deaths()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def skipping(connections: Connections, deaths: Deaths) -> AsyncIterator[Client]:
+    """Its workers keep no workflow in memory, and die when a story says so."""
+    async with time_skipping(connections, deaths) as client:
+        yield client
+
+
+@pytest.fixture
+def checkouts(skipping: Client) -> CheckoutClient:
+    return CheckoutClient(skipping, 30)
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +125,18 @@ def picks_are_confirmed(connections: Connections) -> Iterator[None]:
         Step("report", parcel=2, detail=P.DISPATCHED),
     ],
 )
+@example(
+    lines=[("BER", 1999, 3), ("AMS", 250, 1)],
+    method="pm_card_visa",
+    booked=True,
+    steps=[
+        Step("report", parcel=1, detail=P.DISPATCHED),
+        Step("die", detail="before it answers"),
+        Step("lose", units=2),
+        Step("move_unseen", parcel=1, detail=P.DELIVERED),
+        Step("adopt"),
+    ],
+)
 @given(
     lines=lines,
     method=methods,
@@ -115,12 +155,14 @@ async def test_any_story_ends_right(
     provider_fault: MakeFault,
     authenticate: Authenticate,
     provider_journal: Journal,
+    deaths: Deaths,
+    adopt: Adopt,
     connections: Connections,
 ) -> None:
     units = {make_product(stock={at: IN_STOCK}, price=price): units for at, price, units in lines}
     order = await place(units, payment_method=method)
     note("\n".join(["", order.id, f"lines={lines!r}, method={method!r}, booked={booked}", *map(repr, steps)]))
-    story = Story(order, carrier, provider_fault, authenticate)
+    story = Story(order, carrier, provider_fault, authenticate, deaths, adopt)
     await story.begin(booked=booked)
     for step in steps:
         await story.play(step)

@@ -27,6 +27,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from adapters.connections import Connections
 from dev.stack import test_server_path
+from tests.workflows.deaths import Deaths, with_mortal_workers
 from tests.workflows.waiting import until_async
 from tests.workflows.workers import all_workers
 from workflows.names import SEARCH_ATTRIBUTES
@@ -45,13 +46,13 @@ async def start_server() -> WorkflowEnvironment:
 
 
 @asynccontextmanager
-async def time_skipping(connections: Connections) -> AsyncIterator[Client]:
-    """A client of a new server on which production's workers poll every queue."""
+async def time_skipping(connections: Connections, deaths: Deaths | None = None) -> AsyncIterator[Client]:
+    """A client of a new server on which production's workers poll every queue, and die if that is asked for."""
     async with await start_server() as environment, AsyncExitStack() as stack:
         # Time passes when a test says so. Waiting for the result of a workflow that has ended would let it pass as
         # well, and where nothing else is due soon, up to the ten years a server allows every workflow.
         stack.enter_context(environment.auto_time_skipping_disabled())
-        client = environment.client
+        client = with_mortal_workers(environment.client, deaths) if deaths else environment.client
         await add_search_attributes(client)
         await stack.enter_async_context(all_workers(client, connections))
         yield client
