@@ -26,9 +26,9 @@ async def lose(order: Order, *, with_children: bool) -> None:
         await asyncio.gather(*(child.terminate("by mistake") for child in children))
 
 
-def age(connections: Connections, order: Order, **values: object) -> None:
-    """Nothing has happened in it for hours."""
-    past = naive(datetime.now(UTC) - timedelta(hours=5))
+def age(connections: Connections, order: Order, by: timedelta = timedelta(hours=5), **values: object) -> None:
+    """Nothing has happened in it for so long."""
+    past = naive(datetime.now(UTC) - by)
     with connections.engine.begin() as connection:
         connection.execute(sa.update(orders).where(orders.c.id == order.id).values(updated_at=past, **values))
 

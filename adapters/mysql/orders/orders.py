@@ -15,6 +15,7 @@ from adapters.mysql.orders.order_rows import line_rows, parcel_states, planned_p
 from adapters.mysql.orders.parcel_resolutions import resolutions_of
 from adapters.mysql.orders.placing import RESERVED_STEP, place
 from adapters.mysql.orders.promises import BACKORDERED_FOR, promise_dispatch
+from adapters.mysql.orders.remains import anything_remains
 from adapters.mysql.orders.reservations import RESERVED_FOR
 from adapters.mysql.orders.shortening import take_available
 from adapters.mysql.orders.vouchers import release_use
@@ -23,11 +24,17 @@ from adapters.mysql.payments.ledger import balances
 from adapters.mysql.tables.orders import order_events, orders, parcels
 from adapters.mysql.transactions import in_transaction
 from domain.catalog import TaxClass
-from domain.errors import CartChanged
+from domain.errors import CartChanged, NothingToAdopt
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
-from domain.ledger import Account
-from domain.orders import NOT_DELIVERED, WAITING_STATUSES, OrderStatus, PaymentStatus, status_after_parcels
+from domain.orders import (
+    FINAL_STATUSES,
+    NOT_DELIVERED,
+    WAITING_STATUSES,
+    OrderStatus,
+    PaymentStatus,
+    status_after_parcels,
+)
 from domain.replacements import of_the_order
 from schemas.address_changes import AddressRecorded, RecordAddress
 from schemas.checkout import Adoption, CheckoutInput, OnShortage, PricedOrder
@@ -117,10 +124,18 @@ class OrderStore:
         )
 
     def checkout_of(self, order_id: str, adoption: Adoption) -> CheckoutInput | None:
-        """The order as it is handed to the workflow that adopts it; None when it is not placed."""
+        """The order as it is handed to the workflow that adopts it; None when it is not placed.
+
+        Raises NothingToAdopt for one that has ended and is settled.
+        """
         with self._engine.connect() as connection:
             row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
-            return views.checkout(row, line_rows(connection, order_id), adoption) if row is not None else None
+            if row is None:
+                return None
+            if row.status in FINAL_STATUSES and not anything_remains(connection, order_id):
+                message = f"The order is {row.status}, and nothing of it is held, reserved or under way."
+                raise NothingToAdopt(message)
+            return views.checkout(row, line_rows(connection, order_id), adoption)
 
     def adopt(self, command: AdoptOrder) -> AdoptedOrder:
         """Record that a new workflow takes the order over; answers what is recorded of it. Raises NotFound."""
@@ -196,11 +211,6 @@ class OrderStore:
             ).all()
         cursor = str(rows[limit - 1].seq) if len(rows) > limit else None
         return OrderHistory(items=[views.order_event(row) for row in rows[:limit]], next_cursor=cursor)
-
-    def holds_money(self, order_id: str) -> bool:
-        """Whether something is authorized, by card or as store credit, that is neither captured nor voided."""
-        with self._engine.connect() as connection:
-            return balances(connection, order_id)[Account.HELD] + credit_of_order(connection, order_id).held > 0
 
     def _placed(self, order_id: str, asking: bool) -> OrderPlaced | None:
         with self._engine.connect() as connection:
