@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from adapters.mysql.constraints import violated_key
-from adapters.mysql.history import Change, append, latest, lock_order, recorded
+from adapters.mysql.history import Change, LockedOrder, append, latest, lock_order, recorded
 from adapters.mysql.orders import views
 from adapters.mysql.orders.address_changes import change_address
 from adapters.mysql.orders.backorders import active_lines
@@ -55,6 +55,7 @@ from schemas.orders import (
 
 # A repeat violates either: both are of the same row, and the database says the one it has looked at first.
 _SAME_ORDER, _SAME_CART = "uq_orders_id", "uq_orders_cart_claim"
+_GOES_ON = (OrderStatus.PROCESSING, OrderStatus.ON_HOLD)
 
 
 class OrderStore:
@@ -238,8 +239,10 @@ def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:
     return [ShortLine.model_validate(line) for line in (connection.scalar(reserved) or {}).get("short", [])]
 
 
-def _target(connection: sa.Connection, command: RecordStatus) -> OrderStatus | None:
-    if command.status is None or command.event_type is not EventType.ORDER_PARTLY_CANCELLED:
+def _target(connection: sa.Connection, order: LockedOrder, command: RecordStatus) -> OrderStatus | None:
+    """Its parcels may have moved on while it awaited its payment, or was stopped in part."""
+    goes_on = order.status is OrderStatus.AWAITING_PAYMENT and command.status in _GOES_ON
+    if command.status is None or not (goes_on or command.event_type is EventType.ORDER_PARTLY_CANCELLED):
         return command.status
     rows = connection.execute(sa.select(parcels).where(parcels.c.order_id == command.order_id))
     return status_after_parcels(command.status, of_the_order(parcel_states(rows)))
@@ -263,7 +266,7 @@ def _record_status(connection: sa.Connection, command: RecordStatus, backordered
             command.event_type,
             command.actor,
             command.data,
-            status=_target(connection, command),
+            status=_target(connection, order, command),
             payment_status=command.payment_status,
             awaiting=command.awaiting.model_dump(mode="json") if command.awaiting else None,
         )
