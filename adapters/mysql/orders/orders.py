@@ -15,9 +15,9 @@ from adapters.mysql.orders.order_rows import line_rows, parcel_states, planned_p
 from adapters.mysql.orders.parcel_resolutions import resolutions_of
 from adapters.mysql.orders.placing import RESERVED_STEP, place
 from adapters.mysql.orders.promises import BACKORDERED_FOR, promise_dispatch
-from adapters.mysql.orders.remains import anything_remains
 from adapters.mysql.orders.reservations import RESERVED_FOR
 from adapters.mysql.orders.shortening import take_available
+from adapters.mysql.orders.sweeping import anything_remains
 from adapters.mysql.orders.vouchers import release_use
 from adapters.mysql.payments.credit_balances import credit_of_order
 from adapters.mysql.payments.ledger import balances

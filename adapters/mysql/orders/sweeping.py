@@ -8,9 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.mysql.clock import aware, naive
-from adapters.mysql.orders.remains import UNDER_WAY, holds_money
+from adapters.mysql.payments.credit_balances import credit_of_order
+from adapters.mysql.payments.ledger import balances
 from adapters.mysql.tables.orders import orders, parcels
 from adapters.mysql.tables.payments import credit_entries
+from adapters.mysql.tables.stock import reservations
+from domain.fulfilment import ParcelStatus
+from domain.ledger import Account
 from domain.orders import FINAL_STATUSES, OrderStatus, PaymentStatus
 
 Row = sa.Row[Any]
@@ -36,6 +40,14 @@ _COLUMNS: tuple[sa.Column[Any], ...] = (
     orders.c.number,
     orders.c.status,
     orders.c.updated_at,
+)
+# Of an order that has ended: what was dispatched, and whatever is shipped in the place of another.
+_UNDER_WAY = sa.or_(
+    parcels.c.status.in_(sorted(status for status in ParcelStatus if not status.is_final and status.was_dispatched)),
+    sa.and_(
+        parcels.c.replaces.is_not(None),
+        parcels.c.status.in_(sorted(status for status in ParcelStatus if not status.is_final)),
+    ),
 )
 
 
@@ -71,7 +83,7 @@ class UnfinishedOrders:
         """The next orders in which nothing has happened since `until`; of those that have ended, before `since` is too
         long ago, but for those that are `listed`.
         """
-        under_way = sa.exists().where(parcels.c.order_id == orders.c.id, UNDER_WAY)
+        under_way = sa.exists().where(parcels.c.order_id == orders.c.id, _UNDER_WAY)
         rest = sa.or_(_MAY_HOLD, under_way)
         looked_at = sa.or_(orders.c.updated_at >= naive(since), orders.c.id.in_(listed))
         ended = sa.and_(orders.c.status.in_(_FINAL), looked_at, rest)
@@ -106,6 +118,20 @@ class UnfinishedOrders:
             return {row.id: aware(row.updated_at) for row in connection.execute(query)}
 
 
+def anything_remains(connection: sa.Connection, order_id: str) -> bool:
+    """Whether a workflow of an order that has ended would have anything to do."""
+    under_way = sa.select(parcels.c.number).where(parcels.c.order_id == order_id, _UNDER_WAY)
+    reserved = sa.select(reservations.c.order_id).where(reservations.c.order_id == order_id, reservations.c.open)
+    if any(connection.execute(query.limit(1)).first() is not None for query in (under_way, reserved)):
+        return True
+    return _holds_money(connection, order_id)
+
+
+def _holds_money(connection: sa.Connection, order_id: str) -> bool:
+    """Whether something is authorized, by card or as store credit, that is neither captured nor voided."""
+    return balances(connection, order_id)[Account.HELD] + credit_of_order(connection, order_id).held > 0
+
+
 def _order(row: Row) -> Unfinished:
     return Unfinished(row.id, row.number, OrderStatus(row.status), aware(row.updated_at))
 
@@ -114,12 +140,12 @@ def _with_remains(connection: sa.Connection, row: Row, under_way: Sequence[int])
     order = _order(row)
     if not order.has_ended:
         return order
-    return replace(order, holds_money=holds_money(connection, row.id), parcels=tuple(under_way))
+    return replace(order, holds_money=_holds_money(connection, row.id), parcels=tuple(under_way))
 
 
 def _under_way(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
-    query = sa.select(parcels.c.order_id, parcels.c.number).where(parcels.c.order_id.in_(order_ids), UNDER_WAY)
+    query = sa.select(parcels.c.order_id, parcels.c.number).where(parcels.c.order_id.in_(order_ids), _UNDER_WAY)
     for row in connection.execute(query.order_by(parcels.c.order_id, parcels.c.number)):
         found.setdefault(row.order_id, []).append(row.number)
     return found
