@@ -30,11 +30,15 @@ class FoundTasks:
         with typed_failures():
             await asyncio.to_thread(self._tasks.record, command)
 
+    async def orders(self) -> list[str]:
+        """The orders about which something that was found is open."""
+        open_workflows = await asyncio.to_thread(self._tasks.open_workflows, self._source)
+        return [workflow_id.removeprefix(self._source) for workflow_id in open_workflows]
+
     async def end_others(self, found: Collection[str]) -> int:
         """End what was found earlier about every other order; answers of how many."""
         mended = 0
-        for workflow_id in await asyncio.to_thread(self._tasks.open_workflows, self._source):
-            order_id = workflow_id.removeprefix(self._source)
+        for order_id in await self.orders():
             if order_id not in found:
                 await self.record(order_id, [])
                 mended += 1

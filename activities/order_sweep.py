@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from adapters.mysql.orders.sweeping import Unfinished, UnfinishedOrders
 
 GRACE = timedelta(hours=1)  # long before that, a workflow that runs has begun the next step
-_LOOK_BACK = timedelta(days=30)  # of orders that have ended; no authorization lasts longer
+_LOOK_BACK = timedelta(days=30)  # for the first finding in orders that have ended; no authorization lasts longer
 _PAGE, _AT_ONCE, _MOST_NAMED = 100, 8, 50
 _SOURCE = "order-sweep-"
 
@@ -30,7 +30,7 @@ class OrderWorkflows(Protocol):
     async def is_running(self, order_id: str, parcels: Iterable[int]) -> bool:
         """Whether the workflow of the order, or of one of the parcels, runs."""
 
-    async def lost_parts(self, order_id: str, parcels: tuple[int, ...], *, may_hold: bool) -> list[str]:
+    async def lost_parts(self, order_id: str, parcels: tuple[int, ...], *, holds_money: bool) -> list[str]:
         """Which of these parts of an ended order no workflow looks after."""
 
     def order_pages(self, started_before: datetime, size: int) -> AsyncIterator[list[str]]:
@@ -61,7 +61,8 @@ class OrderSweepActivities:
         if activity.info().heartbeat_details:
             after, looked_at, found, begun = activity.info().heartbeat_details
             started = datetime.fromisoformat(begun)
-        while page := await asyncio.to_thread(self._orders.page, after, started - _LOOK_BACK, started - GRACE, _PAGE):
+        listed, times = await self._tasks.orders(), (started - _LOOK_BACK, started - GRACE)
+        while page := await asyncio.to_thread(self._orders.page, after, *times, _PAGE, listed):
             found += await self._examine(page)
             after, looked_at = page[-1].number, looked_at + len(page)
             activity.heartbeat(after, looked_at, found, started.isoformat())
@@ -93,7 +94,7 @@ class OrderSweepActivities:
         if not order.has_ended:
             runs = await self._workflows.is_running(order.order_id, ())
             return None if runs else f"order {order.number} is {order.status} and its workflow does not run"
-        parts = await self._workflows.lost_parts(order.order_id, order.parcels, may_hold=order.may_hold)
+        parts = await self._workflows.lost_parts(order.order_id, order.parcels, holds_money=order.holds_money)
         what = " and ".join(parts)
         return f"order {order.number} is {order.status}, and no workflow looks after {what}" if parts else None
 

@@ -244,6 +244,12 @@ class TooLate(Conflict):
     code = "too_late"
 
 
+class NothingToAdopt(Conflict):
+    """The order has ended, and nothing of it is held, reserved or under way."""
+
+    code = "nothing_to_adopt"
+
+
 class AddressRaisesTotal(Conflict):
     """The order would cost more at this address; `details` have its total and the new one."""
 

@@ -97,8 +97,8 @@ class Awaiting(Payload):
 class RecordStatus(Payload):
     """Move the order to a status and append the event, in one transaction; `step` makes a repeat a no-op.
 
-    An order that is partly cancelled takes the status of its other parcels, which may have moved on meanwhile. Without
-    a status the order keeps the one it has.
+    An order that is partly cancelled, or awaits its payment no more, takes the status of its parcels, which may have
+    moved on meanwhile. Without a status the order keeps the one it has.
     """
 
     order_id: str

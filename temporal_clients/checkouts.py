@@ -168,9 +168,18 @@ class CheckoutClient(WorkflowClient):
                 static_summary=f"adopted: {_summary(order)}",
             )
         except WorkflowAlreadyStartedError as error:
-            described = await self.client.get_workflow_handle(workflow_id).describe(rpc_timeout=QUICK)
-            if await described.memo_value(_ADOPTED_BY, None) != request_id:
+            if not await self.was_adopted_by(order.order_id, request_id):
                 raise UpdateRefused("order_running", "A workflow of the order is running.") from error
+
+    async def was_adopted_by(self, order_id: str, request_id: str) -> bool:
+        """Whether this request has started the order's last workflow, which may have ended by now."""
+        try:
+            described = await self._handle(order_id).describe(rpc_timeout=QUICK)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return bool(await described.memo_value(_ADOPTED_BY, None) == request_id)
 
     async def _wait_for_end(self, order_id: str) -> None:
         try:

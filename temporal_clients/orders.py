@@ -61,14 +61,16 @@ class RunningOrders:
             return False
         return description.status is WorkflowExecutionStatus.RUNNING
 
-    async def lost_parts(self, order_id: str, parcels: Iterable[int], *, may_hold: bool) -> list[str]:
-        """Which of these parcels, and whether the payment, of an order that has ended no workflow looks after."""
+    async def lost_parts(self, order_id: str, parcels: Iterable[int], *, holds_money: bool) -> list[str]:
+        """Which of these parcels, and whether the payment, of an order that has ended no workflow looks after.
+
+        A payment's own workflow does what its order asks for, and nothing without it.
+        """
         if await self.runs(order_workflow_id(order_id)):
             return []
-        ids = {f"parcel {number}": fulfilment_workflow_id(order_id, number) for number in parcels}
-        if may_hold:
-            ids["the payment"] = payment_workflow_id(order_id)
-        return [part for part, workflow_id in ids.items() if not await self.runs(workflow_id)]
+        ids = {number: fulfilment_workflow_id(order_id, number) for number in parcels}
+        lost = [f"parcel {number}" for number, workflow_id in ids.items() if not await self.runs(workflow_id)]
+        return [*lost, "the payment"] if holds_money else lost
 
     async def order_pages(self, started_before: datetime, size: int) -> AsyncIterator[list[str]]:
         """The ids of the orders whose workflow has run since before that, page by page."""

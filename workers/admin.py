@@ -115,7 +115,8 @@ def adopt(
 ) -> None:
     """Take over an order that no workflow looks after: what was dispatched goes on and is paid, the rest is undone.
 
-    The sweep lists such orders, see `GET /v1/ops/tasks`. An order whose workflow runs is left alone.
+    The sweep lists such orders, see `GET /v1/ops/tasks`. An order whose workflow runs is left alone, and so is one
+    that has ended and of which nothing is held, reserved or under way.
     """
     _run(lambda stores: [adopt_step(stores, order, reason)], wait)
 

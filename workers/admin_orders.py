@@ -13,6 +13,7 @@ from adapters.connections import Connections
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
 from domain.actors import ORDER_ADMIN_ACTOR
+from domain.errors import NothingToAdopt
 from schemas.checkout import Adoption, CheckoutInput
 from schemas.operator_answers import AnswerOutcome, AnswersGiven, AnswersRequest
 from temporal_clients.checkouts import CheckoutClient
@@ -26,15 +27,16 @@ _ANSWER_SECONDS = 600.0  # nobody waits for a request here
 
 
 def adopt_step(stores: Connections, order_id: str, reason: str) -> Step:
-    """Start the workflow that ends the order rightly; fails when one of the order runs."""
+    """Start the workflow that ends the order rightly; fails when one of the order runs, or nothing is left to do."""
 
     def act() -> str:
-        order = OrderStore(stores.engine).checkout_of(order_id, Adoption(actor=ORDER_ADMIN_ACTOR, reason=reason))
-        if order is None:
-            raise StepFailed(f"There is no order {order_id}; an order's id is a UUID, `GET /v1/ops/orders` finds it.")
         try:
+            order = OrderStore(stores.engine).checkout_of(order_id, Adoption(actor=ORDER_ADMIN_ACTOR, reason=reason))
+            if order is None:
+                message = f"There is no order {order_id}; an order's id is a UUID, `GET /v1/ops/orders` finds it."
+                raise StepFailed(message)
             asyncio.run(_adopt(stores, order))
-        except UpdateRefused as refusal:
+        except (UpdateRefused, NothingToAdopt) as refusal:
             raise StepFailed(f"{refusal.message} Nothing was done.") from refusal
         return f"adopted, its workflow is {order_workflow_id(order_id)}"
 

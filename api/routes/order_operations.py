@@ -12,6 +12,7 @@ from api.errors import problems
 from api.order_requests import RESPONSES, OrderRequests
 from api.ownership import CurrentOrder
 from api.permissions import CurrentPrincipal, acting, require
+from domain.errors import NothingToAdopt
 from schemas.checkout import Adoption
 from schemas.order_requests import (
     AdoptionRequest,
@@ -134,14 +135,19 @@ async def adopt_order(
 
     What was dispatched goes on and is charged, everything else is stopped, voided and released. Answers with the order
     at once: that continues by itself, and may wait for an operator as any compensation. 409 `order_running` when a
-    workflow of the order runs.
+    workflow of the order runs, `nothing_to_adopt` when it has ended and nothing of it is held, reserved or under way.
     """
     adoption = Adoption(actor=acting(asker, "orders:settle"), reason=body.reason)
 
     async def adopt(begun: Begun) -> Answer:
-        taken_over = await run_in_threadpool(orders.checkout_of, order.id, adoption)
-        assert taken_over is not None, "it has just been read"
-        await checkouts.adopt(taken_over, begun.resource_id)
+        try:
+            taken_over = await run_in_threadpool(orders.checkout_of, order.id, adoption)
+        except NothingToAdopt:
+            if not await checkouts.was_adopted_by(order.id, begun.resource_id):
+                raise
+        else:
+            assert taken_over is not None, "it has just been read"
+            await checkouts.adopt(taken_over, begun.resource_id)
         return await requests.as_it_is(order)
 
     return await requests.answer(f"/v1/ops/orders/{order.id}/adopt", order, body, adopt)

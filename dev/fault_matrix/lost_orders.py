@@ -15,6 +15,7 @@ from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.tables.orders import orders
 from dev.fault_matrix.order import REASON, STAFF, OrderUnderTest
+from domain.errors import NothingToAdopt
 from domain.ledger import EntryKind
 from domain.orders import FINAL_STATUSES
 from schemas.checkout import Adoption
@@ -31,16 +32,15 @@ _HOLDS = {EntryKind.AUTHORIZATION: 1, EntryKind.CAPTURE: -1, EntryKind.VOID: -1}
 
 
 async def adopt(run: OrderUnderTest) -> bool:
-    """Have it adopted once the sweep lists it; False when it was never placed.
-
-    Of an order that its parcel has ended meanwhile nothing may be listed: its payment asks after it, in some days.
-    """
+    """Have it adopted once the sweep lists it; False when it was never placed, or had ended with nothing left to do."""
     if not await _placed(run):
         return False
     while not (await _has_ended(run) or await _is_listed(run)):
         pass  # something has happened in it meanwhile
-    await _adopt(run)
-    return True
+    with suppress(NothingToAdopt):
+        await _adopt(run)
+        return True
+    return False
 
 
 async def _placed(run: OrderUnderTest) -> bool:
@@ -53,6 +53,7 @@ async def _placed(run: OrderUnderTest) -> bool:
 
 
 async def _has_ended(run: OrderUnderTest) -> bool:
+    """Its parcel may have ended it meanwhile."""
     order = await asyncio.to_thread(run.order)
     return order is not None and order.status in FINAL_STATUSES
 

@@ -483,17 +483,25 @@ def test_an_order_that_leaves_the_line_does_not_get_its_own_units_back(
     assert inventory.level(sku) == (2, 1)
 
 
-def test_a_parcel_that_left_although_its_goods_were_not_there_takes_nothing_off(
-    inventory: Inventory, make_product: MakeProduct
+@pytest.mark.parametrize("allocated", [0, 2])
+def test_a_parcel_that_left_although_not_all_of_it_was_there_waits_for_nothing(
+    allocated: int, inventory: Inventory, make_product: MakeProduct
 ) -> None:
     sku = make_product(stock=0)
     inventory.stock.set_rules(sku, SetStockRules(backorderable=True))
-    order = inventory.place(**{sku: 2})
-    assert inventory.leaves(order.order_id).not_reserved
+    gone, waiting = inventory.place(**{sku: 3}), inventory.place(**{sku: 1})
+    if allocated:
+        inventory.stock.receive([(sku, "BER", allocated)], "staff:test", "delivery")
+    assert inventory.leaves(gone.order_id).not_reserved
     assert inventory.level(sku) == (0, 0)
-    allocated = inventory.place(**{sku: 1})
+    assert inventory.reservations.parcels(gone.order_id) == []
+    (level,) = [one for one in inventory.stock.levels(sku) if one.warehouse == "BER"]
+    assert level.backordered == 1, "of the other order alone"
     inventory.stock.receive([(sku, "BER", 3)], "staff:test", "delivery")
-    assert not inventory.leaves(allocated.order_id).not_reserved
+    assert inventory.level(sku) == (3, 1)
+    assert not inventory.leaves(waiting.order_id).not_reserved
+    assert inventory.level(sku) == (2, 0)
+    assert not [one for one in inventory.differences() if one.sku == sku]
 
 
 def test_deliveries_orders_and_cancellations_leave_nobody_waiting_beside_goods(

@@ -58,6 +58,8 @@ def test_a_lost_order_is_adopted_and_a_running_one_is_not(
     assert answer.status_code == 200, answer.text
     assert api.post(path, json=REASON, headers=staff | key).json() == answer.json()
     until_failed(buyer, order_id)
+    settled = api.post(path, json=REASON, headers=staff | {"Idempotency-Key": uuid.uuid4().hex})
+    assert (settled.status_code, settled.json()["code"]) == (409, "nothing_to_adopt")
     assert REASON["reason"] not in api.get(f"/v1/orders/{order_id}/history", headers=buyer.headers).text
     unknown = api.post(f"/v1/ops/orders/{uuid.uuid4()}/adopt", json=REASON, headers=staff | key)
     assert unknown.status_code == 404
@@ -70,4 +72,7 @@ def test_order_admin_adopts(buyer: Buyer, make_product: MakeProduct, bed: Testbe
     done = adopt(order_id)
     assert done.returncode == 0, done.stdout + done.stderr
     until_failed(buyer, order_id)
+    again = adopt(order_id)
+    assert again.returncode == 1
+    assert "nothing of it is held" in " ".join((again.stdout + again.stderr).split())
     assert adopt(str(uuid.uuid4())).returncode == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.risk import reasons_to_review
+from domain.risk import needs_first_review, reasons_to_review
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,11 @@ from domain.risk import reasons_to_review
 )
 def test_a_high_total_or_a_doubt_of_the_provider(total: int, review_from: int, level: str | None, reasons: int) -> None:
     assert len(list(reasons_to_review(total, review_from, level))) == reasons
+
+
+@pytest.mark.parametrize(
+    ("total", "new_total", "review_from", "needed"),
+    [(99, 101, 0, False), (99, 100, 100, True), (99, 100, 101, False), (100, 101, 100, False)],
+)
+def test_a_total_that_was_not_reviewed_before(*, total: int, new_total: int, review_from: int, needed: bool) -> None:
+    assert needs_first_review(total, new_total, review_from) is needed

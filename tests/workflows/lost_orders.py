@@ -34,9 +34,9 @@ async def _terminate(child: Handle) -> None:
         await child.terminate("by mistake")
 
 
-def age(connections: Connections, order: Order, **values: object) -> None:
-    """Nothing has happened in it for hours."""
-    past = naive(datetime.now(UTC) - timedelta(hours=5))
+def age(connections: Connections, order: Order, by: timedelta = timedelta(hours=5), **values: object) -> None:
+    """Nothing has happened in it for so long."""
+    past = naive(datetime.now(UTC) - by)
     with connections.engine.begin() as connection:
         connection.execute(sa.update(orders).where(orders.c.id == order.id).values(updated_at=past, **values))
 

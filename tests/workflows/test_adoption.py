@@ -11,6 +11,7 @@ from adapters.connections import Connections
 from adapters.mysql.orders.orders import OrderStore
 from adapters.mysql.payments.credit import StoreCredit
 from adapters.mysql.tables.orders import parcels
+from domain.errors import NothingToAdopt
 from domain.fulfilment import ParcelStatus
 from domain.ledger import EntryKind
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
@@ -211,16 +212,19 @@ async def test_a_running_order_is_not_adopted(
     assert "order.adopted" not in order.event_types()
 
 
-async def test_adopted_twice(two_in_real_time: Order, adopt: Adopt, connections: Connections) -> None:
+async def test_an_ended_order_with_nothing_left_is_not_adopted(
+    two_in_real_time: Order, adopt: Adopt, checkouts: CheckoutClient, connections: Connections
+) -> None:
     order = two_in_real_time
     await lose(order, with_children=False)
     await adopt(order, "one")
     await order.handle.result()
     before = order.event_types()
     assert before.count("order.adopted") == 1
-    await adopt(order, "another")  # nothing is left to do
-    await order.handle.result()
-    assert order.event_types() == [*before, "order.adopted"]
+    with pytest.raises(NothingToAdopt):
+        await adopt(order, "another")
+    assert [await checkouts.was_adopted_by(order.id, request) for request in ("one", "another")] == [True, False]
+    assert order.event_types() == before
     assert order.view().status is OrderStatus.FAILED
     check_money_and_stock(order, connections)
 

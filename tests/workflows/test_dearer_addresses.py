@@ -15,6 +15,7 @@ from domain.orders import OrderStatus, PaymentStatus
 from schemas.address_changes import AddressAnswer
 from schemas.checkout import CancelledLine
 from schemas.credit import CreditAmount, GrantCredit
+from schemas.risk import ReviewRules
 from tests.fixture_types import MakeProduct
 from tests.workflows.addresses import (
     AMERICA,
@@ -32,10 +33,11 @@ from tests.workflows.carrier import CarrierControl
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import Authenticate, Journal, MakeFault
 from tests.workflows.time_skipping import skip
-from tests.workflows.waiting import until, until_idle
+from tests.workflows.waiting import current_details, until, until_idle
 from workflows.orders.checkout import CheckoutWorkflow
 
 OTHER_CARD, DECLINED_CARD, SECURE_CARD = "pm_card_mastercard", "pm_card_chargeDeclined", "pm_card_threeDSecure2Required"
+RISKY_CARD = "pm_card_riskLevelElevated"
 REPLACED = [("authorization", DENMARK), ("authorization", AMERICA), ("void", DENMARK)]
 
 
@@ -102,6 +104,45 @@ async def test_a_declined_card_and_no_other(
     assert [one["country"] for one in carrier.destinations(order.id)] == ["DK"]
     assert [effect for effect, _ in effects(provider_journal, order)] == ["authorization", "capture", "capture"]
     check_paid(order, connections, DENMARK)
+
+
+async def test_a_payment_that_the_provider_doubts(
+    basket: Basket, provider_journal: Journal, connections: Connections
+) -> None:
+    """Nobody can review it while the parcels are held: it is voided, and the address stays."""
+    order = basket.order
+    answer = await move(order, "US", method=RISKY_CARD)
+    assert (answer.code, answer.details) == ("payment_declined", {"decline_code": "risk_declined"})
+    view = order.view()
+    assert (view.shipping_address.country, view.total.amount, view.status) == ("DK", DENMARK, OrderStatus.CONFIRMED)
+    assert view.payment.held.amount == DENMARK
+    refused = [("authorization", DENMARK), ("authorization", AMERICA), ("void", AMERICA)]
+    assert effects(provider_journal, order) == refused
+    assert order.last_event("order.address_kept").data["code"] == "risk_declined"
+    assert "calls the risk of the new payment elevated" in await current_details(order.handle)
+    assert await move(order, "US", method=OTHER_CARD) == AddressAnswer()
+    await basket.deliver()
+    check_paid(order, connections, AMERICA)
+
+
+@pytest.mark.parametrize(("review_from", "accepted"), [(AMERICA, False), (AMERICA + 1, True)])
+async def test_a_total_that_would_be_reviewed(
+    *,
+    review_from: int,
+    accepted: bool,
+    place: Place,
+    make_product: MakeProduct,
+    connections: Connections,
+    skipping: Client,
+    provider_journal: Journal,
+) -> None:
+    rules = ReviewRules(total_from=review_from)
+    basket = await order_from_denmark(place, make_product, connections, skipping, review=rules)
+    order = basket.order
+    answer = await move(order, "US", method=OTHER_CARD)
+    assert answer.code == (None if accepted else "payment_declined")
+    assert effects(provider_journal, order) == (REPLACED if accepted else REPLACED[:1])
+    assert order.view().shipping_address.country == ("US" if accepted else "DK")
 
 
 async def test_the_bank_asks_its_customer(

@@ -10,6 +10,7 @@ from temporalio.client import Client
 from adapters.connections import Connections
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from domain.fulfilment import ParcelStatus
+from domain.ledger import EntryKind
 from domain.orders import OrderStatus, PaymentStatus
 from schemas.operator_tasks import OperatorTaskCode, OperatorTaskView
 from schemas.order_sweep import OrdersSwept
@@ -88,6 +89,55 @@ async def test_the_sweep_lists_what_is_left_of_an_ended_order(
     await order.carrier_event(ParcelStatus.DELIVERED, 1)
     await order.handle.result()
     check_money_and_stock(order, connections, 1)
+
+
+async def lose_and_deliver(order: Order) -> None:
+    """Its parcels go on by themselves, and its payment waits for what nobody will ask of it."""
+    await lose(order, with_children=False)
+    for parcel in (1, 2):
+        await order.carrier_event(ParcelStatus.DISPATCHED, parcel)
+        await order.carrier_event(ParcelStatus.DELIVERED, parcel)
+    await order.until(OrderStatus.DELIVERED)
+
+
+async def test_the_sweep_lists_a_lost_order_that_was_delivered_meanwhile(
+    *, two_in_real_time: Order, adopt: Adopt, sweep: Sweep, connections: Connections
+) -> None:
+    order = two_in_real_time
+    await lose_and_deliver(order)
+    age(connections, order)
+    await sweep()
+    (task,) = tasks_of(connections, order)
+    assert (task.code, task.resolvable) == (OperatorTaskCode.ORDER_WITHOUT_WORKFLOW, True)
+    assert task.text.endswith("is delivered, and no workflow looks after the payment")
+    await adopt(order)
+    assert (await order.handle.result()).status is OrderStatus.DELIVERED
+    assert order.money()[EntryKind.CAPTURE] == order.view().total.amount
+    check_money_and_stock(order, connections, 1, 2)
+    age(connections, order)
+    await sweep()
+    assert tasks_of(connections, order) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "since"), [(PaymentStatus.DISPUTED, timedelta(hours=5)), (PaymentStatus.AUTHORIZED, timedelta(days=60))]
+)
+async def test_money_that_is_held_is_listed_until_it_is_not(
+    *,
+    status: PaymentStatus,
+    since: timedelta,
+    two_in_real_time: Order,
+    sweep: Sweep,
+    connections: Connections,
+) -> None:
+    """Whatever else is said of the payment, and however long nothing has happened."""
+    order = two_in_real_time
+    await lose_and_deliver(order)
+    age(connections, order, payment_status=status)
+    for past in (timedelta(hours=5), since):
+        age(connections, order, past)
+        await sweep()
+        assert len(tasks_of(connections, order)) == 1
 
 
 async def test_what_is_shipped_again_is_listed_only_when_its_workflow_is_lost(

@@ -9,6 +9,7 @@ from activities.orders import OrderActivities
 from domain.errors import AddressRaisesTotal
 from domain.events import EventType
 from domain.orders import OrderStatus
+from domain.risk import RISK_DECLINED, needs_first_review
 from schemas.address_changes import (
     AddressAnswer,
     AddressRecorded,
@@ -103,12 +104,19 @@ class AddressChange:
             if dearer.code != AddressRaisesTotal.code or not can_be_paid:
                 raise
         amounts = {name: Money.model_validate(amount) for name, amount in dearer.details.items()}
+        self._check_total(amounts["total"].amount, amounts["new_total"].amount)
         data = {name: money.model_dump() for name, money in amounts.items()}
         await self._recorder.record(
             f"{step}-requested", None, EventType.ORDER_ADDRESS_REQUESTED, actor=request.actor, data=data
         )
         await self._authorize(request, step, amounts["amount_due"].amount)
         return await self._record(request, step, amounts["new_total"].amount)
+
+    def _check_total(self, total: int, new_total: int) -> None:
+        """What would be reviewed as a new order is not accepted: its parcels are held, and cannot wait for staff."""
+        if needs_first_review(total, new_total, self._order.review.total_from):
+            message = "The order would have to be checked at this total. Cancel it and place it again."
+            raise ApplicationError(message, {"decline_code": RISK_DECLINED}, type="payment_declined")
 
     async def _authorize(self, request: ChangeAddress, step: str, amount: int) -> None:
         """Authorize the amount in place of the old one; raises ApplicationError, and leaves that, when it fails."""
@@ -135,6 +143,8 @@ class AddressChange:
             return
         message = update.message or "The bank declined the payment."
         data = {"code": update.code, "message": message}
+        if update.risk and update.code == RISK_DECLINED:
+            self._recorder.timeline.add(f"the payment provider calls the risk of the new payment {update.risk}")
         await self._recorder.record(f"{step}-kept", status, EventType.ORDER_ADDRESS_KEPT, data=data)
         raise ApplicationError(message, {"decline_code": update.code or "card_declined"}, type="payment_declined")
 

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from domain.events import EventType
-from domain.orders import OrderStatus
 from schemas.disputes import DisputeUpdated
 from workflows.orders.parcels import OrderParcels
 from workflows.orders.records import OrderRecorder
@@ -54,14 +52,14 @@ class DisputeHold:
         self._changes += 1
         await self._parcels.hold(on=hold)
         if hold and not self._shown and not self._parcels.any_is_decided():
-            self._shown = await self._record("on-hold", OrderStatus.ON_HOLD, EventType.ORDER_ON_HOLD)
+            self._shown = await self._record("on-hold", on=True)
         elif not hold and self._shown:
             self._shown = False
-            await self._record("released", OrderStatus.PROCESSING, EventType.ORDER_RELEASED)
+            await self._record("released", on=False)
 
-    async def _record(self, step: str, status: OrderStatus, event_type: EventType) -> bool:
+    async def _record(self, step: str, *, on: bool) -> bool:
         try:
-            await self._recorder.record(f"{step}-{self._changes}", status, event_type)
+            await self._recorder.record_hold(f"{step}-{self._changes}", on=on)
         except FailureError as failure:
             if reason_of(failure).code != _MOVED_ON:
                 raise

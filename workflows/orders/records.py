@@ -1,5 +1,6 @@
 """How a change of the order is recorded: one event in MySQL, one line in the timeline, one search attribute."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,8 @@ class OrderRecorder:
         self.payment_status = PaymentStatus.NOT_PAID
         self.timeline = timeline
         self.adoption = ""  # what distinguishes the steps of a workflow that adopts the order from those before it
+        self._one_at_a_time = asyncio.Lock()  # the status of each follows from those before it
+        self._on_hold = self._awaits_payment = False
 
     async def record(
         self,
@@ -42,21 +45,49 @@ class OrderRecorder:
         payment_status: PaymentStatus | None = None,
         awaiting: Awaiting | None = None,
     ) -> None:
-        """Move the order to a status, with its event; without one it keeps its own."""
-        command = RecordStatus(
-            order_id=self.order_id,
-            step=step if step == _END else f"{step}{self.adoption}",
-            status=status,
-            event_type=event_type,
-            actor=actor,
-            data=dict(data or {}),
-            payment_status=payment_status,
-            awaiting=awaiting,
-        )
-        text = event_type.removeprefix("order.").replace("_", " ")
+        """Move the order to a status, with its event; without one it keeps its own.
+
+        One that a dispute has put on hold goes on only once it is released, whatever else it has waited for.
+        """
+        async with self._one_at_a_time:
+            if status is not None:
+                self._awaits_payment = status is OrderStatus.AWAITING_PAYMENT
+            if status is OrderStatus.PROCESSING and self._on_hold:
+                status = OrderStatus.ON_HOLD
+            command = RecordStatus(
+                order_id=self.order_id,
+                step=step if step == _END else f"{step}{self.adoption}",
+                status=status,
+                event_type=event_type,
+                actor=actor,
+                data=dict(data or {}),
+                payment_status=payment_status,
+                awaiting=awaiting,
+            )
+            await self._record(command)
+
+    async def record_hold(self, step: str, *, on: bool) -> None:
+        """A dispute puts the order on hold, or releases it. While it awaits its payment it keeps that status: what its
+        customer is to do is shown with it.
+        """
+        event_type = EventType.ORDER_ON_HOLD if on else EventType.ORDER_RELEASED
+        status = OrderStatus.ON_HOLD if on else OrderStatus.PROCESSING
+        async with self._one_at_a_time:
+            command = RecordStatus(
+                order_id=self.order_id,
+                step=f"{step}{self.adoption}",
+                status=None if self._awaits_payment else status,
+                event_type=event_type,
+                actor=SYSTEM_ACTOR,
+            )
+            await self._record(command)
+            self._on_hold = on
+
+    async def _record(self, command: RecordStatus) -> None:
+        text = command.event_type.removeprefix("order.").replace("_", " ")
         recorded = await on_store(OrderActivities.record_status, command, text, self.timeline)
         self.payment_status = recorded.payment_status or self.payment_status
-        self.show(status or recorded.status, text)
+        self.show(recorded.status, text)
 
     async def record_if_placed(
         self, step: str, status: OrderStatus, event_type: EventType, actor: str, data: Mapping[str, object]

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType
 from domain.orders import OrderStatus
-from domain.risk import reasons_to_review
+from domain.risk import RISK_DECLINED, reasons_to_review
 from schemas.checkout import CheckoutInput, CheckoutOutcome, PricedOrder
 from schemas.operator_tasks import OperatorTaskCode
 from schemas.payments import PaymentUpdated
@@ -56,7 +56,7 @@ class RiskReview:
             if review.verdict is Verdict.DECLINE:
                 details = {"decided_by": review.actor}
                 raise ApplicationError(
-                    "The order could not be accepted.", details, type="risk_declined", non_retryable=True
+                    "The order could not be accepted.", details, type=RISK_DECLINED, non_retryable=True
                 )
             await self._recorder.record(
                 "reviewed", OrderStatus.ON_HOLD, EventType.ORDER_REVIEW_PASSED, actor=review.actor

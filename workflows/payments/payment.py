@@ -12,7 +12,7 @@ from schemas.provider_calls import PaymentOutcome, ProviderResult
 from schemas.provider_events import ProviderEvent
 from workflows.payments.abandoned_attempts import AbandonedAttempts
 from workflows.payments.card import NOTHING_AUTHORIZED, CardPayment
-from workflows.payments.provider_calls import UNDECIDED, unless_rejected
+from workflows.payments.provider_calls import UNDECIDED, unless_doubted, unless_rejected
 from workflows.payments.records import PaymentRecorder
 from workflows.payments.store_credit import StoreCreditShare
 from workflows.waiting import run_to_completion
@@ -146,6 +146,7 @@ class PaymentWorkflow:
     async def _conclude(self, result: ProviderResult) -> None:
         """The attempt has ended: authorized or declined."""
         step, changes = self._step, self._change is not None
+        result = await unless_doubted(result, self._card.attempted, step, self._recorder) if changes else result
         self._bank_waits_until = self._change = None
         await self._card.conclude(step, result)
         self._abandoned.add(self._card.abandoned_attempt)

@@ -8,10 +8,19 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError
 
+from activities.payments import PaymentActivities
 from domain.outside_errors import OutcomeUnknown
-from schemas.provider_calls import NOT_AS_REQUESTED, PaymentOutcome, ProviderCommand, ProviderResult
+from domain.risk import RISK_DECLINED, is_doubted
+from schemas.provider_calls import (
+    NOT_AS_REQUESTED,
+    PaymentOutcome,
+    ProviderCommand,
+    ProviderResult,
+    VoidPayment,
+)
 from workflows.options import PROVIDER
 from workflows.outage import OPERATOR_AFTER, Outage, unanswered
+from workflows.payments.records import PaymentRecorder
 from workflows.reasons import CANCELLED, reason_of
 from workflows.timeline import Timeline
 
@@ -84,3 +93,24 @@ async def unless_rejected(call: Awaitable[ProviderResult]) -> ProviderResult:
             raise
         workflow.logger.error("the provider rejected a call as invalid", extra={"code": refusal.code})
         return ProviderResult(outcome=PaymentOutcome.DECLINED, code=refusal.code, message=refusal.message)
+
+
+async def unless_doubted(
+    result: ProviderResult, provider_id: str, step: str, recorder: PaymentRecorder
+) -> ProviderResult:
+    """The result of a payment that is to replace an authorization: there is nobody to review it, so one that the
+    provider doubts is voided, and counts as declined.
+    """
+    if result.outcome is not PaymentOutcome.SUCCEEDED or not is_doubted(result.risk):
+        return result
+    command = VoidPayment(
+        order_id=recorder.order_id, provider_id=provider_id, idempotency_key=recorder.key(f"{step}:doubted")
+    )
+    summary = f"void: the payment provider calls its risk {result.risk}"
+    await call_provider(PaymentActivities.void_payment, command, summary, recorder.timeline)
+    declined = {
+        "outcome": PaymentOutcome.DECLINED,
+        "code": RISK_DECLINED,
+        "message": "The payment could not be accepted.",
+    }
+    return result.model_copy(update=declined)

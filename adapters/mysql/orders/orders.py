@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from adapters.mysql.constraints import violated_key
-from adapters.mysql.history import Change, append, latest, lock_order, recorded
+from adapters.mysql.history import Change, LockedOrder, append, latest, lock_order, recorded
 from adapters.mysql.orders import views
 from adapters.mysql.orders.address_changes import change_address
 from adapters.mysql.orders.backorders import active_lines
@@ -17,17 +17,24 @@ from adapters.mysql.orders.placing import RESERVED_STEP, place
 from adapters.mysql.orders.promises import BACKORDERED_FOR, promise_dispatch
 from adapters.mysql.orders.reservations import RESERVED_FOR
 from adapters.mysql.orders.shortening import take_available
+from adapters.mysql.orders.sweeping import anything_remains
 from adapters.mysql.orders.vouchers import release_use
 from adapters.mysql.payments.credit_balances import credit_of_order
 from adapters.mysql.payments.ledger import balances
 from adapters.mysql.tables.orders import order_events, orders, parcels
 from adapters.mysql.transactions import in_transaction
 from domain.catalog import TaxClass
-from domain.errors import CartChanged
+from domain.errors import CartChanged, NothingToAdopt
 from domain.events import EventType
 from domain.fulfilment import ParcelStatus
-from domain.ledger import Account
-from domain.orders import NOT_DELIVERED, WAITING_STATUSES, OrderStatus, PaymentStatus, status_after_parcels
+from domain.orders import (
+    FINAL_STATUSES,
+    NOT_DELIVERED,
+    WAITING_STATUSES,
+    OrderStatus,
+    PaymentStatus,
+    status_after_parcels,
+)
 from domain.replacements import of_the_order
 from schemas.address_changes import AddressRecorded, RecordAddress
 from schemas.checkout import Adoption, CheckoutInput, OnShortage, PricedOrder
@@ -48,6 +55,7 @@ from schemas.orders import (
 
 # A repeat violates either: both are of the same row, and the database says the one it has looked at first.
 _SAME_ORDER, _SAME_CART = "uq_orders_id", "uq_orders_cart_claim"
+_GOES_ON = (OrderStatus.PROCESSING, OrderStatus.ON_HOLD)
 
 
 class OrderStore:
@@ -117,10 +125,18 @@ class OrderStore:
         )
 
     def checkout_of(self, order_id: str, adoption: Adoption) -> CheckoutInput | None:
-        """The order as it is handed to the workflow that adopts it; None when it is not placed."""
+        """The order as it is handed to the workflow that adopts it; None when it is not placed.
+
+        Raises NothingToAdopt for one that has ended and is settled.
+        """
         with self._engine.connect() as connection:
             row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
-            return views.checkout(row, line_rows(connection, order_id), adoption) if row is not None else None
+            if row is None:
+                return None
+            if row.status in FINAL_STATUSES and not anything_remains(connection, order_id):
+                message = f"The order is {row.status}, and nothing of it is held, reserved or under way."
+                raise NothingToAdopt(message)
+            return views.checkout(row, line_rows(connection, order_id), adoption)
 
     def adopt(self, command: AdoptOrder) -> AdoptedOrder:
         """Record that a new workflow takes the order over; answers what is recorded of it. Raises NotFound."""
@@ -197,11 +213,6 @@ class OrderStore:
         cursor = str(rows[limit - 1].seq) if len(rows) > limit else None
         return OrderHistory(items=[views.order_event(row) for row in rows[:limit]], next_cursor=cursor)
 
-    def holds_money(self, order_id: str) -> bool:
-        """Whether something is authorized, by card or as store credit, that is neither captured nor voided."""
-        with self._engine.connect() as connection:
-            return balances(connection, order_id)[Account.HELD] + credit_of_order(connection, order_id).held > 0
-
     def _placed(self, order_id: str, asking: bool) -> OrderPlaced | None:
         with self._engine.connect() as connection:
             row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
@@ -228,8 +239,10 @@ def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:
     return [ShortLine.model_validate(line) for line in (connection.scalar(reserved) or {}).get("short", [])]
 
 
-def _target(connection: sa.Connection, command: RecordStatus) -> OrderStatus | None:
-    if command.status is None or command.event_type is not EventType.ORDER_PARTLY_CANCELLED:
+def _target(connection: sa.Connection, order: LockedOrder, command: RecordStatus) -> OrderStatus | None:
+    """Its parcels may have moved on while it awaited its payment, or was stopped in part."""
+    goes_on = order.status is OrderStatus.AWAITING_PAYMENT and command.status in _GOES_ON
+    if command.status is None or not (goes_on or command.event_type is EventType.ORDER_PARTLY_CANCELLED):
         return command.status
     rows = connection.execute(sa.select(parcels).where(parcels.c.order_id == command.order_id))
     return status_after_parcels(command.status, of_the_order(parcel_states(rows)))
@@ -253,7 +266,7 @@ def _record_status(connection: sa.Connection, command: RecordStatus, backordered
             command.event_type,
             command.actor,
             command.data,
-            status=_target(connection, command),
+            status=_target(connection, order, command),
             payment_status=command.payment_status,
             awaiting=command.awaiting.model_dump(mode="json") if command.awaiting else None,
         )

@@ -178,15 +178,22 @@ def write_off(
 def ship(connection: sa.Connection, order_id: str, parcel: int, actor: str) -> None:
     """Take the units of a dispatched parcel off the stock on hand. The caller holds the order's lock.
 
-    Raises UnknownReservation when nothing is reserved for it, or not all of it is allocated.
+    Raises UnknownReservation when nothing is reserved for it, or not all of it is allocated: what is allocated is then
+    taken off, and the rest waits no more, for a caller that records the dispatch all the same.
     """
     lines = active_lines(connection, order_id, parcel)
-    if not lines or any(line.backordered for line in lines):
+    if not lines:
         raise _unknown(order_id, parcel)
-    _end(connection, order_id, SHIPPED, [parcel])
+    missing = [line for line in lines if line.backordered]
     with stock_sheet(connection, {line.sku for line in lines}) as sheet:
+        for line in missing:
+            cause = Cause(actor, order_id, "dispatched before it was allocated")
+            release_units(connection, sheet, line, line.backordered, cause)
+        _end(connection, order_id, SHIPPED, [parcel])
         for line in lines:
-            sheet.move(MovementKind.SHIPPED, (line.sku, line.warehouse), line.quantity, Cause(actor, order_id))
+            sheet.move(MovementKind.SHIPPED, (line.sku, line.warehouse), line.allocated, Cause(actor, order_id))
+    if missing:
+        raise _unknown(order_id, parcel)
 
 
 def _release(

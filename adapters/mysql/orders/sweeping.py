@@ -1,27 +1,44 @@
 """Which orders should have a workflow, by what MySQL says of them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from adapters.mysql.clock import aware, naive
-from adapters.mysql.orders.orders import OrderStore
+from adapters.mysql.payments.credit_balances import credit_of_order
+from adapters.mysql.payments.ledger import balances
 from adapters.mysql.tables.orders import orders, parcels
+from adapters.mysql.tables.payments import credit_entries
+from adapters.mysql.tables.stock import reservations
 from domain.fulfilment import ParcelStatus
+from domain.ledger import Account
 from domain.orders import FINAL_STATUSES, OrderStatus, PaymentStatus
 
 Row = sa.Row[Any]
 _FINAL = sorted(FINAL_STATUSES)
 _OPEN = sorted(status.value for status in OrderStatus if status not in FINAL_STATUSES)
-_MAY_HOLD = (PaymentStatus.AUTHORIZED, PaymentStatus.PARTIALLY_CAPTURED, PaymentStatus.PARTIALLY_REFUNDED)
+# The ledger is asked whether anything is held. Of an order that was not paid it may be store credit alone.
+_MAY_HOLD = sa.or_(
+    orders.c.payment_status.in_(
+        (
+            PaymentStatus.AUTHORIZED,
+            PaymentStatus.PARTIALLY_CAPTURED,
+            PaymentStatus.PARTIALLY_REFUNDED,
+            PaymentStatus.DISPUTED,
+        )
+    ),
+    sa.and_(
+        orders.c.payment_status == PaymentStatus.NOT_PAID,
+        sa.exists().where(credit_entries.c.order_id == orders.c.id),
+    ),
+)
 _COLUMNS: tuple[sa.Column[Any], ...] = (
     orders.c.id,
     orders.c.number,
     orders.c.status,
-    orders.c.payment_status,
     orders.c.updated_at,
 )
 # Of an order that has ended: what was dispatched, and whatever is shipped in the place of another.
@@ -36,14 +53,17 @@ _UNDER_WAY = sa.or_(
 
 @dataclass(frozen=True)
 class Unfinished:
-    """An order that has not ended, or has and is not finished: parcels under way, money that may still be held."""
+    """An order that has not ended, or has and is not finished: parcels under way, money that is still held.
+
+    Of one that has not ended these are not looked up.
+    """
 
     order_id: str
     number: int
     status: OrderStatus
     changed_at: datetime
-    may_hold: bool
-    parcels: tuple[int, ...]
+    holds_money: bool = False
+    parcels: tuple[int, ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -57,13 +77,16 @@ class UnfinishedOrders:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def page(self, after: int, since: datetime, until: datetime, limit: int) -> list[Unfinished]:
+    def page(
+        self, after: int, since: datetime, until: datetime, limit: int, listed: Collection[str] = ()
+    ) -> list[Unfinished]:
         """The next orders in which nothing has happened since `until`; of those that have ended, before `since` is too
-        long ago.
+        long ago, but for those that are `listed`.
         """
         under_way = sa.exists().where(parcels.c.order_id == orders.c.id, _UNDER_WAY)
-        rest = sa.or_(orders.c.payment_status.in_(_MAY_HOLD), under_way)
-        ended = sa.and_(orders.c.status.in_(_FINAL), orders.c.updated_at >= naive(since), rest)
+        rest = sa.or_(_MAY_HOLD, under_way)
+        looked_at = sa.or_(orders.c.updated_at >= naive(since), orders.c.id.in_(listed))
+        ended = sa.and_(orders.c.status.in_(_FINAL), looked_at, rest)
         query = (
             sa.select(*_COLUMNS)
             .where(orders.c.number > after, orders.c.updated_at < naive(until))
@@ -74,13 +97,7 @@ class UnfinishedOrders:
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
             numbers = _under_way(connection, [row.id for row in rows])
-        return [_unfinished(row, numbers.get(row.id, ()), may_hold=self._may_hold(row)) for row in rows]
-
-    def _may_hold(self, row: Row) -> bool:
-        """Its payment status says so; refunded in part is also one of which nothing is held any more."""
-        if row.payment_status != PaymentStatus.PARTIALLY_REFUNDED:
-            return row.payment_status in _MAY_HOLD
-        return OrderStore(self._engine).holds_money(row.id)
+            return [_with_remains(connection, row, numbers.get(row.id, ())) for row in rows]
 
     def overdue(self, moment: datetime, expected: Mapping[OrderStatus, timedelta]) -> list[Unfinished]:
         """The orders in which nothing has happened for longer than is expected of their status."""
@@ -90,7 +107,7 @@ class UnfinishedOrders:
         ]
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(*_COLUMNS).where(sa.or_(*too_long)).order_by(orders.c.number)).all()
-        return [_unfinished(row, (), may_hold=row.payment_status in _MAY_HOLD) for row in rows]
+        return [_order(row) for row in rows]
 
     def ended(self, order_ids: Collection[str], until: datetime) -> dict[str, datetime]:
         """Those of the orders that had ended before `until`, and when they changed last."""
@@ -101,15 +118,29 @@ class UnfinishedOrders:
             return {row.id: aware(row.updated_at) for row in connection.execute(query)}
 
 
-def _unfinished(row: Row, parcels_under_way: Sequence[int], *, may_hold: bool) -> Unfinished:
-    return Unfinished(
-        row.id,
-        row.number,
-        OrderStatus(row.status),
-        aware(row.updated_at),
-        may_hold,
-        tuple(parcels_under_way),
-    )
+def anything_remains(connection: sa.Connection, order_id: str) -> bool:
+    """Whether a workflow of an order that has ended would have anything to do."""
+    under_way = sa.select(parcels.c.number).where(parcels.c.order_id == order_id, _UNDER_WAY)
+    reserved = sa.select(reservations.c.order_id).where(reservations.c.order_id == order_id, reservations.c.open)
+    if any(connection.execute(query.limit(1)).first() is not None for query in (under_way, reserved)):
+        return True
+    return _holds_money(connection, order_id)
+
+
+def _holds_money(connection: sa.Connection, order_id: str) -> bool:
+    """Whether something is authorized, by card or as store credit, that is neither captured nor voided."""
+    return balances(connection, order_id)[Account.HELD] + credit_of_order(connection, order_id).held > 0
+
+
+def _order(row: Row) -> Unfinished:
+    return Unfinished(row.id, row.number, OrderStatus(row.status), aware(row.updated_at))
+
+
+def _with_remains(connection: sa.Connection, row: Row, under_way: Sequence[int]) -> Unfinished:
+    order = _order(row)
+    if not order.has_ended:
+        return order
+    return replace(order, holds_money=_holds_money(connection, row.id), parcels=tuple(under_way))
 
 
 def _under_way(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, list[int]]:
