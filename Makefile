@@ -152,11 +152,12 @@ histories: setup ## record the workflow histories that are missing, for the repl
 	@echo "running an order down every path"
 	@$(BIN)/python -m dev.histories.record_histories
 
-check: setup ## check formatting, lint, types and import contracts
+check: setup ## check formatting, lint, types, import contracts and revisions of the schema
 	@echo "ruff format --check"; $(BIN)/ruff format --check .
 	@echo "ruff check"; $(BIN)/ruff check .
 	@echo "mypy"; $(BIN)/mypy
 	@echo "lint-imports"; $(BIN)/lint-imports
+	@echo "revisions of the schema"; $(BIN)/python -m dev.migration_rules
 
 format: setup ## format the code and apply lint fixes
 	@echo "formatting"

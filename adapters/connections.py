@@ -27,8 +27,26 @@ class Connections:
     elasticsearch: Elasticsearch
 
 
+# A statement that waits for a lock is refused before its connection is given up, which is before the activity that
+# runs it is (`workflows/options.py`, 20 s): so nothing goes on in the store for which nobody waits any more.
+_LOCK_WAIT_SECONDS = 5
+READ_SECONDS = 15
+# A change of the schema waits for those who use its table, and everybody else waits behind it: it soon lets them by.
+_DDL_LOCK_WAIT_SECONDS = 2
+
+
 def create_engine(settings: Settings, pool_size: int) -> sa.Engine:
     """The engine of this process; `pool_size` is how many threads use it, so that none waits for a connection."""
+    return _engine(settings, pool_size, READ_SECONDS, _LOCK_WAIT_SECONDS)
+
+
+def create_migration_engine(settings: Settings) -> sa.Engine:
+    """For changes of the schema, which take as long as they take: the server would go on with one that is given up."""
+    return _engine(settings, 2, None, _DDL_LOCK_WAIT_SECONDS)
+
+
+def _engine(settings: Settings, pool_size: int, read_seconds: int | None, lock_wait_seconds: int) -> sa.Engine:
+    waits = f"innodb_lock_wait_timeout={lock_wait_seconds}, lock_wait_timeout={lock_wait_seconds}"
     return sa.create_engine(
         settings.mysql_url.get_secret_value(),
         isolation_level="READ COMMITTED",
@@ -39,9 +57,9 @@ def create_engine(settings: Settings, pool_size: int) -> sa.Engine:
         pool_timeout=10,
         connect_args={
             "connect_timeout": 5,
-            "read_timeout": 30,
-            "write_timeout": 30,
-            "init_command": "SET time_zone='+00:00'",
+            "read_timeout": read_seconds,
+            "write_timeout": read_seconds,
+            "init_command": f"SET time_zone='+00:00', {waits}",
         },
     )
 

@@ -178,7 +178,7 @@ def _run(steps: Callable[[Connections], list[Step]], wait: float) -> None:
 
 def _migration(stores: Connections) -> Step:
     def act() -> str:
-        before, after = migrations.upgrade(stores.engine)
+        before, after = migrations.upgrade(stores.settings)
         return f"schema {after} was there" if before == after else f"schema {before or 'empty'} → {after}"
 
     return Step(

@@ -6,15 +6,27 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from adapters.connections import create_migration_engine
+from adapters.settings import Settings
+
 _LOCK = "order-engine-migrate"
 _LOCK_SECONDS = 120
 
 
-def upgrade(engine: sa.Engine) -> tuple[str | None, str | None]:
+def upgrade(settings: Settings) -> tuple[str | None, str | None]:
     """Run every revision still missing and answer (revision before, revision now); one process at a time does it.
 
-    Raises TimeoutError when another process holds the lock for two minutes.
+    A revision that was interrupted is run again. Raises TimeoutError when another process holds the lock for two
+    minutes, or a transaction a table for as long.
     """
+    engine = create_migration_engine(settings)
+    try:
+        return _upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+def _upgrade(engine: sa.Engine) -> tuple[str | None, str | None]:
     config = alembic_config()
     with engine.connect() as guard:
         # The lock belongs to its connection, so it is released when a process dies in the middle.

@@ -12,6 +12,8 @@ T = TypeVar("T")
 _DEADLOCK, _LOCK_WAIT_TIMEOUT = 1213, 1205
 _ATTEMPTS = 8
 _LONGEST_PAUSE = 0.1
+# With one more wait for a lock it is over before its activity is (`adapters/connections.py` has the whole sequence).
+_LAST_BEGINS_WITHIN_SECONDS = 10
 
 
 class TryAgain(sa.exc.TimeoutError):
@@ -26,12 +28,14 @@ def in_transaction(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
 
     The last attempt's failure is raised as it is: an outage to the caller.
     """
+    began = time.monotonic()
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with engine.begin() as connection:
                 return work(connection)
         except (TryAgain, sa.exc.OperationalError) as error:
-            if attempt == _ATTEMPTS or not _worth_another(error):
+            late = time.monotonic() - began > _LAST_BEGINS_WITHIN_SECONDS
+            if attempt == _ATTEMPTS or late or not _worth_another(error):
                 raise
         # Spread out, so that the same transactions do not collide again.
         time.sleep(random.uniform(0, _LONGEST_PAUSE * attempt / _ATTEMPTS))  # noqa: S311

@@ -9,22 +9,32 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from pydantic import SecretStr
 
+from adapters.connections import create_engine
 from adapters.mysql.migrate import alembic_config, upgrade
 from adapters.mysql.tables.schema import metadata
 from adapters.settings import Settings
 
 
 @pytest.fixture
-def empty(settings: Settings) -> Iterator[sa.Engine]:
-    """An engine on an empty database of its own."""
+def to_migrate(settings: Settings) -> Settings:
+    """For a database of its own."""
     url = sa.make_url(settings.mysql_url.get_secret_value())
-    name = f"{url.database}_migrations"
+    own = url.set(database=f"{url.database}_migrations").render_as_string(hide_password=False)
+    return settings.model_copy(update={"mysql_url": SecretStr(own)})
+
+
+@pytest.fixture
+def empty(to_migrate: Settings) -> Iterator[sa.Engine]:
+    """An engine on it, while it is empty."""
+    url = sa.make_url(to_migrate.mysql_url.get_secret_value())
+    name = url.database
     server = sa.create_engine(url.set(database=""), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name}"))
         connection.execute(sa.text(f"CREATE DATABASE {name} CHARACTER SET utf8mb4"))
-    engine = sa.create_engine(url.set(database=name))
+    engine = create_engine(to_migrate, 4)
     yield engine
     engine.dispose()
     with server.connect() as connection:
@@ -37,34 +47,34 @@ def _checks(engine: sa.Engine, table: str) -> set[str]:
     return {str(check["name"]) for check in found if "json_valid" not in check["sqltext"]}
 
 
-def test_migrated_schema_equals_the_tables(empty: sa.Engine) -> None:
-    upgrade(empty)
+def test_migrated_schema_equals_the_tables(empty: sa.Engine, to_migrate: Settings) -> None:
+    upgrade(to_migrate)
     with empty.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
 
-def test_every_check_constraint_of_the_tables_is_in_force(empty: sa.Engine) -> None:
-    upgrade(empty)
+def test_every_check_constraint_of_the_tables_is_in_force(empty: sa.Engine, to_migrate: Settings) -> None:
+    upgrade(to_migrate)
     spell = empty.dialect.identifier_preparer.format_constraint
     for table in metadata.tables.values():
         wanted = {spell(one) for one in table.constraints if isinstance(one, sa.CheckConstraint)}
         assert wanted == _checks(empty, table.name), table.name
 
 
-def test_upgrading_twice_changes_nothing(empty: sa.Engine) -> None:
-    before, after = upgrade(empty)
-    assert (before, upgrade(empty)) == (None, (after, after))
+def test_upgrading_twice_changes_nothing(empty: sa.Engine, to_migrate: Settings) -> None:
+    before, after = upgrade(to_migrate)
+    assert (before, upgrade(to_migrate)) == (None, (after, after))
 
 
-def test_two_processes_that_migrate_at_once_do_it_once(empty: sa.Engine) -> None:
+def test_two_processes_that_migrate_at_once_do_it_once(empty: sa.Engine, to_migrate: Settings) -> None:
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(upgrade, [empty, empty]))
+        results = list(pool.map(upgrade, [to_migrate, to_migrate]))
     assert sorted(json.dumps(before) for before, _ in results) == sorted([json.dumps(results[0][1]), "null"])
 
 
-def test_downgrading_leaves_no_table(empty: sa.Engine) -> None:
-    upgrade(empty)
+def test_downgrading_leaves_no_table(empty: sa.Engine, to_migrate: Settings) -> None:
+    upgrade(to_migrate)
     config = alembic_config()
     with empty.connect() as connection:
         config.attributes["connection"] = connection

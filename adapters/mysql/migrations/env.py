@@ -3,15 +3,22 @@
 import sqlalchemy as sa
 from alembic import context
 
-from adapters.connections import create_engine
+from adapters.connections import create_migration_engine
+from adapters.mysql.migrations.ddl import Interrupted
 from adapters.mysql.tables import catalog, identity, orders, payments, shared, stock  # noqa: F401 - they fill it
 from adapters.mysql.tables.schema import metadata
 from adapters.settings import load_settings
 
 
 def _run(connection: sa.Connection) -> None:
+    first = Interrupted()
     context.configure(
-        connection=connection, target_metadata=metadata, compare_type=True, transaction_per_migration=True
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        transaction_per_migration=True,
+        on_version_apply=first.is_over,
+        interrupted=first,
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -24,7 +31,7 @@ if context.is_offline_mode():
 elif (given := context.config.attributes.get("connection")) is not None:
     _run(given)
 else:
-    engine = create_engine(load_settings(), pool_size=1)
+    engine = create_migration_engine(load_settings())
     with engine.connect() as own:
         _run(own)
     engine.dispose()

@@ -27,14 +27,14 @@ users = table(
     sa.Column("token_version", sa.Integer, nullable=False, server_default="1"),
     sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("created_at", Moment, nullable=False),
-    sa.Column("closed_at", Moment, comment="personal data is erased then, the row stays for its orders"),
+    sa.Column("closed_at", Moment, index=True, comment="personal data is erased then, the row stays for its orders"),
     sa.Column("marketing_emails", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 user_roles = table(
     "user_roles",
     sa.Column("user_id", Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("role", Code, primary_key=True),
+    sa.Column("role", Code, primary_key=True, index=True),
 )
 
 oauth_clients = table(

@@ -50,6 +50,7 @@ stock_movements = table(
     sa.Column("movement_key", key(255), unique=True, comment="principal and Idempotency-Key of a posted movement"),
     sa.Column("occurred_at", Moment, nullable=False),
     sa.Index(None, "sku", "warehouse", "id"),
+    sa.Index(None, "sku", "id"),
     sa.Index(None, "order_id"),
 )
 
@@ -76,7 +77,7 @@ reservation_lines = table(
     sa.Column("backordered", sa.Integer, nullable=False, comment="units of the quantity that have yet to arrive"),
     sa.Column("state", Code, nullable=False, comment="active, released or shipped"),
     sa.Column("updated_at", Moment, nullable=False),
-    sa.Index(None, "sku", "warehouse", "state"),
+    sa.Index(None, "sku", "state", "warehouse"),
     sa.CheckConstraint("quantity > 0", name="quantity"),
     sa.CheckConstraint("backordered >= 0 AND backordered <= quantity", name="backordered"),
 )
