@@ -24,8 +24,9 @@ class UnrecordedOrder:
 def _own_order(order_id: str, asker: CurrentPrincipal, orders: Orders, keys: Keys) -> OrderView | UnrecordedOrder:
     if not is_uuid(order_id):
         raise NotFound("There is no such order.")
-    order = orders.get(order_id)
-    if order is not None and (order.customer_id == asker.id or may(asker, "orders:read_any")):
+    is_staff = may(asker, "orders:read_any")
+    order = orders.get(order_id, for_staff=is_staff)
+    if order is not None and (order.customer_id == asker.id or is_staff):
         return order
     if order is None:
         owned = keys.owner_of(order_id)

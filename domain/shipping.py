@@ -1,6 +1,6 @@
-"""Shipping methods: their destinations and tariffs."""
+"""Shipping methods: their destinations and tariffs, and by which service of the carrier a parcel goes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from domain.errors import UnknownShippingMethod
@@ -20,7 +20,8 @@ class Tariff:
 class ShippingMethod:
     """A shipping method: a tariff per zone and currency, and the heaviest order it accepts, in grams.
 
-    `carrier_service` is the carrier's word for it. Without one nobody would take its parcels, so it is never sold.
+    `carrier_services` are the carrier's services that keep its promise: the one that it is named after first, then what
+    is faster. Without one nobody would take its parcels, so it is never sold.
     `handling_hours` is how long a warehouse may take until it has dispatched a parcel whose goods are there.
     """
 
@@ -28,13 +29,13 @@ class ShippingMethod:
     name: str
     max_grams: int
     tariffs: Mapping[str, Mapping[str, Tariff]] = field(default_factory=dict)
-    carrier_service: str | None = None
+    carrier_services: tuple[str, ...] = ()
     handling_hours: int = 48
 
     def price(self, country: str, grams: int, currency: str) -> Money | None:
         """The price, or None when the carrier, the destination or the currency is not offered, or it is too heavy."""
         tariff = self.tariffs.get(zone_of(country), {}).get(currency)
-        if self.carrier_service is None or tariff is None or grams > self.max_grams:
+        if not self.carrier_services or tariff is None or grams > self.max_grams:
             return None
         started_kilograms = -(-grams // 1000)
         return Money(tariff.base + tariff.per_kilogram * started_kilograms, currency)
@@ -46,6 +47,15 @@ class ShippingOption:
 
     code: str
     name: str
+    price: Money
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What the carrier charges us for a parcel by one of its services."""
+
+    id: str
+    service: str
     price: Money
 
 
@@ -65,7 +75,7 @@ SHIPPING_METHODS: dict[str, ShippingMethod] = {
                 "eu": {"EUR": Tariff(390, 50), "USD": Tariff(450, 60), "GBP": Tariff(350, 45)},
                 "world": {"EUR": Tariff(1490, 400), "USD": Tariff(1690, 450), "GBP": Tariff(1290, 350)},
             },
-            carrier_service="standard",
+            carrier_services=("standard", "express"),
         ),
         ShippingMethod(
             "express",
@@ -75,7 +85,7 @@ SHIPPING_METHODS: dict[str, ShippingMethod] = {
                 "eu": {"EUR": Tariff(990, 120), "USD": Tariff(1150, 140), "GBP": Tariff(890, 105)},
                 "world": {"EUR": Tariff(3990, 900), "USD": Tariff(4490, 990), "GBP": Tariff(3490, 790)},
             },
-            carrier_service="express",
+            carrier_services=("express",),
             handling_hours=24,
         ),
         ShippingMethod(
@@ -83,16 +93,28 @@ SHIPPING_METHODS: dict[str, ShippingMethod] = {
             "Collect at a parcel shop",
             max_grams=20_000,
             tariffs={"eu": {"EUR": Tariff(290, 30), "USD": Tariff(340, 35), "GBP": Tariff(260, 25)}},
-            carrier_service="pickup",
+            carrier_services=("pickup",),
         ),
     )
 }
 
 
-def carrier_service(method: str) -> str:
-    """The carrier's word for a shipping method that was sold; a code without one is its own."""
+def carrier_services(method: str) -> tuple[str, ...]:
+    """The carrier's services for a shipping method that was sold; a code without any is the carrier's own word."""
     known = SHIPPING_METHODS.get(method)
-    return known.carrier_service if known and known.carrier_service else method
+    return known.carrier_services if known and known.carrier_services else (method,)
+
+
+def cheapest_rate(rates: Iterable[Rate], method: str) -> Rate | None:
+    """The cheapest of the rates that keep the promise of the shipping method; None when there is none.
+
+    Of equal ones it is the one of the service that was paid for, which also decides whose currency counts: amounts of
+    two currencies are not compared.
+    """
+    services = carrier_services(method)
+    kept = sorted((rate for rate in rates if rate.service in services), key=lambda rate: services.index(rate.service))
+    comparable = [rate for rate in kept if rate.price.currency == kept[0].price.currency]
+    return min(comparable, key=lambda rate: rate.price.amount, default=None)
 
 
 def shipping_options(country: str, grams: int, currency: str) -> list[ShippingOption]:

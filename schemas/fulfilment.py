@@ -2,9 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from domain.fulfilment import ParcelStatus
-from schemas.base import Address, Open, Payload
+from schemas.base import Address, Money, Open, Payload
 from schemas.checkout import CancelledLine
 from schemas.parcels import ParcelPlan
 from schemas.picking import ParcelPicked, PickParcel
@@ -44,13 +45,27 @@ class BookShipment(Payload):
     idempotency_key: str
 
 
-class ShipmentBooked(Payload):
-    """The carrier's answer: accepted, with its ids; or refused for good, with the reason."""
+class Shipment(Payload):
+    """What is known of the carrier's booking of a parcel: its ids and label, its service, and what it costs us."""
 
-    accepted: bool
     shipment_id: str | None = None
     tracking_number: str | None = None
     tracking_url: str | None = None
+    label_url: str | None = None
+    service: str | None = None
+    rate_id: str | None = None
+    cost: Money | None = None
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """All of this, for another message about the same shipment."""
+        return {name: getattr(self, name) for name in Shipment.model_fields}
+
+
+class ShipmentBooked(Shipment):
+    """The carrier's answer: accepted, with the shipment; or refused for good, with the reason."""
+
+    accepted: bool
     code: str | None = None
     message: str | None = None
 
@@ -68,7 +83,7 @@ class ShipmentCancelled(Payload):
     cancelled: bool
 
 
-class RecordParcel(Payload):
+class RecordParcel(Shipment):
     """Record the parcel's status, the order's derived status and the event, in one transaction.
 
     When the goods have left the warehouse, their reservation becomes a shipment in the same transaction. Repeat-safe
@@ -79,9 +94,6 @@ class RecordParcel(Payload):
     number: int
     status: ParcelStatus
     round: int = 1
-    shipment_id: str | None = None
-    tracking_number: str | None = None
-    tracking_url: str | None = None
     actor: str
     occurred_at: datetime | None = None
     data: dict[str, object] = {}
@@ -108,7 +120,7 @@ class FindShipment(Payload):
     number: int
 
 
-class ShipmentState(Payload):
+class ShipmentState(Shipment):
     """What the carrier says of a parcel when it is asked; the moment and place are those of its last event."""
 
     shipment_id: str
@@ -116,8 +128,6 @@ class ShipmentState(Payload):
     carrier_status: str | None = None  # one that is not ours
     occurred_at: datetime | None = None
     location: str | None = None
-    tracking_number: str | None = None
-    tracking_url: str | None = None
 
 
 class ShipmentFound(Payload):
@@ -216,15 +226,12 @@ class ParcelRecorded(Payload):
     refunded_at: datetime | None = None
 
 
-class RecordedParcel(Payload):
+class RecordedParcel(Shipment):
     """What is recorded of a parcel: its status and shipment, its present booking, how often it was in trouble, and
     what was picked.
     """
 
     status: ParcelStatus
-    shipment_id: str | None = None
-    tracking_number: str | None = None
-    tracking_url: str | None = None
     booking: int = 1
     exceptions: int = 0
     picked: ParcelPicked | None = None

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from domain.fulfilment import Demand, ParcelStatus
 from domain.parcels import Goods, PlannedParcel, without
-from schemas.base import Open, Payload
+from schemas.base import Money, Open, Payload
 from schemas.parcel_resolutions import ParcelResolution
 from schemas.stock import Warehouse
 
@@ -83,6 +83,14 @@ class ParcelLine(Payload):
         return self.model_copy(update={"quantity": self.quantity - units, "backordered": backordered})
 
 
+class ParcelShipment(Payload):
+    """By which service the carrier takes a parcel, what that costs the shop, and where its label is."""
+
+    service: str | None = None
+    cost: Money | None = None
+    label_url: str | None = None
+
+
 class ParcelView(Payload):
     """A parcel of an order; `resolution` says what was done about one that could not be delivered."""
 
@@ -91,6 +99,9 @@ class ParcelView(Payload):
     status: Open[ParcelStatus]
     tracking_number: str | None = None
     tracking_url: str | None = None
+    shipment: Annotated[
+        ParcelShipment | None, Field(description="The carrier's booking of it, while there is one; for staff alone.")
+    ] = None
     ship_by: Annotated[datetime | None, Field(description="Until when it is to be dispatched.")] = None
     late: Annotated[bool, Field(description="Whether it was not dispatched by then.")] = False
     backordered_until: Annotated[

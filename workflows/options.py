@@ -79,8 +79,9 @@ PROVIDER = LiveCallOptions(
     ),
 )
 
+# The carrier. A booking is a command and up to two questions, which have their time-outs in adapters/carrier.py.
 CARRIER = LiveCallOptions(
-    start_to_close_timeout=timedelta(seconds=30),
+    start_to_close_timeout=timedelta(seconds=60),
     heartbeat_timeout=_HEARTBEAT,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)

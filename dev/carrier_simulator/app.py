@@ -8,14 +8,16 @@ from html import escape
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from standardwebhooks import Webhook
 
 from dev.carrier_simulator.gateway import InFlight, problem, require_key, with_faults
+from dev.carrier_simulator.labels import label_of
 from dev.carrier_simulator.movement import Movement
+from dev.carrier_simulator.rates import Rates
 from dev.carrier_simulator.settings import Settings
 from dev.carrier_simulator.shipments import SCHEMA, Shipments
-from dev.carrier_simulator.wire import Advance, Booking, CarrierError, Json, Resend
+from dev.carrier_simulator.wire import Advance, Booking, CarrierError, Json, Resend, Shipment
 from dev.database import Database
 from dev.faults import Faults, fault_router
 from dev.outbox import DeliveryOptions, Outbox, Sign
@@ -26,7 +28,8 @@ def create_app(settings: Settings) -> FastAPI:
     """One simulator with its own database, outbox, timers and faults."""
     database = Database(settings.database, SCHEMA)
     outbox = Outbox(database, settings.webhook_url, _signer(settings.webhook_secret), "carrier_simulator")
-    shipments = Shipments(database, outbox, settings)
+    rates = Rates(database)
+    shipments = Shipments(database, outbox, rates, settings)
     movement, faults = Movement(shipments), Faults()
 
     @asynccontextmanager
@@ -42,6 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestLog, service="carrier_simulator")
     _add_errors(app)
     _add_api(app, settings, shipments, movement, faults)
+    _add_rates(app, settings, rates, faults)
     _add_control(app, shipments, movement, outbox)
     _add_pages(app, shipments)
     app.include_router(fault_router(faults))
@@ -110,6 +114,21 @@ def _add_api(app: FastAPI, settings: Settings, shipments: Shipments, movement: M
         return await with_faults(faults, "cancel", reference, lambda: JSONResponse(shipments.cancel(name)))
 
 
+def _add_rates(app: FastAPI, settings: Settings, rates: Rates, faults: Faults) -> None:
+    """What the carrier charges, and how tests let that expire."""
+
+    @app.post("/v1/rates")
+    async def quote(request: Request, shipment: Shipment) -> Response:
+        require_key(request, settings.api_key)
+        return await with_faults(
+            faults, "rates", shipment.reference, lambda: JSONResponse({"data": rates.quote(shipment)})
+        )
+
+    @app.post("/_control/rates/expire")
+    async def expire() -> Json:
+        return {"expired": rates.expire()}
+
+
 def _add_control(app: FastAPI, shipments: Shipments, movement: Movement, outbox: Outbox) -> None:
     """How tests move parcels and send their events again."""
 
@@ -165,9 +184,7 @@ def _add_pages(app: FastAPI, shipments: Shipments) -> None:
             f"<title>{escape(number)}</title><h1>{escape(number)}: {found[0]['status']}</h1><ol>{steps}</ol>"
         )
 
-    @app.get("/labels/{name}")
-    async def label(name: str) -> PlainTextResponse:
-        shipment = shipments.get(name)
-        to = shipment["ship_to"]
-        lines = [to["name"], to["line1"], to["line2"], f"{to['postal_code']} {to['city']}", to["region"], to["country"]]
-        return PlainTextResponse("\n".join([*filter(None, lines), "", shipment["tracking_number"]]) + "\n")
+    @app.get("/labels/{name}.pdf")
+    async def label(name: str) -> Response:
+        """For everybody who knows its address, as the id in it is not to be guessed."""
+        return Response(label_of(shipments.get(name)), media_type="application/pdf")

@@ -6,12 +6,13 @@ import secrets
 import time
 from datetime import UTC, datetime, timedelta
 
+from dev.carrier_simulator.rates import SCHEMA as RATES_SCHEMA
+from dev.carrier_simulator.rates import Rates, refuse_undeliverable
 from dev.carrier_simulator.settings import Settings
 from dev.carrier_simulator.wire import (
     FINAL,
     STATUSES,
     TROUBLE,
-    UNDELIVERABLE_POSTAL_CODE,
     WAITING_POSTAL_CODE,
     Advance,
     Booking,
@@ -25,6 +26,7 @@ from dev.outbox import Outbox
 
 SCHEMA = (
     OUTBOX_SCHEMA
+    + RATES_SCHEMA
     + """
 CREATE TABLE IF NOT EXISTS shipments (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, reference TEXT NOT NULL, key TEXT NOT NULL UNIQUE,
@@ -44,8 +46,9 @@ _PLACES = {"dispatched": "Origin depot", "in_transit": "Regional hub", "out_for_
 class Shipments:
     """The carrier's records. Every public method is one transaction."""
 
-    def __init__(self, database: Database, outbox: Outbox, settings: Settings) -> None:
+    def __init__(self, database: Database, outbox: Outbox, rates: Rates, settings: Settings) -> None:
         self._database = database
+        self._rates = rates
         self._outbox = outbox
         self._settings = settings
 
@@ -59,8 +62,7 @@ class Shipments:
                 raise CarrierError(422, "idempotency_key_reused", message)
             if known:
                 return self._as_booked(known["id"]), True
-            if booking.ship_to.postal_code == UNDELIVERABLE_POSTAL_CODE:
-                raise CarrierError(422, "address_undeliverable", "We do not deliver to this address.")
+            refuse_undeliverable(booking)
             return self._insert(booking, key, fingerprint), False
 
     def get(self, name: str) -> Json:
@@ -144,15 +146,17 @@ class Shipments:
 
     def _insert(self, booking: Booking, key: str, fingerprint: str) -> Json:
         name, number = f"shp_{secrets.token_hex(10)}", f"SIM{secrets.randbelow(10**12):012d}"
-        days = 2 if booking.service == "express" else 5
+        rate = self._rate_of(booking)
+        days = 2 if rate["service"] == "express" else 5
         body = {
             "id": name,
             "reference": booking.reference,
             "status": "booked",
-            "service": booking.service,
+            "service": rate["service"],
+            "rate": rate,
             "tracking_number": number,
             "tracking_url": f"{self._settings.public_url}/track/{number}",
-            "label_url": f"{self._settings.public_url}/labels/{name}",
+            "label_url": f"{self._settings.public_url}/labels/{name}.pdf",
             "estimated_delivery": (datetime.now(UTC) + timedelta(days=days)).date().isoformat(),
             "ship_from": booking.ship_from.model_dump(),
             "ship_to": booking.ship_to.model_dump(),
@@ -167,6 +171,12 @@ class Shipments:
         values = (name, booking.reference, key, fingerprint, number, json.dumps(body), time.time(), due)
         self._database.execute(sql, *values)
         return body
+
+    def _rate_of(self, booking: Booking) -> Json:
+        if booking.rate is not None:
+            return self._rates.get(booking.rate, booking)
+        assert booking.service is not None
+        return self._rates.of_service(booking.service, booking)
 
     def _as_booked(self, name: str) -> Json:
         row = self._database.row("SELECT body FROM shipments WHERE id=?", name)

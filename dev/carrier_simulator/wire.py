@@ -1,12 +1,13 @@
 """The carrier's API: the fields of a booking, the statuses of a shipment, its errors."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 Json = dict[str, Any]
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Service = Literal["standard", "express", "pickup"]
 Country = Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")]
 
 # The statuses of a parcel that is delivered; "cancelled" can follow the first, and what can go wrong the others.
@@ -15,9 +16,11 @@ STATUSES = ("booked", "dispatched", "in_transit", "out_for_delivery", "delivered
 TROUBLE = ("exception", "refused", "returned", "lost")
 FINAL = ("cancelled", "delivered", "returned", "lost")
 
-# Special postal codes: the first cannot be delivered to; parcels to the second move only by `advance`.
+# Special postal codes: the first cannot be delivered to; parcels to the second move only by `advance`; to the third
+# goes express alone.
 UNDELIVERABLE_POSTAL_CODE = "00000"
 WAITING_POSTAL_CODE = "11111"
+EXPRESS_ALONE_POSTAL_CODE = "22222"
 
 
 class Origin(BaseModel):
@@ -53,14 +56,26 @@ class Parcel(BaseModel):
     items: list[Item] = Field(min_length=1)
 
 
-class Booking(BaseModel):
-    """POST /v1/shipments."""
+class Shipment(BaseModel):
+    """What is shipped, from where to where: POST /v1/rates."""
 
     reference: Text
-    service: Literal["standard", "express", "pickup"]
     ship_from: Origin
     ship_to: Destination
     parcels: list[Parcel] = Field(min_length=1, max_length=50)
+
+
+class Booking(Shipment):
+    """POST /v1/shipments: by a rate that was quoted for it, or by a service at whatever it costs."""
+
+    service: Service | None = None
+    rate: Text | None = None
+
+    @model_validator(mode="after")
+    def _by_one_of_both(self) -> Self:
+        if (self.service is None) == (self.rate is None):
+            raise ValueError("name a rate or a service")
+        return self
 
 
 class Advance(BaseModel):

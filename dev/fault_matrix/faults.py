@@ -41,18 +41,24 @@ class CarrierAnswer(StrEnum):
     TIMES_OUT_AFTER = "timeout_after"
 
 
-CARRIER_OPERATIONS = {"book_shipment": "book", "cancel_shipment": "cancel"}
+# What an activity asks of the carrier.
+CARRIER_OPERATIONS = {"book_shipment": ("rates", "book"), "cancel_shipment": ("cancel",)}
 
 
 @dataclass(frozen=True)
 class Fault:
     """The first attempt at this activity fails in this way; where the order calls it more than once, the call whose
-    idempotency key ends in `step`.
+    idempotency key ends in `step`. A fault at the carrier names the operation that meets it as its `step`.
     """
 
     activity: str
     kind: Kind | CarrierAnswer
     step: str = ""
+
+    @property
+    def at(self) -> str:
+        """Where it strikes: the activity, and what that asks of the carrier when it is the carrier that fails."""
+        return f"{self.activity}: {self.step}" if isinstance(self.kind, CarrierAnswer) else self.activity
 
 
 class Faults:
@@ -108,7 +114,7 @@ class CarrierFault:
         self._address = f"{carrier}/_control/faults"
         body = {
             "kind": fault.kind,
-            "match": {"operation": CARRIER_OPERATIONS[fault.activity], "reference": reference},
+            "match": {"operation": fault.step, "reference": reference},
             "seconds": 1.5 * TIMEOUT.total_seconds() if fault.kind.startswith("timeout") else 0,
         }
         self._id = httpx2.post(self._address, json=body, timeout=30).raise_for_status().json()["id"]

@@ -54,7 +54,7 @@ class Outcome:
     def title(self) -> str:
         """The cell and the order."""
         fault, scenario = self.cell.fault, self.cell.scenario
-        return f"{fault.activity} {fault.kind}, {scenario.name}, {self.cell.course} ({self.order_id})"
+        return f"{fault.at} {fault.kind}, {scenario.name}, {self.cell.course} ({self.order_id})"
 
 
 async def retry_until_answered(call: Callable[[], Awaitable[T]]) -> T:

@@ -217,7 +217,9 @@ def cells(activities: list[str]) -> list[Cell]:
     calls = [(name, "", _LEADS_TO.get(name, DELIVERED)) for name in names]
     running = [call for call in [*calls, *_OTHER_CALLS] if call[2].target is Target.ORDER]
     on_stores = [call for call in calls if call in running and call[0] not in _CALL_OUTSIDE]
-    of_the_carrier = [call for call in calls if call[0] in CARRIER_OPERATIONS]
+    of_the_carrier = [
+        (name, operation, scenario) for name, _, scenario in calls for operation in CARRIER_OPERATIONS.get(name, ())
+    ]
     faults: list[tuple[tuple[str, str, Scenario], Kind | CarrierAnswer]] = [
         *product([*calls, *_OTHER_CALLS], RETRIED),
         *product(on_stores, [Kind.INVALID_DATA]),

@@ -28,7 +28,7 @@ def _table(kinds: type[Kind] | type[CarrierAnswer], outcomes: Sequence[Outcome])
 
 
 def _row(outcome: Outcome) -> tuple[str, str]:
-    return outcome.cell.fault.activity, outcome.cell.scenario.name
+    return outcome.cell.fault.at, outcome.cell.scenario.name
 
 
 def _shown(outcome: Outcome | None) -> str:

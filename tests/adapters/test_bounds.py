@@ -36,7 +36,8 @@ CUT = {
 VALIDATED = {"orders.email"}
 # The provider's and the carrier's own ids: cut they would name something else.
 IDS = {
-    *(f"parcels.{name}" for name in ("shipment_id", "tracking_number", "tracking_url")),
+    *(f"parcels.{name}" for name in ("shipment_id", "tracking_number", "tracking_url", "label_url", "rate_id")),
+    "parcels.carrier_service",
     *("payment_entries.provider_id", "refund_parts.provider_id", "refund_parts.provider_refund_id"),
     *("disputes.id", "disputes.payment_id", "flagged_webhooks.event_id", "flagged_webhooks.payment_id"),
     *(f"payment_differences.{name}" for name in ("subject", "order_id", "payment_id", "live_key")),
@@ -44,7 +45,7 @@ IDS = {
 # Written by our own code: codes, keys, actors.
 OURS = {
     *("currency", "cart_claim", "step", "actor", "idempotency_key", "movement_key", "reviewed_by", "country"),
-    *("workflow_id", "task_key", "resolved_by"),
+    *("workflow_id", "task_key", "resolved_by", "shipping_cost_currency"),
 }
 SEEDED = {"warehouses.name"}
 

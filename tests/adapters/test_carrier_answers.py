@@ -54,12 +54,12 @@ def reference_of(command: BookShipment) -> str:
 def call(carrier: Carrier, operation: str, command: BookShipment) -> object:
     """The operation for a parcel that is booked already, so that each could succeed."""
     shipment_id = carrier.book(command).shipment_id if operation == "cancel" else None
-    if operation == "book":
+    if operation in ("rates", "book"):
         return carrier.book(command)
     return carrier.cancel(cancellation(shipment_id)) if shipment_id else carrier.retrieve(reference_of(command))
 
 
-@pytest.mark.parametrize("operation", ["book", "cancel", "find"])
+@pytest.mark.parametrize("operation", ["rates", "book", "cancel", "find"])
 @pytest.mark.parametrize(
     ("status", "code", "meaning"),
     [
@@ -90,8 +90,9 @@ def test_what_an_error_means(
 
 
 def test_only_a_known_code_refuses_a_booking(carrier: Carrier, arm: Arm) -> None:
-    arm("422", "book", code="address_undeliverable")
-    assert not carrier.book(booking()).accepted
+    for operation in ("rates", "book"):
+        arm("422", operation, code="address_undeliverable")
+        assert not carrier.book(booking()).accepted
     arm("409", "book", code=ANYTHING)
     with pytest.raises(Misuse):
         carrier.book(booking())
@@ -104,6 +105,30 @@ def test_any_conflict_but_a_running_request_is_too_late_to_cancel(carrier: Carri
     assert not carrier.cancel(cancellation(shipment_id)).cancelled
 
 
+@pytest.mark.parametrize("code", ["rate_expired", "idempotency_key_reused"])
+def test_a_rate_that_expired_is_asked_for_again_and_an_unknown_key_is_a_mistake(
+    carrier: Carrier, arm: Arm, code: str
+) -> None:
+    command = booking()
+    arm("422", "book", code=code)
+    with pytest.raises(OUTAGE if code == "rate_expired" else MISTAKE):
+        carrier.book(command)
+    assert carrier.book(command).accepted
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [("malformed", "id"), *(("lacking", field) for field in ("id", "service", "amount", "currency"))]
+    + [("too_long", field) for field in ("id", "amount", "currency")],
+)
+def test_rates_that_cannot_be_read_are_an_outage(carrier: Carrier, arm: Arm, kind: str, field: str) -> None:
+    command = booking()
+    arm(kind, "rates", field=field)
+    with pytest.raises(CarrierUnavailable, match="cannot be read"):
+        carrier.book(command)
+    assert carrier.book(command).accepted
+
+
 @pytest.mark.parametrize("operation", ["book", "find"])
 @pytest.mark.parametrize(
     ("kind", "field"), [("malformed", "id"), ("lacking", "id"), ("too_long", "id"), ("lacking", "status")]
@@ -112,7 +137,8 @@ def test_an_answer_that_cannot_be_used_is_an_outage(
     *, carrier: Carrier, arm: Arm, operation: str, kind: str, field: str
 ) -> None:
     command = booking()
-    carrier.book(command)
+    if operation == "find":
+        carrier.book(command)
     arm(kind, operation, field=field)
     if (operation, field) == ("book", "status"):
         assert carrier.book(command).accepted  # a booking needs no status
@@ -123,12 +149,12 @@ def test_an_answer_that_cannot_be_used_is_an_outage(
 
 
 @pytest.mark.parametrize("kind", ["lacking", "too_long"])
-@pytest.mark.parametrize("field", ["tracking_number", "tracking_url"])
+@pytest.mark.parametrize("field", ["tracking_number", "tracking_url", "label_url", "rate"])
 def test_what_is_only_shown_and_does_not_fit_is_left_out(carrier: Carrier, arm: Arm, kind: str, field: str) -> None:
     arm(kind, "book", field=field)
     booked = carrier.book(booking())
     assert booked.accepted
-    assert getattr(booked, field) is None
+    assert getattr(booked, "cost" if field == "rate" else field) is None
     assert booked.tracking_number or booked.tracking_url
 
 

@@ -1,5 +1,6 @@
 """The carrier simulator over HTTP, its webhooks checked by the Standard Webhooks library."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from dev.carrier_simulator.app import create_app
 from dev.carrier_simulator.settings import Settings
 from tests.dev.conftest import Eventually, RunApp, WebhookReceiver
+from tests.fixture_types import Json
 
 KEY = "development-carrier"
 SECRET = "whsec_ZGV2ZWxvcG1lbnQtY2Fycmllci1zZWNyZXQ="
@@ -30,14 +32,21 @@ class Carrier:
         self.client = httpx2.Client(base_url=self.app.url, headers={"Authorization": f"Bearer {KEY}"})
 
     def book(self, key: str = "k1", postal_code: str = "10115", **changes: object) -> httpx2.Response:
-        to = {"name": "Ada", "line1": "Street 1", "city": "Berlin", "postal_code": postal_code, "country": "DE"}
-        parcels = [{"weight_grams": 1200, "items": [{"sku": "SKU-1", "quantity": 2}]}]
-        origin = {"country": "DE", "warehouse": "BER"}
-        body = {"reference": "o1", "service": "standard", "ship_from": origin, "ship_to": to, "parcels": parcels}
-        return self.client.post("/v1/shipments", json=body | changes, headers={"Idempotency-Key": key})
+        by = {} if "rate" in changes else {"service": "standard"}
+        body = self._shipment(postal_code) | by | changes
+        return self.client.post("/v1/shipments", json=body, headers={"Idempotency-Key": key})
+
+    def rates(self, **changes: object) -> httpx2.Response:
+        return self.client.post("/v1/rates", json=self._shipment("10115") | changes)
 
     def control(self, name: str, action: str, body: dict[str, object]) -> httpx2.Response:
         return self.client.post(f"/_control/shipments/{name}/{action}", json=body)
+
+    def _shipment(self, postal_code: str) -> Json:
+        to = {"name": "Ada", "line1": "Street 1", "city": "Berlin", "postal_code": postal_code, "country": "DE"}
+        parcels = [{"weight_grams": 1200, "items": [{"sku": "SKU-1", "quantity": 2}]}]
+        origin = {"country": "DE", "warehouse": "BER"}
+        return {"reference": "o1", "ship_from": origin, "ship_to": to, "parcels": parcels}
 
 
 @pytest.fixture
@@ -63,7 +72,65 @@ def test_a_parcel_travels_by_itself(carrier: Carrier, hooks: WebhookReceiver, ev
             Webhook(SECRET).verify(raw + b" ", headers)
     assert carrier.client.get(f"/v1/shipments/{body['id']}").json()["status"] == "delivered"
     assert "delivered" in carrier.client.get(f"/track/{body['tracking_number']}").text
-    assert "Berlin" in carrier.client.get(f"/labels/{body['id']}").text
+    label = httpx2.get(body["label_url"].replace(carrier.settings.public_url, carrier.app.url))  # without the key
+    assert label.headers["content-type"] == "application/pdf"
+    assert_is_pdf(label.content, b"(10115 Berlin)", body["tracking_number"].encode())
+    assert httpx2.get(f"{carrier.app.url}/labels/shp_other.pdf").status_code == 404
+
+
+def assert_is_pdf(document: bytes, *shown: bytes) -> None:
+    assert document.startswith(b"%PDF-1.4\n")
+    assert document.endswith(b"%%EOF\n")
+    table = int(document.split(b"startxref\n")[1].split()[0])
+    assert document[table:].startswith(b"xref\n0 6\n")
+    offsets = [int(line.split()[0]) for line in document[table:].splitlines()[3:8]]
+    assert [document[offset:].split()[0] for offset in offsets] == [b"1", b"2", b"3", b"4", b"5"]
+    for text in shown:
+        assert text in document
+
+
+def test_rates_are_by_weight_and_country(carrier: Carrier) -> None:
+    def prices(country: str = "DE", grams: int = 1200, postal_code: str = "10115") -> dict[str, int]:
+        to = {"name": "Ada", "line1": "Street 1", "city": "Berlin", "postal_code": postal_code, "country": country}
+        parcels = [{"weight_grams": grams, "items": [{"sku": "SKU-1", "quantity": 2}]}]
+        quoted = carrier.rates(ship_to=to, parcels=parcels).json()["data"]
+        assert all(rate["expires_at"] and rate["currency"] == "EUR" for rate in quoted)
+        return {rate["service"]: rate["amount"] for rate in quoted}
+
+    assert prices() == {"standard": 420, "express": 1110, "pickup": 0}
+    assert prices("FR") == {"standard": 840, "express": 2220, "pickup": 0}
+    assert prices("US") == {"standard": 2100, "express": 5550, "pickup": 0}
+    assert prices(grams=20_001) == {"standard": 1180, "express": 3200}
+    assert prices(grams=100_001).keys() == {"standard"}
+    assert prices(postal_code="22222").keys() == {"express"}
+
+
+def test_a_rate_is_booked_for_what_it_was_quoted_for(carrier: Carrier) -> None:
+    quoted = {rate["service"]: rate for rate in carrier.rates().json()["data"]}
+    by_express = carrier.book("a", rate=quoted["express"]["id"])
+    assert by_express.status_code == 201
+    rate = {"id": quoted["express"]["id"], "service": "express", "amount": 1110, "currency": "EUR"}
+    assert (by_express.json()["service"], by_express.json()["rate"]) == ("express", rate)
+    assert carrier.book("b").json()["rate"] == {"id": None, "service": "standard", "amount": 420, "currency": "EUR"}
+    standard = quoted["standard"]["id"]
+    other = carrier.book("c", postal_code="11111", rate=standard)
+    assert (other.status_code, other.json()["code"]) == (422, "rate_mismatch")
+    assert carrier.book("c", rate=standard, service="standard").json()["code"] == "invalid_request"
+    assert carrier.book("c", postal_code="22222", service="pickup").json()["code"] == "service_unavailable"
+    assert carrier.client.post("/_control/rates/expire").json() == {"expired": 3}
+    late = carrier.book("c", rate=standard)
+    assert (late.status_code, late.json()["code"]) == (422, "rate_expired")
+    assert carrier.book("a", rate=quoted["express"]["id"]).json() == by_express.json()
+    assert carrier.book("a", rate=standard).json()["code"] == "idempotency_key_reused"
+
+
+def test_no_rates_for_strangers_and_addresses_nobody_delivers_to(carrier: Carrier) -> None:
+    to = {"name": "Ada", "line1": "Street 1", "city": "Berlin", "postal_code": "00000", "country": "DE"}
+    refused = carrier.rates(ship_to=to)
+    assert (refused.status_code, refused.json()["code"]) == (422, "address_undeliverable")
+    assert carrier.rates(parcels=[]).json()["code"] == "invalid_request"
+    carrier.client.headers["Authorization"] = "Bearer wrong"
+    assert carrier.rates().status_code == 401
 
 
 def test_one_key_books_once(carrier: Carrier) -> None:
@@ -192,11 +259,12 @@ def test_events_come_late_and_twice(carrier: Carrier, hooks: WebhookReceiver, ev
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 422, 425, 429, 500])
-@pytest.mark.parametrize("operation", ["book", "cancel", "find"])
+@pytest.mark.parametrize("operation", ["rates", "book", "cancel", "find"])
 def test_every_operation_can_be_refused(carrier: Carrier, operation: str, status: int) -> None:
     name = carrier.book("first", postal_code="11111").json()["id"]
     fault = {"kind": str(status), "match": {"operation": operation}}
-    calls = {
+    calls: dict[str, Callable[[], httpx2.Response]] = {
+        "rates": carrier.rates,
         "book": lambda: carrier.book("second", postal_code="11111"),
         "cancel": lambda: carrier.client.post(f"/v1/shipments/{name}/cancel"),
         "find": lambda: carrier.client.get("/v1/shipments", params={"reference": "o1"}),

@@ -293,7 +293,7 @@ def test_less_than_a_card_network_takes_is_refused(amount: int) -> None:
 
 
 def test_a_method_no_carrier_takes_is_not_sold(monkeypatch: pytest.MonkeyPatch) -> None:
-    without = replace(SHIPPING_METHODS["pickup"], carrier_service=None)
+    without = replace(SHIPPING_METHODS["pickup"], carrier_services=())
     monkeypatch.setitem(SHIPPING_METHODS, "pickup", without)
     assert [option.code for option in shipping_options("DE", 500, "EUR")] == ["standard", "express"]
     with pytest.raises(UnknownShippingMethod):

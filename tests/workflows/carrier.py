@@ -22,6 +22,10 @@ class CarrierControl:
         """Where a parcel's shipments go, the oldest first."""
         return [one["ship_to"] for one in self._shipments(order_id, parcel)]
 
+    def rates(self, order_id: str, parcel: int = 1) -> list[Json]:
+        """What a parcel's shipments were booked by, the oldest first."""
+        return [one["rate"] for one in self._shipments(order_id, parcel)]
+
     async def booked(self, order_id: str, *parcels: int) -> None:
         await until(lambda: all(self.statuses(order_id, parcel) for parcel in parcels or (1,)))
 

@@ -24,7 +24,7 @@ from schemas.picking import ParcelPicked, PickParcel
 from workflows.names import PARCEL_UPDATED, order_workflow_id
 from workflows.signals import signal_if_open
 from workflows.stores import on_store
-from workflows.timeline import Timeline
+from workflows.timeline import Timeline, money
 
 NO_SCAN_FOR = timedelta(days=5)
 _SCANS, _DOOR, _STOCK = "scans", "refused at the door", "stock"  # what an operator is needed about
@@ -55,12 +55,7 @@ class ParcelRecord:
         self.status, self.booking, self._exceptions = found.status, found.booking, found.exceptions
         self.picked = found.picked
         self._refunded_at = found.refunded_at
-        self.shipment = ShipmentBooked(
-            accepted=found.shipment_id is not None,
-            shipment_id=found.shipment_id,
-            tracking_number=found.tracking_number,
-            tracking_url=found.tracking_url,
-        )
+        self.shipment = ShipmentBooked(accepted=found.shipment_id is not None, **found.known)
         self._timeline.add(f"taken over: {self.status}")
         if self.status.was_dispatched or self.status.is_final:
             await self.signal_order()
@@ -69,7 +64,7 @@ class ParcelRecord:
         """The carrier has answered the booking: it takes the parcel, or refuses it for good."""
         self.shipment = shipment
         if shipment.accepted:
-            await self.record(ParcelStatus.BOOKED, SYSTEM_ACTOR)
+            await self._record_booking()
         else:
             data = {"code": shipment.code, "message": shipment.message}
             await self.record(ParcelStatus.REFUSED, CARRIER_ACTOR, data=data)
@@ -84,7 +79,7 @@ class ParcelRecord:
     async def found_booked(self, state: ShipmentState) -> None:
         """The carrier was asked and has a booking that was never recorded."""
         self._take_over(state)
-        await self.record(ParcelStatus.BOOKED, SYSTEM_ACTOR)
+        await self._record_booking()
 
     async def booking_cancelled(self, shipment_id: str | None) -> None:
         """The carrier has cancelled it, perhaps for a workflow that died before it could record that: the next one is
@@ -145,12 +140,10 @@ class ParcelRecord:
             number=self._job.parcel.number,
             status=status,
             round=self._round(status),
-            shipment_id=self.shipment.shipment_id,
-            tracking_number=self.shipment.tracking_number,
-            tracking_url=self.shipment.tracking_url,
             actor=actor,
             occurred_at=occurred_at,
             data={**({"location": location} if location else {}), **(data or {})},
+            **self.shipment.known,
         )
         recorded = await on_store(FulfilmentActivities.record_parcel, command, text, self._timeline)
         self.status, self._last_scan = recorded.status, workflow.now()
@@ -219,6 +212,12 @@ class ParcelRecord:
         extra = {"parcel": self._job.parcel.number, "about": about}
         workflow.logger.error("needs operator: a parcel is not as it should be", extra=extra)
 
+    async def _record_booking(self) -> None:
+        await self.record(ParcelStatus.BOOKED, SYSTEM_ACTOR)
+        service, cost = self.shipment.service, self.shipment.cost
+        if service is not None and cost is not None:
+            self._timeline.add(f"by {service} for {money(cost.amount, cost.currency)}")
+
     async def _refused_at_the_door(self, report: CarrierEvent | ShipmentState) -> None:
         """Its recipient does not take it, so it comes back, unless they change their mind."""
         self._note("refused by its recipient", report)
@@ -233,12 +232,7 @@ class ParcelRecord:
         self.needs_operator("its recipient has refused it: it comes back to us", _DOOR)
 
     def _take_over(self, state: ShipmentState) -> None:
-        self.shipment = ShipmentBooked(
-            accepted=True,
-            shipment_id=state.shipment_id,
-            tracking_number=state.tracking_number,
-            tracking_url=state.tracking_url,
-        )
+        self.shipment = ShipmentBooked(accepted=True, **state.known)
 
     def _is_newer(self, report: CarrierEvent | ShipmentState) -> bool:
         at = _moment(report)

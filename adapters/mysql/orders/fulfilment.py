@@ -13,6 +13,7 @@ from adapters.mysql.history import Change, LockedOrder, append, lock_order, reco
 from adapters.mysql.orders.order_rows import parcel_row, parcel_states, this_parcel
 from adapters.mysql.orders.reducing import reduce_parcel
 from adapters.mysql.orders.reservations import ship
+from adapters.mysql.orders.views import shipping_cost
 from adapters.mysql.tables.orders import order_events, parcels
 from adapters.mysql.transactions import in_transaction
 from domain.errors import NotFound, UnknownReservation
@@ -20,7 +21,7 @@ from domain.events import parcel_event
 from domain.fulfilment import ParcelStatus, may_become
 from domain.orders import fulfilment_status, status_after_parcels, status_after_replacement
 from domain.replacements import of_the_order, standing
-from schemas.fulfilment import ParcelRecorded, ParcelReduced, RecordedParcel, RecordParcel, ReduceParcel
+from schemas.fulfilment import ParcelRecorded, ParcelReduced, RecordedParcel, RecordParcel, ReduceParcel, Shipment
 
 
 class Parcels:
@@ -42,9 +43,7 @@ class Parcels:
         ended = 1 if booked and row.status == ParcelStatus.ON_HOLD else 0  # the next booking is another
         return RecordedParcel(
             status=ParcelStatus(row.status),
-            shipment_id=row.shipment_id,
-            tracking_number=row.tracking_number,
-            tracking_url=row.tracking_url,
+            **_shipment(row),
             booking=max(1, booked + ended),
             exceptions=times[ParcelStatus.EXCEPTION],
             picked=row.picked,
@@ -66,7 +65,7 @@ class Parcels:
             if not may_become(before, command.status) or recorded(connection, command.order_id, step):
                 until = self._refunded_at(before, row.updated_at)
                 return ParcelRecorded(number=command.number, status=before, refunded_at=until)
-            _write(connection, command)
+            _write(connection, command, row.shipment_id)
             leaves = command.status.was_dispatched and not before.was_dispatched
             not_reserved = leaves and not _shipped(connection, command)
             missing = {"not_reserved": True} if not_reserved else {}
@@ -74,7 +73,7 @@ class Parcels:
                 step=step,
                 type=parcel_event(command.status),
                 actor=command.actor,
-                data={"parcel": command.number, **_tracking(command), **command.data, **missing},
+                data={"parcel": command.number, **_shown(command), **command.data, **missing},
                 **_statuses(order, rows, command),
                 occurred_at=command.occurred_at,
             )
@@ -121,15 +120,46 @@ def _shipped(connection: sa.Connection, command: RecordParcel) -> bool:
     return True
 
 
-def _write(connection: sa.Connection, command: RecordParcel) -> None:
-    values = {"shipment_id": command.shipment_id, **_tracking(command)}
+def _write(connection: sa.Connection, command: RecordParcel, booked: str | None) -> None:
+    """Its status, and what is known of its shipment: all of it for another booking, else what is more."""
+    another = command.shipment_id not in (None, booked)
+    values = {name: value for name, value in _columns(command).items() if another or value is not None}
     connection.execute(
         sa.update(parcels)
         .where(this_parcel(command.order_id, command.number))
-        .values(status=command.status, updated_at=now(), **{name: value for name, value in values.items() if value})
+        .values(status=command.status, updated_at=now(), **values)
     )
 
 
-def _tracking(command: RecordParcel) -> dict[str, str]:
+def _columns(shipment: Shipment) -> dict[str, str | int | None]:
+    cost = shipment.cost
+    return {
+        "shipment_id": shipment.shipment_id,
+        "tracking_number": shipment.tracking_number,
+        "tracking_url": shipment.tracking_url,
+        "label_url": shipment.label_url,
+        "carrier_service": shipment.service,
+        "rate_id": shipment.rate_id,
+        "shipping_cost": cost.amount if cost else None,
+        "shipping_cost_currency": cost.currency if cost else None,
+    }
+
+
+def _shipment(row: sa.Row[Any]) -> dict[str, Any]:
+    return {
+        "shipment_id": row.shipment_id,
+        "tracking_number": row.tracking_number,
+        "tracking_url": row.tracking_url,
+        "label_url": row.label_url,
+        "service": row.carrier_service,
+        "rate_id": row.rate_id,
+        "cost": shipping_cost(row),
+    }
+
+
+def _shown(command: RecordParcel) -> dict[str, str]:
+    """What the history shows to everybody: neither label nor cost."""
     values = {"tracking_number": command.tracking_number, "tracking_url": command.tracking_url}
+    if command.status is ParcelStatus.BOOKED:
+        values["service"] = command.service
     return {name: value for name, value in values.items() if value}

@@ -148,8 +148,8 @@ class OrderStore:
         assert placed is not None
         return AdoptedOrder(status=status, payment_status=payment_status, placed=placed, parcels=statuses)
 
-    def get(self, order_id: str) -> OrderView | None:
-        """The order in full."""
+    def get(self, order_id: str, *, for_staff: bool = False) -> OrderView | None:
+        """The order in full; `for_staff` with what the carrier charges for its parcels, and their labels."""
         with self._engine.connect() as connection:
             row = connection.execute(sa.select(orders).where(orders.c.id == order_id)).one_or_none()
             if row is None:
@@ -168,7 +168,10 @@ class OrderStore:
             )
             failed = any(ParcelStatus(parcel.status).failed_delivery for parcel in parcel_rows)
             done = resolutions_of(connection, order_id) if failed else {}
-        shown = [views.parcel_view(parcel, backordered, done.get(parcel.number)) for parcel in parcel_rows]
+        shown = [
+            views.parcel_view(parcel, backordered, done.get(parcel.number), for_staff=for_staff)
+            for parcel in parcel_rows
+        ]
         return views.order_view(row, lines, shown, backordered, money)
 
     def existing(self, order_ids: Collection[str]) -> set[str]:

@@ -14,7 +14,7 @@ from schemas.base import Address, Money
 from schemas.checkout import Adoption, CheckoutInput, OrderLineInput, PricedOrder
 from schemas.orders import OrderEvent, OrderLineView, OrderSummary, OrderView, PaymentBalance, PaymentPart
 from schemas.parcel_resolutions import ParcelResolution
-from schemas.parcels import ParcelLine, ParcelPlan, ParcelView
+from schemas.parcels import ParcelLine, ParcelPlan, ParcelShipment, ParcelView
 
 Row = sa.Row[Any]
 _SAME_IN_CHECKOUT = (
@@ -168,14 +168,28 @@ def _line_view(row: Row, currency: str, backordered: int, cancelled: int) -> Ord
     )
 
 
-def parcel_view(row: Row, backordered: Backordered, resolution: ParcelResolution | None) -> ParcelView:
-    """A parcel, with what was done about it when it could not be delivered."""
+def shipping_cost(row: Row) -> Money | None:
+    """What the carrier charges for a parcel, as far as it is known."""
+    if row.shipping_cost is None:
+        return None
+    return Money(amount=row.shipping_cost, currency=row.shipping_cost_currency)
+
+
+def parcel_view(
+    row: Row, backordered: Backordered, resolution: ParcelResolution | None, *, for_staff: bool
+) -> ParcelView:
+    """A parcel, with what was done about it when it could not be delivered; its booking `for_staff` alone."""
+    status = ParcelStatus(row.status)
+    is_booked = row.shipment_id is not None and not (status.is_without_booking or status.is_stopped)
     return ParcelView(
         number=row.number,
         warehouse=row.warehouse,
         status=row.status,
         tracking_number=row.tracking_number,
         tracking_url=row.tracking_url,
+        shipment=ParcelShipment(service=row.carrier_service, cost=shipping_cost(row), label_url=row.label_url)
+        if for_staff and is_booked
+        else None,
         ship_by=aware(row.ship_by) if row.ship_by else None,
         late=row.late_at is not None,
         backordered_until=aware(row.backordered_until) if row.backordered_until else None,

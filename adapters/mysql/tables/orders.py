@@ -72,6 +72,11 @@ parcels = table(
     sa.Column("shipment_id", sa.String(100), unique=True),
     sa.Column("tracking_number", sa.String(100)),
     sa.Column("tracking_url", sa.String(500)),
+    sa.Column("label_url", sa.String(500)),
+    sa.Column("carrier_service", sa.String(64), comment="what the present booking was made by, and by which rate"),
+    sa.Column("rate_id", sa.String(100)),
+    sa.Column("shipping_cost", Amount, comment="what the carrier charges us for the present booking"),
+    sa.Column("shipping_cost_currency", sa.CHAR(3)),
     sa.Column(
         "ship_by",
         Moment,

@@ -1,13 +1,13 @@
 """Closed accounts, roles, the movements of a SKU and its standing reservations are found without reading all others.
 
 Revision ID: 0024
-Revises: 0022
+Revises: 0023
 """
 
 from alembic import op
 
 revision = "0024"
-down_revision = "0022"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
