@@ -5,6 +5,7 @@ import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -68,7 +69,8 @@ def connections(settings: Settings) -> Iterator[Connections]:
         Taxonomy(connections.engine).ensure(
             [Brand(code="testbrand", name="Testbrand")], [Category(code="tests", name="Tests")]
         )
-        yield connections
+        # A busy machine answers late, and no test is about that.
+        yield replace(connections, elasticsearch=connections.elasticsearch.options(request_timeout=60))
 
 
 @contextmanager
