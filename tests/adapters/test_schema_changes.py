@@ -140,7 +140,7 @@ def test_what_no_interruption_explains_is_refused(shop: Settings, engine: sa.Eng
 
 
 @pytest.mark.parametrize("name", ["innodb_lock_wait_timeout", "lock_wait_timeout"])
-def test_a_lock_is_waited_for_less_than_an_answer_and_that_less_than_the_activity(engine: sa.Engine, name: str) -> None:
+def test_a_lock_is_waited_for_less_than_an_answer_and_both_less_than_a_step(engine: sa.Engine, name: str) -> None:
     with engine.connect() as connection:
         wait = connection.scalar(sa.text(f"SELECT @@SESSION.{name}"))
     assert wait < READ_SECONDS
