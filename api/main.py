@@ -169,7 +169,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(16, thread_name_prefix="store"))
     with connect(settings) as connections:
         # Lazy, so that the API starts and serves reads without Temporal.
-        client = await connect_temporal(settings.temporal_address, settings.temporal_namespace, lazy=True)
+        client = await connect_temporal(settings, lazy=True)
         app.state.services = services = build_services(connections, client, tokens)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(services.redis.close)
