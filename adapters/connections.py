@@ -1,8 +1,10 @@
 """Every store of a process, opened and closed in one place."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -13,6 +15,7 @@ from pymongo.database import Database
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from adapters.aws import sign_in_with_iam
 from adapters.settings import Settings
 
 
@@ -47,7 +50,7 @@ def create_migration_engine(settings: Settings) -> sa.Engine:
 
 def _engine(settings: Settings, pool_size: int, read_seconds: int | None, lock_wait_seconds: int) -> sa.Engine:
     waits = f"innodb_lock_wait_timeout={lock_wait_seconds}, lock_wait_timeout={lock_wait_seconds}"
-    return sa.create_engine(
+    engine = sa.create_engine(
         settings.mysql_url.get_secret_value(),
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
@@ -60,8 +63,22 @@ def _engine(settings: Settings, pool_size: int, read_seconds: int | None, lock_w
             "read_timeout": read_seconds,
             "write_timeout": read_seconds,
             "init_command": f"SET time_zone='+00:00', {waits}",
+            **_mysql_tls(settings),
         },
     )
+    if settings.mysql_iam:
+        sign_in_with_iam(engine, settings.aws_region)
+    return engine
+
+
+def _mysql_tls(settings: Settings) -> dict[str, ssl.SSLContext]:
+    """A context of its own makes the driver refuse a server without TLS; by itself it would go on in plain text."""
+    return {"ssl": ssl.create_default_context(cafile=settings.mysql_ca_file)} if settings.mysql_tls else {}
+
+
+def _given(**options: Path | None) -> dict[str, Any]:
+    """Those that are set: a client takes an option about TLS as the wish for it."""
+    return {name: str(value) for name, value in options.items() if value is not None}
 
 
 @contextmanager
@@ -75,11 +92,12 @@ def connect(settings: Settings, pool_size: int = 40) -> Iterator[Connections]:
             tz_aware=True,
             serverSelectionTimeoutMS=1000,
             timeoutMS=3000,
-            retryWrites=False,
+            retryWrites=settings.mongo_retry_writes,
+            **_given(tlsCAFile=settings.mongo_ca_file),
         )
         stack.callback(mongo.close)
         cache = redis.Redis.from_url(
-            settings.redis_url.get_secret_value(),
+            settings.redis_address,
             socket_timeout=1,
             socket_connect_timeout=1,
             decode_responses=True,
@@ -89,6 +107,8 @@ def connect(settings: Settings, pool_size: int = 40) -> Iterator[Connections]:
         stack.callback(cache.close)
         search = Elasticsearch(
             settings.elasticsearch_url,
+            api_key=key.get_secret_value() if (key := settings.elasticsearch_api_key) else None,
+            **_given(ca_certs=settings.elasticsearch_ca_file),
             request_timeout=5,
             # Once more, for a connection that a restarted server has closed.
             max_retries=1,

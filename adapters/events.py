@@ -11,6 +11,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from adapters.kafka import kafka_config
+from adapters.settings import Settings
 from schemas.events import (
     EVENT_TYPE_PREFIX,
     EVENT_TYPE_SUFFIX,
@@ -36,14 +38,14 @@ class EventsUndelivered(Exception):
 class EventPublisher:
     """Publishes and returns only once the broker has everything on all its in-sync replicas."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._settings = settings
         self._topic = topic
         self._producer: Producer | None = None
 
     def publish(self, events: Sequence[Event]) -> None:
         """Send the events in this order; raises EventsUndelivered unless each one was acknowledged."""
-        producer = self._producer or _producer(self._bootstrap)
+        producer = self._producer or _producer(self._settings)
         # Kept only if the batch goes through: one that failed may still hold messages, or a fatal error for ever.
         self._producer = None
         messages = [encode(event) for event in events]
@@ -80,21 +82,19 @@ class Batch(Generic[EventT]):
 class EventConsumer(Generic[EventT]):
     """One member of a consumer group. Nothing is committed but by the caller."""
 
-    def __init__(self, bootstrap: str, group: str, topics: Sequence[str], message: type[EventT]) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, settings: Settings, group: str, topics: Sequence[str], message: type[EventT]) -> None:
+        self._settings = settings
         self._message = message
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": group,
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                # The partitions of a killed consumer are reassigned after this long.
-                "session.timeout.ms": 10_000,
-                "partition.assignment.strategy": "cooperative-sticky",
-                "logger": _log,
-            }
-        )
+        options = {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            # The partitions of a killed consumer are reassigned after this long.
+            "session.timeout.ms": 10_000,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "logger": _log,
+        }
+        self._consumer = Consumer(kafka_config(settings, options))
         self._consumer.subscribe(list(topics))
 
     def poll(self, timeout: float) -> Delivery[EventT] | None:
@@ -185,7 +185,7 @@ class EventConsumer(Generic[EventT]):
         where = f"{topic}[{partition}]@{offset}"
         _log.error("%s goes to the dead letters: %s", where, reason)
         headers = [*_headers(message), (REASON_HEADER, reason[:1000].encode()), ("dlq_from", where.encode())]
-        _send(_producer(self._bootstrap), dead_letters(topic), [(message.key(), message.value(), headers)])
+        _send(_producer(self._settings), dead_letters(topic), [(message.key(), message.value(), headers)])
 
 
 def encode(event: Event) -> KafkaMessage:
@@ -214,11 +214,11 @@ def decode(message: Message, kind: type[EventT]) -> EventT:
     return kind.model_validate(cloud_event.get_data())
 
 
-def ensure_topics(bootstrap: str, prefix: str = "") -> list[str]:
+def ensure_topics(settings: Settings) -> list[str]:
     """Create missing topics with their dead letters, and answer which."""
     # Its own log would repeat "connection refused" for as long as the broker starts; what matters is raised.
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    names = [prefix + name for topic in TOPICS for name in (topic, dead_letters(topic))]
+    admin = AdminClient(kafka_config(settings, {"log_level": 0}))
+    names = [settings.name_prefix + name for topic in TOPICS for name in (topic, dead_letters(topic))]
     known = admin.list_topics(timeout=_DELIVERY_SECONDS).topics
     # -1: the cluster's own default, one replica on a laptop, three on MSK.
     missing = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=-1) for name in names if name not in known]
@@ -236,17 +236,15 @@ def ensure_topics(bootstrap: str, prefix: str = "") -> list[str]:
     return created
 
 
-def _producer(bootstrap: str) -> Producer:
-    return Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "enable.idempotence": True,
-            "acks": "all",
-            "linger.ms": 5,
-            "delivery.timeout.ms": int(_DELIVERY_SECONDS * 1000),
-            "logger": _log,
-        }
-    )
+def _producer(settings: Settings) -> Producer:
+    options = {
+        "enable.idempotence": True,
+        "acks": "all",
+        "linger.ms": 5,
+        "delivery.timeout.ms": int(_DELIVERY_SECONDS * 1000),
+        "logger": _log,
+    }
+    return Producer(kafka_config(settings, options))
 
 
 def _send(producer: Producer, topic: str, messages: Sequence[tuple[str | bytes | None, bytes | None, Headers]]) -> None:

@@ -1,7 +1,8 @@
 """The signing keys of our tokens: one private JWK per file, `<kid>.json`, readable by nobody else.
 
-A file's time is when its key was published. A new key is published first and signs OVERLAP_SECONDS later, when every
-reader of our JWKS has fetched it; the old one verifies until the last token it signed has expired.
+The file says when its key was published, so that it may be copied: API hosts need the same keys, which a secret store
+may put there. A new key is published first and signs OVERLAP_SECONDS later, when every host has it and every reader of
+our JWKS has fetched it; the old one verifies until the last token it signed has expired.
 """
 
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from joserfc.jwk import ECKey
 
+PUBLISHED_AT = "published_at"
 OVERLAP_SECONDS = 600  # twice as long as our JWKS may be cached
 _LONGEST_TOKEN_SECONDS = 3600  # what the settings allow at most
 _LEEWAY_SECONDS = 60
@@ -28,6 +30,8 @@ class KeyFile:
 def live_keys(folder: str | Path, at: float | None = None) -> list[KeyFile]:
     """The keys that verify at that moment (now), oldest first."""
     moment, keys = time.time() if at is None else at, _all_keys(folder)
+    if not keys:
+        return []
     # A key is replaced when its successor begins to sign.
     replaced = [later.published_at + OVERLAP_SECONDS for later in keys[1:]]
     last_seen = moment - _LONGEST_TOKEN_SECONDS - _LEEWAY_SECONDS
@@ -44,7 +48,7 @@ def signing_key_of(keys: list[KeyFile], at: float | None = None) -> KeyFile | No
 def ensure_signing_key(folder: str | Path) -> tuple[Path, bool]:
     """Create an ES256 key unless the folder holds one; answers the newest key's file and whether it was made now."""
     existing = _all_keys(folder)
-    return (existing[-1].path, False) if existing else (_make_key(Path(folder)), True)
+    return (existing[-1].path, False) if existing else (_make_key(Path(folder), time.time()), True)
 
 
 def rotate_keys(folder: str | Path, at_once: bool = False) -> tuple[Path, list[Path]]:
@@ -54,10 +58,7 @@ def rotate_keys(folder: str | Path, at_once: bool = False) -> tuple[Path, list[P
     tokens they signed.
     """
     before = _all_keys(folder)
-    made = _make_key(Path(folder))
-    if at_once:
-        published = time.time() - OVERLAP_SECONDS
-        os.utime(made, (published, published))
+    made = _make_key(Path(folder), time.time() - (OVERLAP_SECONDS if at_once else 0))
     live = {made} if at_once else {key.path for key in live_keys(folder)}
     dropped = [key.path for key in before if key.path not in live]
     for path in dropped:
@@ -69,19 +70,25 @@ def _all_keys(folder: str | Path) -> list[KeyFile]:
     found = []
     for path in Path(folder).glob("*.json"):
         try:
-            found.append(KeyFile(path, path.stat().st_mtime))
-        except FileNotFoundError:  # dropped by a rotation at this very moment
+            found.append(KeyFile(path, _published_at(path)))
+        except (FileNotFoundError, ValueError):  # dropped by a rotation, or being copied, at this very moment
             continue
     return sorted(found, key=lambda key: (key.published_at, key.path.name))
 
 
-def _make_key(home: Path) -> Path:
+def _published_at(path: Path) -> float:
+    """What the file says; of a key made before files said it, the file's own time."""
+    said = json.loads(path.read_text()).get(PUBLISHED_AT)
+    return path.stat().st_mtime if said is None else float(said)
+
+
+def _make_key(home: Path, published_at: float) -> Path:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, private=True, auto_kid=True)
     path = home / f"{key.kid}.json"
     # Complete before it is visible: an API starting at this moment never reads half a key.
     draft = home / f".{key.kid}.draft"
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(key.as_dict(private=True), file)
+        json.dump({**key.as_dict(private=True), PUBLISHED_AT: published_at}, file)
     draft.rename(path)
     return path

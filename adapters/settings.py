@@ -1,16 +1,26 @@
-"""The one settings class: read from the environment, then from `.env`, and refused when unsafe.
+"""The one settings class: read from the environment, then from `.env`, secrets also from files, refused when unsafe.
 
-Names of the product start with `ORDERS_`; names a vendor's own tools know (`TEMPORAL_*`, `STRIPE_*`,
-`SMTP_*`) stay as the vendor spells them. `.env.example` lists every setting with its development value.
+How stores are reached is in `store_settings.py`, what production refuses in `production.py`. Names of the product start
+with `ORDERS_`; names a vendor's own tools know (`TEMPORAL_*`, `STRIPE_*`, `SMTP_*`) stay as the vendor spells them.
+`.env.example` lists every setting with its development value.
 """
 
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from adapters.production import refused_in_production
+from adapters.secret_files import SecretFiles, secrets_manager
+from adapters.store_settings import StoreSettings, vendor_name
 from domain.fulfilment import ParcelStatus
 from schemas.risk import Verdict
 
@@ -18,14 +28,6 @@ Service = Literal["user", "catalog", "cart", "order", "payment", "notification"]
 TaskQueue = Literal["orders", "payments", "fulfilment", "notifications", "catalog"]
 
 _RATE = r"^[1-9][0-9]*/(second|minute|hour|day)$"
-_DEVELOPMENT_MARK = "development"
-_LEAST_PASSWORD_MEMORY_KIB = 19_456  # OWASP's password storage cheat sheet
-_DEVELOPMENT_CARRIER_SECRET = "whsec_ZGV2ZWxvcG1lbnQtY2Fycmllci1zZWNyZXQ="  # noqa: S105 - the value refused below
-
-
-def _vendor(name: str) -> AliasChoices:
-    """A setting known by its vendor's name, without our prefix."""
-    return AliasChoices(name, name.lower())
 
 
 class OidcProvider(BaseModel):
@@ -39,7 +41,7 @@ class OidcProvider(BaseModel):
     client_secret: SecretStr | None = None
 
 
-class Settings(BaseSettings):
+class Settings(StoreSettings):
     """Everything a process of the order engine needs to know about the world around it."""
 
     model_config = SettingsConfigDict(
@@ -64,34 +66,18 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = 8080
 
-    mysql_url: SecretStr
-    mongo_url: SecretStr
-    mongo_database: str = "orders"
-    redis_url: SecretStr
-    elasticsearch_url: str
-    kafka_bootstrap: str
-
-    temporal_address: str = Field(validation_alias=_vendor("TEMPORAL_ADDRESS"))
-    temporal_namespace: str = Field(default="default", validation_alias=_vendor("TEMPORAL_NAMESPACE"))
-    temporal_ui_url: str
-
-    stripe_api_base: str = Field(default="https://api.stripe.com", validation_alias=_vendor("STRIPE_API_BASE"))
+    stripe_api_base: str = Field(default="https://api.stripe.com", validation_alias=vendor_name("STRIPE_API_BASE"))
     stripe_api_version: str | None = Field(
-        default=None, pattern=r"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$", validation_alias=_vendor("STRIPE_API_VERSION")
+        default=None, pattern=r"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$", validation_alias=vendor_name("STRIPE_API_VERSION")
     )
     """The version of its API that Stripe is asked to speak; the SDK's own unless named."""
-    stripe_api_key: SecretStr = Field(validation_alias=_vendor("STRIPE_API_KEY"))
-    stripe_webhook_secret: SecretStr = Field(validation_alias=_vendor("STRIPE_WEBHOOK_SECRET"))
+    stripe_api_key: SecretStr = Field(validation_alias=vendor_name("STRIPE_API_KEY"))
+    stripe_webhook_secret: SecretStr = Field(validation_alias=vendor_name("STRIPE_WEBHOOK_SECRET"))
 
-    carrier_api_base: str = Field(validation_alias=_vendor("CARRIER_API_BASE"))
-    carrier_api_key: SecretStr = Field(validation_alias=_vendor("CARRIER_API_KEY"))
-    carrier_webhook_secret: SecretStr = Field(validation_alias=_vendor("CARRIER_WEBHOOK_SECRET"))
+    carrier_api_base: str = Field(validation_alias=vendor_name("CARRIER_API_BASE"))
+    carrier_api_key: SecretStr = Field(validation_alias=vendor_name("CARRIER_API_KEY"))
+    carrier_webhook_secret: SecretStr = Field(validation_alias=vendor_name("CARRIER_WEBHOOK_SECRET"))
 
-    smtp_host: str = Field(validation_alias=_vendor("SMTP_HOST"))
-    smtp_port: int = Field(default=25, validation_alias=_vendor("SMTP_PORT"))
-    smtp_username: str | None = Field(default=None, validation_alias=_vendor("SMTP_USERNAME"))
-    smtp_password: SecretStr | None = Field(default=None, validation_alias=_vendor("SMTP_PASSWORD"))
-    smtp_starttls: bool = Field(default=False, validation_alias=_vendor("SMTP_STARTTLS"))
     mail_from: str
     mail_ui_url: str | None = None
 
@@ -223,32 +209,33 @@ class Settings(BaseSettings):
         return tuple(str(ip_network(network, strict=False)) for network in value)
 
     @model_validator(mode="after")
-    def _refuse_cheap_passwords(self) -> Self:
-        if self.environment == "production" and self.password_memory_kib < _LEAST_PASSWORD_MEMORY_KIB:
-            raise ValueError(
-                f"ORDERS_PASSWORD_MEMORY_KIB: production needs {_LEAST_PASSWORD_MEMORY_KIB} at least, or stolen hashes "
-                "are guessed too cheaply"
-            )
+    def _refuse_what_production_must_not_have(self) -> Self:
+        refused = refused_in_production(self) if self.environment == "production" else []
+        if refused:
+            raise ValueError("ORDERS_ENVIRONMENT is production, so these are refused: " + "; ".join(refused))
         return self
 
-    @model_validator(mode="after")
-    def _refuse_development_secrets(self) -> Self:
-        if self.environment != "production":
-            return self
-        secrets = {name: value for name, value in self if isinstance(value, SecretStr)}
-        unsafe = sorted(
-            name
-            for name, value in secrets.items()
-            if _DEVELOPMENT_MARK in value.get_secret_value() or value.get_secret_value() == _DEVELOPMENT_CARRIER_SECRET
-        )
-        if unsafe:
-            raise ValueError(
-                f"{', '.join(unsafe)}: a development secret is set, but ORDERS_ENVIRONMENT is production; "
-                "give each its own secret (see .env.example)"
-            )
-        return self
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over Secrets Manager, and that over `.env`; both name files for secrets."""
+        sources = [init_settings]
+        for source in (env_settings, dotenv_settings):
+            if isinstance(source, EnvSettingsSource):
+                sources += [SecretFiles(settings_cls, source.env_vars), source]
+                sources += secrets_manager(settings_cls, source.env_vars)
+        return (*sources, file_secret_settings)
 
 
 def load_settings() -> Settings:
-    """Read the settings of this process; raises pydantic.ValidationError naming every one missing or unsafe."""
+    """Read the settings of this process.
+
+    Raises pydantic.ValidationError naming every one missing or unsafe, SettingsError for a secret file.
+    """
     return Settings()

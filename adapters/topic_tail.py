@@ -6,6 +6,9 @@ from collections.abc import Callable, Collection
 import structlog
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from adapters.kafka import kafka_config
+from adapters.settings import Settings
+
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 5.0
@@ -19,8 +22,8 @@ class TopicTail:
     A hint to look sooner, and no more: messages may be missed while the broker is away.
     """
 
-    def __init__(self, bootstrap: str, topic: str, on_keys: Callable[[Collection[str]], None]) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, settings: Settings, topic: str, on_keys: Callable[[Collection[str]], None]) -> None:
+        self._settings = settings
         self._topic = topic
         self._on_keys = on_keys
 
@@ -41,15 +44,13 @@ class TopicTail:
                 consumer.close()
 
     def _consumer(self) -> Consumer:
-        return Consumer(
-            {
-                "bootstrap.servers": self._bootstrap,
-                "group.id": "none",  # required by the library; without a subscription or a commit it never exists
-                "enable.auto.commit": False,
-                "auto.offset.reset": "latest",
-                "log_level": 0,
-            }
-        )
+        options = {
+            "group.id": "none",  # required by the library; without a subscription or a commit it never exists
+            "enable.auto.commit": False,
+            "auto.offset.reset": "latest",
+            "log_level": 0,
+        }
+        return Consumer(kafka_config(self._settings, options))
 
     def _begin(self, consumer: Consumer) -> None:
         partitions = consumer.list_topics(self._topic, timeout=_PATIENCE_SECONDS).topics[self._topic].partitions

@@ -16,7 +16,6 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 
 from adapters.connections import connect
-from adapters.keys import ensure_signing_key
 from adapters.logs import configure_logging
 from adapters.settings import Service, Settings, load_settings
 from api.edge import EdgeHeaders
@@ -165,13 +164,15 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    ensure_signing_key(settings.auth_keys_dir)
-    tokens = AccessTokens(KeyRing(settings.auth_keys_dir), settings)
+    keys = KeyRing(settings.auth_keys_dir)
+    # One made here would be unknown to the other hosts, so an API without keys does not start.
+    _ = keys.signing_key
+    tokens = AccessTokens(keys, settings)
     # What the loop takes by itself is six on two processors: too few while a store does not answer.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(16, thread_name_prefix="store"))
     with connect(settings) as connections:
         # Lazy, so that the API starts and serves reads without Temporal.
-        client = await connect_temporal(settings.temporal_address, settings.temporal_namespace, lazy=True)
+        client = await connect_temporal(settings, lazy=True)
         app.state.services = services = build_services(connections, client, tokens)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(services.redis.close)

@@ -146,7 +146,7 @@ class Services:
 def build_services(connections: Connections, temporal: Client, tokens: AccessTokens) -> Services:
     """Put the process together."""
     settings = connections.settings
-    redis = RedisPipeline(settings.redis_url.get_secret_value())
+    redis = RedisPipeline(settings.redis_address)
     carts = _carts(connections, redis)
     return Services(
         settings=settings,
@@ -182,10 +182,10 @@ def _catalog(connections: Connections, temporal: Client) -> CatalogServices:
 def _carts(connections: Connections, redis: RedisPipeline) -> CartServices:
     settings, engine = connections.settings, connections.engine
     catalog, stock, epoch = Catalog(engine), Stock(engine), CacheEpoch(connections.mongo)
-    redis_url, topic = settings.redis_url.get_secret_value(), f"{settings.name_prefix}{PRODUCTS_TOPIC}"
+    redis_url, topic = settings.redis_address, f"{settings.name_prefix}{PRODUCTS_TOPIC}"
     store = CartStore(connections.mongo, connections.redis, epoch, Lifetimes.of_days(settings))
     cached, offers = CachedCarts(redis, epoch, store), CartOffers(redis, catalog, stock)
-    tail = partial(TopicTail, settings.kafka_bootstrap, topic)
+    tail = partial(TopicTail, settings, topic)
     feeds = CartFeeds(redis_url, tail, epoch, cached, offers)
     prices = CartPrices(store, catalog, stock, Vouchers(engine), Quotes(settings))
     return CartServices(store, cached, offers, feeds, prices)

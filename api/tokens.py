@@ -11,7 +11,7 @@ from joserfc.errors import JoseError, MissingKeyError
 from joserfc.jwk import ECKey, GuestProtocol, Key, KeySet
 from uuid_utils import uuid7
 
-from adapters.keys import live_keys, signing_key_of
+from adapters.keys import PUBLISHED_AT, live_keys, signing_key_of
 from adapters.settings import Settings
 from schemas.users import Account
 
@@ -43,7 +43,7 @@ class KeyRing:
         """The key that signs now; raises MissingKeyError when the folder holds none."""
         self._refresh()
         if self._signing is None:
-            raise MissingKeyError(f"no signing key in {self._folder}")
+            raise MissingKeyError(f"no signing key in {self._folder}: `order-admin setup` makes the first one")
         return self._signing
 
     def verifying_key(self, signature: GuestProtocol) -> ECKey:
@@ -80,7 +80,9 @@ class KeyRing:
 
 
 def _read(path: Path) -> ECKey:
-    return ECKey.import_key(json.loads(path.read_text()), {"kid": path.stem})
+    key = json.loads(path.read_text())
+    key.pop(PUBLISHED_AT, None)  # for ourselves, not for the readers of our JWKS
+    return ECKey.import_key(key, {"kid": path.stem})
 
 
 class AccessTokens:

@@ -116,7 +116,7 @@ async def measure(bed: Testbed, skus: list[str]) -> list[dict[str, object]]:
     )
     bare = cycle([request("GET", "/healthz", {})])
     api, log = psutil.Process(bed.processes["api"].pid), bed.place.state / "api.log"
-    async with redis.asyncio.Redis.from_url(bed.settings.redis_url.get_secret_value()) as store:
+    async with redis.asyncio.Redis.from_url(bed.settings.redis_address) as store:
 
         async def get_opened() -> Send:
             async def send() -> None:

@@ -48,7 +48,7 @@ async def measure(bed: Testbed, stores: Connections) -> list[dict[str, object]]:
     open_shop(stores)
     skus = [f"SPEED-{uuid.uuid4().hex[:12].upper()}" for _ in range(SKUS)]
     put_on_sale(stores, skus, [(sku, "BER", 10_000) for sku in skus])
-    temporal = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
+    temporal = await connect_temporal(bed.settings)
     headers = headers_of(bed.settings, open_accounts(stores.engine, max(CASES.values())))
     async with httpx2.AsyncClient(base_url=bed.url("API_PORT"), timeout=60) as client:
         await checkouts(client, headers[:16], skus, 4)  # warm

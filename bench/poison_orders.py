@@ -85,7 +85,7 @@ async def measure(bed: Testbed, stores: Connections) -> Found:
     open_shop(stores)
     skus = [f"POISON-{uuid.uuid4().hex[:12].upper()}" for _ in range(SKUS)]
     put_on_sale(stores, skus, [(sku, "BER", 10_000) for sku in skus])
-    temporal = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
+    temporal = await connect_temporal(bed.settings)
     headers = headers_of(bed.settings, open_accounts(stores.engine, CHECKOUTS * (3 * BLOCKS + 1)))
     buyers = iter([headers[first : first + CHECKOUTS] for first in range(0, len(headers), CHECKOUTS)])
     alone, beside_sound, beside_poison = Times(), Times(), Times()

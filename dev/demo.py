@@ -1,7 +1,7 @@
 """`make demo`: a customer orders, through the public API alone; every step is shown as it happens.
 
-Of the engine's own code it uses names alone: it speaks HTTP to the API and to the mail catcher, and reads Kafka as any
-other consumer would. It ends with status 1 and a sentence when the order does not come to its end.
+Of the engine's own code it uses names and settings alone: it speaks HTTP to the API and to the mail catcher, and reads
+Kafka as any other consumer would. It ends with status 1 and a sentence when the order does not come to its end.
 """
 
 import json
@@ -13,10 +13,12 @@ from typing import Any
 
 import httpx2
 import typer
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import KafkaException
 from rich.console import Console
 
+from adapters.settings import load_settings
 from dev.stack.environment import settings
+from dev.topics import messages_of
 from domain.events import EventType
 from workflows.names import order_workflow_id
 
@@ -200,23 +202,11 @@ def _prove_gap_free(shopper: Shopper, order_id: str) -> None:
 
 def _kafka_seqs(order_id: str) -> list[int]:
     """The order's events on the topic, each once, in the order they came."""
-    consumer = Consumer({"bootstrap.servers": _SETTINGS["ORDERS_KAFKA_BOOTSTRAP"], "group.id": f"demo-{uuid.uuid4()}"})
-    partitions = consumer.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
-    ends = {number: consumer.get_watermark_offsets(TopicPartition(TOPIC, number), timeout=10) for number in partitions}
-    consumer.assign([TopicPartition(TOPIC, number, low) for number, (low, _high) in ends.items()])
-    waiting = {number for number, (low, high) in ends.items() if high > low}
-    seqs: list[int] = []
-    while waiting:
-        message = consumer.poll(10)
-        if message is None or message.error():
-            raise DemoFailed(f"Kafka does not answer: {message.error() if message else 'no message in 10 s'}.")
-        number, offset = message.partition() or 0, message.offset() or 0
-        if offset + 1 >= ends[number][1]:
-            waiting.discard(number)
-        if message.key() == order_id.encode():
-            seqs.append(int(json.loads(message.value() or b"{}")["seq"]))
-    consumer.close()
-    return list(dict.fromkeys(seqs))
+    try:
+        messages = [m.value() for m in messages_of(load_settings(), TOPIC) if m.key() == order_id.encode()]
+    except (RuntimeError, KafkaException) as error:
+        raise DemoFailed(f"Kafka does not answer: {error}.") from error
+    return list(dict.fromkeys(int(json.loads(value or b"{}")["seq"]) for value in messages))
 
 
 def _event(event: dict[str, Any]) -> None:

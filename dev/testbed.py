@@ -24,6 +24,7 @@ from confluent_kafka.admin import AdminClient
 from dotenv import dotenv_values
 from elasticsearch import Elasticsearch
 
+from adapters.kafka import kafka_config
 from adapters.settings import Settings
 from dev.places import Place
 from dev.stack.environment import settings
@@ -244,7 +245,7 @@ class Testbed:
 
     async def _pause_schedules(self) -> None:
         """A scheduled workflow would interfere with a test; tests start those they need themselves."""
-        client = await connect_temporal(self.settings.temporal_address, self.settings.temporal_namespace)
+        client = await connect_temporal(self.settings)
         for row in SCHEDULES:
             await client.get_schedule_handle(f"{self.settings.name_prefix}{row.id}").pause(note="a testbed")
 
@@ -264,7 +265,7 @@ class Testbed:
 
     def _empty_topics(self) -> None:
         """Events of earlier engines of this place are not for this one; reading them again would delay its own."""
-        admin, prefix = AdminClient({"bootstrap.servers": self.settings.kafka_bootstrap}), self.settings.name_prefix
+        admin, prefix = AdminClient(kafka_config(self.settings, {})), self.settings.name_prefix
         topics = {
             name: topic for name, topic in admin.list_topics(timeout=30).topics.items() if name.startswith(prefix)
         }

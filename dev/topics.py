@@ -5,12 +5,15 @@ from collections.abc import Iterator
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from adapters.kafka import kafka_config
+from adapters.settings import Settings
+
 _ANSWER_SECONDS = 30
 
 
-def messages_of(bootstrap: str, topic: str) -> Iterator[Message]:
+def messages_of(settings: Settings, topic: str) -> Iterator[Message]:
     """All messages that the topic has now, those of a partition in their order."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"outsider-{uuid.uuid4()}"})
+    consumer = Consumer(kafka_config(settings, {"group.id": f"outsider-{uuid.uuid4()}"}))
     try:
         numbers = consumer.list_topics(topic, timeout=_ANSWER_SECONDS).topics[topic].partitions
         places = [TopicPartition(topic, number) for number in numbers]

@@ -36,7 +36,7 @@ async def cart_process(
     connections: Connections, redis_url: str | None = None, lifetimes: Lifetimes | None = None
 ) -> AsyncIterator[CartProcess]:
     """A process of its own as far as carts go, perhaps with another way to Redis."""
-    url = redis_url or connections.settings.redis_url.get_secret_value()
+    url = redis_url or connections.settings.redis_address
     trust, line = CacheEpoch(connections.mongo), RedisPipeline(url)
     with redis_client(url) as client, trust.watching():
         store = CartStore(connections.mongo, client, trust, lifetimes)

@@ -93,7 +93,7 @@ def rotterdam_asks(connections: Connections) -> Iterator[None]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def temporal_client(settings: Settings) -> AsyncIterator[Client]:
-    client = await connect_temporal(settings.temporal_address, settings.temporal_namespace)
+    client = await connect_temporal(settings)
     async for stale in client.list_workflows("ExecutionStatus = 'Running'"):
         await client.get_workflow_handle(stale.id).terminate("left over from an earlier run of the tests")
     yield client

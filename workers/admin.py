@@ -244,7 +244,7 @@ def _carts(stores: Connections) -> Step:
 
 def _topics(stores: Connections) -> Step:
     def act() -> str:
-        made = ensure_topics(stores.settings.kafka_bootstrap, stores.settings.name_prefix)
+        made = ensure_topics(stores.settings)
         return f"made {', '.join(made)}" if made else "its topics are there"
 
     return Step(f"Kafka at {stores.settings.kafka_bootstrap}", act, f"{START_HINT} ORDERS_KAFKA_BOOTSTRAP names it.")
@@ -254,8 +254,9 @@ def _temporal(settings: Settings) -> Step:
     return Step(
         f"Temporal at {settings.temporal_address}",
         lambda: asyncio.run(ensure_namespace_and_search_attributes(settings)),
-        f"{START_HINT} TEMPORAL_ADDRESS names it; the caller must be allowed to add search attributes. On "
-        f"Temporal Cloud make them in its console: {', '.join(key.name for key in SEARCH_ATTRIBUTES)}.",
+        f"{START_HINT} TEMPORAL_ADDRESS names it; the caller must be allowed to make namespaces and search attributes. "
+        "Where others make them, as on Temporal Cloud, set ORDERS_TEMPORAL_OPERATOR=false: "
+        f"{', '.join(key.name for key in SEARCH_ATTRIBUTES)}.",
     )
 
 

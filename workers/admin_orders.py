@@ -67,7 +67,7 @@ def answer_step(stores: Connections, fields: Mapping[str, object], console: Cons
 
 async def _answer(stores: Connections, request: AnswersRequest) -> AnswersGiven:
     settings, engine = stores.settings, stores.engine
-    client = await connect_temporal(settings.temporal_address, settings.temporal_namespace)
+    client = await connect_temporal(settings)
     checkouts = CheckoutClient(client, _ANSWER_SECONDS)
     answers = OperatorAnswers(checkouts, OrderStore(engine), OperatorTaskStore(engine), _ANSWER_SECONDS)
     return await answers.give(request, ORDER_ADMIN_ACTOR, str(uuid.uuid4()))
@@ -75,5 +75,5 @@ async def _answer(stores: Connections, request: AnswersRequest) -> AnswersGiven:
 
 async def _adopt(stores: Connections, order: CheckoutInput) -> None:
     settings = stores.settings
-    client = await connect_temporal(settings.temporal_address, settings.temporal_namespace)
+    client = await connect_temporal(settings)
     await CheckoutClient(client, settings.checkout_answer_seconds).adopt(order, str(uuid.uuid4()))

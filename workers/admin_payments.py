@@ -46,7 +46,7 @@ def reconcile_payments_step(stores: Connections, console: Console) -> Step:
 
 async def _followed(stores: Connections, console: Console) -> PaymentsReconciled:
     """Start the workflow, or join the run that was started before."""
-    client = await connect_temporal(stores.settings.temporal_address, stores.settings.temporal_namespace)
+    client = await connect_temporal(stores.settings)
     handle: WorkflowHandle[PaymentReconciliationWorkflow, PaymentsReconciled] = await client.start_workflow(
         PaymentReconciliationWorkflow.run,
         id=f"{PAYMENT_RECONCILIATION_ID}-now",

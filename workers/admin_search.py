@@ -102,14 +102,14 @@ def _built_here(subject: Subject, feed: Feed, console: Console) -> str:
 async def _temporal(stores: Connections) -> Client | None:
     settings = stores.settings
     try:
-        return await asyncio.wait_for(connect_temporal(settings.temporal_address, settings.temporal_namespace), 5)
+        return await asyncio.wait_for(connect_temporal(settings), 5)
     except (RuntimeError, RPCError, TimeoutError):
         return None
 
 
 async def _followed(stores: Connections, subject: Subject, console: Console) -> str:
     """Start the workflow, or join the one that runs, and show its progress until it ends."""
-    client = await connect_temporal(stores.settings.temporal_address, stores.settings.temporal_namespace)
+    client = await connect_temporal(stores.settings)
     status = await start_reindex(client, subject)
     began = time.monotonic()
     with _bar(console) as progress:

@@ -155,7 +155,7 @@ def threads(stores: Connections, stop: threading.Event) -> list[threading.Thread
 
 def _consumer(settings: Settings, topic: str, group: str, message: type[EventT]) -> EventConsumer[EventT]:
     prefix = settings.name_prefix
-    return EventConsumer(settings.kafka_bootstrap, f"{prefix}{group}", [f"{prefix}{topic}"], message)
+    return EventConsumer(settings, f"{prefix}{group}", [f"{prefix}{topic}"], message)
 
 
 def main() -> None:

@@ -82,9 +82,7 @@ async def run(settings: Settings) -> None:
     if client is None:
         return
     prefix = settings.name_prefix
-    consumer = EventConsumer(
-        settings.kafka_bootstrap, f"{prefix}{GROUP}", [f"{prefix}{ORDERS_TOPIC}"], OrderStatusChanged
-    )
+    consumer = EventConsumer(settings, f"{prefix}{GROUP}", [f"{prefix}{ORDERS_TOPIC}"], OrderStatusChanged)
     log.info("consuming", kafka=settings.kafka_bootstrap, group=f"{prefix}{GROUP}")
     try:
         await consume(client, consumer, stop)

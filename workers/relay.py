@@ -54,11 +54,11 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    prefix, kafka = settings.name_prefix, settings.kafka_bootstrap
+    prefix = settings.name_prefix
     engine = create_engine(settings, pool_size=2)
-    log.info("relaying", kafka=kafka)
-    orders = (order_outbox(engine), EventPublisher(kafka, f"{prefix}{ORDERS_TOPIC}"), stop)
-    products = (product_outbox(engine), EventPublisher(kafka, f"{prefix}{PRODUCTS_TOPIC}"), stop)
+    log.info("relaying", kafka=settings.kafka_bootstrap)
+    orders = (order_outbox(engine), EventPublisher(settings, f"{prefix}{ORDERS_TOPIC}"), stop)
+    products = (product_outbox(engine), EventPublisher(settings, f"{prefix}{PRODUCTS_TOPIC}"), stop)
     try:
         run_side_by_side(
             [

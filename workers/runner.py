@@ -135,7 +135,7 @@ async def reach_temporal(settings: Settings, stop: asyncio.Event, runtime: Runti
     """A client, however long the server takes to answer; None when `stop` is set before it does."""
     while not stop.is_set():
         try:
-            return await connect_temporal(settings.temporal_address, settings.temporal_namespace, runtime=runtime)
+            return await connect_temporal(settings, runtime=runtime)
         except (RuntimeError, RPCError) as outage:
             log.warning("Temporal does not answer yet, trying again", at=settings.temporal_address, error=str(outage))
             with suppress(TimeoutError):

@@ -118,9 +118,7 @@ SCHEDULES: tuple[Scheduled, ...] = (
 
 async def ensure_schedules(settings: Settings, table: Sequence[Scheduled] = SCHEDULES) -> str:
     """Have the server's schedules be those of the table; answers what changed. What a person has paused stays so."""
-    client = await asyncio.wait_for(
-        connect_temporal(settings.temporal_address, settings.temporal_namespace), timeout=10
-    )
+    client = await asyncio.wait_for(connect_temporal(settings), timeout=10)
     prefix = settings.name_prefix
     done = []
     for row in table:

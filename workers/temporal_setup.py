@@ -2,12 +2,14 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
 from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.settings import Settings
@@ -23,6 +25,8 @@ _PAUSE_SECONDS = 0.5
 async def ensure_namespace_and_search_attributes(settings: Settings) -> str:
     """Make what is missing, wait until the server knows it, and answer what was made."""
     client = await _connect(settings)
+    if not settings.temporal_operator:
+        return await _check_attributes(client)
     made = []
     if await _ensure_namespace(client):
         made.append(f"namespace {client.namespace}")
@@ -33,8 +37,32 @@ async def ensure_namespace_and_search_attributes(settings: Settings) -> str:
     return f"made {', '.join(made)}" if made else f"namespace {client.namespace} and its search attributes are there"
 
 
+async def _check_attributes(client: Client) -> str:
+    """Without an operator's rights nothing can be listed, but whoever may start workflows may also search for them."""
+    missing = [key for key in SEARCH_ATTRIBUTES if not await _can_search_by(client, key.name)]
+    if missing:
+        wanted = ", ".join(f"{key.name} ({_kind(key)})" for key in missing)
+        raise LookupError(f"namespace {client.namespace} lacks the search attributes {wanted}")
+    return f"namespace {client.namespace} and its search attributes are there; nothing was made"
+
+
+def _kind(key: SearchAttributeKey[Any]) -> str:
+    """As Temporal's console spells it: Keyword, KeywordList, Int, Datetime."""
+    return key.indexed_value_type.name.title().replace("_", "")
+
+
+async def _can_search_by(client: Client, name: str) -> bool:
+    try:
+        await client.count_workflows(f"{name} IS NULL", rpc_timeout=_RPC)
+    except RPCError as error:
+        if error.status != RPCStatusCode.INVALID_ARGUMENT:
+            raise
+        return False
+    return True
+
+
 async def _connect(settings: Settings) -> Client:
-    connecting = connect_temporal(settings.temporal_address, settings.temporal_namespace)
+    connecting = connect_temporal(settings)
     return await asyncio.wait_for(connecting, timeout=10)
 
 

@@ -4,6 +4,7 @@ Blocking on purpose: the activity that sends also reads MySQL with a blocking dr
 an async client would only move the wait onto the worker's event loop.
 """
 
+import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
@@ -32,6 +33,7 @@ class Mailer:
         self._settings = settings
         name, address = parseaddr(settings.mail_from)
         self._sender = Address(name, addr_spec=address)
+        self._tls = ssl.create_default_context(cafile=settings.smtp_ca_file)
 
     def compose(self, order: OrderView, event: NotificationInput) -> EmailMessage:
         """The mail for this event. Its Message-ID follows from the event, so that a mailbox can drop a repeat."""
@@ -81,7 +83,9 @@ class Mailer:
             port=settings.smtp_port,
             username=settings.smtp_username,
             password=password.get_secret_value() if password else None,
+            use_tls=settings.smtp_tls,
             start_tls=settings.smtp_starttls,
+            tls_context=self._tls,
             timeout=_SECONDS,
         )
         try:

@@ -138,7 +138,7 @@ def activities(stores: Connections, client: Client) -> list[str]:
 @asynccontextmanager
 async def shared_environment(bed: Testbed, seed: int) -> AsyncIterator[tuple[Environment, Connections, Client]]:
     """What all orders share, for the length of the block."""
-    client = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
+    client = await connect_temporal(bed.settings)
     with connect(bed.settings, pool_size=32) as stores, service_client(bed.settings, SUPPLIER_SIMULATOR) as staff:
         sides = Sides(stores, bed.url("PAYMENT_SIMULATOR_PORT"), bed.url("CARRIER_SIMULATOR_PORT"))
         key = bed.settings.stripe_api_key.get_secret_value()

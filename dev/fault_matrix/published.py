@@ -43,7 +43,7 @@ def events_not_on_kafka(stores: Connections) -> Iterator[str]:
 def _seqs_on_kafka(stores: Connections) -> dict[str, list[int]]:
     """The seqs of each order in the order in which a consumer that drops repeats by id sees them."""
     settings, seen, seqs = stores.settings, set[str](), defaultdict[str, list[int]](list)
-    for message in messages_of(settings.kafka_bootstrap, f"{settings.name_prefix}{ORDERS_TOPIC}"):
+    for message in messages_of(settings, f"{settings.name_prefix}{ORDERS_TOPIC}"):
         event = decode(message, OrderStatusChanged)
         if event.event_id not in seen:
             seen.add(event.event_id)

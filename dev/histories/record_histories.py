@@ -96,7 +96,7 @@ async def _write_history(overwrite: bool, client: Client, workflow_id: str, name
 
 
 async def _record(bed: Testbed, stores: Connections, keep: Keep) -> None:
-    client = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
+    client = await connect_temporal(bed.settings)
     recorder = await asyncio.to_thread(Recorder, bed, stores)
     orders: dict[str, str] = {}
     for path in PATHS:

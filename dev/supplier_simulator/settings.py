@@ -5,12 +5,21 @@ from dataclasses import dataclass
 
 from dev.service import load_environment
 
+_KAFKA_OPTIONS = {
+    "ORDERS_KAFKA_BOOTSTRAP": "bootstrap.servers",
+    "ORDERS_KAFKA_SECURITY_PROTOCOL": "security.protocol",
+    "ORDERS_KAFKA_SASL_MECHANISM": "sasl.mechanism",
+    "ORDERS_KAFKA_USERNAME": "sasl.username",
+    "ORDERS_KAFKA_PASSWORD": "sasl.password",
+    "ORDERS_KAFKA_CA_FILE": "ssl.ca.location",
+}
+
 
 @dataclass(frozen=True)
 class Settings:
     """The simulator's settings."""
 
-    kafka: str
+    kafka: dict[str, str]
     topic: str
     group: str
     api_url: str
@@ -25,7 +34,7 @@ class Settings:
         load_environment()
         prefix = os.environ.get("ORDERS_NAME_PREFIX", "")
         return cls(
-            kafka=os.environ["ORDERS_KAFKA_BOOTSTRAP"],
+            kafka={option: os.environ[name] for name, option in _KAFKA_OPTIONS.items() if os.environ.get(name)},
             topic=f"{prefix}catalog.products.v1",
             group=f"{prefix}supplier-simulator",
             api_url=(os.environ.get("ORDERS_API_URL") or os.environ["ORDERS_PUBLIC_URL"]).rstrip("/"),

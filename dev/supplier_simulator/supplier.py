@@ -36,7 +36,7 @@ class Supplier:
         self._settings = settings
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.kafka,
+                **settings.kafka,
                 "group.id": settings.group,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "latest",  # events from before this supplier existed are not its own

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from adapters.events import Delivery, EventConsumer, EventPublisher, EventsUndelivered, decode, ensure_topics
+from adapters.kafka import kafka_config
 from adapters.settings import Settings
 from domain.orders import FulfilmentStatus, OrderStatus, PaymentStatus
 from schemas.events import TOPICS, OrderStatusChanged, dead_letters
@@ -22,7 +23,7 @@ Listen = Callable[[], EventConsumer[OrderStatusChanged]]
 def topic(settings: Settings) -> Iterator[str]:
     """A topic of one partition, with its dead letters, for one test."""
     name = f"test-{uuid_utils.uuid7().hex}"
-    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
+    admin = AdminClient(kafka_config(settings, {}))
     topics = [NewTopic(one, 1, 1) for one in (name, dead_letters(name))]
     for future in admin.create_topics(topics).values():
         future.result(30)
@@ -37,7 +38,7 @@ def listen(settings: Settings, topic: str) -> Iterator[Listen]:
     opened = []
 
     def open_consumer() -> EventConsumer[OrderStatusChanged]:
-        opened.append(EventConsumer(settings.kafka_bootstrap, f"{topic}-group", [topic], OrderStatusChanged))
+        opened.append(EventConsumer(settings, f"{topic}-group", [topic], OrderStatusChanged))
         return opened[-1]
 
     yield open_consumer
@@ -69,9 +70,7 @@ def next_delivery(consumer: EventConsumer[OrderStatusChanged], seconds: float = 
 
 
 def read_raw(settings: Settings, topic: str) -> Message:
-    consumer = Consumer(
-        {"bootstrap.servers": settings.kafka_bootstrap, "group.id": topic, "auto.offset.reset": "earliest"}
-    )
+    consumer = Consumer(kafka_config(settings, {"group.id": topic, "auto.offset.reset": "earliest"}))
     consumer.subscribe([topic])
     try:
         message = consumer.poll(30)
@@ -84,13 +83,13 @@ def read_raw(settings: Settings, topic: str) -> Message:
 
 def test_event_comes_back_as_it_was_sent(settings: Settings, topic: str, listen: Listen) -> None:
     event = make_event()
-    EventPublisher(settings.kafka_bootstrap, topic).publish([event])
+    EventPublisher(settings, topic).publish([event])
     assert next_delivery(listen()).event == event
 
 
 def test_event_is_a_binary_mode_cloud_event_keyed_by_its_order(settings: Settings, topic: str) -> None:
     event = make_event()
-    EventPublisher(settings.kafka_bootstrap, topic).publish([event])
+    EventPublisher(settings, topic).publish([event])
     message = read_raw(settings, topic)
     headers = {str(one[0]): bytes(one[1]).decode() for one in message.headers() or []}  # type: ignore[arg-type]
     assert message.key() == b"order-1"
@@ -104,8 +103,8 @@ def test_event_is_a_binary_mode_cloud_event_keyed_by_its_order(settings: Setting
 
 
 def test_uncommitted_event_is_delivered_again_after_a_crash(settings: Settings, topic: str, listen: Listen) -> None:
-    EventPublisher(settings.kafka_bootstrap, topic).publish([make_event(1), make_event(2)])
-    first = EventConsumer(settings.kafka_bootstrap, f"{topic}-group", [topic], OrderStatusChanged)
+    EventPublisher(settings, topic).publish([make_event(1), make_event(2)])
+    first = EventConsumer(settings, f"{topic}-group", [topic], OrderStatusChanged)
     first.commit(next_delivery(first))
     assert next_delivery(first).event.seq == 2
     first.close()
@@ -113,7 +112,7 @@ def test_uncommitted_event_is_delivered_again_after_a_crash(settings: Settings, 
 
 
 def test_a_rejected_event_comes_again_before_the_next(settings: Settings, topic: str, listen: Listen) -> None:
-    EventPublisher(settings.kafka_bootstrap, topic).publish([make_event(1), make_event(2)])
+    EventPublisher(settings, topic).publish([make_event(1), make_event(2)])
     consumer = listen()
     delivery = next_delivery(consumer)
     consumer.rewind(delivery)
@@ -126,10 +125,10 @@ def test_a_rejected_event_comes_again_before_the_next(settings: Settings, topic:
 def test_poison_goes_to_the_dead_letters_and_the_partition_moves_on(
     settings: Settings, topic: str, listen: Listen, poison: bytes
 ) -> None:
-    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap})
+    producer = Producer(kafka_config(settings, {}))
     producer.produce(topic, key=b"k", value=poison, headers=[("ce_id", b"1"), ("trace", b"abc")])
     assert producer.flush(30) == 0
-    EventPublisher(settings.kafka_bootstrap, topic).publish([make_event(7)])
+    EventPublisher(settings, topic).publish([make_event(7)])
     assert next_delivery(listen()).event.seq == 7
     dead = read_raw(settings, dead_letters(topic))
     headers = dict(dead.headers() or [])
@@ -138,14 +137,16 @@ def test_poison_goes_to_the_dead_letters_and_the_partition_moves_on(
     assert headers["dlq_from"] == f"{topic}[0]@0".encode()
 
 
-def test_publishing_without_a_broker_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publishing_without_a_broker_is_an_outage(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.events._DELIVERY_SECONDS", 1.0)
     with pytest.raises(EventsUndelivered):
-        EventPublisher("127.0.0.1:1", topic="none").publish([make_event()])
+        EventPublisher(settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"}), topic="none").publish(
+            [make_event()]
+        )
 
 
 def test_publisher_works_again_after_a_batch_that_failed(settings: Settings, topic: str, listen: Listen) -> None:
-    publisher = EventPublisher(settings.kafka_bootstrap, topic)
+    publisher = EventPublisher(settings, topic)
     too_large = make_event(1).model_copy(update={"data": {"text": "x" * 2_000_000}})
     with pytest.raises(EventsUndelivered):
         publisher.publish([too_large])
@@ -154,9 +155,9 @@ def test_publisher_works_again_after_a_batch_that_failed(settings: Settings, top
 
 
 def test_topics_are_made_once(settings: Settings) -> None:
-    ensure_topics(settings.kafka_bootstrap, settings.name_prefix)
-    assert ensure_topics(settings.kafka_bootstrap, settings.name_prefix) == []
-    known = AdminClient({"bootstrap.servers": settings.kafka_bootstrap}).list_topics(timeout=10).topics
+    ensure_topics(settings)
+    assert ensure_topics(settings) == []
+    known = AdminClient(kafka_config(settings, {})).list_topics(timeout=10).topics
     for name in TOPICS:
         topic = known[f"{settings.name_prefix}{name}"]
         assert len(topic.partitions) == 6

@@ -19,7 +19,7 @@ REASON = {"reason": "its workflow was terminated by mistake"}
 
 def lose(bed: Testbed, order_id: str) -> None:
     async def terminate() -> None:
-        client = await connect_temporal(bed.settings.temporal_address, bed.settings.temporal_namespace)
+        client = await connect_temporal(bed.settings)
         await client.get_workflow_handle(order_workflow_id(order_id)).terminate("by mistake")
 
     asyncio.run(terminate())

@@ -106,9 +106,7 @@ def test_a_worker_serves_temporals_metrics(settings: Settings, unused_tcp_port: 
     address = f"127.0.0.1:{unused_tcp_port}"
 
     async def connect() -> None:
-        client = await connect_temporal(
-            settings.temporal_address, settings.temporal_namespace, runtime=serving_metrics(address)
-        )
+        client = await connect_temporal(settings, runtime=serving_metrics(address))
         await client.count_workflows()
 
     asyncio.run(connect())

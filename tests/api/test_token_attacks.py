@@ -13,10 +13,12 @@ from pathlib import Path
 import httpx2
 import pytest
 from joserfc import jwk, jwt
+from joserfc.errors import MissingKeyError
 from joserfc.jwk import ECKey
 
-from adapters.keys import OVERLAP_SECONDS, live_keys, rotate_keys, signing_key_of
+from adapters.keys import OVERLAP_SECONDS, PUBLISHED_AT, live_keys, rotate_keys, signing_key_of
 from adapters.settings import Settings
+from api.main import create_app
 from api.tokens import ALGORITHM, TOKEN_TYPE, AccessTokens, InvalidToken, KeyRing
 from dev.testbed import Testbed
 from tests.fixture_types import PASSWORD, Customer, Json, MakeCustomer
@@ -136,6 +138,10 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
+def publish_at(path: Path, moment: float) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | {PUBLISHED_AT: moment}))
+
+
 def test_keys_are_rotated_and_nobody_is_signed_out(
     api: httpx2.Client, bed: Testbed, make_customer: MakeCustomer
 ) -> None:
@@ -156,7 +162,7 @@ def test_keys_are_rotated_and_nobody_is_signed_out(
     ripe = time.time() - OVERLAP_SECONDS - 1
     for file in live_keys(folder):
         moved = ripe if file.path.stem == new else file.published_at - OVERLAP_SECONDS - 60
-        os.utime(file.path, (moved, moved))
+        publish_at(file.path, moved)
     wait_until(lambda: signed_by() == new)
     assert kids(api) >= {old, new}
     assert api.get("/v1/users/me", headers=customer.headers).status_code == 200
@@ -173,7 +179,7 @@ def test_a_key_verifies_until_its_last_token_has_expired_and_is_then_dropped(tmp
     assert len(live_keys(tmp_path, later + 3600)) == 2
     assert [key.path for key in live_keys(tmp_path, later + 3700)] == [keys[1].path]
     for key in keys:
-        os.utime(key.path, (key.published_at - 2 * 3600, key.published_at - 2 * 3600))
+        publish_at(key.path, key.published_at - 2 * 3600)
     assert rotate_keys(tmp_path)[1] == [keys[0].path]
 
 
@@ -184,3 +190,53 @@ def test_a_leaked_key_is_replaced_at_once(tmp_path: Path) -> None:
     assert [key.path for key in live_keys(tmp_path)] == [made]
     assert KeyRing(str(tmp_path)).signing_key.kid == made.stem
     assert made.stat().st_mode & 0o077 == 0
+
+
+def test_hosts_with_folders_of_their_own_accept_each_others_tokens(
+    bed: Testbed, make_customer: MakeCustomer, tmp_path: Path
+) -> None:
+    """A secret store copies the folder; the copies' own times say nothing, and say it wrongly here."""
+    source, folders = tmp_path / "store", [tmp_path / "one", tmp_path / "two"]
+    form = {"grant_type": "password", "username": make_customer().email, "password": PASSWORD}
+    rotate_keys(source)
+
+    def distribute() -> None:
+        for day, folder in enumerate(folders):
+            folder.mkdir(exist_ok=True)
+            for path in source.glob("*.json"):
+                draft = folder / f".{path.name}"
+                draft.write_bytes(path.read_bytes())
+                os.utime(draft, (day * 86400, day * 86400))
+                draft.rename(folder / path.name)
+
+    def signs(host: httpx2.Client) -> str:
+        token = host.post("/oauth2/token", data=form).json()["access_token"]
+        assert [me(other, token) for other in hosts] == [200, 200]
+        return str(json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))["kid"])
+
+    distribute()
+    with (
+        bed.another_api(ORDERS_AUTH_KEYS_DIR=str(folders[0])) as one,
+        bed.another_api(ORDERS_AUTH_KEYS_DIR=str(folders[1])) as two,
+        httpx2.Client(base_url=one, timeout=30) as first,
+        httpx2.Client(base_url=two, timeout=30) as second,
+    ):
+        hosts = [first, second]
+        (old,) = {signs(host) for host in hosts}
+        new, _ = rotate_keys(source)
+        distribute()
+        wait_until(lambda: all(kids(host) == {old, new.stem} for host in hosts))
+        assert {signs(host) for host in hosts} == {old}
+        ripe = time.time() - OVERLAP_SECONDS - 1
+        publish_at(source / f"{old}.json", ripe - 60)
+        publish_at(new, ripe)
+        distribute()
+        wait_until(lambda: all(signs(host) == new.stem for host in hosts))
+
+
+async def test_an_api_without_keys_does_not_make_one_of_its_own(settings: Settings, tmp_path: Path) -> None:
+    app = create_app(settings.model_copy(update={"auth_keys_dir": str(tmp_path)}))
+    with pytest.raises(MissingKeyError, match="order-admin setup"):
+        async with app.router.lifespan_context(app):
+            pytest.fail("it started")
+    assert list(tmp_path.iterdir()) == []

@@ -158,7 +158,7 @@ def move_parcel(engine: Testbed) -> MoveParcel:
 @pytest.fixture
 def on_kafka(engine: Testbed) -> OnKafka:
     def read(aggregate_id: str, topic: str = ORDERS_TOPIC) -> list[Json]:
-        messages = messages_of(engine.settings.kafka_bootstrap, f"{engine.settings.name_prefix}{topic}")
+        messages = messages_of(engine.settings, f"{engine.settings.name_prefix}{topic}")
         return [json.loads(m.value() or b"") for m in messages if m.key() == aggregate_id.encode()]
 
     return read

@@ -40,7 +40,7 @@ async def asked(hits: Callable[[], int]) -> None:
 
 async def attempts(engine: Testbed, order_id: str) -> list[ActivityTaskStartedEventAttributes]:
     """The attempts at which the calls to the provider have come to their end, and why those before them failed."""
-    client = await connect_temporal(engine.settings.temporal_address, engine.settings.temporal_namespace)
+    client = await connect_temporal(engine.settings)
     history = await client.get_workflow_handle(payment_workflow_id(order_id)).fetch_history()
     started = [event.activity_task_started_event_attributes for event in history.events]
     return [one for one in started if one.attempt]

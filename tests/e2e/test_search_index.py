@@ -283,9 +283,7 @@ def test_two_indexers_repeated_events_and_a_rebalance_leave_the_same_index(
 ) -> None:
     catalog, stock, word = Catalog(connections.engine), Stock(connections.engine), a_word()
     products = kites(40, word)
-    publisher = EventPublisher(
-        connections.settings.kafka_bootstrap, f"{connections.settings.name_prefix}{PRODUCTS_TOPIC}"
-    )
+    publisher = EventPublisher(connections.settings, f"{connections.settings.name_prefix}{PRODUCTS_TOPIC}")
     with engine.another("search-indexer") as second:
         for turn in range(10):
             catalog.put_many([renamed(product, f"Kite {word} {turn}") for product in products])
