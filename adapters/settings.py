@@ -12,6 +12,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, fiel
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.fulfilment import ParcelStatus
+from domain.retention import DataKind, retention_days
 from schemas.risk import Verdict
 
 Service = Literal["user", "catalog", "cart", "order", "payment", "notification"]
@@ -186,6 +187,8 @@ class Settings(BaseSettings):
     """An open order in which nothing has happened for so long is shown to staff as stuck."""
     dispute_reminder_hours: int = Field(default=48, gt=0)
     """So long before the evidence for a dispute is due, staff are reminded of it."""
+    retention_days: dict[DataKind, int] = {}
+    """How long some kinds of data are kept, a JSON object; 0: for ever. The others as in `domain/retention.py`."""
 
     worker_metrics_address: str | None = Field(default=None, pattern=r"^[^\s:]+:[0-9]{1,5}$")
     """Where an order worker serves Temporal's metrics for Prometheus; not at all unless named."""
@@ -221,6 +224,12 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(ip_network(network, strict=False)) for network in value)
+
+    @field_validator("retention_days")
+    @classmethod
+    def _refuse_short_retention(cls, value: dict[DataKind, int]) -> dict[DataKind, int]:
+        retention_days(value)
+        return value
 
     @model_validator(mode="after")
     def _refuse_cheap_passwords(self) -> Self:
