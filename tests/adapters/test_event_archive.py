@@ -40,19 +40,19 @@ EVERYTHING = 1_000_000
 
 @pytest.fixture
 def ended(connections: Connections, make_product: MakeProduct) -> Ended:
-    """An order that was cancelled years ago, with nothing left to do."""
+    """An order that failed years ago, with nothing left to do."""
     store = OrderStore(connections.engine)
 
     def make() -> str:
         order_id = store.place(order_of({make_product(): 1})).order_id
-        cancelled = RecordStatus(
+        failed = RecordStatus(
             order_id=order_id,
-            step="cancel",
-            status=OrderStatus.CANCELLED,
-            event_type=EventType.ORDER_CANCELLED,
+            step="fail",
+            status=OrderStatus.FAILED,
+            event_type=EventType.ORDER_FAILED,
             actor="system",
         )
-        store.record_status(cancelled)
+        store.record_status(failed)
         published = {"occurred_at": LONG_AGO, "published_at": LONG_AGO}
         with connections.engine.begin() as connection:
             connection.execute(sa.update(order_events).where(order_events.c.order_id == order_id).values(published))
@@ -108,7 +108,7 @@ def test_what_happens_later_follows_without_a_gap(connections: Connections, ende
         later = append(connection, locked, Change("later", EventType.PAYMENT_DISPUTED, "system", {}))
         assert later.seq == number + 1
         assert recorded(connection, order_id, "later") == later
-        assert recorded(connection, order_id, "cancel") == last
+        assert recorded(connection, order_id, "fail") == last
     assert counts(connections, order_id) == (1, number)
     assert [event.seq for event in history(connections, order_id).items] == list(range(1, number + 2))
     page = history(connections, order_id, after=number - 1, limit=1)
@@ -131,9 +131,9 @@ def test_a_repeat_of_an_archived_step_changes_nothing(connections: Connections, 
     archive(connections)
     again = RecordStatus(
         order_id=order_id,
-        step="cancel",
-        status=OrderStatus.CANCELLED,
-        event_type=EventType.ORDER_CANCELLED,
+        step="fail",
+        status=OrderStatus.FAILED,
+        event_type=EventType.ORDER_FAILED,
         actor="system",
     )
     assert OrderStore(connections.engine).record_status(again).seq == len(before.items)
@@ -253,7 +253,7 @@ def finish(connections: Connections, order_id: str) -> None:
             connection.execute(sa.delete(table).where(table.c.order_id == order_id))
         connection.execute(sa.update(parcels).where(parcels.c.order_id == order_id).values(status="cancelled"))
         connection.execute(sa.update(reservations).where(reservations.c.order_id == order_id).values(open=False))
-        done = {"status": "cancelled", "updated_at": LONG_AGO}
+        done = {"status": "failed", "updated_at": LONG_AGO}
         connection.execute(sa.update(orders).where(orders.c.id == order_id).values(done))
     age_again(connections, order_id)
 

@@ -14,8 +14,24 @@ from adapters.mysql.clock import aware, naive
 from adapters.mysql.migrate import upgrade
 from adapters.mysql.retention import Bounds, Purges
 from adapters.mysql.tables.catalog import product_events, product_import_errors, product_imports
-from adapters.mysql.tables.orders import order_events, order_events_archive, orders
+from adapters.mysql.tables.orders import (
+    operator_tasks,
+    order_events,
+    order_events_archive,
+    orders,
+    parcel_resolutions,
+    parcels,
+)
+from adapters.mysql.tables.payments import (
+    credit_entries,
+    disputes,
+    ledger_postings,
+    payment_differences,
+    payment_entries,
+    refunds,
+)
 from adapters.mysql.tables.schema import Moment, metadata
+from adapters.mysql.tables.stock import reservations
 from adapters.settings import Settings
 from domain.retention import DataKind
 
@@ -29,6 +45,11 @@ BEFORE = aware(OLDEST + OLD * STEP)
 OLD_OF_FEW = 100
 FEW = range(OLD - OLD_OF_FEW, OLD + 50)
 EVENTS_OF_AN_ORDER = 10
+# What says whether an order has anything left to do.
+ASKED = (
+    *(parcels, parcel_resolutions, reservations, refunds, disputes, payment_differences, operator_tasks),
+    *(payment_entries, ledger_postings, credit_entries),
+)
 PURGED = [kind for kind in DataKind if kind is not DataKind.ORDER_EVENTS]
 
 
@@ -152,7 +173,7 @@ def check_plan(statement: str, plan: list[dict[str, Any]]) -> None:
         about = (statement[:400], step)
         assert step["type"] != "ALL", about
         assert step["type"] != "index" or "LIMIT" in statement, about
-        assert "filesort" not in str(step["Extra"]) or int(step["rows"]) <= BATCH, about
+        assert "filesort" not in str(step["Extra"]) or int(str(step["rows"]).split()[0]) <= BATCH, about
 
 
 @pytest.mark.parametrize("kind", PURGED)
@@ -178,6 +199,10 @@ def test_what_is_old_goes_by_an_index_and_what_is_new_stays(empty: sa.Engine, ki
 
 def test_events_are_archived_by_indexes_from_the_oldest_on(empty: sa.Engine) -> None:
     fill_orders(empty, range(ROWS))
+    for table in ASKED:
+        # Of other orders; a table without rows would be read as a whole.
+        distinct = {"source": "a", "target": "b"} if table is credit_entries else {}
+        fill(empty, table, [row_of(table, number) | distinct for number in range(ROWS, ROWS + 2 * BATCH)])
     with plans_of(empty) as plans:
         done = Purges(empty, Bounds(rows=500, batch=500)).purge(DataKind.ORDER_EVENTS, BEFORE)
     assert (done.rows, done.finished) == (500, False)
