@@ -12,8 +12,8 @@ from workflows.names import RETENTION_ID
 from workflows.options import RETENTION, STORE_IN_BACKGROUND
 from workflows.schedule_runs import record_success
 
-# What one kind takes away from the others, which are purged all the same.
-_PATIENCE = timedelta(hours=1)
+LONGEST = timedelta(hours=1)
+"""What cannot be purged for so long is left for the next run."""
 
 
 @workflow.defn
@@ -45,7 +45,7 @@ class RetentionWorkflow:
                 RetentionActivities.purge_rows,
                 PurgeRows(kind=rule.kind, before=before),
                 summary=f"{rule.kind}, {rule.days} days",
-                schedule_to_close_timeout=_PATIENCE,
+                schedule_to_close_timeout=LONGEST,
                 **RETENTION,
             )
         except ActivityError as error:
