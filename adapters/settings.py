@@ -22,6 +22,7 @@ from adapters.production import refused_in_production
 from adapters.secret_files import SecretFiles, secrets_manager
 from adapters.store_settings import StoreSettings, vendor_name
 from domain.fulfilment import ParcelStatus
+from domain.retention import DataKind, retention_days
 from schemas.risk import Verdict
 
 Service = Literal["user", "catalog", "cart", "order", "payment", "notification"]
@@ -172,6 +173,8 @@ class Settings(StoreSettings):
     """An open order in which nothing has happened for so long is shown to staff as stuck."""
     dispute_reminder_hours: int = Field(default=48, gt=0)
     """So long before the evidence for a dispute is due, staff are reminded of it."""
+    retention_days: dict[DataKind, int] = {}
+    """How long some kinds of data are kept, a JSON object; 0: for ever. The others as in `domain/retention.py`."""
 
     worker_metrics_address: str | None = Field(default=None, pattern=r"^[^\s:]+:[0-9]{1,5}$")
     """Where an order worker serves Temporal's metrics for Prometheus; not at all unless named."""
@@ -207,6 +210,12 @@ class Settings(StoreSettings):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(ip_network(network, strict=False)) for network in value)
+
+    @field_validator("retention_days")
+    @classmethod
+    def _refuse_short_retention(cls, value: dict[DataKind, int]) -> dict[DataKind, int]:
+        retention_days(value)
+        return value
 
     @model_validator(mode="after")
     def _refuse_what_production_must_not_have(self) -> Self:

@@ -1,4 +1,4 @@
-"""What Prometheus reads of the engine as a whole: what needs an operator, and money that is to be moved."""
+"""What Prometheus reads of the engine as a whole: what needs an operator, money to be moved, and scheduled work."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from adapters.failures import OUTAGES
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.payments.amounts_due import AmountsDue
+from adapters.mysql.schedule_runs import ScheduleRuns
 from schemas.operator_tasks import OperatorTaskCode
 
 _log = structlog.get_logger(__name__)
@@ -19,14 +20,15 @@ _log = structlog.get_logger(__name__)
 class EngineMetrics(Collector):
     """Read from MySQL whenever they are asked for: the same from every API process, so one of them is enough."""
 
-    def __init__(self, tasks: OperatorTaskStore, amounts: AmountsDue) -> None:
+    def __init__(self, tasks: OperatorTaskStore, amounts: AmountsDue, runs: ScheduleRuns) -> None:
         self._tasks = tasks
         self._amounts = amounts
+        self._runs = runs
 
     def collect(self) -> Iterator[Metric]:
         """While MySQL is away only that is said."""
         try:
-            found = [*self._operator_tasks(), self._amounts_due()]
+            found = [*self._operator_tasks(), self._amounts_due(), *self._schedules()]
         except OUTAGES as outage:
             _log.warning("the metrics of MySQL cannot be read", error=str(outage)[:200])
             found = []
@@ -59,10 +61,28 @@ class EngineMetrics(Collector):
                 due.add_metric([kind, currency], amount)
         return due
 
+    def _schedules(self) -> list[Metric]:
+        last = GaugeMetricFamily(
+            "orders_schedule_last_success_timestamp_seconds",
+            "When the last run that succeeded ended; until there is one, when the schedule was made.",
+            labels=["schedule"],
+        )
+        every = GaugeMetricFamily("orders_schedule_interval_seconds", "How often it runs.", labels=["schedule"])
+        took = GaugeMetricFamily(
+            "orders_schedule_last_duration_seconds", "How long that run took.", labels=["schedule"]
+        )
+        for state in self._runs.states():
+            last.add_metric([state.schedule], (state.succeeded_at or state.known_since).timestamp())
+            if state.every_seconds is not None:
+                every.add_metric([state.schedule], state.every_seconds)
+            if state.seconds is not None:
+                took.add_metric([state.schedule], state.seconds)
+        return [last, every, took]
 
-def build_metrics(tasks: OperatorTaskStore, amounts: AmountsDue) -> CollectorRegistry:
+
+def build_metrics(tasks: OperatorTaskStore, amounts: AmountsDue, runs: ScheduleRuns) -> CollectorRegistry:
     """What this process shows: the engine's metrics and its own."""
     registry = CollectorRegistry()
-    for collector in (EngineMetrics(tasks, amounts), PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+    for collector in (EngineMetrics(tasks, amounts, runs), PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
         registry.register(collector)
     return registry

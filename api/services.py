@@ -35,6 +35,7 @@ from adapters.mysql.payments.disputes import Disputes
 from adapters.mysql.payments.flagged_webhooks import FlaggedWebhooks
 from adapters.mysql.payments.ledger import Ledger
 from adapters.mysql.payments.refunds import Refunds
+from adapters.mysql.schedule_runs import ScheduleRuns
 from adapters.mysql.webhooks import WebhookReceipts
 from adapters.rate_counter import RateCounter
 from adapters.redis_pipeline import RedisPipeline
@@ -157,7 +158,7 @@ def build_services(connections: Connections, temporal: Client, tokens: AccessTok
         idempotency=_idempotency_keys(connections),
         receipts=WebhookReceipts(connections.engine),
         search_threads=SearchThreads(),
-        metrics=build_metrics(OperatorTaskStore(connections.engine), AmountsDue(connections.engine)),
+        metrics=_metrics(connections),
         identity=build_identity(connections, temporal, tokens, redis, carts.store),
         catalog=_catalog(connections, temporal),
         carts=carts,
@@ -231,6 +232,11 @@ def _payments(connections: Connections, temporal: Client) -> PaymentServices:
         dispute_client=disputes,
         repair_client=PaymentRepairClient(temporal, patience),
     )
+
+
+def _metrics(connections: Connections) -> CollectorRegistry:
+    engine = connections.engine
+    return build_metrics(OperatorTaskStore(engine), AmountsDue(engine), ScheduleRuns(engine))
 
 
 def _idempotency_keys(connections: Connections) -> IdempotencyKeys:

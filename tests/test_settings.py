@@ -14,6 +14,7 @@ from pydantic_settings import SettingsError
 
 from adapters.settings import Settings
 from adapters.store_settings import variable_of
+from domain.retention import DataKind
 
 EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
 # Read by other programs, not by the settings class.
@@ -109,6 +110,15 @@ def test_production_refuses_hashes_that_are_guessed_cheaply(monkeypatch: pytest.
     assert from_example(monkeypatch, **SAFE, ORDERS_PASSWORD_MEMORY_KIB="19456").password_memory_kib == 19_456
     with pytest.raises(ValidationError, match="guessed too cheaply"):
         from_example(monkeypatch, **SAFE, ORDERS_PASSWORD_MEMORY_KIB="19455")
+
+
+def test_retention_names_what_there_is_and_is_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = from_example(monkeypatch, ORDERS_RETENTION_DAYS='{"notifications": 365, "order_events": 0}').retention_days
+    assert kept == {DataKind.NOTIFICATIONS: 365, DataKind.ORDER_EVENTS: 0}
+    with pytest.raises(ValidationError, match="webhook_receipts: 30 at least"):
+        from_example(monkeypatch, ORDERS_RETENTION_DAYS='{"webhook_receipts": 7}')
+    with pytest.raises(ValidationError, match="retention_days"):
+        from_example(monkeypatch, ORDERS_RETENTION_DAYS='{"orders": 7}')
 
 
 def test_lists_are_comma_separated_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:

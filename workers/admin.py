@@ -15,11 +15,11 @@ from adapters.events import ensure_topics
 from adapters.keys import OVERLAP_SECONDS, ensure_signing_key
 from adapters.keys import rotate_keys as change_signing_key
 from adapters.mysql import migrate as migrations
-from adapters.mysql.identity.grants import Grants
 from adapters.mysql.identity.oauth_clients import FIRST_PARTY_CLIENT, ensure_first_party_client
 from adapters.mysql.identity.security_events import SecurityEvents
 from adapters.mysql.identity.users import Accounts
 from adapters.mysql.outbox import order_outbox, product_outbox
+from adapters.mysql.schedule_runs import ScheduleRuns
 from adapters.settings import Settings
 from adapters.token_versions import LIFETIME_SECONDS
 from domain.actors import ORDER_ADMIN_ACTOR
@@ -32,7 +32,7 @@ from workers.admin_products import app as products_app
 from workers.admin_search import index_steps, outdated_step, reindex_step
 from workers.admin_stock import reconcile_step
 from workers.command_settings import settings_or_exit
-from workers.schedules import ensure_schedules
+from workers.schedules import SCHEDULES, ensure_schedules
 from workers.service_accounts import ensure_service_accounts
 from workers.steps import Step, StepFailed, run_step
 from workers.temporal_setup import ensure_namespace_and_search_attributes
@@ -57,7 +57,7 @@ def setup(wait: WaitSeconds = 90) -> None:
             _carts(stores),
             _topics(stores),
             _temporal(stores.settings),
-            _schedules(stores.settings),
+            _schedules(stores),
             _signing_key(stores.settings),
             *index_steps(stores, console),
         ]
@@ -147,9 +147,9 @@ def rotate_keys(
 ) -> None:
     """Change the key that signs tokens. The new one is published now and signs ten minutes later; nobody is signed out.
 
-    The old one verifies until the last token it signed has expired. Expired grants are deleted on the way.
+    The old one verifies until the last token it signed has expired.
     """
-    _run(lambda stores: [_rotation(stores.settings, now), _expired_grants(stores)], wait)
+    _run(lambda stores: [_rotation(stores.settings, now)], wait)
 
 
 @app.command()
@@ -260,12 +260,13 @@ def _temporal(settings: Settings) -> Step:
     )
 
 
-def _schedules(settings: Settings) -> Step:
-    return Step(
-        "Temporal's schedules",
-        lambda: asyncio.run(ensure_schedules(settings)),
-        f"{START_HINT} The caller must be allowed to make schedules in {settings.temporal_namespace}.",
-    )
+def _schedules(stores: Connections) -> Step:
+    def act() -> str:
+        ScheduleRuns(stores.engine).ensure({row.id: row.every for row in SCHEDULES})
+        return asyncio.run(ensure_schedules(stores.settings))
+
+    allowed = f"The caller must be allowed to make schedules in {stores.settings.temporal_namespace}."
+    return Step("Temporal's schedules", act, f"{START_HINT} {allowed}")
 
 
 def _rotation(settings: Settings, at_once: bool) -> Step:
@@ -275,14 +276,6 @@ def _rotation(settings: Settings, at_once: bool) -> Step:
         return f"{made.stem} is published and signs {begins}, {len(dropped)} dropped"
 
     return Step("Signing key", act, "ORDERS_AUTH_KEYS_DIR must be a folder this user may write to.")
-
-
-def _expired_grants(stores: Connections) -> Step:
-    return Step(
-        "Expired grants",
-        lambda: f"{Grants(stores.engine).forget_expired()} deleted",
-        f"{START_HINT} ORDERS_MYSQL_URL names it.",
-    )
 
 
 def _signing_key(settings: Settings) -> Step:

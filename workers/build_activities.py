@@ -23,6 +23,8 @@ from activities.payment_reconciliation import PaymentReconciliationActivities
 from activities.payment_repair import PaymentRepairActivities
 from activities.payments import PaymentActivities
 from activities.refunds import RefundActivities
+from activities.retention import RetentionActivities
+from activities.schedule_runs import ScheduleRunActivities
 from activities.search import SearchActivities
 from activities.stock import StockActivities
 from activities.stock_upkeep import StockUpkeepActivities
@@ -56,11 +58,14 @@ from adapters.mysql.payments.disputes import Disputes
 from adapters.mysql.payments.facts import PaymentFactsReader
 from adapters.mysql.payments.ledger import Ledger
 from adapters.mysql.payments.refunds import Refunds
+from adapters.mysql.retention import Purges
+from adapters.mysql.schedule_runs import ScheduleRuns
 from adapters.payments.disputes import DisputeProvider
 from adapters.payments.listing import PaymentListing
 from adapters.payments.provider import PaymentProvider
 from adapters.search.feeds import order_feed, product_feed
 from adapters.settings import Settings
+from domain.retention import retention_days
 from schemas.account_mails import WITH_LINK
 from temporal_clients.account_mails import MailClient
 from temporal_clients.orders import RunningOrders
@@ -84,6 +89,7 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
             *_sweep(engine, client),
             *watchdog_activities(engine, settings, client),
             *_resolutions(engine, term),
+            *_retention(engine, settings),
             CartActivities(carts, OrderStore(engine)).complete_cart,
         ],
         PAYMENTS_QUEUE: [*_money(engine, settings), *_reconciliation_activities(engine, settings, client)],
@@ -92,8 +98,10 @@ def build_activities(connections: Connections, client: Client) -> ActivitiesByQu
         CATALOG_QUEUE: [*_catalog(engine, settings), *_search(connections)],
     }
     tasks = OperatorTaskActivities(OperatorTaskStore(engine))
-    # Any workflow may need an operator.
-    return {queue: [*served, tasks.record_operator_tasks] for queue, served in activities.items()}
+    runs = ScheduleRunActivities(ScheduleRuns(engine))
+    # Any workflow may need an operator, and any queue may have scheduled ones.
+    everywhere: list[Callable[..., Any]] = [tasks.record_operator_tasks, runs.record_schedule_run]
+    return {queue: [*served, *everywhere] for queue, served in activities.items()}
 
 
 def _orders(store: OrderStore, engine: sa.Engine) -> list[Callable[..., Any]]:
@@ -127,6 +135,11 @@ def _resolutions(engine: sa.Engine, reserved_for: timedelta) -> list[Callable[..
         resolutions.withdraw_resolution,
         resolutions.close_resolution,
     ]
+
+
+def _retention(engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:
+    retention = RetentionActivities(Purges(engine), retention_days(settings.retention_days))
+    return [retention.read_retention, retention.purge_rows]
 
 
 def _parcels(reservations: Reservations, engine: sa.Engine, settings: Settings) -> list[Callable[..., Any]]:

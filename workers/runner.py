@@ -44,6 +44,7 @@ from workflows.payments.reconciliation import PaymentReconciliationWorkflow
 from workflows.payments.refunds import RefundWorkflow
 from workflows.payments.repair import PaymentRepairWorkflow
 from workflows.reindex import ReindexWorkflow
+from workflows.retention import RetentionWorkflow
 
 _RECONNECT_SECONDS = 1.0
 
@@ -58,6 +59,7 @@ WORKFLOWS: dict[str, list[type]] = {
         WatchdogWorkflow,
         ReservationExpiryWorkflow,
         StockReconciliationWorkflow,
+        RetentionWorkflow,
     ],
     PAYMENTS_QUEUE: [
         PaymentWorkflow,

@@ -29,17 +29,26 @@ from adapters.settings import Settings
 from temporal_clients.connection import connect_temporal
 from workflows.catalog import CatalogChangesWorkflow, PopularityWorkflow
 from workflows.names import (
+    CART_REMINDERS_ID,
+    CATALOG_CHANGES_ID,
     CATALOG_QUEUE,
     NOTIFICATIONS_QUEUE,
+    ORDER_SWEEP_ID,
     ORDERS_QUEUE,
     PAYMENT_RECONCILIATION_ID,
     PAYMENTS_QUEUE,
+    POPULARITY_ID,
+    RESERVATION_EXPIRY_ID,
+    RETENTION_ID,
+    STOCK_RECONCILIATION_ID,
+    WATCHDOG_ID,
 )
 from workflows.notifications import CartReminderWorkflow
 from workflows.orders.order_sweep import OrderSweepWorkflow
 from workflows.orders.stock_upkeep import ReservationExpiryWorkflow, StockReconciliationWorkflow
 from workflows.orders.watchdog import WatchdogWorkflow
 from workflows.payments.reconciliation import PaymentReconciliationWorkflow
+from workflows.retention import RetentionWorkflow
 
 _OWNER = "made_for"  # the memo by which our schedules differ from a person's or another engine's
 _SHORTEST_CATCH_UP = timedelta(minutes=1)
@@ -47,39 +56,44 @@ _SHORTEST_CATCH_UP = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Scheduled:
-    """One row: a workflow that takes no argument, started every so often unless its last run is still going."""
+    """One row: a workflow that takes no argument, started every so often unless its last run is still going.
+
+    `at` is how long after the beginning of an interval, of a day midnight UTC; `jitter` is by how much it may be late.
+    """
 
     id: str
     workflow: MethodAsyncNoParam[Any, Any]
     every: timedelta
     queue: str
     what_for: str
+    at: timedelta = timedelta()
+    jitter: timedelta | None = None
 
 
 SCHEDULES: tuple[Scheduled, ...] = (
     Scheduled(
-        "reservation-expiry",
+        RESERVATION_EXPIRY_ID,
         ReservationExpiryWorkflow.run,
         timedelta(minutes=5),
         ORDERS_QUEUE,
         "release expired reservations of orders whose workflow no longer runs",
     ),
     Scheduled(
-        "order-sweep",
+        ORDER_SWEEP_ID,
         OrderSweepWorkflow.run,
         timedelta(minutes=15),
         ORDERS_QUEUE,
         "list orders, parcels and payments that no workflow looks after any more",
     ),
     Scheduled(
-        "watchdog",
+        WATCHDOG_ID,
         WatchdogWorkflow.run,
         timedelta(minutes=5),
         ORDERS_QUEUE,
         "list orders that take too long, remind staff of what nobody has answered, and decide where a rule may",
     ),
     Scheduled(
-        "stock-reconciliation",
+        STOCK_RECONCILIATION_ID,
         StockReconciliationWorkflow.run,
         timedelta(hours=1),
         ORDERS_QUEUE,
@@ -93,25 +107,34 @@ SCHEDULES: tuple[Scheduled, ...] = (
         "prove that the payment provider, the ledger and the orders agree",
     ),
     Scheduled(
-        "cart-reminders",
+        CART_REMINDERS_ID,
         CartReminderWorkflow.run,
         timedelta(hours=1),
         NOTIFICATIONS_QUEUE,
         "remind customers who want it of what they left in their carts",
     ),
     Scheduled(
-        "catalog-changes",
+        CATALOG_CHANGES_ID,
         CatalogChangesWorkflow.run,
         timedelta(minutes=1),
         CATALOG_QUEUE,
         "announce products whose price began or ended, and those whose brand or category was renamed or moved",
     ),
     Scheduled(
-        "popularity",
+        POPULARITY_ID,
         PopularityWorkflow.run,
         timedelta(hours=1),
         CATALOG_QUEUE,
         "count what products sold lately, and have the search index follow",
+    ),
+    Scheduled(
+        RETENTION_ID,
+        RetentionWorkflow.run,
+        timedelta(days=1),
+        ORDERS_QUEUE,
+        "purge what is kept for some time only, and archive the events of orders that ended long ago",
+        at=timedelta(hours=2),
+        jitter=timedelta(minutes=30),
     ),
 )
 
@@ -171,7 +194,7 @@ def _schedule(schedule_id: str, row: Scheduled) -> Schedule:
             task_queue=row.queue,
             static_summary=row.what_for,
         ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=row.every)]),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=row.every, offset=row.at)], jitter=row.jitter),
         # After an outage the run that was missed last is made up for; the ones before it would find nothing more to do.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=max(row.every, _SHORTEST_CATCH_UP)),
     )
@@ -184,7 +207,8 @@ def _shape(schedule: Schedule) -> tuple[object, ...]:
     return (
         action.workflow,
         action.task_queue,
-        [interval.every for interval in schedule.spec.intervals],
+        [(interval.every, interval.offset or timedelta()) for interval in schedule.spec.intervals],
+        schedule.spec.jitter or timedelta(),
         schedule.policy,
     )
 

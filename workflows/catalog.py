@@ -4,7 +4,9 @@ from temporalio import workflow
 
 from activities.catalog import CatalogActivities
 from schemas.catalog import Announced, SalesCounted
+from workflows.names import CATALOG_CHANGES_ID, POPULARITY_ID
 from workflows.options import CATALOG_CHANGES
+from workflows.schedule_runs import record_success
 
 
 @workflow.defn
@@ -27,6 +29,7 @@ class CatalogChangesWorkflow:
         workflow.set_current_details(
             f"{by_prices:,} products announced for their price, {by_taxonomy:,} for their brand or category"
         )
+        await record_success(CATALOG_CHANGES_ID)
         return Announced(by_prices=by_prices, by_taxonomy=by_taxonomy)
 
 
@@ -40,4 +43,5 @@ class PopularityWorkflow:
             CatalogActivities.count_sales, summary="count recent sales", **CATALOG_CHANGES
         )
         workflow.set_current_details(f"{changed:,} products sold more or fewer units than at the last count")
+        await record_success(POPULARITY_ID)
         return SalesCounted(changed=changed)

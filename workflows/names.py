@@ -71,6 +71,16 @@ def payment_repair_workflow_id(decision_id: str) -> str:
 PAYMENT_RECONCILIATION_ID = "payment-reconciliation"
 """The id of the schedule, and of a run of PaymentReconciliationWorkflow that an operator starts."""
 
+# The ids of the other schedules.
+RESERVATION_EXPIRY_ID = "reservation-expiry"
+ORDER_SWEEP_ID = "order-sweep"
+WATCHDOG_ID = "watchdog"
+STOCK_RECONCILIATION_ID = "stock-reconciliation"
+CART_REMINDERS_ID = "cart-reminders"
+CATALOG_CHANGES_ID = "catalog-changes"
+POPULARITY_ID = "popularity"
+RETENTION_ID = "retention"
+
 
 def notification_workflow_id(event_id: str) -> str:
     """The id of the NotificationWorkflow that mails an event."""

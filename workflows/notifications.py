@@ -13,9 +13,11 @@ from schemas.account_mails import AccountMailInput, AccountMailSent
 from schemas.carts import CartsReminded
 from schemas.notifications import NotificationInput, NotificationSent
 from schemas.operator_tasks import OperatorTaskCode
+from workflows.names import CART_REMINDERS_ID
 from workflows.options import CART_REMINDERS, MAIL
 from workflows.outage import retry_until_answered
 from workflows.reasons import reason_of
+from workflows.schedule_runs import record_success
 from workflows.timeline import Timeline
 
 C = TypeVar("C")
@@ -77,4 +79,5 @@ class CartReminderWorkflow:
             CartReminderActivities.remind_of_carts, summary="abandoned carts", **CART_REMINDERS
         )
         workflow.set_current_details(f"**{done.mails} mail(s) started** for {done.carts} abandoned cart(s)")
+        await record_success(CART_REMINDERS_ID)
         return done

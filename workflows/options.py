@@ -129,8 +129,9 @@ RECONCILIATION = LiveCallOptions(
     ),
 )
 
-# The same for stock and for abandoned carts; what one run has started is not started again.
-STOCK_UPKEEP = CART_REMINDERS = LiveCallOptions(
+# The same for stock and for abandoned carts; what one run has started is not started again. A purge ends by itself
+# before.
+STOCK_UPKEEP = CART_REMINDERS = RETENTION = LiveCallOptions(
     start_to_close_timeout=timedelta(minutes=30),
     heartbeat_timeout=timedelta(seconds=60),
     retry_policy=RetryPolicy(

@@ -1,11 +1,12 @@
 """The one way an order changes: lock its row, append one event with the next seq, in the caller's transaction.
 
 `order_events` is the customer's history, the live stream and the outbox at once, so an event is published if and
-only if the change it records was committed.
+only if the change it records was committed. Events of orders that ended long ago are in an archive: whoever reads
+events reads both tables, by `select_events`.
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ import uuid_utils
 
 from adapters.mysql.bounds import fitted
 from adapters.mysql.clock import naive, now
-from adapters.mysql.tables.orders import order_events, orders
+from adapters.mysql.tables.orders import order_events, order_events_archive, orders
 from adapters.mysql.tables.schema import OUTBOX_PARTITIONS
 from domain.errors import NotFound
 from domain.events import EventType
@@ -92,22 +93,27 @@ def lock_orders(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str
     return {order_id: lock_order(connection, order_id) for order_id in sorted(set(order_ids))}
 
 
+def select_events(which: Callable[[sa.Table], sa.ColumnElement[bool]], *columns: str) -> sa.CompoundSelect[Any]:
+    """The events that meet a condition, archived or not; all columns where none is named."""
+    both = (order_events, order_events_archive)
+    return sa.union_all(
+        *(sa.select(*(events.c[name] for name in columns or events.c.keys())).where(which(events)) for events in both)
+    )
+
+
 def recorded(connection: sa.Connection, order_id: str, step: str) -> Recorded | None:
     """The event an earlier attempt of this step left, if it got that far."""
-    return _event(connection, order_id, order_events.c.step == step)
+    return _event(connection, lambda events: sa.and_(events.c.order_id == order_id, events.c.step == step))
 
 
 def latest(connection: sa.Connection, order: LockedOrder) -> Recorded | None:
     """The order's last event."""
-    return _event(connection, order.id, order_events.c.seq == order.last_seq)
+    return _event(connection, lambda events: sa.and_(events.c.order_id == order.id, events.c.seq == order.last_seq))
 
 
-def _event(connection: sa.Connection, order_id: str, which: sa.ColumnElement[bool]) -> Recorded | None:
-    row = connection.execute(
-        sa.select(
-            order_events.c.event_id, order_events.c.seq, order_events.c.status, order_events.c.payment_status
-        ).where(order_events.c.order_id == order_id, which)
-    ).one_or_none()
+def _event(connection: sa.Connection, which: Callable[[sa.Table], sa.ColumnElement[bool]]) -> Recorded | None:
+    query = select_events(which, "event_id", "seq", "status", "payment_status")
+    row = connection.execute(query).one_or_none()
     if row is None:
         return None
     return Recorded(row.event_id, row.seq, OrderStatus(row.status), PaymentStatus(row.payment_status))

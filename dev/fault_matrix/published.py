@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from adapters.connections import Connections
 from adapters.events import decode
-from adapters.mysql.tables.orders import order_events
+from adapters.mysql.history import select_events
 from dev.fault_matrix.oracle import unpublished
 from dev.topics import messages_of
 from schemas.events import ORDERS_TOPIC, OrderStatusChanged
@@ -33,8 +33,9 @@ def events_not_on_kafka(stores: Connections) -> Iterator[str]:
     """What is missing on Kafka, or out of order, of what is recorded; a repeat of an event is none."""
     on_kafka = _seqs_on_kafka(stores)
     with stores.engine.connect() as connection:
-        last = sa.func.max(order_events.c.seq).label("last")
-        rows = connection.execute(sa.select(order_events.c.order_id, last).group_by(order_events.c.order_id)).all()
+        events = select_events(lambda _: sa.true(), "order_id", "seq").subquery()
+        last = sa.func.max(events.c.seq).label("last")
+        rows = connection.execute(sa.select(events.c.order_id, last).group_by(events.c.order_id)).all()
     for order_id, last_seq in rows:
         if on_kafka[order_id] != list(range(1, last_seq + 1)):
             yield f"events: Kafka has {on_kafka[order_id]} of {order_id}, of which 1 to {last_seq} are recorded"

@@ -16,13 +16,17 @@ from adapters.connections import Connections
 from adapters.mysql.clock import now
 from adapters.mysql.orders.operator_tasks import OperatorTaskStore
 from adapters.mysql.payments.amounts_due import AmountsDue
+from adapters.mysql.schedule_runs import ScheduleRuns
 from adapters.mysql.tables.payments import refunds
+from adapters.mysql.tables.shared import schedule_runs
 from adapters.settings import Settings
 from api.metrics import build_metrics
 from schemas.operator_tasks import OperatorTask, OperatorTaskCode, RecordOperatorTasks
+from schemas.schedule_runs import ScheduleRun
 from temporal_clients.connection import connect_temporal, serving_metrics
 from tests.buyer import Buyer
 from tests.fixture_types import MakeProduct
+from workers.schedules import SCHEDULES
 
 LONG_AGO = timedelta(days=1000)
 Sample = tuple[str, frozenset[str]]
@@ -95,9 +99,28 @@ def test_promised_refunds_are_due(
     assert scrape(api).get(due, 0) == before
 
 
+def test_every_schedule_shows_its_last_success(api: httpx2.Client, connections: Connections) -> None:
+    """Each is known from the set-up on, so that an alert sees also what has never run."""
+    seen = scrape(api)
+    for row in SCHEDULES:
+        label = frozenset({row.id})
+        assert seen["orders_schedule_interval_seconds", label] == row.every.total_seconds()
+        assert seen["orders_schedule_last_success_timestamp_seconds", label] > 0
+    moment = datetime.now(UTC) + timedelta(days=1)  # later than any run of another test
+    ScheduleRuns(connections.engine).record(ScheduleRun(schedule="watchdog", succeeded_at=moment, seconds=2.5))
+    seen, label = scrape(api), frozenset({"watchdog"})
+    assert seen["orders_schedule_last_success_timestamp_seconds", label] == pytest.approx(moment.timestamp())
+    assert seen["orders_schedule_last_duration_seconds", label] == 2.5
+    with connections.engine.begin() as connection:
+        mine = schedule_runs.c.schedule == "watchdog"
+        connection.execute(sa.update(schedule_runs).where(mine).values(succeeded_at=None, seconds=None))
+
+
 def test_without_mysql_the_metrics_say_so() -> None:
     nowhere = sa.create_engine("mysql+pymysql://nobody@127.0.0.1:1/none", connect_args={"connect_timeout": 1})
-    seen = read(generate_latest(build_metrics(OperatorTaskStore(nowhere), AmountsDue(nowhere))).decode())
+    seen = read(
+        generate_latest(build_metrics(OperatorTaskStore(nowhere), AmountsDue(nowhere), ScheduleRuns(nowhere))).decode()
+    )
     assert seen["orders_mysql_up", frozenset()] == 0
     assert not any(name.startswith("orders_needs_operator") for name, _ in seen)
 

@@ -4,7 +4,9 @@ from temporalio import workflow
 
 from activities.order_sweep import OrderSweepActivities
 from schemas.order_sweep import OrdersSwept
+from workflows.names import ORDER_SWEEP_ID
 from workflows.options import STOCK_UPKEEP
+from workflows.schedule_runs import record_success
 
 
 @workflow.defn
@@ -22,4 +24,5 @@ class OrderSweepWorkflow:
             f"{verdict}: {swept.without_workflow} finding(s) in {swept.looked_at} order(s), {swept.mended} mended; "
             f"`GET /v1/ops/tasks` lists them{names}"
         )
+        await record_success(ORDER_SWEEP_ID)
         return swept

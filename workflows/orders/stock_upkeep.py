@@ -4,7 +4,9 @@ from temporalio import workflow
 
 from activities.stock_upkeep import StockUpkeepActivities
 from schemas.stock_upkeep import ReconcileStock, ReservationsExpired, StockReconciled
+from workflows.names import RESERVATION_EXPIRY_ID, STOCK_RECONCILIATION_ID
 from workflows.options import STOCK_UPKEEP
+from workflows.schedule_runs import record_success
 
 
 @workflow.defn
@@ -21,6 +23,7 @@ class ReservationExpiryWorkflow:
         workflow.set_current_details(
             f"**{done.released} reservation(s) expired**, {done.units} unit(s) released{kept}{names}"
         )
+        await record_success(RESERVATION_EXPIRY_ID)
         return done
 
 
@@ -41,4 +44,5 @@ class StockReconciliationWorkflow:
             f"{verdict}: {found.differences_found} difference(s) in {found.levels_checked:,} level(s); "
             "`GET /v1/ops/reconciliation` lists them"
         )
+        await record_success(STOCK_RECONCILIATION_ID)
         return found

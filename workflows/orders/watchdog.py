@@ -8,8 +8,9 @@ from temporalio.exceptions import ActivityError
 from activities.unanswered_tasks import OverdueDecisionActivities, StaffMailActivities
 from activities.watchdog import WatchdogActivities
 from schemas.watchdog import OrdersWatched
-from workflows.names import NOTIFICATIONS_QUEUE
+from workflows.names import NOTIFICATIONS_QUEUE, WATCHDOG_ID
 from workflows.options import MAIL, STOCK_UPKEEP
+from workflows.schedule_runs import record_success
 
 # While a run waits no other begins: what cannot be mailed by then is mailed by a later one.
 _MAIL_PATIENCE = timedelta(minutes=3)
@@ -34,6 +35,7 @@ class WatchdogWorkflow:
             f"{watched.backorders} backorder(s) over time; {watched.ended} no longer. {decided.decided} decided by "
             f"rule ({decided.refused} refused). {mailed}. `GET /v1/ops/tasks` lists them{names}"
         )
+        await record_success(WATCHDOG_ID)
         return watched
 
     async def _remind_staff(self) -> str:

@@ -10,9 +10,11 @@ from schemas.payment_reconciliation import (
     ReconciliationPlace,
 )
 from schemas.refunds import FailedRefundInput
+from workflows.names import PAYMENT_RECONCILIATION_ID
 from workflows.options import RECONCILIATION
 from workflows.payments.failed_refunds import start_failed_refund_child
 from workflows.payments.orphaned_payments import start_orphaned_payment_child
+from workflows.schedule_runs import record_success
 from workflows.stores import on_store
 from workflows.timeline import Timeline
 
@@ -51,6 +53,7 @@ class PaymentReconciliationWorkflow:
         )
         verdict = f"⚠ **{found.open} difference(s)**; {_SHOWN}" if found.open else "**no differences**"
         self._show(verdict, found)
+        await record_success(PAYMENT_RECONCILIATION_ID)
         return found
 
     @workflow.query

@@ -168,21 +168,6 @@ class Grants:
         with self._engine.begin() as connection:
             connection.execute(statement.on_duplicate_key_update(update))
 
-    def forget_expired(self) -> int:
-        """Delete what has expired and can revoke nothing any more; answers how many rows went."""
-        moment = now()
-        with self._engine.begin() as connection:
-            deleted = [
-                connection.execute(sa.delete(refresh_tokens).where(refresh_tokens.c.expires_at < moment)).rowcount,
-                connection.execute(sa.delete(revoked_tokens).where(revoked_tokens.c.expires_at < moment)).rowcount,
-                connection.execute(
-                    sa.delete(authorization_codes).where(
-                        authorization_codes.c.expires_at < moment - timedelta(days=REFRESH_DAYS)
-                    )
-                ).rowcount,
-            ]
-        return sum(deleted)
-
     def _revoke_where(self, of_tokens: sa.ColumnElement[bool], of_codes: sa.ColumnElement[bool]) -> list[str]:
         families = sa.select(refresh_tokens.c.family_id).where(of_tokens, refresh_tokens.c.revoked_at.is_(None))
         codes = sa.select(authorization_codes.c.family_id).where(

@@ -9,12 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.mysql.clock import aware, now
-from adapters.mysql.history import Change, LockedOrder, append, lock_order, recorded
+from adapters.mysql.history import Change, LockedOrder, append, lock_order, recorded, select_events
 from adapters.mysql.orders.order_rows import parcel_row, parcel_states, this_parcel
 from adapters.mysql.orders.reducing import reduce_parcel
 from adapters.mysql.orders.reservations import ship
 from adapters.mysql.orders.views import shipping_cost
-from adapters.mysql.tables.orders import order_events, parcels
+from adapters.mysql.tables.orders import parcels
 from adapters.mysql.transactions import in_transaction
 from domain.errors import NotFound, UnknownReservation
 from domain.events import parcel_event
@@ -33,8 +33,8 @@ class Parcels:
 
     def read(self, order_id: str, number: int) -> RecordedParcel:
         """What is recorded of the parcel; raises NotFound."""
-        steps = sa.select(order_events.c.step).where(
-            order_events.c.order_id == order_id, order_events.c.step.like(f"parcel-{number}:%")
+        steps = select_events(
+            lambda events: sa.and_(events.c.order_id == order_id, events.c.step.like(f"parcel-{number}:%")), "step"
         )
         with self._engine.connect() as connection:
             row = parcel_row(connection, order_id, number)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from adapters.mysql.constraints import violated_key
-from adapters.mysql.history import Change, LockedOrder, append, latest, lock_order, recorded
+from adapters.mysql.history import Change, LockedOrder, append, latest, lock_order, recorded, select_events
 from adapters.mysql.orders import views
 from adapters.mysql.orders.address_changes import change_address
 from adapters.mysql.orders.backorders import active_lines
@@ -21,7 +21,7 @@ from adapters.mysql.orders.sweeping import anything_remains
 from adapters.mysql.orders.vouchers import release_use
 from adapters.mysql.payments.credit_balances import credit_of_order
 from adapters.mysql.payments.ledger import balances
-from adapters.mysql.tables.orders import order_events, orders, parcels
+from adapters.mysql.tables.orders import orders, parcels
 from adapters.mysql.transactions import in_transaction
 from domain.catalog import TaxClass
 from domain.errors import CartChanged, NothingToAdopt
@@ -206,13 +206,9 @@ class OrderStore:
 
     def history(self, order_id: str, after_seq: int = 0, limit: int = 200) -> OrderHistory:
         """The order's events after `after_seq`, oldest first."""
+        query = select_events(lambda events: sa.and_(events.c.order_id == order_id, events.c.seq > after_seq))
         with self._engine.connect() as connection:
-            rows = connection.execute(
-                sa.select(order_events)
-                .where(order_events.c.order_id == order_id, order_events.c.seq > after_seq)
-                .order_by(order_events.c.seq)
-                .limit(limit + 1)
-            ).all()
+            rows = connection.execute(query.order_by("seq").limit(limit + 1)).all()
         cursor = str(rows[limit - 1].seq) if len(rows) > limit else None
         return OrderHistory(items=[views.order_event(row) for row in rows[:limit]], next_cursor=cursor)
 
@@ -236,8 +232,8 @@ class OrderStore:
 
 def _short(connection: sa.Connection, order_id: str) -> list[ShortLine]:
     """What was missing when the order was placed, from its history."""
-    reserved = sa.select(order_events.c.data).where(
-        order_events.c.order_id == order_id, order_events.c.step == RESERVED_STEP
+    reserved = select_events(
+        lambda events: sa.and_(events.c.order_id == order_id, events.c.step == RESERVED_STEP), "data"
     )
     return [ShortLine.model_validate(line) for line in (connection.scalar(reserved) or {}).get("short", [])]
 

@@ -7,10 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.mysql.clock import aware
+from adapters.mysql.history import select_events
 from adapters.mysql.orders.operator_tasks import open_tasks
 from adapters.mysql.orders.views import order_summary
 from adapters.mysql.tables.identity import users
-from adapters.mysql.tables.orders import order_events, order_lines, orders
+from adapters.mysql.tables.orders import order_lines, orders
 from domain.events import EventType
 from domain.orders import FINAL_STATUSES, NEEDS_OPERATOR_STATUSES, OrderStatus
 from schemas.operator_tasks import OperatorTaskView
@@ -80,12 +81,12 @@ def _needs_operator(connection: sa.Connection, blocked: Collection[str]) -> Mapp
     """What could not be compensated in these orders, by the last event of each that says so."""
     if not blocked:
         return {}
-    events = (
-        sa.select(order_events.c.order_id, order_events.c.data)
-        .where(order_events.c.order_id.in_(blocked), order_events.c.type == EventType.ORDER_COMPENSATION_BLOCKED)
-        .order_by(order_events.c.seq)
+    said = select_events(
+        lambda events: sa.and_(events.c.order_id.in_(blocked), events.c.type == EventType.ORDER_COMPENSATION_BLOCKED),
+        *("order_id", "seq", "data"),
     )
-    return {row.order_id: list(row.data.get("needs_operator", [])) for row in connection.execute(events)}
+    found = connection.execute(said.order_by("seq"))
+    return {row.order_id: list(row.data.get("needs_operator", [])) for row in found}
 
 
 def _found(row: sa.Row[Any], stuck_since: datetime, reasons: list[str], tasks: list[OperatorTaskView]) -> FoundOrder:

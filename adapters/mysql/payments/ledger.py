@@ -1,11 +1,14 @@
 """The payments ledger: append only, double entry, one row per effect at the provider and per idempotency key."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 
 from adapters.mysql.clock import aware, now
-from adapters.mysql.history import Change, LockedOrder, append, lock_order, recorded
+from adapters.mysql.history import Change, LockedOrder, append, lock_order, recorded, select_events
 from adapters.mysql.payments.credit_balances import credit_of_order
-from adapters.mysql.tables.orders import order_events, orders
+from adapters.mysql.tables.orders import orders
 from adapters.mysql.tables.payments import disputes, ledger_postings, payment_entries
 from domain.actors import SYSTEM_ACTOR
 from domain.events import EventType
@@ -28,13 +31,6 @@ _FIRST_AUTHORIZED = (
     sa.select(payment_entries.c.amount)
     .where(payment_entries.c.kind == EntryKind.AUTHORIZATION)
     .order_by(payment_entries.c.id)
-    .limit(1)
-)
-
-_LAST_REQUESTED = (
-    sa.select(order_events.c.data)
-    .where(order_events.c.type == EventType.ORDER_ADDRESS_REQUESTED)
-    .order_by(order_events.c.seq.desc())
     .limit(1)
 )
 
@@ -103,7 +99,7 @@ class Ledger:
                 -balances(connection, order_id)[Account.SALES],
             )
             first = connection.scalar(_FIRST_AUTHORIZED.where(entries.order_id == order_id))
-            requested = connection.scalar(_LAST_REQUESTED.where(order_events.c.order_id == order_id))
+            requested = _last_requested_address(connection, order_id)
         held, captured = sums.get(EntryKind.AUTHORIZATION), sums.get(EntryKind.CAPTURE, 0)
         settled = held is not None and held == captured + sums.get(EntryKind.VOID, 0)
         whole = order.total - credit.authorized
@@ -119,6 +115,16 @@ class Ledger:
         """The balance of each account for this order, in minor units of its currency."""
         with self._engine.connect() as connection:
             return balances(connection, order_id)
+
+
+def _last_requested_address(connection: sa.Connection, order_id: str) -> Mapping[str, Any] | None:
+    """What its customer last asked for, from the order's history."""
+    query = select_events(
+        lambda events: sa.and_(events.c.order_id == order_id, events.c.type == EventType.ORDER_ADDRESS_REQUESTED),
+        *("seq", "data"),
+    )
+    row = connection.execute(query.order_by(sa.desc("seq")).limit(1)).first()
+    return None if row is None else row.data
 
 
 def write_entry(connection: sa.Connection, order: LockedOrder, command: RecordPayment, actor: str) -> PaymentRecorded:

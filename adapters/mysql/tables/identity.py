@@ -76,7 +76,7 @@ email_tokens = table(
     sa.Column("purpose", Code, nullable=False),
     sa.Column("email", sa.String(254), nullable=False),
     sa.Column("created_at", Moment, nullable=False),
-    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False, index=True),
     sa.Column("used_at", Moment),
 )
 
@@ -163,7 +163,7 @@ login_failures = table(
     "login_failures",
     sa.Column("subject", key(100), primary_key=True, comment="account:<digest of the e-mail> or address:<ip>"),
     sa.Column("failures", sa.Integer, nullable=False),
-    sa.Column("last_at", Moment, nullable=False),
+    sa.Column("last_at", Moment, nullable=False, index=True),
     sa.Column("blocked_until", Moment),
 )
 

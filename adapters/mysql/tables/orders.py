@@ -136,6 +136,27 @@ order_events = table(
     sa.Index("ix_order_events_outbox", "partition_no", "published_at", "id"),
 )
 
+# Events of orders that ended long ago: the same columns and keys, but for the outbox, which has published them.
+order_events_archive = table(
+    "order_events_archive",
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("event_id", Uuid, nullable=False, unique=True),
+    sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("step", sa.String(100), nullable=False, comment="identifies a repeat of the same step"),
+    sa.Column("type", Code, nullable=False),
+    sa.Column("status", Code, nullable=False),
+    sa.Column("payment_status", Code, nullable=False),
+    sa.Column("fulfilment_status", Code, nullable=False),
+    sa.Column("actor", sa.String(100), nullable=False),
+    sa.Column("data", Json, nullable=False),
+    sa.Column("occurred_at", Moment, nullable=False),
+    sa.Column("partition_no", sa.SmallInteger, nullable=False),
+    sa.Column("published_at", Moment),
+    sa.UniqueConstraint("order_id", "seq"),
+    sa.UniqueConstraint("order_id", "step"),
+)
+
 # --- What needs an operator, of every workflow about an order
 
 operator_tasks = table(

@@ -1,4 +1,4 @@
-"""The tables that several services' rows go through: outbox, keys of requests, webhooks, notifications."""
+"""The tables that several services' rows go through: outbox, keys of requests, webhooks, notifications, schedules."""
 
 import sqlalchemy as sa
 
@@ -21,7 +21,7 @@ idempotency_keys = table(
     sa.Column("status_code", sa.SmallInteger),
     sa.Column("response", Json),
     sa.Column("created_at", Moment, nullable=False),
-    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False, index=True),
 )
 
 webhook_receipts = table(
@@ -30,7 +30,7 @@ webhook_receipts = table(
     sa.Column("event_id", key(255), primary_key=True),
     sa.Column("type", key(100), nullable=False),
     sa.Column("outcome", key(40), nullable=False),
-    sa.Column("received_at", Moment, nullable=False),
+    sa.Column("received_at", Moment, nullable=False, index=True),
 )
 
 # --- Notification service
@@ -42,5 +42,16 @@ notifications = table(
     sa.Column("order_id", Uuid, nullable=False, index=True),
     sa.Column("recipient", sa.String(254), nullable=False),
     sa.Column("message_id", sa.String(255), nullable=False),
-    sa.Column("sent_at", Moment, nullable=False),
+    sa.Column("sent_at", Moment, nullable=False, index=True),
+)
+
+# --- Scheduled work
+
+schedule_runs = table(
+    "schedule_runs",
+    sa.Column("schedule", Code, primary_key=True),
+    sa.Column("every_seconds", sa.Integer, comment="NULL until `order-admin setup` has made the schedule"),
+    sa.Column("known_since", Moment, nullable=False),
+    sa.Column("succeeded_at", Moment, comment="when the last run that succeeded ended; NULL: none has"),
+    sa.Column("seconds", sa.Double, comment="how long that run took"),
 )
