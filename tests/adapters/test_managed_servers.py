@@ -67,7 +67,7 @@ def test_mysql_that_requires_tls(
     safe = configure(ORDERS_MYSQL_URL=url, ORDERS_MYSQL_TLS="true", ORDERS_MYSQL_CA_FILE=authority.ca_file)
     engine = create_engine(safe, pool_size=2)
     with running(mysql_command(authority, tmp_path, number), tmp_path / "log", lambda: engine.connect().close()):
-        migrate.upgrade(engine)
+        migrate.upgrade(safe)
         with engine.connect() as connection:
             cipher = connection.execute(sa.text("SHOW STATUS LIKE 'Ssl_cipher'")).one()[1]
             assert cipher

@@ -9,37 +9,27 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from pydantic import SecretStr
 
 from adapters.connections import create_engine
 from adapters.mysql.migrate import alembic_config, upgrade
 from adapters.mysql.tables.schema import metadata
 from adapters.settings import Settings
+from tests.adapters.databases import own_database
 
 
 @pytest.fixture
-def to_migrate(settings: Settings) -> Settings:
-    """For a database of its own."""
-    url = sa.make_url(settings.mysql_url.get_secret_value())
-    own = url.set(database=f"{url.database}_migrations").render_as_string(hide_password=False)
-    return settings.model_copy(update={"mysql_url": SecretStr(own)})
+def to_migrate(settings: Settings) -> Iterator[Settings]:
+    """For a database that is empty."""
+    with own_database(settings, "migrations") as own:
+        yield own
 
 
 @pytest.fixture
 def empty(to_migrate: Settings) -> Iterator[sa.Engine]:
-    """An engine on it, while it is empty."""
-    url = sa.make_url(to_migrate.mysql_url.get_secret_value())
-    name = url.database
-    server = sa.create_engine(url.set(database=""), isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name}"))
-        connection.execute(sa.text(f"CREATE DATABASE {name} CHARACTER SET utf8mb4"))
+    """An engine on it."""
     engine = create_engine(to_migrate, 4)
     yield engine
     engine.dispose()
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name}"))
-    server.dispose()
 
 
 def _checks(engine: sa.Engine, table: str) -> set[str]:

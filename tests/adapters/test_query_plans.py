@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 from adapters.connections import create_engine
 from adapters.mysql.clock import naive
@@ -28,6 +27,7 @@ from adapters.mysql.tables.schema import metadata
 from adapters.mysql.tables.stock import reservation_lines, reservations, stock_movements
 from adapters.settings import Settings
 from domain.orders import OrderStatus
+from tests.adapters.databases import own_database
 
 ROWS = 20_000
 MOST_READ = 1_000
@@ -61,15 +61,15 @@ class Asked:
 @pytest.fixture(scope="module")
 def large(settings: Settings) -> Iterator[sa.Engine]:
     """One connection to a database with 20,000 rows in every table that grows, of which few are recent or open."""
-    url = sa.make_url(settings.mysql_url.get_secret_value())
-    name = f"{url.database}_large"
-    server = sa.create_engine(url.set(database=""), isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name}"))
-        connection.execute(sa.text(f"CREATE DATABASE {name} CHARACTER SET utf8mb4"))
-    own = SecretStr(url.set(database=name).render_as_string(hide_password=False))
-    upgrade(settings.model_copy(update={"mysql_url": own}))
-    engine = create_engine(settings.model_copy(update={"mysql_url": own}), 1)
+    with own_database(settings, "large") as own:
+        upgrade(own)
+        engine = create_engine(own, 1)
+        _fill(engine)
+        yield engine
+        engine.dispose()
+
+
+def _fill(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("SET foreign_key_checks = 0"))
         for table, row in _TABLES:
@@ -81,11 +81,6 @@ def large(settings: Settings) -> Iterator[sa.Engine]:
             connection.execute(sa.text(f"ANALYZE TABLE {table.name}")).all()
         if "MariaDB" not in str(connection.scalar(sa.text("SELECT VERSION()"))):
             connection.execute(sa.text("SET SESSION explain_format = 'TRADITIONAL'"))
-    yield engine
-    engine.dispose()
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name}"))
-    server.dispose()
 
 
 @pytest.fixture

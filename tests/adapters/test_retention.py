@@ -34,6 +34,7 @@ from adapters.mysql.tables.schema import Moment, metadata
 from adapters.mysql.tables.stock import reservations
 from adapters.settings import Settings
 from domain.retention import DataKind
+from tests.adapters.databases import own_database
 
 ROWS = 20_000
 BATCH = 1_000
@@ -56,23 +57,15 @@ PURGED = [kind for kind in DataKind if kind is not DataKind.ORDER_EVENTS]
 @pytest.fixture(scope="module")
 def empty(settings: Settings) -> Iterator[sa.Engine]:
     """An engine on a migrated database of its own, whose rows need no others."""
-    url = sa.make_url(settings.mysql_url.get_secret_value())
-    name = f"{url.database}_retention"
-    server = sa.create_engine(url.set(database=""), isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name}"))
-        connection.execute(sa.text(f"CREATE DATABASE {name} CHARACTER SET utf8mb4"))
-    engine = sa.create_engine(
-        url.set(database=name),
-        isolation_level="READ COMMITTED",
-        connect_args={"init_command": "SET time_zone='+00:00', foreign_key_checks=0"},
-    )
-    upgrade(engine)
-    yield engine
-    engine.dispose()
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name}"))
-    server.dispose()
+    with own_database(settings, "retention") as own:
+        upgrade(own)
+        engine = sa.create_engine(
+            own.mysql_url.get_secret_value(),
+            isolation_level="READ COMMITTED",
+            connect_args={"init_command": "SET time_zone='+00:00', foreign_key_checks=0"},
+        )
+        yield engine
+        engine.dispose()
 
 
 def uuid_at(moment: datetime, number: int) -> str:

@@ -8,13 +8,13 @@ import pytest
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from pydantic import SecretStr
 
 from adapters import connections as adapters_connections
 from adapters.connections import READ_SECONDS, create_engine
 from adapters.mysql import migrate
 from adapters.mysql.migrate import alembic_config, upgrade
 from adapters.settings import Settings
+from tests.adapters.databases import own_database
 from workflows.options import STORE, STORE_AWAY
 
 AddRevision = Callable[[str], str]
@@ -33,19 +33,9 @@ def upgrade():
 @pytest.fixture(scope="module")
 def shop(settings: Settings) -> Iterator[Settings]:
     """Of a database of its own that has every revision."""
-    url = sa.make_url(settings.mysql_url.get_secret_value())
-    name = f"{url.database}_changes"
-    server = sa.create_engine(url.set(database=""), isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name}"))
-        connection.execute(sa.text(f"CREATE DATABASE {name} CHARACTER SET utf8mb4"))
-    own = SecretStr(url.set(database=name).render_as_string(hide_password=False))
-    settings = settings.model_copy(update={"mysql_url": own})
-    upgrade(settings)
-    yield settings
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name}"))
-    server.dispose()
+    with own_database(settings, "changes") as own:
+        upgrade(own)
+        yield own
 
 
 @pytest.fixture
