@@ -260,6 +260,12 @@ def test_development_parts_are_not_imported_by_the_product() -> None:
     assert not offenders
 
 
+def test_servers_are_brought_up_in_one_place() -> None:
+    """A testbed changes the environment of its process; asked once more, the stack would find it changed and restart."""
+    asking = [path.name for path in sources("tests") if "import ensure_servers" in path.read_text()]
+    assert asking == ["conftest.py"]
+
+
 def test_simulators_import_nothing_of_the_product() -> None:
     for path in sources("dev/payment_simulator", "dev/carrier_simulator", "dev/supplier_simulator", "dev/mail"):
         for node in ast.walk(ast.parse(path.read_text())):

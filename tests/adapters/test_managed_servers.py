@@ -32,7 +32,6 @@ from adapters.redis_pipeline import RedisPipeline
 from adapters.search.products import ProductSearch
 from adapters.settings import Settings
 from adapters.topic_tail import TopicTail
-from dev.stack import ensure_servers
 from dev.stack.environment import port
 from dev.stack.paths import ROOT
 from dev.testbed import free_port
@@ -55,6 +54,7 @@ from tests.adapters.secure_servers import (
     tls_before,
 )
 
+pytestmark = pytest.mark.usefixtures("bed")  # the shared servers run
 REGION = "eu-central-1"
 T = TypeVar("T")
 
@@ -80,7 +80,6 @@ def test_mysql_that_requires_tls(
 
 
 def test_mysql_without_tls_is_refused_where_tls_is_asked_for(configure: Configure) -> None:
-    ensure_servers()
     current = dotenv_values(ROOT / ".env")["MYSQL_PASSWORD"]
     url = f"mysql+pymysql://orders:{current}@127.0.0.1:{port('MYSQL_PORT')}/orders"
     create_engine(configure(ORDERS_MYSQL_URL=url), pool_size=1).connect().close()
@@ -138,7 +137,6 @@ def broker(
     authority: Authority, configure: Configure, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, object]]:
     """The variables with which a client is let in."""
-    ensure_servers()
     number, folder = free_port(), tmp_path_factory.mktemp("kafka")
     variables = {
         "ORDERS_KAFKA_BOOTSTRAP": f"127.0.0.1:{number}",
@@ -187,7 +185,6 @@ def test_kafka_refuses_another_password(
 
 
 def test_elasticsearch_with_an_api_key(authority: Authority, configure: Configure) -> None:
-    ensure_servers()
     alias = f"managed-{uuid.uuid4().hex}"
     with keyed_http_before(authority.server_context(), port("ELASTICSEARCH_PORT"), "bWluZTprZXk=") as number:
         variables = {
@@ -213,7 +210,6 @@ def _until_answered(call: Callable[[], T]) -> T:
 
 
 def test_mongo_with_tls(authority: Authority, stranger: Authority, configure: Configure) -> None:
-    ensure_servers()
     with tls_before(authority.server_context(), port("MONGO_PORT")) as number:
         url = f"mongodb://127.0.0.1:{number}/?directConnection=true"
         with connect(configure(ORDERS_MONGO_URL=url, ORDERS_MONGO_CA_FILE=authority.ca_file)) as stores:

@@ -11,7 +11,6 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from adapters.settings import Settings
-from dev.stack import ensure_servers
 from dev.stack.environment import port
 from temporal_clients.connection import connect_options, connect_temporal
 from tests.adapters.conftest import Configure
@@ -19,6 +18,7 @@ from tests.adapters.secure_servers import Authority, tls_before
 from workers.temporal_setup import ensure_namespace_and_search_attributes
 from workflows.names import SEARCH_ATTRIBUTES
 
+pytestmark = pytest.mark.usefixtures("bed")  # the shared servers run
 # Kept for the next run: a namespace cannot be removed in an instant, and these two stay as they are.
 MADE, BARE = "test-managed", "test-managed-bare"
 
@@ -26,14 +26,12 @@ MADE, BARE = "test-managed", "test-managed-bare"
 @pytest.fixture
 def server() -> dict[str, object]:
     """The development stack's server, by its variables."""
-    ensure_servers()
     return {"TEMPORAL_ADDRESS": f"127.0.0.1:{port('TEMPORAL_PORT')}", "TEMPORAL_NAMESPACE": MADE}
 
 
 @pytest.fixture
 def behind_tls(authority: Authority) -> Iterator[str]:
     """The address of the server behind TLS that asks its clients for a certificate."""
-    ensure_servers()
     context = authority.server_context(ask_for_certificate=True)
     context.set_alpn_protocols(["h2"])
     with tls_before(context, port("TEMPORAL_PORT")) as number:
