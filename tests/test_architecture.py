@@ -261,7 +261,7 @@ def test_development_parts_are_not_imported_by_the_product() -> None:
 
 
 def test_servers_are_brought_up_in_one_place() -> None:
-    """A testbed changes the environment of its process; asked once more, the stack would find it changed and restart."""
+    """A testbed changes its process's environment: asked once more, the stack would find it changed and restart."""
     asking = [path.name for path in sources("tests") if "import ensure_servers" in path.read_text()]
     assert asking == ["conftest.py"]
 
