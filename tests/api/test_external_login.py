@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from uuid_utils import uuid7
 
 from adapters.connections import Connections
+from adapters.keys import ensure_signing_key
 from adapters.mysql.identity.oauth_clients import OAuthClients, ensure_first_party_client
 from adapters.mysql.identity.users import Accounts
 from adapters.mysql.tables.identity import external_identities
@@ -79,6 +80,7 @@ def elsewhere(
     }
     command = [sys.executable, "-m", "workers.admin", "migrate"]
     subprocess.run(command, cwd=ROOT, env={**os.environ, **bed.environment, **theirs}, check=True, capture_output=True)
+    ensure_signing_key(folder / "keys")
     engine = sa.create_engine(own_url, isolation_level="READ COMMITTED")
     ensure_first_party_client(engine)
     client = OAuthClients(engine).create(
