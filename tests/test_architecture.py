@@ -262,7 +262,11 @@ def test_development_parts_are_not_imported_by_the_product() -> None:
 
 def test_servers_are_brought_up_in_one_place() -> None:
     """A testbed changes its process's environment: asked once more, the stack would find it changed and restart."""
-    asking = [path.name for path in sources("tests") if "import ensure_servers" in path.read_text()]
+    asking = [
+        path.name
+        for path in sources("tests")
+        if re.search(r"^from dev.stack import ensure_servers", path.read_text(), re.MULTILINE)
+    ]
     assert asking == ["conftest.py"]
 
 

@@ -101,12 +101,12 @@ def _moment(number: int) -> datetime:
     return naive(NOW - timedelta(minutes=(ROWS - number) * (1 if number < ROWS - 10 else 0)))
 
 
-def _account(number: int) -> dict[str, Any]:
+def _account(number: int) -> dict[str, object]:
     closed = _moment(number) if number % 100 == 0 else None
     return {"id": _id(number), "email": f"{number}@shop.example", "name": "A", "created_at": NOW, "closed_at": closed}
 
 
-def _order(number: int) -> dict[str, Any]:
+def _order(number: int) -> dict[str, object]:
     status = OrderStatus.CONFIRMED if number > ROWS - 10 else OrderStatus.DELIVERED
     return {
         "number": number,
@@ -130,7 +130,7 @@ def _order(number: int) -> dict[str, Any]:
     }
 
 
-def _event(number: int) -> dict[str, Any]:
+def _event(number: int) -> dict[str, object]:
     return {
         "event_id": _id(number),
         "order_id": _id(number // 2 + 1),
@@ -148,7 +148,7 @@ def _event(number: int) -> dict[str, Any]:
     }
 
 
-def _parcel(number: int) -> dict[str, Any]:
+def _parcel(number: int) -> dict[str, object]:
     recent = number > ROWS - 10
     return {
         "order_id": _id(number),
@@ -164,20 +164,20 @@ def _parcel(number: int) -> dict[str, Any]:
     }
 
 
-def _movement(number: int) -> dict[str, Any]:
+def _movement(number: int) -> dict[str, object]:
     """Half of them are of one SKU."""
     sku, place = ("HOT" if number % 2 else f"S{number}"), ("BER" if number % 3 else "AMS")
     moved = {"kind": "shipped", "quantity": 1, "order_id": _id(number), "actor": "system"}
     return {"sku": sku, "warehouse": place, **moved, "occurred_at": _moment(number)}
 
 
-def _reservation(number: int) -> dict[str, Any]:
+def _reservation(number: int) -> dict[str, object]:
     is_open, moment = number > ROWS - 10, _moment(number)
     times = {"expires_at": moment, "created_at": moment, "updated_at": moment}
     return {"order_id": _id(number), "open": is_open, **times}
 
 
-def _reservation_line(number: int) -> dict[str, Any]:
+def _reservation_line(number: int) -> dict[str, object]:
     return {
         "order_id": _id(number),
         "parcel": 1,
@@ -190,7 +190,7 @@ def _reservation_line(number: int) -> dict[str, Any]:
     }
 
 
-_TABLES: tuple[tuple[sa.Table, Callable[[int], dict[str, Any]]], ...] = (
+_TABLES: tuple[tuple[sa.Table, Callable[[int], dict[str, object]]], ...] = (
     (users, _account),
     (user_roles, lambda number: {"user_id": _id(number), "role": "admin" if number == ROWS else "customer"}),
     (orders, _order),

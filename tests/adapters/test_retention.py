@@ -97,7 +97,7 @@ def value_of(column: sa.Column[Any], number: int) -> Any:
     return 0 if isinstance(kind, sa.Boolean) else number
 
 
-def fill(engine: sa.Engine, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+def fill(engine: sa.Engine, table: sa.Table, rows: list[dict[str, object]]) -> None:
     with engine.begin() as connection:
         connection.execute(sa.delete(table))
         insert_rows(connection, sa.insert(table), rows)
@@ -141,9 +141,9 @@ def count(engine: sa.Engine, table: sa.Table) -> int:
 
 
 @contextmanager
-def plans_of(engine: sa.Engine) -> Iterator[dict[str, list[dict[str, Any]]]]:
+def plans_of(engine: sa.Engine) -> Iterator[dict[str, list[dict[str, object]]]]:
     """How the server carries out each statement of the block, as it says at the moment when it is first sent."""
-    plans: dict[str, list[dict[str, Any]]] = {}
+    plans: dict[str, list[dict[str, object]]] = {}
 
     def explain(connection: sa.Connection, _: object, statement: str, parameters: Any, *_rest: object) -> None:
         if statement in plans or not statement.startswith(("SELECT", "INSERT", "DELETE")):
@@ -160,7 +160,7 @@ def plans_of(engine: sa.Engine) -> Iterator[dict[str, list[dict[str, Any]]]]:
     sa.event.remove(engine, "before_cursor_execute", explain)
 
 
-def check_plan(statement: str, plan: list[dict[str, Any]]) -> None:
+def check_plan(statement: str, plan: list[dict[str, object]]) -> None:
     """Every table is read by an index, only so far as a batch goes, and nothing is sorted that could be many."""
     for step in plan:
         about = (statement[:400], step)
