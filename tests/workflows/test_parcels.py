@@ -93,11 +93,23 @@ async def test_a_cancellation_nobody_answers_is_unknown_until_it_is_answered(
     assert carrier.statuses(booked.id) == ["cancelled"]
 
 
+@pytest.mark.parametrize("kind", ["error_after", "malformed", "lacking", "too_long"])
+async def test_a_booking_whose_answer_cannot_be_read_is_found(
+    *, place: Place, make_product: MakeProduct, arm: Arm, carrier: CarrierControl, kind: str
+) -> None:
+    arm(kind, "book")
+    order = await place({make_product(stock=5): 1})
+    await order.first_answer()
+    await until(lambda: "parcel.booked" in order.event_types())
+    assert carrier.statuses(order.id) == ["booked"]
+
+
 @pytest.mark.parametrize("kind", ["401", "403", "404", "409", "429", "500", "malformed", "lacking", "too_long"])
 async def test_an_outage_loses_no_order(
     *, place: Place, make_product: MakeProduct, arm: Arm, carrier: CarrierControl, skipping: Client, kind: str
 ) -> None:
     arm(kind, "book")
+    arm(kind, "find")
     order = await place({make_product(stock=5): 1})
     await order.first_answer()
     await skip(skipping, timedelta(hours=1))
