@@ -115,46 +115,39 @@ parcel_resolutions = table(
     sa.Column("resolved_at", Moment, comment="NULL while it is under way"),
 )
 
+
+def _of_an_event() -> list[sa.schema.SchemaItem]:
+    return [
+        sa.Column("event_id", Uuid, nullable=False, unique=True),
+        sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), nullable=False),
+        sa.Column("seq", sa.Integer, nullable=False),
+        sa.Column("step", sa.String(100), nullable=False, comment="identifies a repeat of the same step"),
+        sa.Column("type", Code, nullable=False),
+        sa.Column("status", Code, nullable=False),
+        sa.Column("payment_status", Code, nullable=False),
+        sa.Column("fulfilment_status", Code, nullable=False),
+        sa.Column("actor", sa.String(100), nullable=False),
+        sa.Column("data", Json, nullable=False),
+        sa.Column("occurred_at", Moment, nullable=False),
+        sa.Column("partition_no", sa.SmallInteger, nullable=False),
+        sa.Column("published_at", Moment),
+        sa.UniqueConstraint("order_id", "seq"),
+        sa.UniqueConstraint("order_id", "step"),
+    ]
+
+
 order_events = table(
     "order_events",
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=True),
-    sa.Column("event_id", Uuid, nullable=False, unique=True),
-    sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), nullable=False),
-    sa.Column("seq", sa.Integer, nullable=False),
-    sa.Column("step", sa.String(100), nullable=False, comment="identifies a repeat of the same step"),
-    sa.Column("type", Code, nullable=False),
-    sa.Column("status", Code, nullable=False),
-    sa.Column("payment_status", Code, nullable=False),
-    sa.Column("fulfilment_status", Code, nullable=False),
-    sa.Column("actor", sa.String(100), nullable=False),
-    sa.Column("data", Json, nullable=False),
-    sa.Column("occurred_at", Moment, nullable=False),
-    sa.Column("partition_no", sa.SmallInteger, nullable=False),
-    sa.Column("published_at", Moment),
-    sa.UniqueConstraint("order_id", "seq"),
-    sa.UniqueConstraint("order_id", "step"),
+    *_of_an_event(),
     sa.Index("ix_order_events_outbox", "partition_no", "published_at", "id"),
 )
 
-# Events of orders that ended long ago: the same columns and keys, but for the outbox, which has published them.
+# Events of orders that ended long ago keep their id, and are in no outbox: they were published.
 order_events_archive = table(
     "order_events_archive",
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("event_id", Uuid, nullable=False, unique=True),
-    sa.Column("order_id", Uuid, sa.ForeignKey("orders.id"), nullable=False),
-    sa.Column("seq", sa.Integer, nullable=False),
-    sa.Column("step", sa.String(100), nullable=False, comment="identifies a repeat of the same step"),
-    sa.Column("type", Code, nullable=False),
-    sa.Column("status", Code, nullable=False),
-    sa.Column("payment_status", Code, nullable=False),
-    sa.Column("fulfilment_status", Code, nullable=False),
-    sa.Column("actor", sa.String(100), nullable=False),
-    sa.Column("data", Json, nullable=False),
-    sa.Column("occurred_at", Moment, nullable=False),
-    sa.Column("partition_no", sa.SmallInteger, nullable=False),
-    sa.Column("published_at", Moment),
-    sa.UniqueConstraint("order_id", "seq"),
-    sa.UniqueConstraint("order_id", "step"),
+    *_of_an_event(),
 )
 
 # --- What needs an operator, of every workflow about an order
