@@ -1,5 +1,6 @@
 """Changes of the schema while orders are taken: they outlast every time-out, harm nobody, and can be made again."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from adapters.settings import Settings
 from tests.adapters.databases import own_database
 from workflows.options import STORE, STORE_AWAY
 
+_PAUSE_SECONDS = 0.05
 AddRevision = Callable[[str], str]
 _REVISION = """
 import sqlalchemy as sa
@@ -102,6 +104,7 @@ def _until_a_change_waits(engine: sa.Engine) -> None:
         with engine.connect() as connection:
             if connection.scalar(waiting):
                 return
+        time.sleep(_PAUSE_SECONDS)
 
 
 def test_one_that_was_interrupted_is_made_again(shop: Settings, engine: sa.Engine, add_revision: AddRevision) -> None:

@@ -24,6 +24,7 @@ from adapters.mysql.tables.identity import external_identities
 from dev.stack.paths import ROOT
 from dev.testbed import Testbed, free_port
 from schemas.oauth import NewOAuthClient
+from tests.adapters.databases import own_database
 from tests.fixture_types import PASSWORD, MakeCustomer
 
 
@@ -61,19 +62,25 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
+def theirs_alone(bed: Testbed) -> Iterator[str]:
+    """The address of a database of the provider's own."""
+    with own_database(bed.settings, "provider") as own:
+        yield own.mysql_url.get_secret_value()
+
+
+@pytest.fixture(scope="module")
 def elsewhere(
-    bed: Testbed, connections: Connections, api: httpx2.Client, tmp_path_factory: pytest.TempPathFactory
+    *,
+    bed: Testbed,
+    connections: Connections,
+    api: httpx2.Client,
+    theirs_alone: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Elsewhere]:
     folder = tmp_path_factory.mktemp("provider")
-    url = sa.make_url(bed.settings.mysql_url.get_secret_value())
-    database = f"{url.database}_provider"
-    with sa.create_engine(url.set(database="information_schema")).connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE IF EXISTS `{database}`"))
-        connection.execute(sa.text(f"CREATE DATABASE `{database}` CHARACTER SET utf8mb4"))
-    own_url = url.set(database=database).render_as_string(hide_password=False)
     our_port, their_port = free_port(), free_port()
     theirs = {
-        "ORDERS_MYSQL_URL": own_url,
+        "ORDERS_MYSQL_URL": theirs_alone,
         "ORDERS_AUTH_ISSUER": f"http://127.0.0.1:{their_port}",
         "ORDERS_AUTH_KEYS_DIR": str(folder / "keys"),
         "ORDERS_SERVICES": "user",
@@ -81,7 +88,7 @@ def elsewhere(
     command = [sys.executable, "-m", "workers.admin", "migrate"]
     subprocess.run(command, cwd=ROOT, env={**os.environ, **bed.environment, **theirs}, check=True, capture_output=True)
     ensure_signing_key(folder / "keys")
-    engine = sa.create_engine(own_url, isolation_level="READ COMMITTED")
+    engine = sa.create_engine(theirs_alone, isolation_level="READ COMMITTED")
     ensure_first_party_client(engine)
     client = OAuthClients(engine).create(
         NewOAuthClient(

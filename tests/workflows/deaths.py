@@ -2,14 +2,20 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor, WorkerConfig
 
-Moment = Literal["before it acts", "before it answers"]
+
+class Moment(StrEnum):
+    """When a worker dies."""
+
+    BEFORE_IT_ACTS = "before it acts"
+    BEFORE_IT_ANSWERS = "before it answers"
 
 
 @dataclass
@@ -44,10 +50,10 @@ class _Mortal(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
         moment = self._deaths.next_moment()
-        if moment == "before it acts":
+        if moment is Moment.BEFORE_IT_ACTS:
             raise _died()
         answer = await super().execute_activity(input)
-        if moment == "before it answers":
+        if moment is Moment.BEFORE_IT_ANSWERS:
             raise _died()
         return answer
 

@@ -171,8 +171,7 @@ class Story:
         await skip(self.order.client, timedelta(hours=int(step.detail)))
 
     async def _die(self, step: Step) -> None:
-        moment: Moment = "before it acts" if step.detail == "before it acts" else "before it answers"
-        self.deaths.arm(moment, after=step.units)
+        self.deaths.arm(Moment(step.detail), after=step.units)
 
     async def _lose(self, step: Step) -> None:
         """The order's workflow is terminated by mistake; those of its payment and parcels go on, or are as well."""

@@ -23,7 +23,7 @@ from schemas.stock import ChangeWarehouse
 from temporal_clients.checkouts import CheckoutClient
 from tests.fixture_types import MakeProduct
 from tests.workflows.carrier import CarrierControl
-from tests.workflows.deaths import Deaths
+from tests.workflows.deaths import Deaths, Moment
 from tests.workflows.lost_orders import Adopt
 from tests.workflows.orders import Order, Place
 from tests.workflows.provider import Authenticate, Journal, MakeFault
@@ -67,9 +67,7 @@ steps = st.one_of(
         ),
     ),
     st.builds(Step, st.just("pass"), detail=st.sampled_from(["1", "30", "200"])),
-    st.builds(
-        Step, st.just("die"), units=st.integers(0, 6), detail=st.sampled_from(["before it acts", "before it answers"])
-    ),
+    st.builds(Step, st.just("die"), units=st.integers(0, 6), detail=st.sampled_from(sorted(Moment))),
     st.just(Step("settle")),
     st.just(Step("cancel_in_the_web_ui")),
     st.builds(Step, st.just("lose"), units=st.sampled_from([1, 2])),
@@ -131,7 +129,7 @@ def picks_are_confirmed(connections: Connections) -> Iterator[None]:
     booked=True,
     steps=[
         Step("report", parcel=1, detail=P.DISPATCHED),
-        Step("die", detail="before it answers"),
+        Step("die", detail=Moment.BEFORE_IT_ANSWERS),
         Step("lose", units=2),
         Step("move_unseen", parcel=1, detail=P.DELIVERED),
         Step("adopt"),
