@@ -15,6 +15,7 @@ import httpx2
 import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
+from rich.markup import escape
 
 from adapters.settings import load_settings
 from dev.stack.environment import settings
@@ -126,7 +127,7 @@ def main() -> None:
         delivered, mail = show_delivery()
         declined = show_decline()
     except (DemoFailed, httpx2.HTTPError) as error:
-        console.print(f"\n[red]The demo stopped:[/red] {error}")
+        console.print(f"\n[red]The demo stopped:[/red] {escape(str(error))}")
         console.print("`make status` shows what runs, `make logs` shows the logs; `make up` starts what is missing.")
         sys.exit(1)
     _links(delivered, mail, declined)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from dev.stack import containers, control, lifecycle
 from dev.stack.parts import select
@@ -68,7 +69,7 @@ def main() -> None:
     try:
         app()
     except StackError as error:
-        Console(stderr=True).print(f"[red]✗[/red] {error}", soft_wrap=True)
+        Console(stderr=True).print(f"[red]✗[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
 
 

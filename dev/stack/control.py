@@ -12,10 +12,13 @@ from typing import Any
 from supervisor.xmlrpc import Faults, SupervisorTransport  # type: ignore[import-untyped]
 
 from dev.stack.parts import BY_NAME
-from dev.stack.paths import StackError, socket_path
+from dev.stack.paths import LOGS, StackError, socket_path
 from dev.stack.probes import is_ready
 
 _POLL_SECONDS = 0.2
+# supervisord starts a part again that ended; one that ended this often cannot start at all.
+_MOST_STARTS = 3
+_LOG_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -107,21 +110,32 @@ def _tolerating(code: int, method: str, *arguments: object) -> None:
             raise StackError(f"{arguments[0]}: {fault.faultString}; `make logs` shows why.") from fault
 
 
-def wait_until_ready(name: str) -> None:
-    """Return once the part answers; a part that dies meanwhile or takes too long is an error."""
+def wait_until_ready(name: str) -> int:
+    """Return once the part answers, with how often it was started until then; supervisord starts again what ended.
+
+    Raises:
+        StackError: It ended each time, or took too long; with the last lines of its log, because the machine this
+            happened on may be gone when somebody asks why.
+    """
     part = BY_NAME[name]
     deadline = time.monotonic() + part.patience_seconds
-    first_pid = None
+    seen: set[int] = set()
     while time.monotonic() < deadline:
         found = processes()[name]
-        first_pid = first_pid or found.pid
-        if found.state == "FATAL" or (found.pid and found.pid != first_pid):
-            raise StackError(f"{name} ended while starting; see .state/logs/{name}.log.")
+        seen |= {found.pid} - {0}
+        if found.state == "FATAL" or len(seen) > _MOST_STARTS:
+            raise StackError(f"{name} ended while starting; {_end_of_log(name)}")
         # STARTING lasts a second or more; a part with a port may answer sooner.
         if (part.ports or found.state == "RUNNING") and found.pid and is_ready(part):
-            return
+            return len(seen)
         time.sleep(_POLL_SECONDS)
-    raise StackError(f"{name} did not answer within {part.patience_seconds} s; see .state/logs/{name}.log.")
+    raise StackError(f"{name} did not answer within {part.patience_seconds} s; {_end_of_log(name)}")
+
+
+def _end_of_log(name: str) -> str:
+    file = LOGS / f"{name}.log"
+    lines = file.read_text(errors="replace").splitlines()[-_LOG_LINES:] if file.exists() else []
+    return "\n".join([f"{file} ends with:", *(f"  {line}" for line in lines)]) if lines else f"{file} is empty."
 
 
 def shut_down() -> None:

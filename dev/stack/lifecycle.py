@@ -101,14 +101,16 @@ def _start_parts(console: Console, parts: list[Part]) -> list[str]:
                 console.print(f"[green]✓[/green] {name} answers ({time.monotonic() - started:.1f} s)")
             status.update(f"waiting for {', '.join(waiting.values())}")
     if failures:
-        raise StackError(" ".join(failures))
+        raise StackError("\n".join(failures))
     return [part.name for part in stopped]
 
 
 def _until_ready(console: Console, name: str, ran_already: bool) -> None:
     """Wait until it answers. One that ran already and does not hangs, and is started again, once."""
     try:
-        control.wait_until_ready(name)
+        starts = control.wait_until_ready(name)
+        if starts > 1:
+            console.print(f"[yellow]![/yellow] {name} ended while starting and was started again: see `make logs`")
     except StackError:
         if not ran_already:
             raise

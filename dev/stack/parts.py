@@ -19,7 +19,7 @@ class Part:
     name: str
     kind: Kind
     ports: tuple[str, ...] = ()
-    # For a machine with much else to do: a part that dies while starting is reported at once, however long this is.
+    # For a machine with much else to do: a part that keeps dying is reported as soon as it has, however long this is.
     patience_seconds: int = 120
     stop_seconds: int = 10
 

@@ -1,12 +1,15 @@
 """Two stacks on one machine: the second finds ports of its own, and the tests' engine follows the servers to theirs."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from dev import testbed
 from dev.places import Place
+from dev.stack import control
+from dev.stack.paths import StackError
 from dev.stack.ports import HOST, is_free, make_room
 
 
@@ -39,3 +42,33 @@ def test_the_tests_engine_uses_the_servers_where_they_are(monkeypatch: pytest.Mo
         place.lock.close()
     assert environment["ORDERS_KAFKA_BOOTSTRAP"].endswith(":4711")
     assert ":changed@" in environment["ORDERS_MYSQL_URL"]
+
+
+@pytest.fixture
+def kafka_runs_as(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Lets supervisord report a Kafka under one process id after another, which answers under the last alone."""
+
+    def arm(*process_ids: int) -> None:
+        reported = list(process_ids)
+
+        def processes() -> dict[str, control.Process]:
+            return {"kafka": control.Process("kafka", "RUNNING", reported.pop(0), "", 0)}
+
+        monkeypatch.setattr(control, "processes", processes)
+        monkeypatch.setattr(control, "is_ready", lambda part: not reported)
+        monkeypatch.setattr(control, "_POLL_SECONDS", 0)
+        monkeypatch.setattr(control, "LOGS", tmp_path)
+        (tmp_path / "kafka.log").write_text("starting\nno space left on device\n")
+
+    return arm
+
+
+def test_a_server_that_ended_once_while_starting_is_waited_for(kafka_runs_as: Callable[..., None]) -> None:
+    kafka_runs_as(0, 11, 11, 0, 12, 12)
+    assert control.wait_until_ready("kafka") == 2
+
+
+def test_a_server_that_cannot_start_is_reported_with_the_end_of_its_log(kafka_runs_as: Callable[..., None]) -> None:
+    kafka_runs_as(11, 12, 13, 14, 15)
+    with pytest.raises(StackError, match=r"(?s)kafka ended while starting.*no space left on device"):
+        control.wait_until_ready("kafka")
