@@ -11,9 +11,9 @@ from functools import partial
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from dev.stack import go_programs, jars, packages
+from dev.stack import go_programs, jars, packages, temporal_download
 from dev.stack.paths import StackError, cache, shared_cache
-from dev.stack.versions import ELASTICSEARCH, GO_PROGRAMS, JAVA_PROGRAMS
+from dev.stack.versions import ELASTICSEARCH, JAVA_PROGRAMS, STRIPE_MOCK, TEMPORAL
 
 Report = Callable[[str], None]
 
@@ -46,8 +46,11 @@ def provide(console: Console) -> None:
 def missing_jobs() -> list[Job]:
     """What is not on this machine yet, the slowest first."""
     jobs = [
-        Job(f"{program.name} {program.version} (Go build)", partial(go_programs.build, program))
-        for program in GO_PROGRAMS
+        Job(f"{program.name} {program.version} ({how})", partial(get, program))
+        for program, how, get in (
+            (TEMPORAL, "download, else Go build", temporal_download.fetch_or_build),
+            (STRIPE_MOCK, "Go build", go_programs.build),
+        )
         if not go_programs.is_built(program)
     ]
     if not jars.elasticsearch_home().is_dir():

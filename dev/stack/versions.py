@@ -58,5 +58,4 @@ ELASTICSEARCH = JavaProgram(
     "elasticsearch", "9.2.0", ("org.elasticsearch.distribution.integ-test-zip:elasticsearch:9.2.0",)
 )
 
-GO_PROGRAMS = (TEMPORAL, STRIPE_MOCK)
 JAVA_PROGRAMS = (KAFKA, MONGO_SERVER, TEMPORAL_TEST_SERVER)
