@@ -1,7 +1,7 @@
 """Compares the orders in MySQL with the workflows that run, page by page, and lists for staff what does not agree."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -61,10 +61,11 @@ class OrderSweepActivities:
         if activity.info().heartbeat_details:
             after, looked_at, found, begun = activity.info().heartbeat_details
             started = datetime.fromisoformat(begun)
-        listed, times = await self._tasks.orders(), (started - _LOOK_BACK, started - GRACE)
-        while page := await asyncio.to_thread(self._orders.page, after, *times, _PAGE, listed):
-            found += await self._examine(page)
-            after, looked_at = page[-1].number, looked_at + len(page)
+        times = (started - _LOOK_BACK, started - GRACE)
+        numbers = await asyncio.to_thread(self._orders.numbers, *times, await self._tasks.orders())
+        for page in _pages([number for number in numbers if number > after]):
+            found += await self._examine(await asyncio.to_thread(self._orders.some, page, started - GRACE))
+            after, looked_at = page[-1], looked_at + len(page)
             activity.heartbeat(after, looked_at, found, started.isoformat())
         async for order_ids in self._workflows.order_pages(started - GRACE, _PAGE):
             found += await self._find_ended(order_ids, started - GRACE)
@@ -114,3 +115,7 @@ class OrderSweepActivities:
             outlasts=True,
         )
         await self._tasks.record(order_id, [task])
+
+
+def _pages(numbers: list[int]) -> Iterator[list[int]]:
+    return (numbers[first : first + _PAGE] for first in range(0, len(numbers), _PAGE))

@@ -225,6 +225,9 @@ QUESTIONS: dict[str, Callable[[sa.Engine], object]] = {
     "overdue orders": lambda engine: UnfinishedOrders(engine).overdue(
         NOW, {OrderStatus.PENDING: timedelta(minutes=15), OrderStatus.CANCELLING: timedelta(minutes=15)}
     ),
+    "orders that should have a workflow": lambda engine: UnfinishedOrders(engine).numbers(
+        NOW - timedelta(days=30), NOW + timedelta(hours=1), [_id(7)]
+    ),
     "late parcels": lambda engine: Promises(engine).late(NOW),
     "parcels past their backorder": lambda engine: Promises(engine).backordered(NOW),
     "expired reservations": lambda engine: Reservations(engine).overdue(None, 100),

@@ -21,19 +21,17 @@ Row = sa.Row[Any]
 _FINAL = sorted(FINAL_STATUSES)
 _OPEN = sorted(status.value for status in OrderStatus if status not in FINAL_STATUSES)
 # The ledger is asked whether anything is held. Of an order that was not paid it may be store credit alone.
-_MAY_HOLD = sa.or_(
-    orders.c.payment_status.in_(
-        (
-            PaymentStatus.AUTHORIZED,
-            PaymentStatus.PARTIALLY_CAPTURED,
-            PaymentStatus.PARTIALLY_REFUNDED,
-            PaymentStatus.DISPUTED,
-        )
-    ),
-    sa.and_(
-        orders.c.payment_status == PaymentStatus.NOT_PAID,
-        sa.exists().where(credit_entries.c.order_id == orders.c.id),
-    ),
+_HOLDING = sorted(
+    (
+        PaymentStatus.AUTHORIZED,
+        PaymentStatus.PARTIALLY_CAPTURED,
+        PaymentStatus.PARTIALLY_REFUNDED,
+        PaymentStatus.DISPUTED,
+    )
+)
+_HOLDS_CREDIT = sa.and_(
+    orders.c.payment_status == PaymentStatus.NOT_PAID,
+    sa.exists().where(credit_entries.c.order_id == orders.c.id),
 )
 _COLUMNS: tuple[sa.Column[Any], ...] = (
     orders.c.id,
@@ -42,11 +40,11 @@ _COLUMNS: tuple[sa.Column[Any], ...] = (
     orders.c.updated_at,
 )
 # Of an order that has ended: what was dispatched, and whatever is shipped in the place of another.
-_UNDER_WAY = sa.or_(
-    parcels.c.status.in_(sorted(status for status in ParcelStatus if not status.is_final and status.was_dispatched)),
-    sa.and_(
+_UNDER_WAY = sa.and_(
+    parcels.c.status.in_(sorted(status for status in ParcelStatus if not status.is_final)),
+    sa.or_(
+        parcels.c.status.in_(sorted(status for status in ParcelStatus if status.was_dispatched)),
         parcels.c.replaces.is_not(None),
-        parcels.c.status.in_(sorted(status for status in ParcelStatus if not status.is_final)),
     ),
 )
 
@@ -72,32 +70,37 @@ class Unfinished:
 
 
 class UnfinishedOrders:
-    """Reads pages by the order's number."""
+    """Finds them by the few that are open, hold money or have parcels under way, however many have ended."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def page(
-        self, after: int, since: datetime, until: datetime, limit: int, listed: Collection[str] = ()
-    ) -> list[Unfinished]:
-        """The next orders in which nothing has happened since `until`; of those that have ended, before `since` is too
-        long ago, but for those that are `listed`.
+    def numbers(self, since: datetime, until: datetime, listed: Collection[str] = ()) -> list[int]:
+        """The numbers of the orders in which nothing has happened since `until`, in their order; of those that have
+        ended, before `since` is too long ago, but for those that are `listed`.
         """
-        under_way = sa.exists().where(parcels.c.order_id == orders.c.id, _UNDER_WAY)
-        rest = sa.or_(_MAY_HOLD, under_way)
-        looked_at = sa.or_(orders.c.updated_at >= naive(since), orders.c.id.in_(listed))
-        ended = sa.and_(orders.c.status.in_(_FINAL), looked_at, rest)
-        query = (
-            sa.select(*_COLUMNS)
-            .where(orders.c.number > after, orders.c.updated_at < naive(until))
-            .where(sa.or_(orders.c.status.in_(_OPEN), ended))
-            .order_by(orders.c.number)
-            .limit(limit)
-        )
+        quiet = orders.c.updated_at < naive(until)
+        ended = sa.and_(orders.c.status.in_(_FINAL), quiet)
+        recent = sa.and_(ended, orders.c.updated_at >= naive(since))
+        shipping = sa.select(orders.c.number).join(parcels, parcels.c.order_id == orders.c.id).where(_UNDER_WAY)
+        # Each by an index of its own; one condition over all of them would read every order there ever was.
+        queries = [
+            sa.select(orders.c.number).where(orders.c.status.in_(_OPEN), quiet),
+            sa.select(orders.c.number).where(orders.c.payment_status.in_(_HOLDING), recent),
+            sa.select(orders.c.number).where(_HOLDS_CREDIT, recent),
+            shipping.where(recent),
+            sa.select(orders.c.number).where(orders.c.id.in_(listed), ended),
+        ]
         with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-            numbers = _under_way(connection, [row.id for row in rows])
-            return [_with_remains(connection, row, numbers.get(row.id, ())) for row in rows]
+            return sorted({number for query in queries for number in connection.scalars(query)})
+
+    def some(self, numbers: Collection[int], until: datetime) -> list[Unfinished]:
+        """Those of the numbered orders in which still nothing has happened since `until`, in their order."""
+        query = sa.select(*_COLUMNS).where(orders.c.number.in_(numbers), orders.c.updated_at < naive(until))
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(orders.c.number)).all()
+            under_way = _under_way(connection, [row.id for row in rows])
+            return [_with_remains(connection, row, under_way.get(row.id, ())) for row in rows]
 
     def overdue(self, moment: datetime, expected: Mapping[OrderStatus, timedelta]) -> list[Unfinished]:
         """The orders in which nothing has happened for longer than is expected of their status."""
