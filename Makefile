@@ -8,8 +8,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
-# Test files played side by side, each process with a testbed of its own.
-TEST_PROCESSES ?= 2
+# Test files played side by side, each process with a testbed of its own; many wait, so one more than two cores.
+TEST_PROCESSES ?= 3
 SIDE_BY_SIDE = $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder)
 # Holds the checksum of what the environment was made from; `make setup` does nothing while it is current.
 STAMP := $(VENV)/.setup-stamp

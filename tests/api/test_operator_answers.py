@@ -62,7 +62,12 @@ Blocked = Callable[[int], list[str]]
 
 @pytest.fixture
 def blocked(buyer: Buyer, make_product: MakeProduct, carrier: Carrier, connections: Connections) -> Blocked:
-    """Orders that were cancelled while nobody knows what became of their parcel; the oldest first."""
+    """Orders that were cancelled while nobody knows what became of their parcel; what waits longest comes first."""
+    tasks = OperatorTaskStore(connections.engine)
+
+    def cancel(order_id: str) -> None:
+        carrier.unclear(order_id)
+        assert buyer.post(f"/v1/orders/{order_id}/cancel", {}).status_code == 202
 
     def make(number: int) -> list[str]:
         address = ADDRESS | {"postal_code": WAITING_POSTAL_CODE}
@@ -71,11 +76,12 @@ def blocked(buyer: Buyer, make_product: MakeProduct, carrier: Carrier, connectio
         ]
         for order_id in placed:
             buyer.until_event(order_id, "parcel.booked")
-            carrier.unclear(order_id)
-            assert buyer.post(f"/v1/orders/{order_id}/cancel", {}).status_code == 202
+        with ThreadPoolExecutor(number) as pool:  # each is answered only when its request has waited long enough
+            list(pool.map(cancel, placed))
+        for order_id in placed:
             buyer.until(order_id, "compensation_blocked")
             until_task(connections, order_id)
-        return placed
+        return [order_id for order_id, _ in tasks.waiting_orders("parcel_unknown", 200) if order_id in placed]
 
     return make
 
@@ -138,9 +144,10 @@ def test_what_waits_longest_with_a_code_is_tried_again(
     give: Answers, blocked: Blocked, buyer: Buyer, carrier: Carrier, connections: Connections
 ) -> None:
     """While the carrier does not answer: else an order might learn by itself what became of its parcel."""
-    placed = blocked(3)
-    waiting = [order_id for order_id, _ in OperatorTaskStore(connections.engine).waiting_orders("parcel_unknown", 200)]
-    assert [order_id for order_id in waiting if order_id in placed] == placed
+    placed, tasks = blocked(3), OperatorTaskStore(connections.engine)
+    waiting = [order_id for order_id, _ in tasks.waiting_orders("parcel_unknown", 200)]
+    listed = [task.order_id for task in tasks.page(None, 200, "parcel_unknown").items]
+    assert [order_id for order_id in listed if order_id in placed] == placed, "the oldest first"
     for tried in (placed[:2], placed):
         last = waiting.index(tried[-1]) + 1
         answered = until_answered(give, answer="retry", code="parcel_unknown", limit=last)
