@@ -80,7 +80,7 @@ class StockUpkeepActivities:
         if activity.info().heartbeat_details:
             after, levels, found, kept = activity.info().heartbeat_details
             differences = [StockDifference.model_validate(difference) for difference in kept]
-        for checked in self._reconciliations.check(after):
+        for checked in self._reconciliations.check_new(command.started_at, after):
             levels, found = levels + checked.levels, found + len(checked.differences)
             differences = [*differences, *checked.differences][:_MOST_REMEMBERED]
             activity.heartbeat(checked.after, levels, found, differences)

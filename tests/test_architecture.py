@@ -88,6 +88,7 @@ WRITERS = {
     "stock": {"orders/stock_ledger"},
     "stock_movements": {"orders/stock_ledger"},
     "stock_reconciliations": {"orders/stock_reconciliations"},
+    "stock_checkpoints": {"orders/stock_reconciliations"},
     "reservations": {"orders/reservations"},
     "reservation_lines": {"orders/reservations", "orders/backorders"},
     "payment_entries": {"payments/ledger"},

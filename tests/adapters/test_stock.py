@@ -1,11 +1,12 @@
 """Stock: every change a ledger row, reservations that expire, backorders allocated in turn, flips announced once."""
 
+import itertools
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Barrier
 
 import pytest
@@ -571,3 +572,70 @@ def test_the_ledger_agrees_at_every_moment_while_orders_are_placed(
             looks += 1
     assert looks > 1
     assert {inventory.level(sku) for sku in skus} == {(40, 30)}
+
+
+@pytest.fixture
+def next_day(inventory: Inventory) -> Callable[[], list[StockDifference]]:
+    """A run of the reconciliation, a day after the last."""
+    runs = StockReconciliations(inventory.engine)
+    days = itertools.count(1)
+
+    def run() -> list[StockDifference]:
+        moment = datetime.now(UTC) + timedelta(days=next(days))
+        found = [one for page in runs.check_new(moment, page=50) for one in page.differences]
+        runs.keep(moment, 0, 0, [])
+        return found
+
+    return run
+
+
+def test_what_agreed_is_not_added_up_again(
+    inventory: Inventory, make_product: MakeProduct, next_day: Callable[[], list[StockDifference]]
+) -> None:
+    sku = make_product(stock={"BER": 5, "AMS": 3})
+    order = inventory.place(**{sku: 2})
+    assert sku not in {one.sku for _ in range(2) for one in next_day()}
+    old = sa.delete(stock_movements).where(stock_movements.c.sku == sku)
+    with inventory.engine.begin() as connection:
+        kept = connection.execute(sa.select(stock_movements).where(stock_movements.c.sku == sku)).mappings().all()
+        connection.execute(old)
+    inventory.post(sku, "received", 4)
+    inventory.leaves(order.order_id)
+    assert sku not in {one.sku for one in next_day()}, "the checkpoint stands for what is gone"
+    assert sku in {one.sku for one in inventory.differences()}
+    with inventory.engine.begin() as connection:
+        connection.execute(sa.insert(stock_movements), [dict(row) for row in kept])
+    assert sku not in {one.sku for one in inventory.differences()}
+
+
+def test_what_does_not_agree_is_found_in_every_run_until_it_does(
+    inventory: Inventory, make_product: MakeProduct, next_day: Callable[[], list[StockDifference]]
+) -> None:
+    sku = make_product(stock={"BER": 5, "AMS": 3})
+    assert sku not in {one.sku for _ in range(2) for one in next_day()}
+    wrong = sa.update(stock).where(stock.c.sku == sku, stock.c.warehouse == "AMS")
+    with inventory.engine.begin() as connection:
+        connection.execute(wrong.values(on_hand=stock.c.on_hand + 1))
+    inventory.post(sku, "received", 4)
+    for _ in range(3):
+        (found,) = [one for one in next_day() if one.sku == sku]
+        assert (found.warehouse, found.on_hand.balance, found.on_hand.ledger) == ("AMS", 4, 3)
+    with inventory.engine.begin() as connection:
+        connection.execute(wrong.values(on_hand=stock.c.on_hand - 1))
+    assert sku not in {one.sku for one in next_day()}
+
+
+def test_a_movement_that_is_not_there_for_good_is_in_no_checkpoint(
+    inventory: Inventory, make_product: MakeProduct, next_day: Callable[[], list[StockDifference]]
+) -> None:
+    """Its id may be older than that of a movement a run has seen."""
+    sku, runs = make_product(stock=5), StockReconciliations(inventory.engine)
+    assert sku not in {one.sku for _ in range(2) for one in next_day()}
+    with inventory.engine.begin() as late:
+        values = {"sku": sku, "warehouse": "BER", "kind": "received", "quantity": 4, "actor": "staff:test"}
+        late.execute(sa.insert(stock_movements).values(**values, occurred_at=sa.func.utc_timestamp(6)))
+        inventory.post(sku, "received", 1)
+        runs.keep(datetime.now(UTC), 0, 0, [])
+        assert sku not in {one.sku for page in runs.check_new(datetime.now(UTC)) for one in page.differences}
+        late.execute(sa.update(stock).where(stock.c.sku == sku).values(on_hand=stock.c.on_hand + 4))
+    assert sku not in {one.sku for one in next_day()}

@@ -82,11 +82,22 @@ reservation_lines = table(
     sa.CheckConstraint("backordered >= 0 AND backordered <= quantity", name="backordered"),
 )
 
+# What a SKU's movements come to up to one of them, so that a comparison adds up only what came later.
+stock_checkpoints = table(
+    "stock_checkpoints",
+    sa.Column("sku", Sku, primary_key=True),
+    sa.Column("warehouse", Code, primary_key=True),
+    sa.Column("movement", sa.BigInteger, nullable=False, comment="the last one contained, the same for all levels"),
+    sa.Column("on_hand", sa.Integer, nullable=False),
+    sa.Column("reserved", sa.Integer, nullable=False),
+)
+
 stock_reconciliations = table(
     "stock_reconciliations",
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=True),
     sa.Column("started_at", Moment, nullable=False, unique=True),
     sa.Column("finished_at", Moment, nullable=False),
+    sa.Column("last_movement", sa.BigInteger, comment="the newest there was when the run ended"),
     sa.Column("levels_checked", sa.Integer, nullable=False),
     sa.Column("differences_found", sa.Integer, nullable=False),
     sa.Column("differences", Json, nullable=False, comment="the first of them, in the order of SKU and warehouse"),
