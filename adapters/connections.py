@@ -34,6 +34,8 @@ class Connections:
 # runs it is (`workflows/options.py`, 20 s): so nothing goes on in the store for which nobody waits any more.
 _LOCK_WAIT_SECONDS = 5
 READ_SECONDS = 15
+# What is held for a moment beside the threads: health, metrics.
+OVERFLOW = 4
 # A change of the schema waits for those who use its table, and everybody else waits behind it: it soon lets them by.
 _DDL_LOCK_WAIT_SECONDS = 2
 
@@ -56,7 +58,7 @@ def _engine(settings: Settings, pool_size: int, read_seconds: int | None, lock_w
         pool_pre_ping=True,
         pool_recycle=300,
         pool_size=pool_size,
-        max_overflow=4,
+        max_overflow=OVERFLOW,
         pool_timeout=10,
         connect_args={
             "connect_timeout": 5,
@@ -82,7 +84,7 @@ def _given(**options: Path | None) -> dict[str, Any]:
 
 
 @contextmanager
-def connect(settings: Settings, pool_size: int = 40) -> Iterator[Connections]:
+def connect(settings: Settings, pool_size: int) -> Iterator[Connections]:
     """Open every store for the length of the block; they are closed in reverse, also when the block fails."""
     with ExitStack() as stack:
         engine = create_engine(settings, pool_size)

@@ -118,6 +118,8 @@ class Settings(StoreSettings):
     max_import_bytes: int = Field(default=1_073_741_824, gt=0)
     """The same for a file of products, which is never held as a whole."""
     checkout_answer_seconds: float = Field(default=10, gt=0)
+    api_threads: int = Field(default=40, gt=0)
+    """How many requests one API process works on at once; each may hold a connection to MySQL, and others wait."""
     checkouts_at_once: int = Field(default=32, gt=0)
     """How many checkouts one API process runs at once; others wait for it, and are refused without a workflow
     once what they order is sold out."""

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import FrameType
 from typing import Any
 
+import anyio
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -170,7 +171,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     tokens = AccessTokens(keys, settings)
     # What the loop takes by itself is six on two processors: too few while a store does not answer.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(16, thread_name_prefix="store"))
-    with connect(settings) as connections:
+    # Routes that wait for a store take a thread of this limit each, so none waits for a connection.
+    anyio.to_thread.current_default_thread_limiter().total_tokens = settings.api_threads
+    with connect(settings, pool_size=settings.api_threads) as connections:
         # Lazy, so that the API starts and serves reads without Temporal.
         client = await connect_temporal(settings, lazy=True)
         app.state.services = services = build_services(connections, client, tokens)

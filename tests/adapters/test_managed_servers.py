@@ -93,9 +93,9 @@ async def test_redis_with_tls_and_acl(authority: Authority, configure: Configure
     safe, wrong = (configure(ORDERS_REDIS_URL=url, ORDERS_REDIS_CA_FILE=authority.ca_file) for url in urls)
     untrusted = configure(ORDERS_REDIS_URL=urls[0])
     with (
-        connect(safe) as stores,
-        connect(wrong) as refused,
-        connect(untrusted) as suspicious,
+        connect(safe, pool_size=1) as stores,
+        connect(wrong, pool_size=1) as refused,
+        connect(untrusted, pool_size=1) as suspicious,
         running(redis_command(authority, tmp_path, number), tmp_path / "log", stores.redis.ping),
     ):
         assert await _in_pipeline(safe, "GETSET", "cart", "kept") in (None, "kept")
@@ -191,14 +191,17 @@ def test_elasticsearch_with_an_api_key(authority: Authority, configure: Configur
             "ORDERS_ELASTICSEARCH_URL": f"https://127.0.0.1:{number}",
             "ORDERS_ELASTICSEARCH_CA_FILE": authority.ca_file,
         }
-        with connect(configure(**variables, ORDERS_ELASTICSEARCH_API_KEY="bWluZTprZXk=")) as stores:
+        with connect(configure(**variables, ORDERS_ELASTICSEARCH_API_KEY="bWluZTprZXk="), pool_size=1) as stores:
             client = stores.elasticsearch.options(request_timeout=60)
             search = ProductSearch(client, alias)
             _until_answered(search.ensure_index)
             assert _until_answered(lambda: search.search(ProductQuery(q="lamp"))).items == []
             for name in client.indices.get(index=f"{alias}*"):
                 client.indices.delete(index=name)
-        with connect(configure(**variables)) as stores, pytest.raises(elasticsearch.AuthenticationException):
+        with (
+            connect(configure(**variables), pool_size=1) as stores,
+            pytest.raises(elasticsearch.AuthenticationException),
+        ):
             _until_answered(stores.elasticsearch.info)
 
 
@@ -212,13 +215,13 @@ def _until_answered(call: Callable[[], T]) -> T:
 def test_mongo_with_tls(authority: Authority, stranger: Authority, configure: Configure) -> None:
     with tls_before(authority.server_context(), port("MONGO_PORT")) as number:
         url = f"mongodb://127.0.0.1:{number}/?directConnection=true"
-        with connect(configure(ORDERS_MONGO_URL=url, ORDERS_MONGO_CA_FILE=authority.ca_file)) as stores:
+        with connect(configure(ORDERS_MONGO_URL=url, ORDERS_MONGO_CA_FILE=authority.ca_file), pool_size=1) as stores:
             assert stores.mongo.client.admin.command("ping")["ok"] == 1
             assert not stores.mongo.client.options.retry_writes
         untrusted = configure(
             ORDERS_MONGO_URL=url, ORDERS_MONGO_CA_FILE=stranger.ca_file, ORDERS_MONGO_RETRY_WRITES="true"
         )
-        with connect(untrusted) as stores:
+        with connect(untrusted, pool_size=1) as stores:
             assert stores.mongo.client.options.retry_writes
             with pytest.raises(ServerSelectionTimeoutError, match="certificate verify failed"):
                 stores.mongo.client.admin.command("ping")

@@ -6,9 +6,12 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
+import psutil  # type: ignore[import-untyped]
 import pytest
 
+from adapters.connections import OVERFLOW
 from api.concurrency_limit import ConcurrencyLimit, Entry
+from dev.stack.environment import port
 from dev.testbed import Testbed
 from tests.fixture_types import Customer, MakeCustomer, MakeProduct
 
@@ -80,3 +83,21 @@ def test_who_finds_no_room_in_time_is_taken_all_the_same(
                     break
                 time.sleep(0.1)
             assert order["payment_status"] in ("authorized", "captured")
+
+
+@pytest.mark.parametrize("threads", [2, 40])
+def test_a_process_holds_no_more_connections_than_it_has_threads(
+    engine: Testbed, customer: Customer, threads: int
+) -> None:
+    with engine.another_api(ORDERS_API_THREADS=str(threads)) as base, ThreadPoolExecutor(24) as pool:
+        api = psutil.Process(engine.processes[f"api-{base.rpartition(':')[2]}"].pid)
+
+        def ask(_: int) -> tuple[int, int]:
+            status = httpx2.get(f"{base}/v1/users/me", headers=customer.headers, timeout=120).status_code
+            return status, sum(bool(c.raddr) and c.raddr.port == port("MYSQL_PORT") for c in api.net_connections())
+
+        answers = list(pool.map(ask, range(120)))
+    assert {status for status, _ in answers} == {200}
+    most = max(connections for _, connections in answers)
+    assert most <= threads + OVERFLOW
+    assert most > 2 + OVERFLOW or threads == 2, "others would not have been held back"
