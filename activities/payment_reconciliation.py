@@ -24,7 +24,7 @@ from schemas.payment_reconciliation import (
 
 if TYPE_CHECKING:
     from adapters.mysql.payments.differences import PaymentDifferences
-    from adapters.mysql.payments.facts import FirstEntry, PaymentFactsReader
+    from adapters.mysql.payments.facts import After, FirstEntry, PaymentFactsReader
     from adapters.payments.listing import PaymentListing
 
 _PAGE = 100
@@ -132,15 +132,16 @@ class PaymentReconciliationActivities:
 
     def _entries(self, began_at: datetime, cursor: str | None) -> _Page:
         since = began_at - self._look_back
-        first = self._facts.first_entries(since, int(cursor or 0), _PAGE)
+        first = self._facts.first_entries(since, _after(cursor), _PAGE)
         known = self._listed_at_provider(first)
         suspects = [ExaminePayments(order_id=entry.order_id) for entry in first if entry.provider_id not in known]
-        return _Page(suspects, len(first), str(first[-1].id) if len(first) == _PAGE else None)
+        last = (first[-1].occurred_at, first[-1].id) if len(first) == _PAGE else None
+        return _Page(suspects, len(first), _cursor(last))
 
     def _orders(self, began_at: datetime, cursor: str | None) -> _Page:
-        ledgers, after = self._facts.recent_orders(began_at - self._look_back, int(cursor or 0), _PAGE)
+        ledgers, after = self._facts.recent_orders(began_at - self._look_back, _after(cursor), _PAGE)
         suspects = [ExaminePayments(order_id=ledger.order_id) for ledger in ledgers if is_suspicious_order(ledger)]
-        return _Page(suspects, len(ledgers), str(after) if after is not None else None)
+        return _Page(suspects, len(ledgers), _cursor(after))
 
     def _found_before(self, began_at: datetime, cursor: str | None) -> _Page:
         orders, after = self._differences.unseen_since(began_at, int(cursor or 0), _PAGE)
@@ -218,6 +219,16 @@ class PaymentReconciliationActivities:
 
     def _window(self, began_at: datetime) -> tuple[datetime, datetime]:
         return began_at - self._look_back, began_at + _SLACK
+
+
+def _cursor(after: "After | None") -> str | None:
+    return None if after is None else f"{after[0].isoformat()} {after[1]}"
+
+
+def _after(cursor: str | None) -> "After | None":
+    """None at the beginning of a phase, and for a number alone: an earlier release went by that."""
+    moment, _, number = (cursor or "").rpartition(" ")
+    return (datetime.fromisoformat(moment), int(number)) if moment else None
 
 
 async def _with_heartbeats(place: ReconciliationPlace, read: Callable[[], T]) -> T:

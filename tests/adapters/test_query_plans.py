@@ -21,8 +21,10 @@ from adapters.mysql.orders.snapshots import ids_of_closed_accounts, snapshots
 from adapters.mysql.orders.stock import Stock
 from adapters.mysql.orders.sweeping import UnfinishedOrders
 from adapters.mysql.outbox import order_outbox
+from adapters.mysql.payments.facts import PaymentFactsReader
 from adapters.mysql.tables.identity import user_roles, users
 from adapters.mysql.tables.orders import order_events, orders, parcels
+from adapters.mysql.tables.payments import payment_entries
 from adapters.mysql.tables.schema import metadata
 from adapters.mysql.tables.stock import reservation_lines, reservations, stock_movements
 from adapters.settings import Settings
@@ -190,12 +192,18 @@ def _reservation_line(number: int) -> dict[str, object]:
     }
 
 
+def _payment_entry(number: int) -> dict[str, object]:
+    booked = {"kind": "capture", "amount": 1, "currency": "EUR", "provider_id": f"pi_{number}"}
+    return {"order_id": _id(number), "idempotency_key": str(number), "occurred_at": _moment(number), **booked}
+
+
 _TABLES: tuple[tuple[sa.Table, Callable[[int], dict[str, object]]], ...] = (
     (users, _account),
     (user_roles, lambda number: {"user_id": _id(number), "role": "admin" if number == ROWS else "customer"}),
     (orders, _order),
     (order_events, _event),
     (parcels, _parcel),
+    (payment_entries, _payment_entry),
     (stock_movements, _movement),
     (reservations, _reservation),
     (reservation_lines, _reservation_line),
@@ -228,6 +236,9 @@ QUESTIONS: dict[str, Callable[[sa.Engine], object]] = {
     "orders that should have a workflow": lambda engine: UnfinishedOrders(engine).numbers(
         NOW - timedelta(days=30), NOW + timedelta(hours=1), [_id(7)]
     ),
+    "orders that changed lately": lambda engine: PaymentFactsReader(engine).recent_orders(NOW, None, 100),
+    "the next of them": lambda engine: PaymentFactsReader(engine).recent_orders(NOW, (NOW, ROWS - 5), 100),
+    "what was booked lately": lambda engine: PaymentFactsReader(engine).first_entries(NOW, None, 100),
     "late parcels": lambda engine: Promises(engine).late(NOW),
     "parcels past their backorder": lambda engine: Promises(engine).backordered(NOW),
     "expired reservations": lambda engine: Reservations(engine).overdue(None, 100),

@@ -35,6 +35,10 @@ _ORPHAN_TYPES = {
 }
 
 
+After = tuple[datetime, int]
+"""Where a page of rows in the order of their moments ends: a moment, and the number of the last row that has it."""
+
+
 @dataclass(frozen=True)
 class FirstEntry:
     """The first line the ledger has of something at the provider."""
@@ -59,14 +63,14 @@ class PaymentFactsReader:
         with snapshot as connection, connection.begin():
             return _ledgers(connection, order_ids)
 
-    def first_entries(self, since: datetime, after: int, limit: int) -> list[FirstEntry]:
-        """What the ledger has of payments and refunds since a moment, each once, in the order it came."""
+    def first_entries(self, since: datetime, after: After | None, limit: int) -> list[FirstEntry]:
+        """What the ledger has of payments and refunds since a moment, each once, the oldest first."""
         mine, earlier = payment_entries.c, payment_entries.alias().c
         known = sa.exists().where(earlier.provider_id == mine.provider_id, earlier.id < mine.id)
         query = (
             sa.select(mine.id, mine.order_id, mine.provider_id, mine.occurred_at)
-            .where(mine.id > after, mine.occurred_at >= naive(since), mine.kind.in_(_COMPARED), ~known)
-            .order_by(mine.id)
+            .where(_from(mine.occurred_at, since, mine.id, after), mine.kind.in_(_COMPARED), ~known)
+            .order_by(mine.occurred_at, mine.id)
             .limit(limit)
         )
         with self._engine.connect() as connection:
@@ -87,18 +91,22 @@ class PaymentFactsReader:
         with self._engine.connect() as connection:
             return {provider_id: int(amount) for provider_id, amount in connection.execute(query)}
 
-    def recent_orders(self, since: datetime, after: int, limit: int) -> tuple[list[OrderLedger], int | None]:
-        """Orders that have changed since a moment, by number; and the last of these numbers when there may be more."""
+    def recent_orders(self, since: datetime, after: After | None, limit: int) -> tuple[list[OrderLedger], After | None]:
+        """Orders that have changed since a moment, by their last change; and the last of these when there may be more.
+
+        One that changes meanwhile comes again.
+        """
+        changed, number = orders.c.updated_at, orders.c.number
         query = (
-            sa.select(orders.c.number, orders.c.id)
-            .where(orders.c.updated_at >= naive(since), orders.c.number > after)
-            .order_by(orders.c.number)
+            sa.select(changed, number, orders.c.id)
+            .where(_from(changed, since, number, after))
+            .order_by(changed, number)
             .limit(limit)
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
         ledgers = self.of_orders([row.id for row in rows])
-        return list(ledgers.values()), rows[-1].number if len(rows) == limit else None
+        return list(ledgers.values()), (aware(rows[-1].updated_at), rows[-1].number) if len(rows) == limit else None
 
     def has_pending_refund(self, order_id: str) -> bool:
         """Whether a refund of the order is pending."""
@@ -117,6 +125,15 @@ class PaymentFactsReader:
     def correct_status(self, command: CorrectStatus) -> PaymentRecorded:
         """Set the order's payment status by the sums of its ledger; raises NotFound."""
         return in_transaction(self._engine, lambda connection: _correct_status(connection, command))
+
+
+def _from(
+    moment: sa.ColumnElement[datetime], since: datetime, number: sa.ColumnElement[int], after: After | None
+) -> sa.ColumnElement[bool]:
+    """What comes next in the order of the moments, by their index: servers compare no pairs by one."""
+    if after is None:
+        return moment >= naive(since)
+    return sa.and_(moment >= naive(after[0]), sa.or_(moment > naive(after[0]), number > after[1]))
 
 
 def _ledgers(connection: sa.Connection, order_ids: Collection[str]) -> dict[str, OrderLedger]:

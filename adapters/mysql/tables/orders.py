@@ -41,6 +41,7 @@ orders = table(
     sa.Index(None, "customer_id", "number"),
     sa.Index(None, "status", "updated_at"),
     sa.Index(None, "payment_status", "updated_at"),
+    sa.Index(None, "updated_at"),
     sa.CheckConstraint(
         "total = subtotal - discount + shipping + CASE WHEN tax_included THEN 0 ELSE tax END", name="total"
     ),

@@ -19,6 +19,7 @@ payment_entries = table(
     sa.CheckConstraint("amount >= 0", name="amount"),
     sa.Index(None, "order_id"),
     sa.Index(None, "provider_id"),
+    sa.Index(None, "occurred_at"),
 )
 
 ledger_postings = table(
