@@ -133,9 +133,19 @@ _CORS: dict[str, Any] = {
 }
 
 
+class _Api(FastAPI):
+    """Documents the whole API, whichever services this process serves: clients see one, behind one gateway."""
+
+    def openapi(self) -> dict[str, Any]:
+        settings: Settings = self.state.settings
+        if self.openapi_schema is None and settings.services != ROUTERS.keys():
+            self.openapi_schema = create_app(settings.model_copy(update={"services": frozenset(ROUTERS)})).openapi()
+        return super().openapi()
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The app; stores are opened when it starts and closed when it stops."""
-    app = FastAPI(
+    app = _Api(
         title="Order engine",
         summary="A commerce API; every order is a durable workflow.",
         version="0.1.0",

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -32,8 +33,9 @@ class Replenishment:
 class Supplier:
     """Reads an event, waits for the delivery time, delivers, and then reads the next event."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, beat: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
+        self._beat = beat
         self._consumer = Consumer(
             {
                 **settings.kafka,
@@ -57,6 +59,7 @@ class Supplier:
         log_line(_LOG, "waiting for stock events", topic=self._settings.topic)
         try:
             while not stop.is_set():
+                self._beat()
                 message = self._consumer.poll(0.5)
                 if message is None or message.error():
                     continue
@@ -71,6 +74,7 @@ class Supplier:
         """Post the delivery, retried until the shop answers; False when `stop` is set before that."""
         stop.wait(max(0.0, request.at + self._settings.delivery_seconds - time.time()))
         while not stop.is_set():
+            self._beat()
             try:
                 answer = self._post(request)
             except (httpx2.HTTPError, OAuthError) as error:
