@@ -136,11 +136,15 @@ _CORS: dict[str, Any] = {
 class _Api(FastAPI):
     """Documents the whole API, whichever services this process serves: clients see one, behind one gateway."""
 
+    _whole: FastAPI | None = None
+
     def openapi(self) -> dict[str, Any]:
         settings: Settings = self.state.settings
-        if self.openapi_schema is None and settings.services != ROUTERS.keys():
-            self.openapi_schema = create_app(settings.model_copy(update={"services": frozenset(ROUTERS)})).openapi()
-        return super().openapi()
+        if settings.services == ROUTERS.keys():
+            return super().openapi()
+        if self._whole is None:
+            self._whole = create_app(settings.model_copy(update={"services": frozenset(ROUTERS)}))
+        return self._whole.openapi()
 
 
 def create_app(settings: Settings) -> FastAPI:
