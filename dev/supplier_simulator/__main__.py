@@ -8,7 +8,6 @@ import threading
 
 from dev.supplier_simulator.settings import Settings
 from dev.supplier_simulator.supplier import Supplier
-from workers.health import Health, serving
 
 
 def main() -> None:
@@ -19,9 +18,7 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    settings, health = Settings.from_environment(), Health("events")
-    with serving(health, settings.health_address):
-        Supplier(settings, health.beat("events")).run(stop)
+    Supplier(Settings.from_environment()).run(stop)
 
 
 if __name__ == "__main__":

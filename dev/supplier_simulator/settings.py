@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from dev.service import load_environment
 
@@ -25,7 +26,7 @@ class Settings:
     api_url: str
     client_id: str
     client_secret: str
-    health_address: str | None = None
+    alive_file: Path | None = None
     delivery_seconds: float = 5.0
     units: int = 50
 
@@ -41,7 +42,7 @@ class Settings:
             api_url=(os.environ.get("ORDERS_API_URL") or os.environ["ORDERS_PUBLIC_URL"]).rstrip("/"),
             client_id="supplier-simulator",
             client_secret=os.environ["ORDERS_SUPPLIER_CLIENT_SECRET"],
-            health_address=os.environ.get("ORDERS_HEALTH_ADDRESS") or None,
+            alive_file=Path(alive) if (alive := os.environ.get("SUPPLIER_ALIVE_FILE")) else None,
             delivery_seconds=float(os.environ.get("SUPPLIER_DELIVERY_SECONDS", "5")),
             units=int(os.environ.get("SUPPLIER_UNITS", "50")),
         )

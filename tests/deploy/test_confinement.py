@@ -46,11 +46,11 @@ def test_no_health_check_starts_java_or_python_or_reads_the_kernels_tables(name:
 
 
 def test_whoever_serves_no_requests_is_asked_at_its_health_address() -> None:
-    """Workers, the relay, the search indexer and the simulated supplier."""
+    """Workers, the relay and the search indexer."""
     asked = {name for name, found in SERVICES.items() if "9465" in str(found["healthcheck"].get("test", ""))}
     workers = {"order-worker", "notification-worker", "outbox-relay", "search-indexer"}
     wanted = {name for name, found in SERVICES.items() if found.get("command", [""])[0] in workers}
-    assert asked == wanted | {"supplier-simulator"}
+    assert asked == wanted
     for name in asked:
         assert SERVICES[name]["environment"]["ORDERS_HEALTH_ADDRESS"] == "127.0.0.1:9465"
 

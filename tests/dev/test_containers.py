@@ -7,6 +7,7 @@ from rich.console import Console
 
 from dev.stack import containers, control, lifecycle
 from dev.stack.containers import services_of
+from dev.stack.parts import Part
 from dev.stack.paths import StackError
 
 SIX = [f"{service}-service" for service in ("user", "catalog", "cart", "order", "payment", "notification")]
@@ -38,7 +39,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setattr(lifecycle, name, lambda console: None)
     monkeypatch.setattr(control, "pid", lambda name: 1)
 
-    def start(console: Console, parts: list[lifecycle.Part]) -> list[str]:
+    def start(console: Console, parts: list[Part]) -> list[str]:
         started.extend(part.name for part in parts)
         return [part.name for part in parts]
 

@@ -9,4 +9,4 @@ host: 0.0.0.0
 port: 8080
 enableUi: true
 YAML
-exec ui-server --root /etc/temporal-ui --config config --env rehearsal start
+exec temporal-ui --root /etc/temporal-ui --config config --env rehearsal start
