@@ -1,5 +1,5 @@
 # One image for the API, every worker, the relay and the set-up; `dev` adds the simulators and is never deployed.
-FROM python:3.11-slim AS builder
+FROM python:3.11.13-slim-bookworm AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv /opt/order-engine
@@ -21,7 +21,7 @@ FROM builder AS dev-builder
 COPY requirements/simulators.txt requirements/
 RUN /opt/order-engine/bin/pip install --require-hashes -r requirements/simulators.txt
 
-FROM python:3.11-slim AS base
+FROM python:3.11.13-slim-bookworm AS base
 ENV PATH=/opt/order-engine/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/order-engine --create-home orders \
     && install --directory --owner=orders --group=orders --mode=0700 /var/lib/order-engine/keys

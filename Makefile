@@ -15,7 +15,7 @@ SIDE_BY_SIDE = $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dis
 STAMP := $(VENV)/.setup-stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: help setup up down status logs restart reset seed demo test fault-matrix stories soak rotate-keys conformance histories check format lock bench-import bench-token bench-cart bench-checkout bench-poison bench-stock bench-search judgements
+.PHONY: help setup up down status logs restart reset seed demo test rehearse-containers fault-matrix stories soak rotate-keys conformance histories check format lock bench-import bench-token bench-cart bench-checkout bench-poison bench-stock bench-search judgements
 
 help: ## list what can be done
 	@echo "make <target>:"
@@ -61,7 +61,7 @@ logs: setup ## show the last lines of the logs (NAME=api for one part)
 	@$(BIN)/python -m dev.stack logs $(NAME)
 
 restart: setup ## restart our processes after a change of code (NAME=order-worker for one of them)
-	@$(BIN)/python -m dev.stack restart $(or $(NAME),api order-worker notification-worker relay search-indexer)
+	@$(BIN)/python -m dev.stack restart $(NAME)
 
 reset: setup ## stop everything and delete all data; downloaded servers stay
 	@echo "stopping the stack and deleting its data"
@@ -69,8 +69,7 @@ reset: setup ## stop everything and delete all data; downloaded servers stay
 
 seed: setup ## migrate and fill the stores with sample data (safe to repeat)
 	@echo "migrating and seeding"
-	@$(BIN)/order-admin setup
-	@$(BIN)/python -m dev.seed
+	@$(BIN)/python -m dev.stack seed
 
 demo: up ## bring everything up and show an order being delivered
 	@echo "running the demo"
@@ -90,7 +89,7 @@ test: setup ## run every test; brings up the servers it needs
 
 rotate-keys: setup ## change the key that signs tokens; nobody is signed out
 	@echo "rotating the signing keys"
-	@$(BIN)/order-admin rotate-keys
+	@$(BIN)/python -m dev.stack admin rotate-keys
 
 conformance: up ## check the running API with an unmodified OAuth client library
 	@echo "checking the running API with Authlib's client"
@@ -147,6 +146,10 @@ soak: setup ## play a hundred rounds of everything that can happen at once at a 
 	@ORDERS_TEST_INTERLEAVINGS=200 $(BIN)/pytest -v tests/workflows/test_webhook_races.py
 	@echo "running 200 orders while five workers and the Temporal server are killed, MySQL is away for 30 s and Kafka for 45 s"
 	@ORDERS_TEST_ORDERS=200 $(BIN)/pytest -v -s tests/e2e/test_storm.py
+
+rehearse-containers: setup ## bring docker-compose.yml up, with images made here, play orders and kill each container meanwhile
+	@echo "rehearsing the containers"
+	@$(BIN)/python -m dev.rehearsal
 
 histories: setup ## record the workflow histories that are missing, for the replay tests (OVERWRITE=1 records all again)
 	@echo "running an order down every path"

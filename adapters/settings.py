@@ -180,6 +180,8 @@ class Settings(StoreSettings):
 
     worker_metrics_address: str | None = Field(default=None, pattern=r"^[^\s:]+:[0-9]{1,5}$")
     """Where an order worker serves Temporal's metrics for Prometheus; not at all unless named."""
+    health_address: str | None = Field(default=None, pattern=r"^[^\s:]+:[0-9]{1,5}$")
+    """Where workers, relay and search indexer tell that they work; not at all unless named."""
     workflow_slots: int = Field(default=50, gt=1)
     activity_slots: int = Field(default=16, gt=0)
     local_activity_slots: int = Field(default=16, gt=0)

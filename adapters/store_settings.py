@@ -1,7 +1,7 @@
 """How the stores and servers are reached, be they on this machine or managed by somebody else."""
 
 from typing import Literal, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import AliasChoices, Field, FilePath, SecretStr, model_validator
 from pydantic.fields import FieldInfo
@@ -21,10 +21,16 @@ def variable_of(field: str, info: FieldInfo) -> str:
     return str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"ORDERS_{field.upper()}"
 
 
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
 class StoreSettings(BaseSettings):
     """Addresses, TLS and credentials. A CA file is needed where the system does not trust the server's authority."""
 
     mysql_url: SecretStr
+    mysql_password: SecretStr | None = None
+    """As it is; it takes the place of one in the URL, where it would have to be percent-encoded."""
     mysql_tls: bool = False
     """Refuse a server without TLS, and one whose certificate is not for its name."""
     mysql_ca_file: FilePath | None = None
@@ -67,6 +73,8 @@ class StoreSettings(BaseSettings):
         default=None, validation_alias=vendor_name("TEMPORAL_TLS_SERVER_CA_CERT_PATH")
     )
     temporal_tls_server_name: str | None = Field(default=None, validation_alias=vendor_name("TEMPORAL_TLS_SERVER_NAME"))
+    temporal_retention_days: int = Field(default=7, gt=0)
+    """For how long closed workflows can be looked at; `order-admin setup` gives it to the namespace."""
     temporal_operator: bool = True
     """Off where namespace and search attributes are made by others, as on Temporal Cloud: `order-admin setup` then only
     checks that they are there."""
@@ -84,6 +92,17 @@ class StoreSettings(BaseSettings):
     """Where RDS and MSK are, when they are signed in to with IAM, and Secrets Manager."""
     aws_secret_id: str | None = None
     """A secret of Secrets Manager with settings by the names of their variables; the environment's own win."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _put_password_into_url(cls, values: dict[str, object]) -> dict[str, object]:
+        url, password = values.get("mysql_url"), values.get("mysql_password")
+        if not password or "://" not in _plain(url):
+            return values
+        parts = urlsplit(_plain(url))
+        user, at, place = parts.netloc.rpartition("@")
+        secret = quote(_plain(password), safe="")
+        return {**values, "mysql_url": parts._replace(netloc=f"{user.partition(':')[0]}:{secret}{at}{place}").geturl()}
 
     @property
     def temporal_has_tls(self) -> bool:

@@ -134,9 +134,23 @@ _CORS: dict[str, Any] = {
 }
 
 
+class _Api(FastAPI):
+    """Documents the whole API, whichever services this process serves: clients see one, behind one gateway."""
+
+    _whole: FastAPI | None = None
+
+    def openapi(self) -> dict[str, Any]:
+        settings: Settings = self.state.settings
+        if settings.services == ROUTERS.keys():
+            return super().openapi()
+        if self._whole is None:
+            self._whole = create_app(settings.model_copy(update={"services": frozenset(ROUTERS)}))
+        return self._whole.openapi()
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The app; stores are opened when it starts and closed when it stops."""
-    app = FastAPI(
+    app = _Api(
         title="Order engine",
         summary="A commerce API; every order is a durable workflow.",
         version="0.1.0",

@@ -11,6 +11,7 @@ import pytest
 from dotenv import dotenv_values
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+from sqlalchemy import make_url
 
 from adapters.settings import Settings
 from adapters.store_settings import variable_of
@@ -39,7 +40,8 @@ SAFE = {
     "ORDERS_PUBLIC_URL": "https://shop.example",
     "ORDERS_API_URL": "http://127.0.0.1:8080",
     "ORDERS_AUTH_ISSUER": "https://shop.example",
-    "ORDERS_MYSQL_URL": "mysql+pymysql://orders:s3cure@db/orders",
+    "ORDERS_MYSQL_URL": "mysql+pymysql://orders@db/orders",
+    "ORDERS_MYSQL_PASSWORD": "s3cure",
     "ORDERS_MYSQL_TLS": "true",
     "ORDERS_MONGO_URL": "mongodb://carts:s3cure@one:27017,two:27017/?tls=true&replicaSet=rs",
     "ORDERS_REDIS_URL": "rediss://orders:s3cure@cache:6380/0",
@@ -100,10 +102,23 @@ def test_the_example_lists_every_setting_and_no_other() -> None:
 )
 def test_production_refuses_each_development_secret(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
     assert from_example(monkeypatch, **SAFE).environment == "production"
-    setting = "ORDERS_MYSQL_URL" if secret == "MYSQL_PASSWORD" else secret
+    setting = "ORDERS_MYSQL_PASSWORD" if secret == "MYSQL_PASSWORD" else secret
     unsafe = dotenv_values(EXAMPLE)[setting] or ""
     with pytest.raises(ValidationError, match=f"{setting}: is a development secret"):
         from_example(monkeypatch, **{**SAFE, setting: unsafe})
+
+
+@pytest.mark.parametrize("password", ["p@ss/w#rd?", "100% sure: yes", "ключ"])
+def test_a_password_of_mysql_may_hold_any_character(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    for url in ("mysql+pymysql://orders@db:3306/orders", "mysql+pymysql://orders:another@db:3306/orders"):
+        settings = from_example(monkeypatch, ORDERS_MYSQL_URL=url, ORDERS_MYSQL_PASSWORD=password)
+        found = make_url(settings.mysql_url.get_secret_value())
+        assert (found.username, found.password, found.host, found.port) == ("orders", password, "db", 3306)
+
+
+def test_a_password_in_the_url_alone_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = from_example(monkeypatch, ORDERS_MYSQL_URL="mysql://orders:own@db/orders", ORDERS_MYSQL_PASSWORD="")
+    assert make_url(settings.mysql_url.get_secret_value()).password == "own"
 
 
 def test_production_refuses_hashes_that_are_guessed_cheaply(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from adapters.search.live_index import IndexNotReady, WriteDelayed, WriteRefused
 from adapters.search.orders import ORDERS_INDEX_VERSION
 from adapters.settings import Settings, load_settings
 from schemas.events import ORDERS_TOPIC, PRODUCTS_TOPIC, OrderStatusChanged, ProductChanged
+from workers.health import Health, serving
 from workers.side_by_side import run_side_by_side
 
 log = structlog.get_logger(__name__)
@@ -74,11 +75,13 @@ class Indexer:
     """Keeps one noun's indices up to date; `key` is what an event is about."""
 
     feed: Feed
+    beat: Callable[[], None] = lambda: None
     patience: Patience = field(default_factory=Patience)
 
     def follow(self, consumer: EventConsumer[EventT], stop: threading.Event) -> None:
         """Consume until asked to stop; an unavailable server is waited for, and nothing is committed."""
         while not stop.wait(self.patience.pause):
+            self.beat()
             batch: Batch[EventT] = Batch()
             try:
                 batch = consumer.poll_batch(_POLL_SECONDS, _MOST_EVENTS)
@@ -130,7 +133,7 @@ def forget_since(engine: sa.Engine, feed: Feed, since: datetime) -> None:
         after = ids[-1]
 
 
-def threads(stores: Connections, stop: threading.Event) -> list[threading.Thread]:
+def threads(stores: Connections, stop: threading.Event, health: Health) -> list[threading.Thread]:
     """The work, a thread for each noun and one for what no event announces."""
     settings, engine = stores.settings, stores.engine
     products = product_feed(engine, stores.elasticsearch, settings.name_prefix)
@@ -140,7 +143,7 @@ def threads(stores: Connections, stop: threading.Event) -> list[threading.Thread
         def run() -> None:
             consumer = _consumer(settings, topic, group, message)
             try:
-                Indexer(feed).follow(consumer, stop)
+                Indexer(feed, health.beat(topic)).follow(consumer, stop)
             finally:
                 consumer.close()
 
@@ -168,7 +171,9 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     with connect(settings, pool_size=3) as stores:
         log.info("indexing", kafka=settings.kafka_bootstrap, elasticsearch=settings.elasticsearch_url)
-        run_side_by_side(threads(stores, stop), stop)
+        health = Health(PRODUCTS_TOPIC, ORDERS_TOPIC)
+        with serving(health, settings.health_address):
+            run_side_by_side(threads(stores, stop, health), stop)
     log.info("stopped")
 
 

@@ -4,6 +4,7 @@ It starts workflows and runs none: the order worker polls the notifications queu
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -18,6 +19,7 @@ from adapters.logs import configure_logging
 from adapters.settings import Settings, load_settings
 from schemas.events import ORDERS_TOPIC, OrderStatusChanged
 from schemas.notifications import NotificationInput
+from workers.health import Health, serving
 from workers.runner import reach_temporal, stop_on_signals
 from workflows.names import NOTIFICATIONS_QUEUE, notification_workflow_id
 from workflows.notifications import NotificationWorkflow
@@ -46,10 +48,16 @@ async def notify(client: Client, event: OrderStatusChanged) -> None:
         )
 
 
-async def consume(client: Client, consumer: EventConsumer[OrderStatusChanged], stop: asyncio.Event) -> None:
+async def consume(
+    client: Client,
+    consumer: EventConsumer[OrderStatusChanged],
+    stop: asyncio.Event,
+    beat: Callable[[], None] = lambda: None,
+) -> None:
     """Commit an event once its workflow is started; while Temporal or Kafka is away nothing is committed."""
     pause = wait = 0.0
     while not await _stopped_within(stop, wait):
+        beat()
         wait = 0.0
         delivery: Delivery[OrderStatusChanged] | None = None
         try:
@@ -84,8 +92,10 @@ async def run(settings: Settings) -> None:
     prefix = settings.name_prefix
     consumer = EventConsumer(settings, f"{prefix}{GROUP}", [f"{prefix}{ORDERS_TOPIC}"], OrderStatusChanged)
     log.info("consuming", kafka=settings.kafka_bootstrap, group=f"{prefix}{GROUP}")
+    health = Health("events")
     try:
-        await consume(client, consumer, stop)
+        with serving(health, settings.health_address):
+            await consume(client, consumer, stop, health.beat("events"))
     finally:
         consumer.close()
     log.info("stopped")

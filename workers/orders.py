@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from temporalio.client import Client
 
@@ -9,7 +10,10 @@ from adapters.connections import connect
 from adapters.logs import configure_logging
 from adapters.settings import Settings, load_settings
 from temporal_clients.connection import serving_metrics
+from workers.health import Health, serving
 from workers.runner import reach_temporal, run_workers, stop_on_signals, threads_needed
+
+_TURN_SECONDS = 1.0
 
 
 async def serve(settings: Settings, reach: Callable[..., Awaitable[Client | None]] = reach_temporal) -> None:
@@ -21,7 +25,19 @@ async def serve(settings: Settings, reach: Callable[..., Awaitable[Client | None
     if client is None:
         return
     with connect(settings, pool_size=threads_needed(settings, queues)) as connections:
-        await run_workers(client, connections, queues, stop)
+        health = Health("event loop")
+        with serving(health, settings.health_address):
+            turning = asyncio.create_task(_turn(health.beat("event loop"), stop))
+            await run_workers(client, connections, queues, stop)
+            await turning
+
+
+async def _turn(beat: Callable[[], None], stop: asyncio.Event) -> None:
+    """The workers of all queues live on this one loop; a workflow or an activity that holds it up stops them all."""
+    while not stop.is_set():
+        beat()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _TURN_SECONDS)
 
 
 def main() -> None:

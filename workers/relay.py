@@ -6,6 +6,7 @@ thread each, so that an import of a hundred thousand products delays no order.
 
 import signal
 import threading
+from collections.abc import Callable
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +17,7 @@ from adapters.logs import configure_logging
 from adapters.mysql.outbox import EventT, Outbox, order_outbox, product_outbox
 from adapters.settings import load_settings
 from schemas.events import ORDERS_TOPIC, PRODUCTS_TOPIC
+from workers.health import Health, serving
 from workers.side_by_side import run_side_by_side
 
 log = structlog.get_logger(__name__)
@@ -25,10 +27,13 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
 
 
-def relay(outbox: Outbox[EventT], publisher: EventPublisher, stop: threading.Event) -> None:
+def relay(
+    outbox: Outbox[EventT], publisher: EventPublisher, stop: threading.Event, beat: Callable[[], None] = lambda: None
+) -> None:
     """Publish until asked to stop; an unavailable server is waited for, at growing intervals."""
     pause = 0.0
     while not stop.wait(pause):
+        beat()
         try:
             published = outbox.publish_batch(publisher.publish)
         except (SQLAlchemyError, EventsUndelivered) as outage:
@@ -57,16 +62,21 @@ def main() -> None:
     prefix = settings.name_prefix
     engine = create_engine(settings, pool_size=2)
     log.info("relaying", kafka=settings.kafka_bootstrap)
-    orders = (order_outbox(engine), EventPublisher(settings, f"{prefix}{ORDERS_TOPIC}"), stop)
-    products = (product_outbox(engine), EventPublisher(settings, f"{prefix}{PRODUCTS_TOPIC}"), stop)
+    health = Health("orders", "products")
+    orders = (order_outbox(engine), EventPublisher(settings, f"{prefix}{ORDERS_TOPIC}"), stop, health.beat("orders"))
+    products = (
+        *(product_outbox(engine), EventPublisher(settings, f"{prefix}{PRODUCTS_TOPIC}"), stop),
+        health.beat("products"),
+    )
     try:
-        run_side_by_side(
-            [
-                threading.Thread(name="orders", target=relay, args=orders),
-                threading.Thread(name="products", target=relay, args=products),
-            ],
-            stop,
-        )
+        with serving(health, settings.health_address):
+            run_side_by_side(
+                [
+                    threading.Thread(name="orders", target=relay, args=orders),
+                    threading.Thread(name="products", target=relay, args=products),
+                ],
+                stop,
+            )
     finally:
         engine.dispose()
     log.info("stopped")

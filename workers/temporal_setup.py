@@ -6,8 +6,13 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    RegisterNamespaceRequest,
+    UpdateNamespaceRequest,
+)
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
@@ -17,7 +22,6 @@ from temporal_clients.connection import connect_temporal
 from workflows.names import SEARCH_ATTRIBUTES
 
 _RPC = timedelta(seconds=5)
-_RETENTION = Duration(seconds=7 * 24 * 3600)
 _VISIBLE_CHECKS = 120
 _PAUSE_SECONDS = 0.5
 
@@ -28,7 +32,8 @@ async def ensure_namespace_and_search_attributes(settings: Settings) -> str:
     if not settings.temporal_operator:
         return await _check_attributes(client)
     made = []
-    if await _ensure_namespace(client):
+    retention = Duration(seconds=settings.temporal_retention_days * 24 * 3600)
+    if await _ensure_namespace(client, retention):
         made.append(f"namespace {client.namespace}")
     missing = await _missing_attributes(client)
     if missing:
@@ -66,20 +71,26 @@ async def _connect(settings: Settings) -> Client:
     return await asyncio.wait_for(connecting, timeout=10)
 
 
-async def _ensure_namespace(client: Client) -> bool:
+async def _ensure_namespace(client: Client, retention: Duration) -> bool:
     try:
-        await client.workflow_service.describe_namespace(
+        found = await client.workflow_service.describe_namespace(
             DescribeNamespaceRequest(namespace=client.namespace), timeout=_RPC
         )
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
-        return await _register(client)
+        return await _register(client, retention)
+    # A development server makes its namespace itself, and keeps closed workflows for a day.
+    if found.config.workflow_execution_retention_ttl != retention:
+        config = NamespaceConfig(workflow_execution_retention_ttl=retention)
+        await client.workflow_service.update_namespace(
+            UpdateNamespaceRequest(namespace=client.namespace, config=config), timeout=_RPC
+        )
     return False
 
 
-async def _register(client: Client) -> bool:
-    request = RegisterNamespaceRequest(namespace=client.namespace, workflow_execution_retention_period=_RETENTION)
+async def _register(client: Client, retention: Duration) -> bool:
+    request = RegisterNamespaceRequest(namespace=client.namespace, workflow_execution_retention_period=retention)
     try:
         await client.workflow_service.register_namespace(request, timeout=_RPC)
     except RPCError as error:

@@ -1,5 +1,6 @@
-"""`python -m dev.stack`: up, down, status, logs, restart, reset."""
+"""`python -m dev.stack`: up, down, status, logs, restart, seed, admin, reset."""
 
+import subprocess
 import sys
 from typing import Annotated
 
@@ -8,8 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from dev.stack import containers, control, lifecycle
-from dev.stack.parts import select
-from dev.stack.paths import StackError
+from dev.stack.environment import process_environment
+from dev.stack.parts import PARTS, select
+from dev.stack.paths import ROOT, StackError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(soft_wrap=True)
@@ -42,12 +44,15 @@ def status() -> None:
 
 
 @app.command()
-def restart(names: Annotated[list[str], typer.Argument(help="The parts to restart.")]) -> None:
-    """Stop the named parts and start them again, for instance after a change of code."""
+def restart(
+    names: Annotated[list[str] | None, typer.Argument(help="Our own programs when none is named.")] = None,
+) -> None:
+    """Stop the named parts and start them again, with the code as it is now."""
     if containers.chosen():
-        containers.compose("restart", *names)
+        containers.restart(names or [])
         return
-    for part in select(names, only_servers=False):
+    ours = [part.name for part in PARTS if part.kind == "application"]
+    for part in select(names or ours, only_servers=False):
         control.restart(part.name)
         console.print(f"[green]✓[/green] {part.name} runs again")
 
@@ -56,6 +61,31 @@ def restart(names: Annotated[list[str], typer.Argument(help="The parts to restar
 def logs(names: Names = None, follow: Annotated[bool, typer.Option("--follow", "-f")] = False) -> None:
     """Show the last lines of the logs."""
     lifecycle.follow_logs(names or [], follow)
+
+
+@app.command()
+def seed() -> None:
+    """Migrate, and fill the stores with sample data."""
+    if containers.chosen():
+        containers.seed()
+        return
+    _run("order-admin", "setup")
+    _run(sys.executable, "-m", "dev.seed")
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def admin(arguments: Annotated[list[str], typer.Argument(help="What order-admin is to do.")]) -> None:
+    """Run order-admin where the stack has its stores and its signing keys."""
+    if containers.chosen():
+        containers.admin(arguments)
+    else:
+        _run("order-admin", *arguments)
+
+
+def _run(*command: str) -> None:
+    status = subprocess.run(command, cwd=ROOT, env=process_environment(), check=False).returncode
+    if status != 0:
+        sys.exit(status)
 
 
 @app.command()

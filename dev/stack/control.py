@@ -39,7 +39,10 @@ def _call(method: str, *arguments: object) -> Any:
     try:
         return getattr(proxy.supervisor, method)(*arguments)
     except (OSError, HTTPException) as error:
-        raise StackError("The native stack is not running; start it with `make up`.") from error
+        raise StackError(
+            "The native stack is not running; start it with `make up`. Servers in containers (ORDERS_STACK=containers) "
+            "cannot be stopped and killed here."
+        ) from error
     finally:
         transport.close()
 

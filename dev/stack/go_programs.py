@@ -1,5 +1,6 @@
 """Servers published as Go modules, built once into the cache."""
 
+import json
 import os
 import re
 import shutil
@@ -41,6 +42,19 @@ def build(program: GoProgram, report: Report) -> None:
         target.rename(cache() / program.folder)
     finally:
         shutil.rmtree(target, ignore_errors=True)
+
+
+def copy_of_module(module: str, version: str, folder: str) -> Path:
+    """A folder of a module's sources, copied once into the cache: Go's own copy may be cleaned away."""
+    copied = cache() / f"{module.replace('/', '-')}-{version}" / folder
+    if not copied.is_dir():
+        go = _go()
+        command = [go, "mod", "download", "-json", f"{module}@v{version}"]
+        done = subprocess.run(command, env=_environment(go, cache()), capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise StackError(f"Downloading {module} failed ({done.stderr.strip()}); check the network, run it again.")
+        shutil.copytree(Path(json.loads(done.stdout)["Dir"]) / folder, copied)
+    return copied
 
 
 def forget_sources() -> None:

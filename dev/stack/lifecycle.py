@@ -34,14 +34,15 @@ def _step(console: Console, title: str) -> Iterator[None]:
 
 def up(console: Console, names: list[str], only_servers: bool) -> None:
     """Bring the named parts up, or all of them; what runs and answers is left alone."""
-    in_containers = containers.chosen()
+    in_containers = containers.asked_for() if only_servers else containers.chosen()
     for sentence in ensure_env_file(beside_others=not in_containers and not control.is_supervised()):
         console.print(sentence)
     if in_containers:
-        console.print("A container engine answers: using docker-compose.yml (ORDERS_STACK=native would not)")
+        console.print("Using docker-compose.yml (ORDERS_STACK=native would not)")
+        _make_way_for_containers(console)
         containers.up(names or (_server_services() if only_servers else []))
         return
-    console.print("No container engine answers: using native processes (ORDERS_STACK=containers would not)")
+    console.print("Using native processes (ORDERS_STACK=containers would not)")
     up_native(console, select(names, only_servers))
     if not only_servers:
         console.print(status_table())
@@ -52,8 +53,22 @@ def _server_services() -> list[str]:
     return [*(part.name for part in select([], only_servers=True)), "temporal-ui"]
 
 
+def _make_way_for_containers(console: Console) -> None:
+    """Both kinds of stack have the ports of `.env`, so one of them runs at a time."""
+    if control.is_supervised():
+        with _step(console, "the native processes have the ports of .env: stopping them, their data stays"):
+            control.shut_down()
+
+
+def _make_way_for_processes(console: Console) -> None:
+    if not control.is_supervised() and containers.any_running():
+        console.print("The containers have the ports of .env: stopping them, their data stays (`make up` starts them)")
+        containers.compose("stop")
+
+
 def up_native(console: Console, parts: list[Part]) -> list[str]:
     """The same without containers; returns the names of the parts it started."""
+    _make_way_for_processes(console)
     ensure_folders()
     provide(console)
     ensure_server_user()
@@ -181,11 +196,16 @@ def _finish_seeding(seeding: subprocess.Popen[bytes]) -> None:
 
 
 def ensure_servers() -> dict[str, int]:
-    """Bring servers and simulators up for tests; answers the process ids of those it started."""
+    """Bring servers and simulators up for tests; answers the process ids of those it started.
+
+    As native processes unless ORDERS_STACK=containers: some tests stop and kill servers, and others need a server's
+    own programs.
+    """
     console = Console(stderr=True)
-    in_containers = containers.chosen()
+    in_containers = containers.asked_for()
     ensure_env_file(beside_others=not in_containers and not control.is_supervised())
     if in_containers:
+        _make_way_for_containers(console)
         containers.up(_server_services())
         return {}
     started = up_native(console, select([], only_servers=True))
@@ -196,7 +216,8 @@ def down(console: Console) -> None:
     """Stop everything; data stays."""
     if containers.chosen():
         containers.compose("down")
-        return
+        if not control.is_supervised():
+            return
     if control.is_supervised():
         with _step(console, "stopping applications, then servers"):
             control.shut_down()
@@ -210,7 +231,6 @@ def reset(console: Console) -> None:
     """Stop everything and forget all data; downloaded and built servers stay in their cache."""
     if containers.chosen():
         containers.compose("down", "--volumes")
-        return
     down(console)
     with _step(console, "deleting all data"):
         socket_folder = socket_path("supervisor").parent
@@ -236,10 +256,11 @@ def status_table() -> Table:
 
 def follow_logs(names: list[str], follow: bool) -> None:
     """Show the last lines of the named parts' logs, or of all."""
-    parts = select(names, only_servers=False)
     if containers.chosen():
-        containers.compose("logs", "--tail", "50", *(["--follow"] if follow else []), *names)
+        followed = ["--follow"] if follow else []
+        containers.compose("logs", "--tail", "50", *followed, *containers.services_of(names))
         return
+    parts = select(names, only_servers=False)
     files = [file for part in parts if (file := STATE / "logs" / f"{part.name}.log").exists()]
     if not files:
         raise StackError("There is no log yet; start the stack with `make up`.")

@@ -29,11 +29,18 @@ def find(program: str) -> str:
 
 def missing_packages() -> list[str]:
     """The Debian packages whose programs are not here."""
-    return [
-        package
-        for package, programs in _PACKAGES.items()
-        if not all(shutil.which(name) or shutil.which(name, path=_SYSTEM_FOLDERS) for name in programs)
-    ]
+    return [package for package, programs in _PACKAGES.items() if not all(_is_here(name) for name in programs)]
+
+
+def provide(packages: dict[str, tuple[str, ...]], report: Report) -> None:
+    """Install those packages of which a program is not here."""
+    missing = [name for name, programs in packages.items() if not all(_is_here(program) for program in programs)]
+    if missing:
+        install(missing, report)
+
+
+def _is_here(program: str) -> bool:
+    return bool(shutil.which(program) or shutil.which(program, path=_SYSTEM_FOLDERS))
 
 
 def install(packages: list[str], report: Report) -> None:

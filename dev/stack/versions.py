@@ -15,11 +15,13 @@ class GoProgram:
     name: str
     version: str
     package: str
+    title: str = ""
+    """Where the program's own name says too little."""
 
     @property
     def folder(self) -> str:
         """The cache folder's name: another version never meets this one's files."""
-        return f"{self.name}-{self.version}"
+        return f"{self.title or self.name}-{self.version}"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class JavaProgram:
 
 # Newer CLI tags carry a `replace` directive, which `go install package@version` refuses.
 TEMPORAL = GoProgram("temporal", "1.5.1", "github.com/temporalio/cli/cmd/temporal")
+# The server itself, on MySQL as containers run it, its schema tool and its Web UI, for `make rehearse-containers`.
+TEMPORAL_SERVER = GoProgram("server", "1.29.1", "go.temporal.io/server/cmd/server", "temporal-server")
+TEMPORAL_SQL_TOOL = GoProgram("sql", "1.29.1", "go.temporal.io/server/cmd/tools/sql", "temporal-sql-tool")
+TEMPORAL_UI = GoProgram("server", "2.42.1", "github.com/temporalio/ui-server/v2/cmd/server", "temporal-ui")
 STRIPE_MOCK = GoProgram("stripe-mock", "0.203.0", "github.com/stripe/stripe-mock")
 
 KAFKA = JavaProgram(

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from dev.service import load_environment
 
@@ -25,6 +26,7 @@ class Settings:
     api_url: str
     client_id: str
     client_secret: str
+    alive_file: Path | None = None
     delivery_seconds: float = 5.0
     units: int = 50
 
@@ -40,6 +42,7 @@ class Settings:
             api_url=(os.environ.get("ORDERS_API_URL") or os.environ["ORDERS_PUBLIC_URL"]).rstrip("/"),
             client_id="supplier-simulator",
             client_secret=os.environ["ORDERS_SUPPLIER_CLIENT_SECRET"],
+            alive_file=Path(alive) if (alive := os.environ.get("SUPPLIER_ALIVE_FILE")) else None,
             delivery_seconds=float(os.environ.get("SUPPLIER_DELIVERY_SECONDS", "5")),
             units=int(os.environ.get("SUPPLIER_UNITS", "50")),
         )

@@ -57,6 +57,7 @@ class Supplier:
         log_line(_LOG, "waiting for stock events", topic=self._settings.topic)
         try:
             while not stop.is_set():
+                self._show_life()
                 message = self._consumer.poll(0.5)
                 if message is None or message.error():
                     continue
@@ -67,10 +68,16 @@ class Supplier:
         finally:
             self._consumer.close()
 
+    def _show_life(self) -> None:
+        """It serves nothing that could be asked for its health; the age of this file tells."""
+        if self._settings.alive_file is not None:
+            self._settings.alive_file.touch()
+
     def _deliver(self, request: Replenishment, stop: threading.Event) -> bool:
         """Post the delivery, retried until the shop answers; False when `stop` is set before that."""
         stop.wait(max(0.0, request.at + self._settings.delivery_seconds - time.time()))
         while not stop.is_set():
+            self._show_life()
             try:
                 answer = self._post(request)
             except (httpx2.HTTPError, OAuthError) as error:

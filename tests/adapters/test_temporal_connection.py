@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
@@ -73,6 +73,19 @@ async def test_setup_without_operator_rights_names_what_is_missing(
     with pytest.raises(LookupError, match=r"OrderNumber \(Int\)") as missing:
         await _until_known(configure(**server | allowed | {"TEMPORAL_NAMESPACE": BARE}))
     assert all(key.name in str(missing.value) for key in SEARCH_ATTRIBUTES)
+
+
+@pytest.mark.parametrize("days", [3, 7])
+async def test_setup_gives_a_namespace_that_is_there_the_retention_of_the_settings(
+    server: dict[str, object], configure: Configure, days: int
+) -> None:
+    """A development server makes its namespace itself, with a retention of its own."""
+    settings = configure(**server, ORDERS_TEMPORAL_RETENTION_DAYS=str(days))
+    await _register(settings, MADE)
+    await _until_known(settings)
+    request = DescribeNamespaceRequest(namespace=MADE)
+    found = await (await connect_temporal(settings)).workflow_service.describe_namespace(request)
+    assert found.config.workflow_execution_retention_ttl.seconds == days * 24 * 3600
 
 
 async def _until_reached(settings: Settings) -> Client:

@@ -24,11 +24,15 @@ GATEWAY = (ROOT / "deploy/gateway/nginx.conf").read_text()
 
 APPLICATION_COMMANDS = {"order-api", "order-worker", "notification-worker", "outbox-relay", "search-indexer"}
 # Needed only where each part has a container of its own.
-ONE_SHOT = {"setup", "seed"}
+OUR_ONE_SHOT = {"setup", "seed"}
+ONE_SHOT = {"temporal-schema", *OUR_ONE_SHOT}
 ONLY_IN_COMPOSE = {"temporal-ui", "gateway", *ONE_SHOT}
 # A cluster talks to itself on these; inside a container nobody else can want them.
 INTERNAL_PORTS = {"ELASTICSEARCH_TRANSPORT_PORT", "KAFKA_CONTROLLER_PORT"}
+# A setting that is the secret of a server has the server's own variable.
+WRITTEN_AS = {"ORDERS_MYSQL_PASSWORD": "MYSQL_PASSWORD"}
 SERVICE_OF_PREFIX = {
+    "/readyz": "order",
     "/v1/users": "user",
     "/v1/security-events": "user",
     "/v1/auth": "user",
@@ -155,7 +159,7 @@ def test_every_published_port_is_on_this_machine_only() -> None:
 def test_application_settings_are_those_of_the_environment_file() -> None:
     """No container lacks a setting, none carries one that nobody documents."""
     documented = set(EXAMPLE) & settings_names()
-    for name, found in {**applications(), **{name: SERVICES[name] for name in ONE_SHOT}}.items():
+    for name, found in {**applications(), **{name: SERVICES[name] for name in OUR_ONE_SHOT}}.items():
         assert set(found["environment"]) == documented, name
 
 
@@ -173,7 +177,7 @@ def test_dependencies_wait_for_health_or_completion() -> None:
     """A container that merely started is not one that answers."""
     for name, found in SERVICES.items():
         for needed, how in found.get("depends_on", {}).items():
-            wanted = "service_completed_successfully" if needed == "setup" else "service_healthy"
+            wanted = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
             assert how["condition"] == wanted, name
 
 
@@ -183,7 +187,7 @@ def test_no_secret_is_written_into_the_compose_file() -> None:
     for name, value in EXAMPLE.items():
         if value and re.search(r"PASSWORD|SECRET$|_API_KEY", name):
             assert value not in text, name
-            assert f"${{{name}:?" in text, name
+            assert f"${{{WRITTEN_AS.get(name, name)}:?" in text, name
     for reference in re.findall(r"(?<!\$)\$\{[^}]*\}", text):
         assert "?run make up once" in reference, reference
 
@@ -221,7 +225,13 @@ def test_gateway_routes_each_prefix_to_its_service(prefix: str, service: str) ->
 
 def test_gateway_has_no_route_nobody_checks() -> None:
     """A route added to the gateway is added to this test's table."""
-    assert set(re.findall(r"location (?:= )?(/\S+) \{ proxy_pass", GATEWAY)) == set(SERVICE_OF_PREFIX)
+    states = {f"/readyz/{service}" for service in ROUTERS}
+    assert set(re.findall(r"location (?:= )?(/\S+) \{ proxy_pass", GATEWAY)) == set(SERVICE_OF_PREFIX) | states
+
+
+@pytest.mark.parametrize("service", sorted(ROUTERS))
+def test_each_service_can_be_asked_for_its_state_at_the_gateway(service: Service) -> None:
+    assert f"location = /readyz/{service} {{ proxy_pass http://{service}/readyz; }}" in GATEWAY
 
 
 def test_gateway_passes_live_streams_through() -> None:

@@ -41,7 +41,7 @@ def test_the_tests_engine_uses_the_servers_where_they_are(monkeypatch: pytest.Mo
     finally:
         place.lock.close()
     assert environment["ORDERS_KAFKA_BOOTSTRAP"].endswith(":4711")
-    assert ":changed@" in environment["ORDERS_MYSQL_URL"]
+    assert environment["ORDERS_MYSQL_PASSWORD"] == "changed"
 
 
 @pytest.fixture
