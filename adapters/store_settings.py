@@ -30,7 +30,7 @@ class StoreSettings(BaseSettings):
 
     mysql_url: SecretStr
     mysql_password: SecretStr | None = None
-    """As it is; it takes the place of one in the URL, where it would have to be percent-encoded."""
+    """As it is, where the URL has none: there it would have to be percent-encoded."""
     mysql_tls: bool = False
     """Refuse a server without TLS, and one whose certificate is not for its name."""
     mysql_ca_file: FilePath | None = None
@@ -101,8 +101,10 @@ class StoreSettings(BaseSettings):
             return values
         parts = urlsplit(_plain(url))
         user, at, place = parts.netloc.rpartition("@")
+        if ":" in user:
+            return values
         secret = quote(_plain(password), safe="")
-        return {**values, "mysql_url": parts._replace(netloc=f"{user.partition(':')[0]}:{secret}{at}{place}").geturl()}
+        return {**values, "mysql_url": parts._replace(netloc=f"{user}:{secret}{at}{place}").geturl()}
 
     @property
     def temporal_has_tls(self) -> bool:
