@@ -17,7 +17,7 @@ from redis.retry import Retry
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from adapters.aws import sign_in_with_iam
-from adapters.mysql.tables.schema import COLLATION
+from adapters.collation import COLLATION
 from adapters.settings import Settings
 
 

@@ -24,8 +24,8 @@ from confluent_kafka.admin import AdminClient
 from dotenv import dotenv_values
 from elasticsearch import Elasticsearch
 
+from adapters.collation import COLLATION
 from adapters.kafka import kafka_config
-from adapters.mysql.tables.schema import COLLATION
 from adapters.settings import Settings
 from dev.places import Place
 from dev.stack.environment import settings

@@ -6,6 +6,7 @@ this system changed. A `mysqld` of the user's own is taken where it is new enoug
 """
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -158,8 +159,10 @@ def _output(command: list[str]) -> str:
 
 def _debian_archive() -> str:
     """The archive that this Debian has its own packages from."""
-    release = Path("/etc/os-release")
-    system = dict(line.partition("=")[::2] for line in release.read_text().splitlines()) if release.exists() else {}
+    try:
+        system = platform.freedesktop_os_release()
+    except OSError:
+        system = {}
     if system.get("ID") != "debian" or shutil.which("apt-get") is None:
         raise StackError(f"MySQL cannot be had: it comes from Debian's packages, and this is no Debian; {_OWN}")
     wanted = "$(RELEASE) $(COMPONENT) $(REPO_URI)"

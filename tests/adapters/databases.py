@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from adapters.mysql.tables.schema import COLLATION
+from adapters.collation import COLLATION
 from adapters.settings import Settings
 
 

@@ -6,11 +6,13 @@ import pytest
 import sqlalchemy as sa
 import uuid_utils
 
+from adapters.collation import COLLATION
 from adapters.connections import Connections, create_engine
 from adapters.mysql.identity.external_identities import ExternalIdentities
 from adapters.mysql.identity.users import Accounts
 from adapters.mysql.migrate import upgrade
-from adapters.mysql.tables.schema import COLLATION, metadata
+from adapters.mysql.tables import catalog, identity, orders, payments, shared, stock  # noqa: F401 - they fill it
+from adapters.mysql.tables.schema import metadata
 from adapters.settings import Settings
 from schemas.users import Role
 from tests.adapters.databases import own_database

@@ -8,6 +8,8 @@ are one. What `utf8mb4` compares by when it stands alone differs between servers
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
+from adapters.collation import COLLATION
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -16,9 +18,6 @@ metadata = sa.MetaData(
         "fk": "fk_%(table_name)s_%(column_0_name)s",
     }
 )
-
-
-COLLATION = "utf8mb4_unicode_ci"
 
 
 def key(length: int) -> sa.types.TypeEngine[str]:
