@@ -11,6 +11,8 @@ UV_VERSION := 0.13.9
 # Test files played side by side, each process with a testbed of its own; many wait, so one more than two cores.
 TEST_PROCESSES ?= 3
 SIDE_BY_SIDE = $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder)
+# What asks the stores, and nothing that takes servers away: `make test MYSQL=mysql` runs them on MySQL in place of MariaDB.
+STORE_TESTS := tests/adapters tests/api tests/workflows tests/dev
 # Holds the checksum of what the environment was made from; `make setup` does nothing while it is current.
 STAMP := $(VENV)/.setup-stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
@@ -75,10 +77,14 @@ demo: up ## bring everything up and show an order being delivered
 	@echo "running the demo"
 	@$(BIN)/python -m dev.demo
 
-test: setup ## run every test; brings up the servers it needs
+test: setup ## run every test; brings up the servers it needs (MYSQL=mysql: the tests of stores, API and workflows on MySQL, not MariaDB)
 	@echo "bringing the servers up"
 	@$(BIN)/python -m dev.stack up --only-servers
-	@failed=0; \
+	@if [ "$(MYSQL)" = mysql ]; then \
+	  echo "running $(STORE_TESTS) on MySQL, $(TEST_PROCESSES) file(s) at a time"; \
+	  exec $(BIN)/pytest $(STORE_TESTS) $(SIDE_BY_SIDE); \
+	fi; \
+	failed=0; \
 	echo "running the tests, $(TEST_PROCESSES) file(s) at a time"; \
 	$(BIN)/pytest --ignore tests/e2e $(SIDE_BY_SIDE) || failed=1; \
 	echo "running the end-to-end tests, likewise, on fresh testbeds"; \

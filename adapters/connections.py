@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from adapters.aws import sign_in_with_iam
+from adapters.collation import COLLATION
 from adapters.settings import Settings
 
 
@@ -68,9 +70,16 @@ def _engine(settings: Settings, pool_size: int, read_seconds: int | None, lock_w
             **_mysql_tls(settings),
         },
     )
+    sa.event.listen(engine, "connect", _state_collation)
     if settings.mysql_iam:
         sign_in_with_iam(engine, settings.aws_region)
     return engine
+
+
+def _state_collation(connection: DBAPIConnection, _record: object) -> None:
+    """The dialect names the character set alone as it connects, which stands for another collation on each server."""
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(f"SET NAMES utf8mb4 COLLATE {COLLATION}")
 
 
 def _mysql_tls(settings: Settings) -> dict[str, ssl.SSLContext]:

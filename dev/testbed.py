@@ -24,6 +24,7 @@ from confluent_kafka.admin import AdminClient
 from dotenv import dotenv_values
 from elasticsearch import Elasticsearch
 
+from adapters.collation import COLLATION
 from adapters.kafka import kafka_config
 from adapters.settings import Settings
 from dev.places import Place
@@ -72,7 +73,7 @@ def testbed_environment(place: Place) -> dict[str, str]:
     servers = {
         name: current.get(name) or value
         for name, value in written.items()
-        if name == "MYSQL_PASSWORD" or (name.endswith("_PORT") and value.isdigit())
+        if name in {"MYSQL", "MYSQL_PASSWORD"} or (name.endswith("_PORT") and value.isdigit())
     }
     ports = {name: str(free_port()) for name in _PORTS}
     # Filled in here and not by dotenv, so that every address built from a port follows the private one.
@@ -254,7 +255,7 @@ class Testbed:
         server = sa.create_engine(url.set(database="information_schema"), isolation_level="AUTOCOMMIT")
         with server.connect() as connection:
             connection.execute(sa.text(f"DROP DATABASE IF EXISTS `{url.database}`"))
-            connection.execute(sa.text(f"CREATE DATABASE `{url.database}` CHARACTER SET utf8mb4"))
+            connection.execute(sa.text(f"CREATE DATABASE `{url.database}` CHARACTER SET utf8mb4 COLLATE {COLLATION}"))
         server.dispose()
 
     def _empty_search(self) -> None:

@@ -19,7 +19,7 @@ from domain.retention import DataKind
 
 EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
 # Read by other programs, not by the settings class.
-NOT_OURS = {"MYSQL_PASSWORD"}
+NOT_OURS = {"MYSQL", "MYSQL_PASSWORD"}
 # Read by other programs too, for whom an empty one means something: they stand commented out.
 COMMENTED_OUT = {
     "AWS_REGION",

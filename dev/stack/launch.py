@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from dev.stack import elasticsearch_files, go_programs, jars, packages
+from dev.stack import elasticsearch_files, go_programs, jars, mysql_server, packages
 from dev.stack.environment import port, settings
 from dev.stack.paths import STATE, StackError, is_root, socket_path
 from dev.stack.versions import KAFKA, MONGO_SERVER, STRIPE_MOCK, TEMPORAL
@@ -35,17 +35,14 @@ def _folder(name: str) -> Path:
 
 
 def mysql() -> list[str]:
-    """MariaDB with the modes and character set of MySQL 8, so that what passes here passes there."""
-    data = STATE / "mysql"
+    """MySQL where it is chosen, else MariaDB: both with the modes and collation of production."""
     user = "root" if is_root() else os.environ.get("USER", str(os.geteuid()))
-    if not data.exists():
-        _install_database(data, user)
     grants = STATE / "run" / "mysql-init.sql"
     grants.touch(mode=0o600)
     grants.write_text(_grants(settings()["MYSQL_PASSWORD"]))
+    command, data = _mysql_itself(user) if mysql_server.chosen() else _mariadb(user)
     return [
-        packages.find("mariadbd"),
-        "--no-defaults",
+        *command,
         f"--user={user}",
         f"--datadir={data}",
         f"--socket={socket_path('mysql')}",
@@ -63,7 +60,22 @@ def mysql() -> list[str]:
     ]
 
 
-def _install_database(data: Path, user: str) -> None:
+def _mysql_itself(user: str) -> tuple[list[str], Path]:
+    # A folder that a newer server has opened is refused by an older one.
+    data = STATE / f"mysql-{mysql_server.server()[1]}"
+    if not data.exists():
+        mysql_server.install(data, user)
+    return mysql_server.start_command(), data
+
+
+def _mariadb(user: str) -> tuple[list[str], Path]:
+    data = STATE / "mysql"
+    if not data.exists():
+        _install_mariadb(data, user)
+    return [packages.find("mariadbd"), "--no-defaults"], data
+
+
+def _install_mariadb(data: Path, user: str) -> None:
     partial = data.with_name("mysql.partial")
     shutil.rmtree(partial, ignore_errors=True)
     command = [packages.find("mariadb-install-db"), "--no-defaults", f"--user={user}", f"--datadir={partial}"]
@@ -79,6 +91,9 @@ def _grants(password: str) -> str:
         lines.append(f"CREATE USER IF NOT EXISTS 'orders'@'{host}' IDENTIFIED BY '{quoted}';")
         lines.append(f"ALTER USER 'orders'@'{host}' IDENTIFIED BY '{quoted}';")
         lines.append(f"GRANT ALL PRIVILEGES ON `orders%`.* TO 'orders'@'{host}';")
+    if mysql_server.chosen():
+        # It is made without a password, which MariaDB's, known by its socket, does without.
+        lines.append("ALTER USER 'root'@'localhost' ACCOUNT LOCK;")
     return "\n".join(lines) + "\n"
 
 

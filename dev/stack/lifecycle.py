@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.table import Table
 
-from dev.stack import containers, control, supervision
+from dev.stack import containers, control, mysql_server, supervision
 from dev.stack.environment import ensure_env_file, ensure_folders, port, process_environment
 from dev.stack.packages import ensure_server_user
 from dev.stack.parts import PARTS, Part, select
 from dev.stack.paths import ROOT, STATE, VENV_BIN, StackError, is_root, socket_path, unprivileged_state
 from dev.stack.ports import is_free
+from dev.stack.probes import is_ready, mysql_version
 from dev.stack.provide import provide
 
 _SETUP_SECONDS = 600
@@ -71,6 +72,8 @@ def up_native(console: Console, parts: list[Part]) -> list[str]:
     _make_way_for_processes(console)
     ensure_folders()
     provide(console)
+    if mysql_server.chosen():
+        console.print(f"MYSQL=mysql: MySQL {mysql_server.server()[1]} in place of MariaDB")
     ensure_server_user()
     _ensure_supervision(console)
     started = _start_parts(console, [part for part in parts if part.kind != "application"])
@@ -250,7 +253,8 @@ def status_table() -> Table:
         color = "green" if running else "yellow"
         state = f"[{color}]{found.state.lower() if found else 'not running'}[/{color}]"
         detail = f" ({found.description.partition(', ')[2]})" if found and running else ""
-        table.add_row(part.name, address, str(found.pid) if found and found.pid else "", state + detail)
+        name = f"mysql ({mysql_version()})" if part.name == "mysql" and running and is_ready(part) else part.name
+        table.add_row(name, address, str(found.pid) if found and found.pid else "", state + detail)
     return table
 
 

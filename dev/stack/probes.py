@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from dev.stack.environment import port, settings
 from dev.stack.parts import Part
@@ -34,9 +35,14 @@ def _accepts(number: int) -> bool:
 
 
 def _mysql() -> bool:
+    return bool(mysql_version())
+
+
+def mysql_version() -> str:
+    """What the running server says it is; MariaDB has its name in it."""
     import pymysql
 
-    connection = pymysql.connect(
+    connection: Any = pymysql.connect(
         host=HOST,
         port=port("MYSQL_PORT"),
         user="orders",
@@ -45,7 +51,7 @@ def _mysql() -> bool:
         connect_timeout=_SECONDS,
     )
     connection.close()
-    return True
+    return str(connection.get_server_info())
 
 
 def _mongo() -> bool:

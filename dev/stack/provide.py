@@ -11,7 +11,7 @@ from functools import partial
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from dev.stack import go_programs, jars, packages, temporal_download
+from dev.stack import go_programs, jars, mysql_server, packages, temporal_download
 from dev.stack.paths import StackError, cache, shared_cache
 from dev.stack.versions import ELASTICSEARCH, JAVA_PROGRAMS, STRIPE_MOCK, TEMPORAL
 
@@ -60,6 +60,8 @@ def missing_jobs() -> list[Job]:
         for program in JAVA_PROGRAMS
         if not jars.is_fetched(program)
     ]
+    if mysql_server.chosen() and not mysql_server.is_there():
+        jobs.append(Job("MySQL (Debian packages, unpacked)", mysql_server.fetch))
     missing = packages.missing_packages()
     if missing:
         jobs.append(Job(f"{', '.join(missing)} (Debian packages)", partial(packages.install, missing)))

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from adapters.collation import COLLATION
 from adapters.settings import Settings
 
 
@@ -17,7 +18,7 @@ def own_database(settings: Settings, name: str) -> Iterator[Settings]:
     server = sa.create_engine(url.set(database=""), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execute(sa.text(f"DROP DATABASE IF EXISTS {own.database}"))
-        connection.execute(sa.text(f"CREATE DATABASE {own.database} CHARACTER SET utf8mb4"))
+        connection.execute(sa.text(f"CREATE DATABASE {own.database} CHARACTER SET utf8mb4 COLLATE {COLLATION}"))
     yield settings.model_copy(update={"mysql_url": SecretStr(own.render_as_string(hide_password=False))})
     with server.connect() as connection:
         connection.execute(sa.text(f"DROP DATABASE {own.database}"))

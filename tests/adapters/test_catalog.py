@@ -82,6 +82,17 @@ def test_a_product_comes_back_as_it_was_written(catalog: Catalog, new_products: 
     assert list(catalog.product(product.code).variants[0].options) == ["Size", "Colour"]  # type: ignore[union-attr]
 
 
+def test_names_in_json_come_in_one_order_from_every_server(catalog: Catalog, new_products: NewProducts) -> None:
+    (product,) = new_products(1)
+    former = {"Size": "S", "Colour": "red", "Year": "2020", "Edition": "1"}  # the last two are no options any more
+    first = product.variants[0].model_copy(update={"options": former})
+    catalog.put_many([product.model_copy(update={"variants": [first, product.variants[1]]})])
+    found = catalog.product(product.code)
+    assert found is not None
+    assert list(found.variants[0].options) == ["Size", "Colour", "Edition", "Year"]
+    assert list(found.attributes) == ["Dimmable", "Lumen", "Sockets", "Watts"]
+
+
 def test_many_products_are_written_at_once_and_paged_in_order_of_code(
     catalog: Catalog, new_products: NewProducts, connections: Connections
 ) -> None:

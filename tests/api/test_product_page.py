@@ -75,6 +75,11 @@ def test_one_product_is_shown_with_its_stock(api: httpx2.Client, make_product: M
     assert (product["brand"], product["category"]) == ("testbrand", "tests")
 
 
+def test_attributes_stand_by_name_on_every_server(api: httpx2.Client, put: Put) -> None:
+    product = put(attributes={"Watts": 5, "Dimmable": True, "E14": 1})
+    assert list(api.get(f"/v1/products/{product.code}").json()["attributes"]) == ["Dimmable", "E14", "Watts"]
+
+
 def test_a_page_shows_every_variant_and_is_found_by_code_and_by_each_sku(api: httpx2.Client, put: Put) -> None:
     product = put()
     by_code = api.get(f"/v1/products/{product.code}").json()

@@ -34,6 +34,7 @@ def test_nothing_but_port_numbers_changes(taken: int) -> None:
 
 def test_the_tests_engine_uses_the_servers_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_PORT", "4711")
+    monkeypatch.setenv("MYSQL", "mysql")
     monkeypatch.setenv("MYSQL_PASSWORD", "changed")
     place = Place.take()
     try:
@@ -42,6 +43,7 @@ def test_the_tests_engine_uses_the_servers_where_they_are(monkeypatch: pytest.Mo
         place.lock.close()
     assert environment["ORDERS_KAFKA_BOOTSTRAP"].endswith(":4711")
     assert environment["ORDERS_MYSQL_PASSWORD"] == "changed"
+    assert environment["MYSQL"] == "mysql"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.mysql.catalog.rows import in_order
+from adapters.mysql.catalog.rows import by_name, in_order
 from adapters.mysql.clock import naive
 from adapters.mysql.tables.catalog import brands, categories, prices, product_images, products, variants
 from adapters.mysql.tables.stock import stock, stock_rules
@@ -195,10 +195,11 @@ def _view(head: sa.Row[Any], shown: Sequence[VariantView], number: str) -> Produ
     first = next((variant for variant in shown if variant.sku == number), active[0])
     steps = sorted(json.loads(head.steps), key=lambda step: -int(step["height"]))
     images = sorted(json.loads(head.images or "[]"), key=lambda image: int(image["position"]))
-    columns = set(products.c.keys()) - {"created_at", "updated_at"}
+    columns = set(products.c.keys()) - {"attributes", "created_at", "updated_at"}
     return ProductView(
         **first.model_dump(include=set(Offered.model_fields)),
         **{name: getattr(head, name) for name in columns},
+        attributes=by_name(head.attributes),
         created_at=head.created_at.replace(tzinfo=UTC),
         updated_at=head.updated_at.replace(tzinfo=UTC),
         brand_name=head.brand_name,

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -11,6 +11,7 @@ from adapters.mysql.clock import naive
 from schemas.catalog import Image, Price, Product, Variant
 
 Rows = Sequence[sa.Row[Any]]
+T = TypeVar("T")
 
 
 def product_row(product: Product) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def assemble(heads: Rows, parts: Rows, costs: Rows, pictures: Rows) -> dict[str,
     images_of = _grouped(pictures, "product")
     return {
         row.code: Product(
-            **_fields(row, "created_at", "updated_at"),
+            **_fields(row, "created_at", "updated_at") | {"attributes": by_name(row.attributes)},
             variants=[_variant(part, row.options, by_sku[part.sku]) for part in variants_of[row.code]],
             images=[Image(**_fields(picture)) for picture in images_of[row.code]],
         )
@@ -68,7 +69,12 @@ def assemble(heads: Rows, parts: Rows, costs: Rows, pictures: Rows) -> dict[str,
 
 def in_order(options: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
     """A variant's options as the product orders them: MySQL keeps a JSON object in an order of its own."""
-    return {name: options[name] for name in names if name in options} | dict(options)
+    return {name: options[name] for name in names if name in options} | by_name(options)
+
+
+def by_name(values: Mapping[str, T]) -> dict[str, T]:
+    """The members of a JSON object in an order that neither the server nor who wrote them decides."""
+    return dict(sorted(values.items()))
 
 
 def _variant(row: sa.Row[Any], names: Sequence[str], costs: Rows) -> Variant:

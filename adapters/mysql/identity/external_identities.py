@@ -21,7 +21,7 @@ class ExternalIdentities:
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
-        # The column's collation takes A for a; a subject is only found by its own spelling.
+        # The server does not count a space at the end; a subject is only found by its own spelling.
         return next((str(row.user_id) for row in rows if row.subject == subject), None)
 
     def link(self, provider: str, subject: str, user_id: str, email: str) -> None:

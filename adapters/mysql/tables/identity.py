@@ -1,13 +1,12 @@
 """The tables of the User service: accounts, addresses, OAuth clients and grants, API keys, security events."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 
-from adapters.mysql.tables.schema import Code, Digest, Json, Moment, Uuid, key, table
+from adapters.mysql.tables.schema import Code, Digest, Json, Moment, Uuid, exact_text, key, table
 
 _OWNER = "users.id"
 # Compared byte by byte: josé@ and jose@ are two people. What is kept is normalised (`users.normalise_email`).
-_Email = mysql.VARCHAR(254, charset="utf8mb4", collation="utf8mb4_bin")
+_Email = exact_text(254)
 
 users = table(
     "users",
@@ -138,7 +137,7 @@ consents = table(
 external_identities = table(
     "external_identities",
     sa.Column("provider", Code, primary_key=True),
-    sa.Column("subject", sa.String(255), primary_key=True),
+    sa.Column("subject", exact_text(255), primary_key=True),
     sa.Column("user_id", Uuid, sa.ForeignKey(_OWNER, ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("email", sa.String(254), nullable=False),
     sa.Column("linked_at", Moment, nullable=False),

@@ -2,11 +2,13 @@
 
 The SQL stays valid on MySQL 8 and MariaDB 10.11. Times are UTC, money is minor units. Ids of ours are UUIDv7
 strings; keys compared byte by byte (SKUs, ids) use an ASCII binary collation, so that no two keys that look alike
-are one.
+are one. What `utf8mb4` compares by when it stands alone differs between servers, so the collation stands beside it.
 """
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
+
+from adapters.collation import COLLATION
 
 metadata = sa.MetaData(
     naming_convention={
@@ -23,9 +25,14 @@ def key(length: int) -> sa.types.TypeEngine[str]:
     return mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
 
 
+def exact_text(length: int) -> sa.types.TypeEngine[str]:
+    """Text of any script that is compared byte by byte."""
+    return mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+
+
 def table(name: str, *args: sa.schema.SchemaItem) -> sa.Table:
     """A table of ours."""
-    return sa.Table(name, metadata, *args, mysql_engine="InnoDB", mysql_charset="utf8mb4")
+    return sa.Table(name, metadata, *args, mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate=COLLATION)
 
 
 Uuid = key(36)

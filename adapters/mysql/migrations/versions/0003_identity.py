@@ -21,7 +21,7 @@ def _key(length: int) -> mysql.VARCHAR:
 
 
 MOMENT = mysql.DATETIME(fsp=6)
-INNODB: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+INNODB: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_unicode_ci"}
 
 
 def upgrade() -> None:

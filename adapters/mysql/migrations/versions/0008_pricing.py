@@ -22,7 +22,7 @@ def _key(length: int) -> mysql.VARCHAR:
 
 UUID, CODE = _key(36), _key(64)
 MOMENT = mysql.DATETIME(fsp=6)
-INNODB: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+INNODB: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_unicode_ci"}
 _TOTAL = "total = subtotal - discount + shipping + CASE WHEN tax_included THEN 0 ELSE tax END"
 
 

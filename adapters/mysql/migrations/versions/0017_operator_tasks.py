@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Index("ix_operator_tasks_order_id_resolved_at", "order_id", "resolved_at"),
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_unicode_ci",
     )
 
 

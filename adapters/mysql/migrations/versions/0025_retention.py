@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("schedule"),
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_unicode_ci",
     )
     for table, column in _INDEXES:
         op.create_index(op.f(f"ix_{table}_{column}"), table, [column])
@@ -78,4 +79,5 @@ def _order_events_archive() -> None:
         sa.UniqueConstraint("order_id", "step", name=op.f("uq_order_events_archive_order_id_step")),
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_unicode_ci",
     )
