@@ -36,7 +36,7 @@ from workflows.names import (
 )
 from workflows.orders.checkout import CheckoutWorkflow
 
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 420.0
 T = TypeVar("T")
 
 
