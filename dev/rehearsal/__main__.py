@@ -19,6 +19,8 @@ from dev.stack.paths import ROOT, StackError
 from dev.stack.ports import make_room
 
 _PROJECT = "order-engine-rehearsal"
+# With what would end a URL's password, or its host.
+_PASSWORD = "re@hearsal/of#containers"  # noqa: S105
 _UNPROVEN = """\
 - the entry points of the images of MySQL, MongoDB, Redis, Elasticsearch, Kafka, nginx, Temporal and its Web UI, and the
   users, folders and variables they expect: the scripts of dev/rehearsal/entrypoints stand in for them
@@ -108,6 +110,7 @@ def _environment() -> dict[str, str]:
     override = engine.folder() / "compose.yml"
     build = "build: {network: host}"
     override.write_text("services:\n" + "".join(f"  {name}: {{{build}}}\n" for name in ("setup", "seed")))
+    text = text.replace("MYSQL_PASSWORD=development-mysql\n", f"MYSQL_PASSWORD='{_PASSWORD}'\n")
     return {
         **{name: value or "" for name, value in dotenv_values(stream=StringIO(text)).items()},
         containers.CHOICE: "containers",

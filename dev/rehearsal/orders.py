@@ -100,7 +100,7 @@ class Customer:
                 if answer.is_success:
                     return answer
                 last = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:300]}"
-                if answer.is_client_error and answer.status_code != httpx2.codes.TOO_MANY_REQUESTS:
+                if answer.is_client_error and not _means_later(answer):
                     break
             self.asked_again += 1
             time.sleep(_PAUSE_SECONDS)
@@ -110,6 +110,12 @@ class Customer:
         form = {"grant_type": "password", "username": self.email, "password": _PASSWORD}
         token = self.client.post("/oauth2/token", data=form).raise_for_status().json()
         self.client.headers["Authorization"] = f"Bearer {token['access_token']}"
+
+
+def _means_later(answer: httpx2.Response) -> bool:
+    """Also where the service was killed that worked on a request with the same key."""
+    busy = answer.status_code == httpx2.codes.CONFLICT and answer.json()["code"] == "request_in_progress"
+    return busy or answer.status_code == httpx2.codes.TOO_MANY_REQUESTS
 
 
 def different_on_kafka(events: dict[str, int]) -> dict[str, list[int]]:

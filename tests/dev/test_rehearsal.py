@@ -42,7 +42,8 @@ def test_every_script_that_is_started_is_there_and_executable(made: list[stand_i
 
 def test_an_order_without_an_answer_is_asked_for_again_by_its_key() -> None:
     keys: list[str] = []
-    answers = itertools.chain([502, 503], itertools.repeat(201))
+    lost = (httpx2.Response(502), httpx2.Response(409, json={"code": "request_in_progress"}))
+    answers = itertools.chain(lost, itertools.repeat(httpx2.Response(201, json={"id": "order-1"})))
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         if request.url.path == "/v1/products":
@@ -50,10 +51,10 @@ def test_an_order_without_an_answer_is_asked_for_again_by_its_key() -> None:
         if request.url.path != "/v1/checkouts":
             return httpx2.Response(200, json={"version": 1})
         keys.append(request.headers["Idempotency-Key"])
-        status = next(answers)
-        if status == httpx2.codes.CREATED:
+        found = next(answers)
+        if found.is_success:
             customer.stop.set()
-        return httpx2.Response(status, json={"id": "order-1"})
+        return found
 
     customer = Customer(httpx2.Client(base_url="http://shop", transport=httpx2.MockTransport(answer)))
     customer.run()
@@ -63,7 +64,7 @@ def test_an_order_without_an_answer_is_asked_for_again_by_its_key() -> None:
 
 
 def test_a_refused_request_ends_the_rehearsal_with_what_was_said() -> None:
-    refusal = httpx2.MockTransport(lambda request: httpx2.Response(409, text="taken"))
+    refusal = httpx2.MockTransport(lambda request: httpx2.Response(409, json={"code": "taken"}))
     customer = Customer(httpx2.Client(base_url="http://shop", transport=refusal))
     customer.run()
-    assert customer.failure == "POST /v1/users: 409 taken"
+    assert customer.failure == 'POST /v1/users: 409 {"code":"taken"}'
